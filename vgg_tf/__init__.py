@@ -1,0 +1,34 @@
+"""vgg_tf: reproduce, train, test, understand and ship VGG networks (Simonyan & Zisserman 2015).
+
+The public names are loaded on first use, so that importing the package imports neither TensorFlow nor Keras.
+"""
+
+import importlib
+
+_HOMES = {
+    "ARCHITECTURES": "architectures",
+    "IMAGENET_MEAN": "network",
+    "RECIPES": "recipes",
+    "Recipe": "recipes",
+    "build_vgg": "network",
+    "load_dataset": "datasets",
+    "process_path": "images",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vgg_tf' has no attribute {name!r}. It has {', '.join(__all__)}.")
+    try:
+        return getattr(importlib.import_module(f"vgg_tf.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        from vgg_tf.programs import TENSORFLOW_MISSING
+
+        raise ModuleNotFoundError(TENSORFLOW_MISSING, name="tensorflow") from None
+
+
+def __dir__():
+    return __all__

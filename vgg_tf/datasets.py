@@ -1,0 +1,207 @@
+"""A source becomes batches of static shape: one finite pass an epoch, each image's view keyed by seed, epoch and image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from vgg_tf import images, measures, records, sources
+
+SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
+READ_SHARDS = 16  # shards read at the same time
+AUTO = tf.data.AUTOTUNE
+
+
+def load_dataset(source, split="train", *, epoch=0, **options):
+    """One pass over a split as a `tf.data.Dataset` of batches; see `epochs` for the options and what comes out."""
+    return epochs(source, split, **options)(epoch)
+
+
+def epochs(
+    source,
+    split="train",
+    *,
+    batch_size,
+    size=224,
+    scale=None,
+    seed=0,
+    training=None,
+    steps=None,
+    flip=True,
+    shift=0.1,
+    covariance=None,
+    cache="none",
+):
+    """Open a split for any number of passes, which share the cache.
+
+    Args:
+        source: a folder of shards (with its `dataset.json`), of class folders, or `digits`.
+        split: `train`, `validation` or `test`.
+        batch_size: images a batch.
+        size: side of the crop, in pixels.
+        scale: smaller side of the rescaled image, in pixels; `(S_min, S_max)` to draw one per image of a training pass.
+            None is 256 for 224, in this proportion for other sizes.
+        seed: with the epoch and the image itself it fixes order and views, whatever the number of threads or devices.
+        training: random order and views; without it the source's order and centre crops. None: for `train`.
+        steps: batches in a training pass; None for as many as are full. The images beyond are left out by chance.
+        flip, shift, covariance: as for `images.train_view`; covariance None is the shards' own, and
+            ImageNet's published one for images in files.
+        cache: keep the images in memory, `bytes` as encoded, `pixels` decoded (before any random step), or `none`.
+
+    Returns:
+        A function of the epoch (int) that gives a dataset of known length. Training: `(images, labels)`, uint8
+        `[batch_size, size, size, 3]` and int32 `[batch_size]`. Else `(images, labels, mask)`: the last batch is filled up
+        with black images of mask 0, so that a mean weighted by the mask, float32 `[batch_size]`, counts each image once.
+
+    Raises:
+        ValueError: no such split, or more steps than the images give; the message says how many there are.
+        FileNotFoundError: no such source, or shards missing.
+    """
+    if training is None:
+        training = split == "train"
+    if cache not in ("none", "bytes", "pixels"):
+        raise ValueError(f"cache is 'none', 'bytes' or 'pixels'. Received: {cache!r}.")
+    scale = scale or round(size * 256 / 224)
+    low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
+    reader = _reader(source, split)
+    n = reader.images
+    if training:
+        full = n // batch_size
+        if not full or (steps or 0) > full:
+            raise ValueError(
+                f"{n} {split} images make {full} batches of {batch_size}; {steps or 1} asked for. Lower steps or batch_size."
+            )
+        steps = steps or full
+    base = None
+    if cache != "none":
+        base = reader.ordered()
+        if cache == "pixels":
+            base = base.map(_decoded, num_parallel_calls=AUTO)
+        base = base.cache()
+    covariance = reader.covariance if covariance is None else covariance
+
+    def view(key, image, label, epoch):
+        if not training:
+            pixels = image if cache == "pixels" else images.decode(image)
+            return images.test_view(pixels, size, (low + high) // 2), tf.cast(label, tf.int32), tf.constant(1.0)
+        look = images.train_view_of_pixels if cache == "pixels" else images.train_view
+        seeds = tf.stack([key, epoch + (seed << 32)])
+        return look(image, seeds, size, (low, high), flip, shift, covariance), tf.cast(label, tf.int32)
+
+    def one(epoch):
+        epoch = tf.constant(epoch, tf.int64)
+        if not training:
+            examples = base or reader.ordered()
+        elif base is not None:
+            # The whole order at once: the buffer shares its memory with the cache.
+            examples = base.shuffle(n, seed=_mix(seed, epoch), reshuffle_each_iteration=False)
+        else:
+            examples = reader.shuffled(seed, epoch)
+        examples = examples.map(lambda key, image, label: view(key, image, label, epoch), num_parallel_calls=AUTO)
+        if training:
+            batches = examples.batch(batch_size, drop_remainder=True, num_parallel_calls=AUTO).take(steps)
+            count = steps
+        else:
+            blank = (tf.zeros([size, size, 3], tf.uint8), tf.constant(0), tf.constant(0.0))
+            padding = tf.data.Dataset.from_tensors(blank).repeat(-n % batch_size)
+            batches = examples.concatenate(padding).batch(batch_size, drop_remainder=True, num_parallel_calls=AUTO)
+            count = -(-n // batch_size)
+        # Keras makes one step too many, on dead data, on a dataset of unknown length (keras#23084).
+        batches = batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(AUTO)
+        options = tf.data.Options()
+        options.deterministic = True
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        return batches.with_options(options)
+
+    return one
+
+
+def find_unreadable(source, split):
+    """Names of the images of a split of a `sources.Source` that cannot be decoded, each with the reason: the slow search
+    after a pass has failed, since TensorFlow's decoding errors name no file.
+    """
+    images_of = sources.open_source(source).splits[split] if isinstance(source, str) else source.splits[split]
+    found = []
+    for name, content in zip(images_of.names, images_of.contents, strict=True):
+        try:
+            measures.decode_named(measures.read(content), name)
+        except ValueError as error:
+            found.append(str(error))
+    return found
+
+
+def is_shards(source):
+    """Tell whether `source` is a folder with a `dataset.json`."""
+    return isinstance(source, str | Path) and (Path(source) / records.COLLECTION_FILE).exists()
+
+
+@dataclass
+class _Reader:
+    """A split as `(key, encoded bytes, label)`, in its own order or in that of an epoch."""
+
+    images: int
+    covariance: object
+    ordered: object
+    shuffled: object
+
+
+def _reader(source, split):
+    return _shard_reader(str(source), split) if is_shards(source) else _file_reader(source, split)
+
+
+def _shard_reader(folder, split):
+    collection = records.Collection.read(folder)
+    n = collection.images(split)
+    paths = records.shard_paths(folder, collection, split)
+
+    def examples(paths):
+        return tf.data.Dataset.from_tensor_slices(paths).interleave(
+            lambda path: tf.data.TFRecordDataset(path, buffer_size=2**23),
+            cycle_length=min(READ_SHARDS, collection.splits[split]["shards"]),
+            num_parallel_calls=AUTO,
+            deterministic=True,
+        )
+
+    def parse(serialized):
+        return _keyed(*records.parse(serialized))
+
+    def shuffled(seed, epoch):
+        order = tf.random.experimental.stateless_shuffle(paths, seed=tf.stack([tf.constant(seed, tf.int64), epoch]))
+        buffer = max(1, min(n, SHUFFLE_BYTES // collection.bytes_per_image))
+        mixed = examples(order).shuffle(buffer, seed=_mix(seed, epoch), reshuffle_each_iteration=False)
+        return mixed.map(parse, num_parallel_calls=AUTO)
+
+    return _Reader(n, collection.covariance_rgb, lambda: examples(paths).map(parse, num_parallel_calls=AUTO), shuffled)
+
+
+def _file_reader(source, split):
+    source = source if isinstance(source, sources.Source) else sources.open_source(str(source))
+    if split not in source.splits:
+        raise ValueError(f"{source.name} has no split {split!r}. It has {', '.join(source.splits)}.")
+    files = source.splits[split]
+    contents = tf.data.Dataset.from_tensor_slices((files.contents, files.labels))
+
+    def read(content, label):
+        return _keyed(content if isinstance(files.contents[0], bytes) else tf.io.read_file(content), label)
+
+    def shuffled(seed, epoch):
+        order = contents.shuffle(len(files), seed=_mix(seed, epoch), reshuffle_each_iteration=False)
+        return order.map(read, num_parallel_calls=AUTO)
+
+    def ordered():
+        return contents.map(read, num_parallel_calls=AUTO)
+
+    return _Reader(len(files), images.IMAGENET_COVARIANCE, ordered, shuffled)
+
+
+def _mix(seed, epoch):
+    return epoch + (seed << 32)
+
+
+def _keyed(contents, label):
+    """The key is a digest of the image itself, so that its view does not depend on how it is stored."""
+    return tf.strings.to_hash_bucket_fast(contents, 2**62), contents, label
+
+
+def _decoded(key, contents, label):
+    return key, images.decode(contents), label

@@ -1,0 +1,257 @@
+"""One image, from its bytes to what the network sees: decode, rescale to S, crop, flip, RGB shift (section 3.1).
+
+Every function works eagerly and inside `tf.data`; what is random is a function of a seed. Rescaling is bilinear and
+antialiased (PIL's bilinear), pixel centres at halves, and done once, only for the pixels of the crop. Orientation tags
+(EXIF) are not applied, as in Caffe, TensorFlow and torchvision: pictures are seen as they are stored.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+# Colour covariance of ImageNet, RGB, in squared grey levels: the eigenvalues (on 0..1) and eigenvectors (columns) that
+# AlexNet's reproductions share since fb.resnet.torch (paper.md 2c).
+_EIGENVALUES = np.array([0.2175, 0.0188, 0.0045]) * 255**2
+_EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+IMAGENET_COVARIANCE = _EIGENVECTORS @ np.diag(_EIGENVALUES) @ _EIGENVECTORS.T
+
+
+def decode(contents):
+    """Decode a JPEG (also grey or CMYK), PNG, GIF (its first frame) or BMP.
+
+    Args:
+        contents: scalar string, the encoded file.
+
+    Returns:
+        uint8 `[h, w, 3]`, RGB 0..255; transparency is dropped.
+
+    Raises:
+        InvalidArgumentError: the bytes are no such image, or are damaged.
+    """
+    contents = tf.convert_to_tensor(contents)
+
+    def bmp():  # decode_image refuses a grey BMP when asked for three channels
+        image = tf.image.decode_bmp(contents)
+        return tf.cond(tf.shape(image)[2] == 1, lambda: tf.repeat(image, 3, axis=2), lambda: image[:, :, :3])
+
+    def other():
+        return tf.io.decode_image(contents, channels=3, expand_animations=False)
+
+    image = tf.cond(_is_bmp(contents), bmp, lambda: tf.cond(is_jpeg(contents), lambda: _decode_jpeg(contents), other))
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def is_jpeg(contents):
+    """Tell whether these bytes start as a JPEG's do; scalar bool."""
+    return tf.strings.substr(contents, 0, 3) == b"\xff\xd8\xff"
+
+
+def _is_bmp(contents):
+    return tf.strings.substr(contents, 0, 2) == b"BM"
+
+
+def _decode_jpeg(contents):
+    return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def rescaled_size(h, w, scale):
+    """Height and width after the smaller side has become `scale` pixels, proportions kept; rounded to nearest.
+
+    Args:
+        h, w: int scalars, pixels.
+        scale: int scalar, pixels.
+
+    Returns:
+        Two int32 scalars; the smaller is exactly `scale`.
+    """
+    h, w, scale = (tf.cast(side, tf.int64) for side in (h, w, scale))
+    smaller = tf.minimum(h, w)
+    return tuple(tf.cast((2 * side * scale + smaller) // (2 * smaller), tf.int32) for side in (h, w))
+
+
+def crop_of_rescaled(image, scale, top, left, crop):
+    """Cut a square crop out of the rescaled image, computing no pixel outside of it.
+
+    Args:
+        image: uint8 `[h, w, 3]`.
+        scale: smaller side after rescaling, in pixels.
+        top, left: corner of the crop in the rescaled image, in pixels.
+        crop: side of the crop, in pixels.
+
+    Returns:
+        float32 `[crop, crop, 3]`, not rounded.
+    """
+    shape = tf.shape(image)
+    h, w = shape[0], shape[1]
+    new_h, new_w = rescaled_size(h, w, scale)
+    return _resample(image, tf.stack([new_h / h, new_w / w]), tf.stack([top, left]), crop)
+
+
+def _resample(image, factors, corner, crop):
+    """The crop at `corner` of the image enlarged by `factors`, both `[2]`, in pixels of the enlarged image."""
+    out = tf.raw_ops.ScaleAndTranslate(
+        images=image[tf.newaxis],
+        size=[crop, crop],
+        scale=tf.cast(factors, tf.float32),
+        translation=-tf.cast(corner, tf.float32),
+        kernel_type="triangle",
+        antialias=True,
+    )
+    return tf.ensure_shape(out[0], [crop, crop, 3])
+
+
+def _to_pixels(image):
+    return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
+
+
+def rgb_shift(image, amounts, covariance=IMAGENET_COVARIANCE):
+    """Shift all pixels along the principal axes of the colours (AlexNet's augmentation, kept by section 3.1).
+
+    The shift is `sum_i amounts_i * sqrt(eigenvalue_i) * eigenvector_i` of the colour covariance: the reading of
+    Krizhevsky's own code, which does not depend on the grey levels' unit. With amounts drawn from N(0, 0.1) and the
+    published ImageNet covariance a channel moves by about 7 grey levels (standard deviation). The other common reading,
+    amounts times the eigenvalues of colours on 0..1, moves it by 3.2.
+
+    Args:
+        image: float32 `[..., 3]`, RGB 0..255.
+        amounts: float32 `[3]`, in standard deviations along each axis, largest first.
+        covariance: `[3, 3]`, RGB, in squared grey levels.
+
+    Returns:
+        float32, shape of `image`, not clipped.
+    """
+    values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
+    axes = (vectors * np.sqrt(np.maximum(values, 0)))[:, ::-1]  # columns, largest first
+    return image + tf.linalg.matvec(tf.constant(axes, tf.float32), amounts)
+
+
+def train_view(contents, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE):
+    """One random view of an encoded image as in section 3.1; of a JPEG only the crop's window is decoded.
+
+    Args:
+        contents: scalar string, the encoded image.
+        seed: int64 `[2]`; the same seed gives the same view.
+        crop: side of the crop, in pixels.
+        scale: `(S_min, S_max)`: the smaller side is rescaled to S, drawn uniformly from these whole numbers (pixels).
+        flip: mirror left and right for half of the seeds.
+        shift: standard deviation of the amounts of `rgb_shift`; 0 for none.
+        covariance: of the colours, for `rgb_shift`.
+
+    Returns:
+        uint8 `[crop, crop, 3]`, RGB 0..255.
+    """
+    contents = tf.convert_to_tensor(contents)
+
+    def window():
+        shape = tf.io.extract_jpeg_shape(contents)
+        return _train_view(None, shape, contents, seed, crop, scale, flip, shift, covariance)
+
+    def whole():
+        return train_view_of_pixels(decode(contents), seed, crop, scale, flip, shift, covariance)
+
+    return tf.cond(is_jpeg(contents), window, whole)
+
+
+def train_view_of_pixels(image, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE):
+    """`train_view` of an image that is decoded already: uint8 `[h, w, 3]` to uint8 `[crop, crop, 3]`."""
+    return _train_view(image, tf.shape(image), None, seed, crop, scale, flip, shift, covariance)
+
+
+def _train_view(image, shape, jpeg, seed, crop, scale, flip, shift, covariance):
+    low, high = scale
+    if not crop <= low <= high:
+        raise ValueError(f"scale must be (S_min, S_max) with crop <= S_min <= S_max. Received: {scale}, crop={crop}.")
+    draws = tf.random.stateless_uniform([4], seed, dtype=tf.float64)  # S, top, left, flip
+
+    def draw(i, n):  # a whole number of 0 .. n-1
+        return tf.minimum(tf.cast(draws[i] * tf.cast(n, tf.float64), tf.int32), n - 1)
+
+    h, w = shape[0], shape[1]
+    S = low + draw(0, high - low + 1)
+    new_h, new_w = rescaled_size(h, w, S)
+    corner = tf.stack([draw(1, new_h - crop + 1), draw(2, new_w - crop + 1)])
+    factors = tf.stack([new_h / h, new_w / w])
+    if jpeg is not None:
+        # The window that the crop's pixels are mixed from: a pixel reaches max(1, 1 / factor) source pixels to each side.
+        # Two more keep the chroma upsampling of the window's edge out of the crop.
+        reach = tf.maximum(1 / factors, 1) + 2
+        first = tf.cast(tf.maximum(tf.floor(tf.cast(corner, tf.float64) / factors - reach), 0), tf.int32)
+        last = tf.cast(tf.math.ceil(tf.cast(corner + crop, tf.float64) / factors + reach), tf.int32)
+        extent = tf.minimum(last, tf.stack([h, w])) - first
+        image = tf.image.decode_and_crop_jpeg(
+            jpeg, tf.concat([first, extent], 0), channels=3, dct_method="INTEGER_ACCURATE"
+        )
+        corner = tf.cast(corner, tf.float64) - tf.cast(first, tf.float64) * factors
+    view = _resample(image, factors, corner, crop)
+    if flip:
+        view = tf.cond(draws[3] < 0.5, lambda: view[:, ::-1], lambda: view)
+    if shift:
+        amounts = tf.random.stateless_normal([3], seed + 1, stddev=shift)
+        view = rgb_shift(view, amounts, covariance)
+    return _to_pixels(view)
+
+
+def test_view(image, crop=224, scale=256):
+    """The centre crop of the rescaled image.
+
+    Args:
+        image: uint8 `[h, w, 3]`.
+        crop: side of the crop, in pixels.
+        scale: Q, the smaller side after rescaling, in pixels.
+
+    Returns:
+        uint8 `[crop, crop, 3]`.
+    """
+    if not crop <= scale:
+        raise ValueError(f"scale must be at least the crop's side. Received: scale={scale}, crop={crop}.")
+    shape = tf.shape(image)
+    new_h, new_w = rescaled_size(shape[0], shape[1], scale)
+    return _to_pixels(crop_of_rescaled(image, scale, (new_h - crop) // 2, (new_w - crop) // 2, crop))
+
+
+def process_path(
+    path, class_names, crop=224, scale=256, *, training=True, seed=0, flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE,
+    **old,
+):  # fmt: skip
+    """Read one image file, ready for the network: `paths.map(lambda path: process_path(path, class_names))`.
+
+    Args:
+        path: scalar string, `.../<class name>/<file>`.
+        class_names: sequence of class names; the label is the position of the file's folder in it.
+        crop: side of the square crop, in pixels.
+        scale: smaller side after rescaling, in pixels, or `(low, high)` to draw one per image (section 3.1). Without
+            `training` a fixed number, Q.
+        training: a random view (crop, flip, RGB shift), else the centre crop.
+        seed: whole number, scalar tensor or int. With the path it fixes the view: pass another one each epoch.
+        flip, shift, covariance: as for `train_view`.
+
+    Returns:
+        image: uint8 `[crop, crop, 3]`, RGB 0..255.
+        label: int64 scalar.
+
+    Raises:
+        InvalidArgumentError: the folder is not in `class_names`, or the file is no image; the message names the file.
+        TypeError: arguments of an older form.
+    """
+    if old:
+        raise TypeError(
+            f"process_path() takes crop= for cut=, scale= for S=, and shift= (a shift of the colours) for max_delta= (a shift "
+            f"of the hue). Received: {', '.join(old)}."
+        )
+    path = tf.convert_to_tensor(path)
+    folder = tf.strings.split(path, "/")[-2]
+    matches = tf.equal(tf.constant(list(class_names)), folder)
+    contents = tf.io.read_file(path)
+    known = tf.debugging.Assert(tf.reduce_any(matches), ["The folder is not in class_names:", path])
+    start = tf.strings.substr(contents, 0, 4)
+    is_image = tf.reduce_any(
+        [is_jpeg(contents), _is_bmp(contents), start == b"\x89PNG", tf.strings.substr(contents, 0, 3) == b"GIF"]
+    )
+    readable = tf.debugging.Assert(is_image, ["The file is no JPEG, PNG, GIF or BMP image:", path])
+    with tf.control_dependencies([op for op in (known, readable) if op is not None]):
+        label = tf.argmax(matches, output_type=tf.int64)
+        contents = tf.identity(contents)
+    if training:
+        key = tf.stack([tf.strings.to_hash_bucket_fast(path, 2**62), tf.cast(seed, tf.int64)])
+        pair = scale if isinstance(scale, tuple | list) else (scale, scale)
+        return train_view(contents, key, crop, pair, flip, shift, covariance), label
+    return test_view(decode(contents), crop, scale), label

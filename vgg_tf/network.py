@@ -1,0 +1,173 @@
+"""build_vgg: a row of Table 1 becomes a Keras functional model that takes raw RGB."""
+
+import keras
+
+from vgg_tf.architectures import HEAD_WIDTH, STAGE_WIDTHS, architecture
+
+# Mean of the ILSVRC-2012 training set, RGB 0..255: the released Caffe nets' mean pixel, in RGB order (paper.md 8).
+IMAGENET_MEAN = (123.68, 116.779, 103.939)
+
+SMALL_SIDE = 64  # inputs with a smaller side (CIFAR's 32 pixels) get a head of SMALL_HEAD_WIDTH
+SMALL_HEAD_WIDTH = 512
+
+
+@keras.saving.register_keras_serializable(package="vgg_tf")
+class LocalResponseNormalization(keras.layers.Layer):
+    """AlexNet's normalisation across channels: `x / (k + alpha * sum of squares over n channels) ** beta`.
+
+    The sum is multiplied by alpha as AlexNet's formula has it, as in `tf.nn.lrn`; Caffe, PyTorch and ONNX divide
+    alpha by n, so their alpha is 5e-4 for the same layer. Any shape with channels last; the shape is kept.
+    """
+
+    def __init__(self, k=2.0, n=5, alpha=1e-4, beta=0.75, **kwargs):
+        super().__init__(**kwargs)
+        self.k, self.n, self.alpha, self.beta = k, n, alpha, beta
+
+    def call(self, x):
+        """Normalise `x`, `[..., channels]`."""
+        channels, side = x.shape[-1], self.n // 2
+        squares = keras.ops.pad(keras.ops.square(x), [(0, 0)] * (len(x.shape) - 1) + [(side, side)])
+        total = sum(squares[..., i : i + channels] for i in range(self.n))
+        return x / keras.ops.power(self.k + self.alpha * total, self.beta)
+
+    def get_config(self):
+        """Arguments to build the layer again."""
+        return {**super().get_config(), "k": self.k, "n": self.n, "alpha": self.alpha, "beta": self.beta}
+
+
+def build_vgg(
+    arch="vgg16",
+    *,
+    include_top=True,
+    input_shape=(224, 224, 3),
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name=None,
+    dropout=0.5,
+    initializer=None,
+    l2=5e-4,
+    width=1.0,
+    head_width=None,
+    dense=False,
+    mean=IMAGENET_MEAN,
+    std=None,
+    seed=None,
+):
+    """Build a VGG network (section 2.1, Table 1) under Keras' argument and layer names.
+
+    The model takes raw RGB 0..255, uint8 or float, `[B, H, W, 3]`; its first layer subtracts the mean (and divides
+    by std where given) in float32 under every dtype policy. Scores and posteriors are float32.
+
+    Args:
+        arch: a name of `vgg_tf.ARCHITECTURES`, such as `vgg11`, `vgg16c` or `vgg19_bn`.
+        include_top: with the head fc1, fc2, predictions; without it the output is the last map, `[B, H/32, W/32, 512]`.
+        input_shape: `(H, W, 3)`. With the head, H and W are the training crop and fixed; `(None, None, 3)` without it.
+        pooling: without the head: None, `"avg"` or `"max"` over the last map, giving `[B, 512]`.
+        classes: number of classes.
+        classifier_activation: `"softmax"` for posteriors, None for scores (logits). The layer `predictions` always
+            gives the scores; the softmax is a layer of its own after it.
+        name: name of the model; the architecture's by default.
+        dropout: share of the outputs of fc1 and of fc2 set to zero in training (section 3.1: 0.5).
+        initializer: a Keras initialiser (a name or a config) for all kernels but those of `predictions`, which are
+            Glorot's. None is He's normal where the input is divided by `std` or batch normalisation follows, and
+            Glorot's uniform where the input is 0..255 minus the mean: both keep a first loss near ln(classes).
+        l2: weight decay as the paper means it: each kernel is pulled by `l2 * w` (the loss gets `l2 / 2 * |w|^2`).
+        width: multiplier of the number of channels of all convolutions.
+        head_width: outputs of fc1 and fc2; None is 4096, and 512 for inputs with a side below 64 pixels (CIFAR form).
+        dense: the same weights as convolutions (section 3.2), fc1 with a kernel of input side / 32: takes images of any
+            size and gives a map of class scores `[B, h, w, classes]`, one for each crop position at stride 32; no softmax.
+        mean: RGB mean subtracted from the input, 0..255.
+        std: RGB standard deviation the input is divided by, in grey levels; None divides by nothing, as the paper.
+        seed: int that makes initial weights and dropout reproducible.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: unknown architecture, or arguments that do not fit together.
+    """
+    row = architecture(arch)
+    _check(include_top, input_shape, pooling, classifier_activation, dense, classes)
+    seeds = iter(range(seed * 1000, seed * 1000 + 1000)) if seed is not None else iter(lambda: None, 0)
+    if initializer is None:
+        initializer = "he_normal" if row.batch_norm or std is not None else "glorot_uniform"
+    height, wide, _ = input_shape
+    small = height is not None and min(height, wide) < SMALL_SIDE
+    head_width = head_width or (SMALL_HEAD_WIDTH if small else HEAD_WIDTH)
+
+    def kernel(initializer=initializer):
+        # A name or a config, so that every layer gets an initialiser, and a seed, of its own.
+        config = keras.saving.serialize_keras_object(keras.initializers.get(initializer))
+        if "seed" in config["config"]:
+            config["config"]["seed"] = next(seeds)
+        return {
+            "kernel_initializer": keras.saving.deserialize_keras_object(config),
+            "kernel_regularizer": keras.regularizers.L2(l2 / 2) if l2 else None,
+        }
+
+    def conv(x, side, filters, name, **options):
+        return keras.layers.Conv2D(filters, side, name=name, **(kernel() | options))(x)
+
+    # Input is float32 by declaration: uint8 is accepted too, while Input(dtype="uint8") would truncate floats in silence.
+    inputs = keras.Input((None, None, 3) if dense else input_shape, dtype="float32", name="image")
+    variance = [1.0] * 3 if std is None else [float(s) ** 2 for s in std]
+    x = keras.layers.Normalization(mean=[float(m) for m in mean], variance=variance, dtype="float32", name="normalize")(
+        inputs
+    )
+    for i, (kernels, stage_width) in enumerate(zip(row.kernels, STAGE_WIDTHS, strict=True), start=1):
+        for j, side in enumerate(kernels, start=1):
+            layer, filters = f"block{i}_conv{j}", max(1, round(stage_width * width))
+            if row.batch_norm:  # the convolution keeps its bias, as in torchvision's nets
+                x = conv(x, side, filters, layer, padding="same")
+                x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"block{i}_bn{j}")(x)
+                x = keras.layers.ReLU(name=f"block{i}_relu{j}")(x)
+            else:
+                x = conv(x, side, filters, layer, padding="same", activation="relu")
+        if row.lrn and i == 1:
+            x = LocalResponseNormalization(name="block1_lrn")(x)
+        x = keras.layers.MaxPooling2D(2, strides=2, name=f"block{i}_pool")(x)  # floors odd sides, as PyTorch; Caffe ceils
+
+    if not include_top:
+        pool = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}.get(pooling)
+        x = pool(name=f"{pooling}_pool")(x) if pool else x
+    else:
+        # The scores stay float32 under every policy. Glorot for the last kernels: a first loss near ln(classes).
+        last = {**kernel("glorot_uniform"), "dtype": "float32"}
+        if dense:
+            x = conv(x, (height // 32, wide // 32), head_width, "fc1", activation="relu")
+            x = keras.layers.Dropout(dropout, seed=next(seeds), name="fc1_dropout")(x)
+            x = conv(x, 1, head_width, "fc2", activation="relu")
+            x = keras.layers.Dropout(dropout, seed=next(seeds), name="fc2_dropout")(x)
+            x = keras.layers.Conv2D(classes, 1, name="predictions", **last)(x)
+        else:
+            x = keras.layers.Flatten(name="flatten")(x)
+            for layer in ("fc1", "fc2"):
+                x = keras.layers.Dense(head_width, activation="relu", name=layer, **kernel())(x)
+                x = keras.layers.Dropout(dropout, seed=next(seeds), name=f"{layer}_dropout")(x)
+            x = keras.layers.Dense(classes, name="predictions", **last)(x)
+            if classifier_activation:
+                x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
+
+    return keras.Model(inputs, x, name=name or row.name)
+
+
+def _check(include_top, input_shape, pooling, classifier_activation, dense, classes):
+    if len(input_shape) != 3 or input_shape[2] != 3:
+        raise ValueError(f"input_shape is (height, width, 3): the networks take RGB. Received: {input_shape}.")
+    sides = input_shape[:2]
+    if None in sides and (include_top or sides != (None, None)):
+        raise ValueError(
+            f"With include_top=True the head needs a fixed input_shape such as (224, 224, 3), also with dense=True, where "
+            f"it is the training crop. Received: {input_shape}."
+        )
+    if None not in sides and min(sides) < 32:
+        raise ValueError(f"Five poolings need sides of at least 32 pixels. Received: input_shape={input_shape}.")
+    if pooling not in (None, "avg", "max"):
+        raise ValueError(f'pooling is None, "avg" or "max". Received: {pooling!r}.')
+    if classifier_activation not in (None, "softmax"):
+        raise ValueError(f'classifier_activation is "softmax" or None. Received: {classifier_activation!r}.')
+    if dense and not include_top:
+        raise ValueError("dense=True is a form of the head: it needs include_top=True.")
+    if classes < 1:
+        raise ValueError(f"classes is a positive number. Received: {classes}.")

@@ -1,0 +1,68 @@
+"""What every program shares: a quiet TensorFlow, the user's mistakes as one line, Ctrl-C without a traceback."""
+
+import os
+import sys
+import tempfile
+import traceback
+
+TENSORFLOW_MISSING = (
+    "vgg_tf needs TensorFlow, which it leaves to you so that no image's own is replaced: "
+    'pip install tensorflow-cpu (or "tensorflow[and-cuda]" for NVIDIA GPUs)'
+)
+
+# Faults whose message is meant for the user when one of our rooms raised them; raised elsewhere they are bugs and keep
+# their traceback.
+_OUR_FAULTS = (ValueError, FloatingPointError, FileExistsError, FileNotFoundError, BlockingIOError)
+
+
+def run(main):
+    """Call `main()` as a program: exit code 0, 1 after an error told in one line, 130 after Ctrl-C."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted; the same command continues")
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        sys.exit(f"error: {TENSORFLOW_MISSING}")
+    except OSError as error:
+        if error.filename is None and not _is_ours(error):
+            raise
+        sys.exit(f"error: {error}")
+    except _OUR_FAULTS as error:
+        if not _is_ours(error):
+            raise
+        sys.exit(f"error: {error}")
+
+
+def _is_ours(error):
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return frames[-1][0].f_globals.get("__name__", "").split(".")[0] in ("vgg_tf", "tfrecords_tools", "__main__")
+
+
+def quiet_tensorflow():
+    """Import TensorFlow without its start-up noise, and let it use oneDNN wherever it was built with it.
+
+    The lines that TF_CPP_MIN_LOG_LEVEL does not silence are written to the file descriptor, so that one is turned away
+    during the import; what it said is shown when the import fails.
+
+    TensorFlow turns oneDNN on by itself only where it finds AVX512-VNNI or AMX. On 2 cores with AVX2 (AMD EPYC, 2.45 GHz)
+    a VGG-16 step at 32 pixels ran 2.0 to 2.3 times as fast with it (38 to 48 images/s against 19 to 21).
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as noise:
+        os.dup2(noise.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            noise.seek(0)
+            os.write(kept, noise.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

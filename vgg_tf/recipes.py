@@ -1,0 +1,187 @@
+"""Section 3.1 as data: every number of a training in one frozen dataclass, and the named presets. No Keras here."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Annotated, Literal
+
+import tyro
+
+
+def _scale(words):
+    low, _, high = words[0].partition(",")
+    return (int(low), int(high or low))
+
+
+Scale = Annotated[
+    tuple[int, int],
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="S|S_MIN,S_MAX",
+        instance_from_str=_scale,
+        is_instance=lambda value: isinstance(value, tuple) and len(value) == 2,
+        str_from_instance=lambda pair: [str(pair[0]) if pair[0] == pair[1] else f"{pair[0]},{pair[1]}"],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every number of one training; the defaults are the paper's (section 3.1, single scale S=256)."""
+
+    epochs: int = 74
+    """Passes over the training images; the most that are made where a plateau ends the training earlier."""
+    steps_per_epoch: int = 0
+    """Updates in an epoch; 0 is as many as the training images give."""
+    batch_size: int = 256
+    """Images an update, on all devices together."""
+    accumulate: int = 1
+    """Parts the batch is worked through in, one after the other, to save memory (gradient accumulation)."""
+    learning_rate: float = 1e-2
+    """First learning rate; the highest one for cosine and one-cycle."""
+    schedule: Literal["plateau", "step", "cosine", "one-cycle"] = "plateau"
+    """plateau: times `factor` when the validation error stops falling; step: times `factor` in `drops` equal steps;
+    cosine: down to 0 along half a cosine, after `warmup` epochs; one-cycle: straight up in the first `warmup` epochs,
+    straight down to 0 at the end."""
+    factor: float = 0.1
+    """What a drop multiplies the learning rate by."""
+    drops: int = 3
+    """Number of drops; the plateau after the last one ends the training."""
+    patience: int = 5
+    """Epochs without a lower validation error that make a plateau (the paper does not say)."""
+    warmup: float = 0.0
+    """Epochs of linear warm-up (cosine) or of the rise (one-cycle)."""
+    momentum: float = 0.9
+    """Momentum of SGD."""
+    nesterov: bool = False
+    """Nesterov's form of the momentum."""
+    l2: float = 5e-4
+    """Weight decay: each kernel is pulled by l2 * w, through the loss; biases are not."""
+    dropout: float = 0.5
+    """Share of the outputs of fc1 and fc2 set to zero in training."""
+    label_smoothing: float = 0.0
+    """Share of the target spread evenly over all classes."""
+    average: float = 0.0
+    """Momentum of the weights' running average, per update, such as 0.999; the average is tested. 0: none."""
+    size: int = 224
+    """Side of the crops the network sees, in pixels."""
+    scale: Scale = (256, 256)
+    """Smaller side of the rescaled training image in pixels, S, or S_MIN,S_MAX to draw S per image."""
+    test_scale: int = 0
+    """Smaller side of the rescaled test image, Q, in pixels; 0 is the middle of `scale` (section 4.1)."""
+    flip: bool = True
+    """Random horizontal flips."""
+    rgb_shift: float = 0.1
+    """Random shift along the principal axes of the colours, in standard deviations along each (AlexNet's 0.1). 0: none."""
+    standardize: bool = False
+    """Divide the input by the training images' standard deviation, beyond subtracting their mean."""
+    width: float = 1.0
+    """Multiplier of the number of channels."""
+    head_width: int = 0
+    """Outputs of fc1 and fc2; 0 is 4096, and 512 for crops below 64 pixels."""
+    initializer: str = "auto"
+    """Keras initialiser of the kernels; auto is one that trains from the first step (see build_vgg)."""
+    cache: Literal["none", "bytes", "pixels"] = "none"
+    """Keep the training images in memory: as encoded bytes, or decoded; always before any random step."""
+    seed: int = 0
+    """Seed of the weights, the dropout, the order and the views of the images."""
+
+    def __post_init__(self):
+        """Refuse numbers that cannot be meant."""
+        low, high = self.scale
+        checks = {
+            "epochs": (self.epochs >= 1, "at least 1"),
+            "steps_per_epoch": (self.steps_per_epoch >= 0, "0 or more"),
+            "batch_size": (self.batch_size >= 1, "at least 1"),
+            "accumulate": (self.accumulate >= 1 and self.batch_size % self.accumulate == 0, "a divisor of batch_size"),
+            "learning_rate": (self.learning_rate > 0, "above 0"),
+            "factor": (0 < self.factor < 1, "between 0 and 1"),
+            "drops": (self.drops >= 0, "0 or more"),
+            "patience": (self.patience >= 1, "at least 1"),
+            "warmup": (0 <= self.warmup <= self.epochs, "from 0 to epochs"),
+            "momentum": (0 <= self.momentum < 1, "from 0 to below 1"),
+            "l2": (self.l2 >= 0, "0 or more"),
+            "dropout": (0 <= self.dropout < 1, "from 0 to below 1"),
+            "label_smoothing": (0 <= self.label_smoothing < 1, "from 0 to below 1"),
+            "average": (0 <= self.average < 1, "from 0 to below 1"),
+            "size": (self.size >= 32, "at least 32 pixels: the five poolings halve it five times"),
+            "scale": (self.size <= low <= high, f"S or S_MIN,S_MAX, not below the crop's side of {self.size} pixels"),
+            "test_scale": (self.test_scale == 0 or self.test_scale >= self.size, f"0 or at least {self.size} pixels"),
+            "rgb_shift": (self.rgb_shift >= 0, "0 or more"),
+            "width": (self.width > 0, "above 0"),
+            "head_width": (self.head_width >= 0, "0 or more"),
+            "seed": (0 <= self.seed < 2**31, "from 0 to 2147483647"),
+        }
+        for name, (good, expected) in checks.items():
+            if not good:
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} must be {expected}. Received: {getattr(self, name)}.")
+
+    @property
+    def evaluation_scale(self):
+        """Q in pixels: `test_scale`, or S for a fixed S and the middle of a jittered one (section 4.1)."""
+        return self.test_scale or sum(self.scale) // 2
+
+
+def to_json(recipe):
+    """The recipe as a dict of plain numbers and lists."""
+    return asdict(recipe) | {"scale": list(recipe.scale)}
+
+
+def from_json(values):
+    """The recipe that `to_json` wrote."""
+    return Recipe(**values | {"scale": tuple(values["scale"])})
+
+
+def differences(old, new):
+    """What tells two recipes apart, `epochs 12 there, 5 here`, comma-separated; empty for equal ones."""
+    names = [f.name for f in fields(Recipe) if getattr(old, f.name) != getattr(new, f.name)]
+    return ", ".join(f"{name} {getattr(old, name)} there, {getattr(new, name)} here" for name in names)
+
+
+# CIFAR and its like. The scale jitter plays the part of the usual 4-pixel shifts: the crop moves by up to 8 of 40 pixels.
+_CIFAR = Recipe(
+    epochs=60, batch_size=128, learning_rate=0.05, schedule="one-cycle", warmup=15, nesterov=True, size=32, scale=(32, 40),
+    test_scale=32, rgb_shift=0.0, standardize=True, cache="pixels",
+)  # fmt: skip
+
+RECIPES = {
+    "paper": Recipe(),
+    "paper384": Recipe(learning_rate=1e-3, scale=(384, 384)),
+    "paper-jitter": Recipe(learning_rate=1e-3, scale=(256, 512)),
+    "cifar": _CIFAR,
+    # Written digits are not mirrored. A net of a quarter of the width learns them in a minute on two cores.
+    "digits": replace(
+        _CIFAR, epochs=20, batch_size=32, learning_rate=0.05, warmup=5, flip=False, width=0.25, head_width=128, dropout=0.2
+    ),
+}  # fmt: skip
+
+
+def preset(name, arch, smaller_side=None, source=None):
+    """The named recipe for this architecture and data, the default of every flag.
+
+    Args:
+        name: a name of `RECIPES`, or `auto`: digits for the digits, cifar for images with a smaller side of at most
+            64 pixels, else the paper's.
+        arch: the architecture's name; nets with batch normalisation stand, and get, a higher learning rate.
+        smaller_side: median smaller side of the images, in pixels, for `auto`.
+        source: `digits`, or anything else, for `auto`.
+
+    Raises:
+        ValueError: unknown recipe; the message lists the known ones.
+    """
+    if name == "auto":
+        small = smaller_side is not None and smaller_side <= 64
+        name = "digits" if source == "digits" else "cifar" if small else "paper"
+    if name not in RECIPES:
+        raise ValueError(f"No recipe {name!r}. Known: auto, {', '.join(RECIPES)}.")
+    recipe = RECIPES[name]
+    if arch.endswith("_bn") and recipe.schedule != "plateau":
+        recipe = replace(recipe, learning_rate=2 * recipe.learning_rate)
+    return recipe
+
+
+def smoke(recipe):
+    """The same road with tiny numbers: two epochs of two steps of a net of an eighth of the width."""
+    return replace(
+        recipe, epochs=2, steps_per_epoch=2, batch_size=8 * recipe.accumulate, width=recipe.width / 8, head_width=32,
+        warmup=min(recipe.warmup, 1), cache="none",
+    )  # fmt: skip
