@@ -1,7 +1,6 @@
 """A source becomes batches of static shape: one finite pass an epoch, each image's view keyed by seed, epoch and image."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -130,11 +129,6 @@ def find_unreadable(source, split):
     return found
 
 
-def is_shards(source):
-    """Tell whether `source` is a folder with a `dataset.json`."""
-    return isinstance(source, str | Path) and (Path(source) / records.COLLECTION_FILE).exists()
-
-
 @dataclass
 class _Reader:
     """A split as `(key, encoded bytes, label)`, in its own order or in that of an epoch."""
@@ -146,7 +140,7 @@ class _Reader:
 
 
 def _reader(source, split):
-    return _shard_reader(str(source), split) if is_shards(source) else _file_reader(source, split)
+    return _shard_reader(str(source), split) if records.holds_shards(source) else _file_reader(source, split)
 
 
 def _shard_reader(folder, split):

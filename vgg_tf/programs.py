@@ -21,6 +21,9 @@ def run(main):
         main()
     except KeyboardInterrupt:
         sys.exit("\ninterrupted; the same command continues")
+    except BrokenPipeError:  # the reader, such as head, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
     except ModuleNotFoundError as error:
         if error.name != "tensorflow":
             raise

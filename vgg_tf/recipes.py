@@ -150,7 +150,8 @@ RECIPES = {
     "cifar": _CIFAR,
     # Written digits are not mirrored. A net of a quarter of the width learns them in a minute on two cores.
     "digits": replace(
-        _CIFAR, epochs=20, batch_size=32, learning_rate=0.05, warmup=5, flip=False, width=0.25, head_width=128, dropout=0.2
+        _CIFAR, epochs=20, batch_size=32, learning_rate=0.02, warmup=5, scale=(32, 34), flip=False, width=0.25,
+        head_width=128, dropout=0.2,
     ),
 }  # fmt: skip
 

@@ -82,6 +82,11 @@ class Collection:
             raise ValueError(f"{path} is no dataset.json of vgg_tf ({error}). Write the shards anew.") from error
 
 
+def holds_shards(source):
+    """Tell whether `source` is a folder with a `dataset.json`. The word `digits` is no folder; `./digits` is one."""
+    return isinstance(source, str | Path) and str(source) != "digits" and (Path(source) / COLLECTION_FILE).exists()
+
+
 def write_whole(path, data):
     """Write bytes under a temporary name, sync, and rename: whoever reads `path` finds all of it or what was there before."""
     path = Path(path)

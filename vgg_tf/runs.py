@@ -1,0 +1,214 @@
+"""A training run is a folder: what was asked for, the best network, the state to go on from, the log, the result.
+
+| file | content |
+| --- | --- |
+| recipe.json | architecture, data, precision and every number of the recipe |
+| dataset.json | classes, counts and colours of the images (`records.Collection`) |
+| model.keras | the network with the lowest validation error so far; raw RGB in, posteriors out |
+| last.safetensors | the whole state after the last epoch; `previous.safetensors` is the one before |
+| log.csv, history.png | one row, one point an epoch |
+| report.json | the result; there when the run has ended |
+"""
+
+import contextlib
+import csv
+import fcntl
+import io
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from vgg_tf import recipes, records
+from vgg_tf.schedules import Plateau
+
+LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What makes two runs the same: given again, the run continues.
+
+    Attributes:
+        arch: name of the architecture.
+        data: where the images are, as the user said it.
+        fingerprint: of the images (see `records.Collection`).
+        policy: Keras dtype policy.
+        recipe: every number.
+    """
+
+    arch: str
+    data: str
+    fingerprint: str
+    policy: str
+    recipe: recipes.Recipe
+
+    def to_json(self):
+        """Plain values."""
+        return {**vars(self), "recipe": recipes.to_json(self.recipe)}
+
+    @classmethod
+    def from_json(cls, values):
+        """What `to_json` gave."""
+        return cls(**values | {"recipe": recipes.from_json(values["recipe"])})
+
+    def differences(self, new):
+        """What tells the run that is there from this new one, in words; empty if nothing does. Data may have moved."""
+        names = [name for name in ("arch", "fingerprint", "policy") if getattr(self, name) != getattr(new, name)]
+        words = [f"{name} {getattr(self, name)} there, {getattr(new, name)} here" for name in names]
+        return ", ".join(words + [text for text in [recipes.differences(self.recipe, new.recipe)] if text])
+
+
+@dataclass(frozen=True)
+class State:
+    """What a training knows beyond its variables.
+
+    Attributes:
+        epoch: epochs done.
+        best_error: lowest validation top-1 error, in %, and the epoch (from 1) that had it.
+        plateau: of the plateau schedule.
+        stopped: the plateau after the last drop has ended the training.
+        rows: of the log, one dict an epoch.
+    """
+
+    epoch: int = 0
+    best_error: float = float("inf")
+    best_epoch: int = 0
+    plateau: Plateau = field(default_factory=Plateau)
+    stopped: bool = False
+    rows: tuple[dict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run folder; make one with `open_run` or `read_run`."""
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def best(self):
+        """Path of the best network."""
+        return self.folder / "model.keras"
+
+    def save_best(self, model):
+        """Keep this model as the best, whole or not at all."""
+        temporary = self.folder / ".model.tmp.keras"
+        model.save(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, self.best)
+
+    def save_last(self, state, model, optimizer):
+        """Write the state and all variables: weights, dropout's seeds, optimizer; keep the state before as well.
+
+        A `.keras` file would not do: it lacks the states of the seed generators, so that dropout would differ afterwards.
+        """
+        from safetensors.numpy import save
+
+        data = save(dict(_variables(model, optimizer, read=True)), metadata={"state": json.dumps(asdict(state))})
+        last = self.folder / LAST
+        if last.exists():
+            os.replace(last, self.folder / PREVIOUS)
+        records.write_whole(last, data)
+        self._write_log(state)
+
+    def restore(self, model, optimizer):
+        """Set all variables to those of the last state that is whole.
+
+        Returns:
+            state: the `State`; a new one where there is nothing to go on from.
+            note: what to tell the user, or None.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        torn = []
+        for name in (LAST, PREVIOUS):
+            path = self.folder / name
+            if not path.exists():
+                continue
+            try:
+                with safe_open(path, framework="numpy") as file:
+                    values = json.loads(file.metadata()["state"])
+                    arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118: no mapping
+            except (SafetensorError, OSError):
+                torn.append(name)
+                continue
+            for key, variable in _variables(model, optimizer):
+                variable.assign(arrays[key])
+            rows, plateau = tuple(values.pop("rows")), Plateau(**values.pop("plateau"))
+            state = State(**values, plateau=plateau, rows=rows)
+            note = f"{torn[0]} is torn, {name} is whole: " if torn else ""
+            return state, f"{note}continuing after epoch {state.epoch}"
+        return State(), f"{', '.join(torn)} torn: starting anew" if torn else None
+
+    def _write_log(self, state):
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(state.rows[0]))
+        writer.writeheader()
+        writer.writerows(state.rows)
+        records.write_whole(self.folder / "log.csv", text.getvalue().encode())
+
+    def write_report(self, report):
+        """Write the result; from now on the run has ended."""
+        records.write_whole(self.folder / "report.json", json.dumps(report, indent=1).encode())
+
+    def report(self):
+        """The result of a run that has ended, else None."""
+        path = self.folder / "report.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def collection(self):
+        """The `records.Collection` of the images the run was made on."""
+        return records.Collection.read(self.folder)
+
+
+def _variables(model, optimizer, read=False):
+    for owner, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
+        for i, variable in enumerate(variables):
+            yield f"{owner}/{i:04d}", np.asarray(variable.numpy()) if read else variable
+
+
+@contextlib.contextmanager
+def open_run(folder, settings):
+    """Make a run folder, or open the one that these settings made, for one writer at a time.
+
+    Raises:
+        FileExistsError: the folder holds another run or something else; nothing of it is touched.
+        BlockingIOError: the run is being trained by another process.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / "recipe.json").exists() and any(path.name != LOCK for path in folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(f"{folder} is being trained by another process. Wait for it, or choose another --out.") from None
+        if (folder / "recipe.json").exists():
+            there = read_run(folder).settings
+            if difference := there.differences(settings):
+                raise FileExistsError(f"{folder} holds another run: {difference}. Choose another --out, or delete it first.")
+        else:
+            records.write_whole(folder / "recipe.json", json.dumps(settings.to_json(), indent=1).encode())
+        yield Run(folder, settings)
+
+
+def read_run(folder):
+    """Open a run folder to read from.
+
+    Raises:
+        FileNotFoundError: it is none.
+        ValueError: its recipe.json cannot be read.
+    """
+    path = Path(folder) / "recipe.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} is no run folder: it has no recipe.json. Train one with python -m vgg_tf.train.")
+    try:
+        return Run(Path(folder), Settings.from_json(json.loads(path.read_text())))
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read ({error}). Choose another --out, or delete the folder.") from error

@@ -1,0 +1,151 @@
+"""Train a VGG network: `python -m vgg_tf.train --arch vgg16 --data FOLDER`. Without data: the handwritten digits."""
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from vgg_tf import programs, recipes, sources
+from vgg_tf.architectures import architecture
+from vgg_tf.devices import Precision, StrategyName, choose
+from vgg_tf.records import Collection, holds_shards
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Train a VGG network on images, test it, and keep everything in a run folder that the same command continues."""
+
+    arch: str = "vgg16"
+    """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but vgg11_lrn)."""
+    data: str = "digits"
+    """A folder of shards or of class folders, or `digits`, scikit-learn's handwritten digits."""
+    out: Path | None = None
+    """Run folder; runs/<arch>-<name of the data> by default."""
+    recipe: str = "auto"
+    """auto, paper, paper384, paper-jitter, cifar or digits: the default of the numbers below. auto looks at the data."""
+    strategy: StrategyName = "auto"
+    """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow sees."""
+    precision: Precision = "auto"
+    """auto: mixed_bfloat16 on TPUs and on CPUs with AMX, mixed_float16 on GPUs, else float32."""
+    smoke: bool = False
+    """Walk the whole road with tiny numbers, to see that it works; the errors mean nothing."""
+    numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(default_factory=recipes.Recipe)
+
+
+def parse(arguments=None):
+    """Flags from the command line: the recipe that --recipe, --arch and --data name is the default of all others.
+
+    Returns:
+        flags: the `Flags`.
+        source: the opened `sources.Source`, or None where the data are shards.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("arch", "data", "recipe"):
+        first.add_argument(f"--{name}", default=getattr(Flags, name))
+    first.add_argument("--smoke", action="store_true")
+    first.add_argument("-h", "--help", action="store_true")
+    words, _ = first.parse_known_args(arguments)
+    architecture(words.arch)
+    source = smaller_side = None
+    if not words.help:
+        if holds_shards(words.data):
+            smaller_side = Collection.read(words.data).smaller_side
+        else:
+            source = sources.open_source(words.data)
+            smaller_side = source.smaller_side() if words.recipe == "auto" else None
+    recipe = recipes.preset(words.recipe, words.arch, smaller_side, words.data)
+    default = Flags(numbers=recipes.smoke(recipe) if words.smoke else recipe)
+    return tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.train"), source
+
+
+def main(arguments=None):
+    """Train, test the best network, print the closing line."""
+    flags, source = parse(arguments)
+    recipe, out = flags.numbers, flags.out or Path("runs") / f"{flags.arch}-{Path(flags.data).name}"
+    programs.quiet_tensorflow()
+    devices = choose(flags.strategy, flags.precision)
+    if devices.strategy and recipe.accumulate > 1:
+        raise ValueError("--accumulate works on a single device: Keras cannot accumulate under TensorFlow's strategies.")
+
+    import keras
+
+    from vgg_tf import datasets, measures, runs, training
+
+    keras.config.set_dtype_policy(devices.policy)
+    keras.utils.set_random_seed(recipe.seed)
+    fingerprint = source.fingerprint() if source else Collection.read(flags.data).fingerprint
+    settings = runs.Settings(flags.arch, flags.data, fingerprint, devices.policy, recipe)
+    with runs.open_run(out, settings) as run:
+        if report := run.report():
+            print(f"{out} is done; delete it or choose another --out to train anew")
+            print(closing_line(report))
+            return
+        data = source or flags.data
+        if flags.data == "digits":  # the whole road, shards and all
+            from tfrecords_tools.write import write
+
+            data = out / "shards"
+            collection = write(source, data)
+        else:
+            collection = measures.measure(source) if source else Collection.read(flags.data)
+        if not (out / "dataset.json").exists():
+            collection.write(out)
+        _train(run, collection, data, devices, datasets, training)
+
+
+def _train(run, collection, data, devices, datasets, training):
+    import keras
+
+    recipe = run.settings.recipe
+    n = collection.images("train")
+    plan = training.arithmetic(recipe, n, devices.replicas)
+    counts = ", ".join(f"{values['images']:,} {split}" for split, values in collection.splits.items())
+    print(f"{run.settings.arch} on {run.settings.data}: {counts} images of {len(collection.classes)} classes; {devices.reason}")
+    for note in (*collection.notes[:5], plan.note):
+        if note:
+            print(f"  {note}", flush=True)
+
+    common = {"batch_size": plan.batch, "size": recipe.size, "seed": recipe.seed, "cache": recipe.cache}
+    train = datasets.epochs(
+        data, "train", scale=recipe.scale, steps=plan.steps, flip=recipe.flip, shift=recipe.rgb_shift,
+        covariance=collection.covariance_rgb, **common,
+    )  # fmt: skip
+    test = {
+        split: datasets.epochs(data, split, scale=recipe.evaluation_scale, **common)
+        for split in collection.splits if split != "train"
+    }  # fmt: skip
+    with devices.scope():
+        model = training.build(run.settings.arch, recipe, collection)
+        state = training.train(run, model, plan.steps, plan.batch, train, test.get("validation"))
+        best = training.scores_of(keras.saving.load_model(run.best, compile=False))
+        training.compile_scores(best)
+    split = "test" if "test" in test else "validation" if "validation" in test else None
+    if split != "test":
+        print(f"no test split: the error is that of {split}, which chose the network" if split else "no images to test on")
+    seconds = sum(row["seconds"] for row in state.rows)
+    report = {
+        "split": split,
+        "n": collection.images(split) if split else 0,
+        **(training.evaluate(best, test[split](0)) if split else {}),
+        "seconds": seconds,
+        "images_per_second": plan.steps * plan.batch * len(state.rows) / seconds,
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch,
+        "parameters": model.count_params(),
+    }
+    run.write_report(report)
+    print(closing_line(report))
+
+
+def closing_line(report):
+    """The result in one line: errors in %, n, seconds of training, images a second."""
+    errors = "not tested"
+    if report["split"]:
+        errors = "{split} top-1 error {top1_error:.2f} %, top-5 {top5_error:.2f} %".format(**report)
+    return errors + ", n={n:,}, {seconds:.0f} s, {images_per_second:.0f} images/s".format(**report)
+
+
+if __name__ == "__main__":
+    programs.run(main)

@@ -1,0 +1,280 @@
+"""The loop: a network and its batches, epoch by epoch, into a run folder that survives any interruption."""
+
+import contextlib
+import math
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import keras
+
+from vgg_tf import pictures
+from vgg_tf.network import build_vgg
+from vgg_tf.runs import State
+from vgg_tf.schedules import Schedule
+
+LOOK_EVERY = 50  # steps between two looks at the loss, which wait for the device
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How a recipe falls on a number of images.
+
+    Attributes:
+        batch: images a step: the recipe's batch, or one of its parts with `accumulate`.
+        steps: steps an epoch; `accumulate` of them make an update.
+        note: what to tell the user, or None.
+    """
+
+    batch: int
+    steps: int
+    note: str | None = None
+
+
+def arithmetic(recipe, n, replicas=1):
+    """Divide `n` training images into batches; fewer images than a batch make a smaller one.
+
+    Raises:
+        ValueError: the numbers do not fit; the message says which would.
+    """
+    parts, note = recipe.accumulate, None
+    batch = recipe.batch_size // parts
+    if n < batch * parts:
+        batch = n // parts // replicas * replicas
+        note = f"{n} training images are fewer than a batch of {recipe.batch_size}: batches of {batch * parts} instead"
+        if not batch:
+            raise ValueError(f"{n} training images are too few for {parts} parts on {replicas} devices.")
+    if batch % replicas:
+        raise ValueError(f"{replicas} devices share a batch, {batch} does not divide by it. Try {batch // replicas * replicas}.")
+    updates = n // (batch * parts)
+    if recipe.steps_per_epoch > updates:
+        raise ValueError(f"{n} images make {updates} updates of {batch * parts}. Lower --steps-per-epoch or --batch-size.")
+    return Arithmetic(batch, (recipe.steps_per_epoch or updates) * parts, note)
+
+
+def build(arch, recipe, collection):
+    """The network of a recipe for these images, with their mean (and std) inside; gives posteriors."""
+    return build_vgg(
+        arch,
+        input_shape=(recipe.size, recipe.size, 3),
+        classes=len(collection.classes),
+        dropout=recipe.dropout,
+        initializer=None if recipe.initializer == "auto" else recipe.initializer,
+        l2=recipe.l2,
+        width=recipe.width,
+        head_width=recipe.head_width or None,
+        mean=collection.mean_rgb,
+        std=collection.std_rgb if recipe.standardize else None,
+        seed=recipe.seed,
+    )
+
+
+def cross_entropy(smoothing=0.0):
+    """Loss on scores: int labels `[B]` and scores `[B, classes]` to `[B]`, in nats.
+
+    Args:
+        smoothing: share of the target that is spread evenly over all classes.
+    """
+
+    def loss(labels, scores):
+        labels = keras.ops.reshape(labels, (-1,))
+        plain = keras.ops.sparse_categorical_crossentropy(labels, scores, from_logits=True)
+        if not smoothing:
+            return plain
+        return (1 - smoothing) * plain - smoothing * keras.ops.mean(keras.ops.log_softmax(scores), axis=-1)
+
+    return loss
+
+
+def scores_of(model):
+    """The same network up to its scores, sharing all layers: what is trained, where a softmax would lose digits."""
+    return keras.Model(model.inputs, model.get_layer("predictions").output, name=model.name)
+
+
+def compile_scores(scores, optimizer="sgd", smoothing=0.0):
+    """Compile a network of scores; its weighted metrics count each image of a masked batch once.
+
+    The loss that Keras reports of masked batches is diluted by the mask, so the loss is a metric, too. XLA stays off: on
+    CPUs it is ten times slower for these convolutions, under TensorFlow's strategies it fails.
+    """
+    classes = scores.output.shape[-1]
+    scores.compile(
+        optimizer,
+        cross_entropy(smoothing),
+        weighted_metrics=[
+            keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
+            keras.metrics.SparseCategoricalAccuracy(name="top1"),
+            keras.metrics.SparseTopKCategoricalAccuracy(min(5, classes), name="top5"),
+        ],
+        jit_compile=False,
+    )
+
+
+def evaluate(scores, batches):
+    """Errors of a compiled network of scores over batches `(images, labels, mask)`.
+
+    Returns:
+        dict: `top1_error` and `top5_error` in %, `loss` in nats, each image counted once.
+    """
+    values = scores.evaluate(batches, verbose=0, return_dict=True)
+    return {
+        "top1_error": 100 * (1 - float(values["top1"])),
+        "top5_error": 100 * (1 - float(values["top5"])),
+        "loss": float(values["cross_entropy"]),
+    }
+
+
+def make_optimizer(recipe, steps):
+    """SGD with the recipe's momentum, schedule, accumulation and averaging.
+
+    Args:
+        recipe: the `Recipe`.
+        steps: steps an epoch.
+    """
+    rate = recipe.learning_rate
+    if recipe.schedule != "plateau":
+        total, warmup = recipe.epochs * steps, round(recipe.warmup * steps)
+        rate = Schedule(recipe.schedule, rate, total, warmup, recipe.factor, recipe.drops)
+    return keras.optimizers.SGD(
+        rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
+        use_ema=recipe.average > 0,
+        ema_momentum=recipe.average or 0.99,
+    )
+
+
+@contextlib.contextmanager
+def averaged(scores):
+    """Within, the network has the running average of its weights, where its optimizer keeps one."""
+    if not scores.optimizer.use_ema:
+        yield
+        return
+    kept = [variable.numpy() for variable in scores.trainable_variables]
+    scores.optimizer.finalize_variable_values(scores.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(scores.trainable_variables, kept, strict=True):
+            variable.assign(value)
+
+
+def train(run, model, steps, batch, training, validation, say=print):
+    """Train to the end of the recipe, or on from where the run folder stands.
+
+    Args:
+        run: the open `runs.Run`.
+        model: the network; its weights are the last epoch's afterwards, the best are in `run.best`.
+        steps: steps an epoch.
+        batch: images a step.
+        training: function of the epoch, from 0, that gives batches `(images, labels)`.
+        validation: function of the epoch that gives batches `(images, labels, mask)`; None: the last network is the best.
+        say: called with each line for the user.
+
+    Returns:
+        The final `runs.State`.
+
+    Raises:
+        FloatingPointError: the loss is not a number; the message says what to look at. The run folder is as before.
+    """
+    recipe = run.settings.recipe
+    scores = scores_of(model)
+    compile_scores(scores, make_optimizer(recipe, steps), recipe.label_smoothing)
+    scores.optimizer.build(scores.trainable_variables)
+    state, note = run.restore(scores, scores.optimizer)
+    if note:
+        say(note)
+    drawn = time.perf_counter()
+    while state.epoch < recipe.epochs and not state.stopped:
+        row = _epoch(scores, state.epoch, recipe, steps, batch, training)
+        with averaged(scores):
+            checked = evaluate(scores, validation(state.epoch)) if validation else {}
+            row |= {f"validation_{key}": checked.get(key) for key in ("top1_error", "top5_error", "loss")}
+            row["validation_error"] = row.pop("validation_top1_error")
+            error = row["validation_error"]
+            state = replace(state, epoch=state.epoch + 1, rows=(*state.rows, row))
+            if error is None or error < state.best_error:
+                run.save_best(model)
+                state = replace(state, best_error=math.inf if error is None else error, best_epoch=state.epoch)
+        if recipe.schedule == "plateau" and error is not None:
+            state = _after_plateau(state, error, recipe, scores.optimizer, say)
+        run.save_last(state, scores, scores.optimizer)
+        say(_line(row, state, recipe))
+        if time.perf_counter() - drawn > 60 or state.epoch == recipe.epochs or state.stopped:
+            pictures.history(state.rows, f"{run.settings.arch} on {run.settings.data}").savefig(
+                run.folder / "history.png", dpi=120
+            )
+            drawn = time.perf_counter()
+    return state
+
+
+def _epoch(scores, epoch, recipe, steps, batch, training):
+    """Train one epoch; the row of the log."""
+    watch = _Watch(epoch, recipe, steps, batch)
+    rate = float(keras.ops.convert_to_numpy(scores.optimizer.learning_rate))
+    start = time.perf_counter()
+    # shuffle=False: the batches come in their own order, and fit would warn.
+    values = scores.fit(training(epoch), epochs=1, verbose=0, shuffle=False, callbacks=[watch]).history
+    seconds = time.perf_counter() - start
+    return {
+        "epoch": epoch + 1,
+        "learning_rate": rate,
+        "loss": values["loss"][-1],
+        "train_error": 100 * (1 - values["top1"][-1]),
+        "images_per_second": steps * batch / seconds,
+        "seconds": seconds,
+    }
+
+
+def _after_plateau(state, error, recipe, optimizer, say):
+    plateau, drop, stop = state.plateau.after(error, recipe.patience, recipe.drops)
+    if drop:
+        rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate)) * recipe.factor
+        optimizer.learning_rate = rate
+        say(f"plateau at epoch {state.epoch}: learning rate {rate:.3g}")
+    if stop:
+        say(f"plateau at epoch {state.epoch} after the last drop: done")
+    return replace(state, plateau=plateau, stopped=stop)
+
+
+def _line(row, state, recipe):
+    words = [f"epoch {state.epoch:>{len(str(recipe.epochs))}}/{recipe.epochs}", f"loss {row['loss']:.3f}"]
+    words.append(f"train error {row['train_error']:.2f} %")
+    if row["validation_error"] is not None:
+        best = " *" if state.best_epoch == state.epoch else ""
+        words.append(f"validation error {row['validation_error']:.2f} %{best}, top-5 {row['validation_top5_error']:.2f} %")
+    words += [f"rate {row['learning_rate']:.3g}", f"{row['images_per_second']:.0f} images/s", f"{row['seconds']:.0f} s"]
+    return ", ".join(words)
+
+
+class _Watch(keras.callbacks.Callback):
+    """A bar with rate and ETA on a terminal, and a stop where the loss is not a number."""
+
+    def __init__(self, epoch, recipe, steps, batch):
+        super().__init__()
+        self.epoch, self.recipe, self.steps, self.batch, self.bar = epoch, recipe, steps, batch, None
+
+    def on_train_begin(self, logs=None):
+        from tqdm import tqdm
+
+        label = f"epoch {self.epoch + 1}/{self.recipe.epochs}"
+        total = self.steps * self.batch
+        self.bar = tqdm(total=total, desc=label, unit=" images", leave=False, disable=None, file=sys.stdout)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update(self.batch)
+        if (batch + 1) % LOOK_EVERY == 0 or batch + 1 == self.steps:
+            loss = float(logs["loss"])
+            self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+            if not math.isfinite(loss):
+                self.bar.close()
+                raise FloatingPointError(
+                    f"The loss is {loss} in epoch {self.epoch + 1}, by step {batch + 1}. Look at the learning rate "
+                    f"({self.recipe.learning_rate:g}; try --learning-rate {self.recipe.learning_rate / 10:g}), the initializer "
+                    f"({self.recipe.initializer}; a Gaussian of std 0.1 explodes, auto does not) and the images. The run "
+                    "folder holds the last good epoch."
+                )
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
