@@ -20,6 +20,7 @@ from vgg_tf import programs, records, sources
 SHARD_BYTES = 150e6  # about 100 to 200 MB read well over a network
 MIN_SHARDS = 8  # enough to be read in parallel and mixed
 JPEG_QUALITY = 95
+CORES = os.cpu_count() or 1
 WORK_FOLDER = ".writing"  # the plan, and the measures of the shards that are done; gone when all are
 
 
@@ -33,13 +34,13 @@ class Flags:
     """Folder for the shards: a new one, or one that the same command has begun."""
     shards: int = 0
     """Shards of the training split, the others in proportion; 0 makes them about 150 MB, and at least 8."""
-    workers: int = os.cpu_count() or 1
+    workers: int = CORES
     """Shards written at the same time."""
     seed: int = 0
     """Seed of the order of the images."""
 
 
-def write(source, out, shards=0, workers=os.cpu_count() or 1, seed=0, progress=True):
+def write(source, out, shards=0, workers=CORES, seed=0, progress=True):
     """Write the shards of a source and its `dataset.json`; leave a finished folder alone.
 
     RGB and grey JPEG and 8-bit PNG files are stored byte for byte, CMYK JPEGs as JPEGs of quality 95, all else as PNG;
@@ -130,7 +131,9 @@ def _write_all(out, work, jobs, classes, workers, progress):
     bar = tqdm(total=sum(len(images) for *_, images in jobs), unit=" images", disable=None if progress else True)
     pool = ThreadPoolExecutor(max(1, workers))
     try:
-        futures = {pool.submit(_write_shard, out, work, name, images, classes, stop, bar): split for split, name, images in jobs}
+        futures = {
+            pool.submit(_write_shard, out, work, name, images, classes, stop, bar): split for split, name, images in jobs
+        }
         for future in as_completed(futures):
             result = future.result()
             changed += result["changed"]

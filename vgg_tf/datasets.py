@@ -82,7 +82,7 @@ def epochs(
     def view(key, image, label, epoch):
         if not training:
             pixels = image if cache == "pixels" else images.decode(image)
-            return images.test_view(pixels, size, (low + high) // 2), tf.cast(label, tf.int32), tf.constant(1.0)
+            return images.center_view(pixels, size, (low + high) // 2), tf.cast(label, tf.int32), tf.constant(1.0)
         look = images.train_view_of_pixels if cache == "pixels" else images.train_view
         seeds = tf.stack([key, epoch + (seed << 32)])
         return look(image, seeds, size, (low, high), flip, shift, covariance), tf.cast(label, tf.int32)

@@ -177,9 +177,7 @@ def _train_view(image, shape, jpeg, seed, crop, scale, flip, shift, covariance):
         first = tf.cast(tf.maximum(tf.floor(tf.cast(corner, tf.float64) / factors - reach), 0), tf.int32)
         last = tf.cast(tf.math.ceil(tf.cast(corner + crop, tf.float64) / factors + reach), tf.int32)
         extent = tf.minimum(last, tf.stack([h, w])) - first
-        image = tf.image.decode_and_crop_jpeg(
-            jpeg, tf.concat([first, extent], 0), channels=3, dct_method="INTEGER_ACCURATE"
-        )
+        image = tf.image.decode_and_crop_jpeg(jpeg, tf.concat([first, extent], 0), channels=3, dct_method="INTEGER_ACCURATE")
         corner = tf.cast(corner, tf.float64) - tf.cast(first, tf.float64) * factors
     view = _resample(image, factors, corner, crop)
     if flip:
@@ -190,7 +188,7 @@ def _train_view(image, shape, jpeg, seed, crop, scale, flip, shift, covariance):
     return _to_pixels(view)
 
 
-def test_view(image, crop=224, scale=256):
+def center_view(image, crop=224, scale=256):
     """The centre crop of the rescaled image.
 
     Args:
@@ -254,4 +252,4 @@ def process_path(
         key = tf.stack([tf.strings.to_hash_bucket_fast(path, 2**62), tf.cast(seed, tf.int64)])
         pair = scale if isinstance(scale, tuple | list) else (scale, scale)
         return train_view(contents, key, crop, pair, flip, shift, covariance), label
-    return test_view(decode(contents), crop, scale), label
+    return center_view(decode(contents), crop, scale), label

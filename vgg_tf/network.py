@@ -112,9 +112,7 @@ def build_vgg(
     # Input is float32 by declaration: uint8 is accepted too, while Input(dtype="uint8") would truncate floats in silence.
     inputs = keras.Input((None, None, 3) if dense else input_shape, dtype="float32", name="image")
     variance = [1.0] * 3 if std is None else [float(s) ** 2 for s in std]
-    x = keras.layers.Normalization(mean=[float(m) for m in mean], variance=variance, dtype="float32", name="normalize")(
-        inputs
-    )
+    x = keras.layers.Normalization(mean=[float(m) for m in mean], variance=variance, dtype="float32", name="normalize")(inputs)
     for i, (kernels, stage_width) in enumerate(zip(row.kernels, STAGE_WIDTHS, strict=True), start=1):
         for j, side in enumerate(kernels, start=1):
             layer, filters = f"block{i}_conv{j}", max(1, round(stage_width * width))

@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 
 from vgg_tf import recipes, records
-from vgg_tf.schedules import Plateau
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
 LOCK = ".lock"
@@ -60,6 +59,37 @@ class Settings:
         names = [name for name in ("arch", "fingerprint", "policy") if getattr(self, name) != getattr(new, name)]
         words = [f"{name} {getattr(self, name)} there, {getattr(new, name)} here" for name in names]
         return ", ".join(words + [text for text in [recipes.differences(self.recipe, new.recipe)] if text])
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """The paper's rule: divide when the validation error stops falling, a few times, then stop (section 3.1).
+
+    Attributes:
+        best: lowest validation error so far, in %.
+        waited: epochs since then, or since the last drop.
+        drops: drops so far.
+    """
+
+    best: float = float("inf")
+    waited: int = 0
+    drops: int = 0
+
+    def after(self, error, patience, most):
+        """The state after an epoch with this validation error, whether to drop the rate now, and whether to stop.
+
+        Args:
+            error: top-1 error, in %.
+            patience: epochs without a lower error that make a plateau.
+            most: drops in all; the plateau after the last one ends the training.
+        """
+        if error < self.best:
+            return Plateau(error, 0, self.drops), False, False
+        if self.waited + 1 < patience:
+            return Plateau(self.best, self.waited + 1, self.drops), False, False
+        if self.drops == most:
+            return Plateau(self.best, self.waited + 1, self.drops), False, True
+        return Plateau(self.best, 0, self.drops + 1), True, False
 
 
 @dataclass(frozen=True)
@@ -133,7 +163,7 @@ class Run:
             try:
                 with safe_open(path, framework="numpy") as file:
                     values = json.loads(file.metadata()["state"])
-                    arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118: no mapping
+                    arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             except (SafetensorError, OSError):
                 torn.append(name)
                 continue
@@ -188,7 +218,9 @@ def open_run(folder, settings):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BlockingIOError(f"{folder} is being trained by another process. Wait for it, or choose another --out.") from None
+            raise BlockingIOError(
+                f"{folder} is being trained by another process. Wait for it, or choose another --out."
+            ) from None
         if (folder / "recipe.json").exists():
             there = read_run(folder).settings
             if difference := there.differences(settings):

@@ -1,4 +1,4 @@
-"""Where images come from: a word or a folder becomes classes and, for each split, files with their labels. No TensorFlow here."""
+"""Where images come from: a word or a folder becomes classes and, split by split, files with labels. No TensorFlow here."""
 
 import hashlib
 import io
@@ -172,7 +172,6 @@ def _hold_out(source):
         note = "one image a class: nothing can be held out for validation, training goes on without"
         return Source(source.name, source.classes, source.splits, (*source.notes, note))
     keep = np.setdiff1d(np.arange(len(train)), held)
-    splits = {"train": train.take(keep), "validation": train.take(np.sort(held)), **source.splits}
-    splits["train"] = train.take(keep)
+    splits = {"train": train.take(keep), "validation": train.take(np.sort(held))}
     note = f"no validation split: {len(held)} of {len(train)} training images held out, the same share of each class"
-    return Source(source.name, source.classes, splits, (*source.notes, note))
+    return Source(source.name, source.classes, {**source.splits, **splits}, (*source.notes, note))

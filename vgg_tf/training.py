@@ -10,7 +10,6 @@ import keras
 
 from vgg_tf import pictures
 from vgg_tf.network import build_vgg
-from vgg_tf.runs import State
 from vgg_tf.schedules import Schedule
 
 LOOK_EVERY = 50  # steps between two looks at the loss, which wait for the device
@@ -45,7 +44,9 @@ def arithmetic(recipe, n, replicas=1):
         if not batch:
             raise ValueError(f"{n} training images are too few for {parts} parts on {replicas} devices.")
     if batch % replicas:
-        raise ValueError(f"{replicas} devices share a batch, {batch} does not divide by it. Try {batch // replicas * replicas}.")
+        raise ValueError(
+            f"{replicas} devices share a batch, {batch} does not divide by it. Try {batch // replicas * replicas}."
+        )
     updates = n // (batch * parts)
     if recipe.steps_per_epoch > updates:
         raise ValueError(f"{n} images make {updates} updates of {batch * parts}. Lower --steps-per-epoch or --batch-size.")

@@ -1,0 +1,73 @@
+"""Test a trained run: `python -m vgg_tf.evaluate RUN`, on the centre crop of each image."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from vgg_tf import programs, runs, sources
+from vgg_tf.devices import Precision, StrategyName, choose
+from vgg_tf.records import Collection, holds_shards
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Top-1 and top-5 error of a run's best network; every image counts once."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run folder of python -m vgg_tf.train."""
+    data: str | None = None
+    """A folder of shards or of class folders, or `digits`; the run's own data by default."""
+    split: str = "test"
+    """train, validation or test."""
+    scale: int = 0
+    """Smaller side of the rescaled image, Q, in pixels; 0 is the recipe's."""
+    batch_size: int = 0
+    """Images a batch; 0 is the recipe's."""
+    strategy: StrategyName = "auto"
+    """Where to test; auto is the first of tpu, gpu, cpu that TensorFlow sees."""
+    precision: Precision = "auto"
+    """auto: mixed_bfloat16 on TPUs and on CPUs with AMX, mixed_float16 on GPUs, else float32."""
+
+
+def main(arguments=None):
+    """Load the best network, test it, print the closing line."""
+    flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.evaluate")
+    run = runs.read_run(flags.run)
+    if not run.best.exists():
+        raise FileNotFoundError(f"{run.folder} has no model.keras yet: its first epoch is not done. Continue the training.")
+    name = flags.data or run.settings.data
+    source = name if holds_shards(name) else sources.open_source(name)
+    classes = Collection.read(name).classes if isinstance(source, str) else source.classes
+    if classes != (trained := run.collection().classes):
+        raise ValueError(f"{run.folder} knows {len(trained)} classes, {name} has {len(classes)} others. Give the same classes.")
+    programs.quiet_tensorflow()
+    devices = choose(flags.strategy, flags.precision)
+
+    import keras
+
+    from vgg_tf import datasets, training
+
+    keras.config.set_dtype_policy(devices.policy)
+    recipe = run.settings.recipe
+    batches = datasets.load_dataset(
+        source, flags.split, training=False, batch_size=flags.batch_size or recipe.batch_size, size=recipe.size,
+        scale=flags.scale or recipe.evaluation_scale,
+    )  # fmt: skip
+    with devices.scope():
+        scores = training.scores_of(keras.saving.load_model(run.best, compile=False))
+        training.compile_scores(scores)
+        start = time.perf_counter()
+        errors = training.evaluate(scores, batches)
+    seconds = time.perf_counter() - start
+    n = (Collection.read(name).images(flags.split)) if isinstance(source, str) else len(source.splits[flags.split])
+    print(
+        f"{flags.split} top-1 error {errors['top1_error']:.2f} %, top-5 {errors['top5_error']:.2f} %, "
+        f"loss {errors['loss']:.4f}, n={n:,}, {seconds:.0f} s, {n / seconds:.0f} images/s"
+    )
+
+
+if __name__ == "__main__":
+    programs.run(main)
