@@ -191,7 +191,7 @@ def _stored(contents, image):
     import tensorflow as tf
 
     if contents[:3] == b"\xff\xd8\xff":
-        if tf.io.extract_jpeg_shape(contents)[2] != 4:
+        if tf.io.extract_jpeg_shape(contents).numpy()[2] != 4:
             return contents, "JPEG", None
         return tf.io.encode_jpeg(image, quality=JPEG_QUALITY).numpy(), "JPEG", f"CMYK, as JPEG of quality {JPEG_QUALITY}"
     if contents[:4] == b"\x89PNG":

@@ -23,7 +23,7 @@ def __getattr__(name):
     try:
         return getattr(importlib.import_module(f"vgg_tf.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
-        if error.name != "tensorflow":
+        if (error.name or "").split(".")[0] != "tensorflow":
             raise
         from vgg_tf.programs import TENSORFLOW_MISSING
 

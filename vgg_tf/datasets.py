@@ -115,17 +115,18 @@ def epochs(
     return one
 
 
-def find_unreadable(source, split):
-    """Names of the images of a split of a `sources.Source` that cannot be decoded, each with the reason: the slow search
-    after a pass has failed, since TensorFlow's decoding errors name no file.
+def find_unreadable(source):
+    """Names and faults of the images of a `sources.Source` that cannot be decoded.
+
+    This reads them one by one, after a pass has failed: TensorFlow's decoding errors name no file.
     """
-    images_of = sources.open_source(source).splits[split] if isinstance(source, str) else source.splits[split]
     found = []
-    for name, content in zip(images_of.names, images_of.contents, strict=True):
-        try:
-            measures.decode_named(measures.read(content), name)
-        except ValueError as error:
-            found.append(str(error))
+    for split in source.splits.values():
+        for name, content in zip(split.names, split.contents, strict=True):
+            try:
+                measures.decode_named(measures.read(content), name)
+            except ValueError as error:
+                found.append(str(error))
     return found
 
 

@@ -25,7 +25,7 @@ def run(main):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if error.name != "tensorflow":
+        if (error.name or "").split(".")[0] != "tensorflow":
             raise
         sys.exit(f"error: {TENSORFLOW_MISSING}")
     except OSError as error:

@@ -39,8 +39,8 @@ class Recipe:
     """First learning rate; the highest one for cosine and one-cycle."""
     schedule: Literal["plateau", "step", "cosine", "one-cycle"] = "plateau"
     """plateau: times `factor` when the validation error stops falling; step: times `factor` in `drops` equal steps;
-    cosine: down to 0 along half a cosine, after `warmup` epochs; one-cycle: straight up in the first `warmup` epochs,
-    straight down to 0 at the end."""
+    cosine: down to 0 along half a cosine, after the `warmup`; one-cycle: straight up during the `warmup`, straight down
+    to 0 at the end."""
     factor: float = 0.1
     """What a drop multiplies the learning rate by."""
     drops: int = 3
@@ -48,7 +48,7 @@ class Recipe:
     patience: int = 5
     """Epochs without a lower validation error that make a plateau (the paper does not say)."""
     warmup: float = 0.0
-    """Epochs of linear warm-up (cosine) or of the rise (one-cycle)."""
+    """Share of the training that the learning rate rises in, from 0 (cosine and one-cycle)."""
     momentum: float = 0.9
     """Momentum of SGD."""
     nesterov: bool = False
@@ -96,7 +96,7 @@ class Recipe:
             "factor": (0 < self.factor < 1, "between 0 and 1"),
             "drops": (self.drops >= 0, "0 or more"),
             "patience": (self.patience >= 1, "at least 1"),
-            "warmup": (0 <= self.warmup <= self.epochs, "from 0 to epochs"),
+            "warmup": (0 <= self.warmup < 1, "from 0 to below 1"),
             "momentum": (0 <= self.momentum < 1, "from 0 to below 1"),
             "l2": (self.l2 >= 0, "0 or more"),
             "dropout": (0 <= self.dropout < 1, "from 0 to below 1"),
@@ -139,7 +139,7 @@ def differences(old, new):
 
 # CIFAR and its like. The scale jitter plays the part of the usual 4-pixel shifts: the crop moves by up to 8 of 40 pixels.
 _CIFAR = Recipe(
-    epochs=60, batch_size=128, learning_rate=0.05, schedule="one-cycle", warmup=15, nesterov=True, size=32, scale=(32, 40),
+    epochs=60, batch_size=128, learning_rate=0.05, schedule="one-cycle", warmup=0.25, nesterov=True, size=32, scale=(32, 40),
     test_scale=32, rgb_shift=0.0, standardize=True, cache="pixels",
 )  # fmt: skip
 
@@ -148,10 +148,10 @@ RECIPES = {
     "paper384": Recipe(learning_rate=1e-3, scale=(384, 384)),
     "paper-jitter": Recipe(learning_rate=1e-3, scale=(256, 512)),
     "cifar": _CIFAR,
-    # Written digits are not mirrored. A net of a quarter of the width learns them in a minute on two cores.
+    # Written digits are not mirrored. A net of a quarter of the width learns them in about a minute on two cores.
     "digits": replace(
-        _CIFAR, epochs=20, batch_size=32, learning_rate=0.02, warmup=5, scale=(32, 34), flip=False, width=0.25,
-        head_width=128, dropout=0.2,
+        _CIFAR, epochs=16, batch_size=16, learning_rate=0.01, average=0.99, scale=(32, 36), flip=False, dropout=0.2,
+        width=0.25, head_width=128,
     ),
 }  # fmt: skip
 
@@ -184,5 +184,5 @@ def smoke(recipe):
     """The same road with tiny numbers: two epochs of two steps of a net of an eighth of the width."""
     return replace(
         recipe, epochs=2, steps_per_epoch=2, batch_size=8 * recipe.accumulate, width=recipe.width / 8, head_width=32,
-        warmup=min(recipe.warmup, 1), cache="none",
+        cache="none",
     )  # fmt: skip

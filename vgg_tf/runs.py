@@ -98,14 +98,15 @@ class State:
 
     Attributes:
         epoch: epochs done.
-        best_error: lowest validation top-1 error, in %, and the epoch (from 1) that had it.
+        best: lowest validation top-1 error, in %, and the loss of that epoch, in nats: of equal errors the lower loss wins.
+        best_epoch: the epoch that had it, from 1.
         plateau: of the plateau schedule.
         stopped: the plateau after the last drop has ended the training.
         rows: of the log, one dict an epoch.
     """
 
     epoch: int = 0
-    best_error: float = float("inf")
+    best: tuple[float, float] = (float("inf"), float("inf"))
     best_epoch: int = 0
     plateau: Plateau = field(default_factory=Plateau)
     stopped: bool = False
@@ -169,8 +170,8 @@ class Run:
                 continue
             for key, variable in _variables(model, optimizer):
                 variable.assign(arrays[key])
-            rows, plateau = tuple(values.pop("rows")), Plateau(**values.pop("plateau"))
-            state = State(**values, plateau=plateau, rows=rows)
+            values |= {"rows": tuple(values["rows"]), "best": tuple(values["best"]), "plateau": Plateau(**values["plateau"])}
+            state = State(**values)
             note = f"{torn[0]} is torn, {name} is whole: " if torn else ""
             return state, f"{note}continuing after epoch {state.epoch}"
         return State(), f"{', '.join(torn)} torn: starting anew" if torn else None
@@ -214,7 +215,7 @@ def open_run(folder, settings):
     if folder.exists() and not (folder / "recipe.json").exists() and any(path.name != LOCK for path in folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "w") as lock:
+    with open(folder / LOCK, "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

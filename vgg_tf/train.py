@@ -1,6 +1,7 @@
 """Train a VGG network: `python -m vgg_tf.train --arch vgg16 --data FOLDER`. Without data: the handwritten digits."""
 
 import argparse
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ from vgg_tf import programs, recipes, sources
 from vgg_tf.architectures import architecture
 from vgg_tf.devices import Precision, StrategyName, choose
 from vgg_tf.records import Collection, holds_shards
+
+SMOKE_BATCHES = 2  # tested in a smoke run
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ def parse(arguments=None):
 def main(arguments=None):
     """Train, test the best network, print the closing line."""
     flags, source = parse(arguments)
-    recipe, out = flags.numbers, flags.out or Path("runs") / f"{flags.arch}-{Path(flags.data).name}"
+    name = flags.data if flags.data == "digits" else Path(flags.data).resolve().name
+    recipe, out = flags.numbers, flags.out or Path("runs") / f"{flags.arch}-{name}"
     programs.quiet_tensorflow()
     devices = choose(flags.strategy, flags.precision)
     if devices.strategy and recipe.accumulate > 1:
@@ -71,7 +75,7 @@ def main(arguments=None):
 
     import keras
 
-    from vgg_tf import datasets, measures, runs, training
+    from vgg_tf import measures, runs
 
     keras.config.set_dtype_policy(devices.policy)
     keras.utils.set_random_seed(recipe.seed)
@@ -88,15 +92,19 @@ def main(arguments=None):
 
             data = out / "shards"
             collection = write(source, data)
+        elif holds_shards(out):  # the run's own dataset.json: measured before
+            collection = run.collection()
         else:
             collection = measures.measure(source) if source else Collection.read(flags.data)
-        if not (out / "dataset.json").exists():
-            collection.write(out)
-        _train(run, collection, data, devices, datasets, training)
+        collection.write(out)
+        _train(run, collection, data, devices, flags.smoke)
 
 
-def _train(run, collection, data, devices, datasets, training):
+def _train(run, collection, data, devices, smoke):
     import keras
+    import tensorflow as tf
+
+    from vgg_tf import datasets, training
 
     recipe = run.settings.recipe
     n = collection.images("train")
@@ -113,12 +121,18 @@ def _train(run, collection, data, devices, datasets, training):
         covariance=collection.covariance_rgb, **common,
     )  # fmt: skip
     test = {
-        split: datasets.epochs(data, split, scale=recipe.evaluation_scale, **common)
-        for split in collection.splits if split != "train"
-    }  # fmt: skip
+        split: datasets.load_dataset(data, split, scale=recipe.evaluation_scale, **common).take(SMOKE_BATCHES if smoke else -1)
+        for split in collection.splits
+        if split != "train"
+    }
     with devices.scope():
         model = training.build(run.settings.arch, recipe, collection)
-        state = training.train(run, model, plan.steps, plan.batch, train, test.get("validation"))
+        try:
+            state = training.train(run, model, plan.steps, plan.batch, train, test.get("validation"))
+        except tf.errors.InvalidArgumentError:
+            if isinstance(data, sources.Source) and (bad := datasets.find_unreadable(data)):
+                raise ValueError("images that cannot be read; mend or remove them:\n  " + "\n  ".join(bad)) from None
+            raise
         best = training.scores_of(keras.saving.load_model(run.best, compile=False))
         training.compile_scores(best)
     split = "test" if "test" in test else "validation" if "validation" in test else None
@@ -127,8 +141,8 @@ def _train(run, collection, data, devices, datasets, training):
     seconds = sum(row["seconds"] for row in state.rows)
     report = {
         "split": split,
-        "n": collection.images(split) if split else 0,
-        **(training.evaluate(best, test[split](0)) if split else {}),
+        "n": min(collection.images(split), SMOKE_BATCHES * plan.batch if smoke else math.inf) if split else 0,
+        **(training.evaluate(best, test[split]) if split else {}),
         "seconds": seconds,
         "images_per_second": plan.steps * plan.batch * len(state.rows) / seconds,
         "epochs": state.epoch,

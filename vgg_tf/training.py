@@ -1,6 +1,5 @@
 """The loop: a network and its batches, epoch by epoch, into a run folder that survives any interruption."""
 
-import contextlib
 import math
 import sys
 import time
@@ -89,7 +88,7 @@ def cross_entropy(smoothing=0.0):
 
 def scores_of(model):
     """The same network up to its scores, sharing all layers: what is trained, where a softmax would lose digits."""
-    return keras.Model(model.inputs, model.get_layer("predictions").output, name=model.name)
+    return keras.Model(model.input, model.get_layer("predictions").output, name=model.name)
 
 
 def compile_scores(scores, optimizer="sgd", smoothing=0.0):
@@ -134,8 +133,8 @@ def make_optimizer(recipe, steps):
     """
     rate = recipe.learning_rate
     if recipe.schedule != "plateau":
-        total, warmup = recipe.epochs * steps, round(recipe.warmup * steps)
-        rate = Schedule(recipe.schedule, rate, total, warmup, recipe.factor, recipe.drops)
+        total = recipe.epochs * steps
+        rate = Schedule(recipe.schedule, rate, total, round(recipe.warmup * total), recipe.factor, recipe.drops)
     return keras.optimizers.SGD(
         rate,
         momentum=recipe.momentum,
@@ -144,21 +143,6 @@ def make_optimizer(recipe, steps):
         use_ema=recipe.average > 0,
         ema_momentum=recipe.average or 0.99,
     )
-
-
-@contextlib.contextmanager
-def averaged(scores):
-    """Within, the network has the running average of its weights, where its optimizer keeps one."""
-    if not scores.optimizer.use_ema:
-        yield
-        return
-    kept = [variable.numpy() for variable in scores.trainable_variables]
-    scores.optimizer.finalize_variable_values(scores.trainable_variables)
-    try:
-        yield
-    finally:
-        for variable, value in zip(scores.trainable_variables, kept, strict=True):
-            variable.assign(value)
 
 
 def train(run, model, steps, batch, training, validation, say=print):
@@ -170,7 +154,7 @@ def train(run, model, steps, batch, training, validation, say=print):
         steps: steps an epoch.
         batch: images a step.
         training: function of the epoch, from 0, that gives batches `(images, labels)`.
-        validation: function of the epoch that gives batches `(images, labels, mask)`; None: the last network is the best.
+        validation: batches `(images, labels, mask)`; None: the last network is the best.
         say: called with each line for the user.
 
     Returns:
@@ -188,16 +172,18 @@ def train(run, model, steps, batch, training, validation, say=print):
         say(note)
     drawn = time.perf_counter()
     while state.epoch < recipe.epochs and not state.stopped:
-        row = _epoch(scores, state.epoch, recipe, steps, batch, training)
-        with averaged(scores):
-            checked = evaluate(scores, validation(state.epoch)) if validation else {}
-            row |= {f"validation_{key}": checked.get(key) for key in ("top1_error", "top5_error", "loss")}
-            row["validation_error"] = row.pop("validation_top1_error")
-            error = row["validation_error"]
-            state = replace(state, epoch=state.epoch + 1, rows=(*state.rows, row))
-            if error is None or error < state.best_error:
-                run.save_best(model)
-                state = replace(state, best_error=math.inf if error is None else error, best_epoch=state.epoch)
+        row, last_weights = _epoch(scores, state.epoch, recipe, steps, batch, training)
+        checked = evaluate(scores, validation) if validation is not None else {}
+        row |= {f"validation_{key}": checked.get(key) for key in ("top1_error", "top5_error", "loss")}
+        row["validation_error"] = error = row.pop("validation_top1_error")
+        state = replace(state, epoch=state.epoch + 1, rows=(*state.rows, row))
+        if error is None or (error, row["validation_loss"]) < state.best:
+            run.save_best(model)
+            state = replace(
+                state, best=state.best if error is None else (error, row["validation_loss"]), best_epoch=state.epoch
+            )
+        for variable, value in zip(scores.trainable_variables, last_weights, strict=False):
+            variable.assign(value)
         if recipe.schedule == "plateau" and error is not None:
             state = _after_plateau(state, error, recipe, scores.optimizer, say)
         run.save_last(state, scores, scores.optimizer)
@@ -211,14 +197,20 @@ def train(run, model, steps, batch, training, validation, say=print):
 
 
 def _epoch(scores, epoch, recipe, steps, batch, training):
-    """Train one epoch; the row of the log."""
+    """Train one epoch.
+
+    Returns:
+        row: of the log.
+        last_weights: the weights after the last step where the recipe averages, else empty: `fit` ends with the average
+            in their place, which is what is to be tested, but not what is to be trained on.
+    """
     watch = _Watch(epoch, recipe, steps, batch)
     rate = float(keras.ops.convert_to_numpy(scores.optimizer.learning_rate))
     start = time.perf_counter()
     # shuffle=False: the batches come in their own order, and fit would warn.
     values = scores.fit(training(epoch), epochs=1, verbose=0, shuffle=False, callbacks=[watch]).history
     seconds = time.perf_counter() - start
-    return {
+    row = {
         "epoch": epoch + 1,
         "learning_rate": rate,
         "loss": values["loss"][-1],
@@ -226,6 +218,7 @@ def _epoch(scores, epoch, recipe, steps, batch, training):
         "images_per_second": steps * batch / seconds,
         "seconds": seconds,
     }
+    return row, watch.last_weights
 
 
 def _after_plateau(state, error, recipe, optimizer, say):
@@ -255,6 +248,7 @@ class _Watch(keras.callbacks.Callback):
     def __init__(self, epoch, recipe, steps, batch):
         super().__init__()
         self.epoch, self.recipe, self.steps, self.batch, self.bar = epoch, recipe, steps, batch, None
+        self.last_weights = []
 
     def on_train_begin(self, logs=None):
         from tqdm import tqdm
@@ -276,6 +270,10 @@ class _Watch(keras.callbacks.Callback):
                     f"({self.recipe.initializer}; a Gaussian of std 0.1 explodes, auto does not) and the images. The run "
                     "folder holds the last good epoch."
                 )
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.recipe.average:
+            self.last_weights = [variable.numpy() for variable in self.model.trainable_variables]
 
     def on_train_end(self, logs=None):
         self.bar.close()

@@ -1,0 +1,240 @@
+"""The programs as a newcomer meets them: each runs as a process of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+DATA = os.environ.get("VGG_TF_DATA")
+real_data = pytest.mark.skipif(not DATA, reason="VGG_TF_DATA names no folder with the unpacked pictures")
+TINY = ["--width", "0.0625", "--head-width", "16"]
+
+
+def program(*words, cwd=None, **options):
+    return subprocess.run([sys.executable, "-m", *map(str, words)], capture_output=True, text=True, cwd=cwd, **options)
+
+
+def pictures(folder, classes=3, n=8, side=36):
+    """PNG files whose brightness tells the class."""
+    random = np.random.default_rng(0)
+    for label in range(classes):
+        (folder / f"class{label}").mkdir(parents=True)
+        for i in range(n):
+            pixels = random.integers(0, 60, (side, side, 3)) + 60 * label
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"class{label}" / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """A smoke run on the embedded digits."""
+    folder = tmp_path_factory.mktemp("smoke")
+    result = program("vgg_tf.train", "--arch", "vgg16", "--strategy", "auto", "--smoke", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def test_the_digits_go_through_shards_training_and_test(smoke):
+    folder, result = smoke
+    run = folder / "runs" / "vgg16-digits"
+    names = ["dataset.json", "history.png", "last.safetensors", "log.csv", "model.keras", "previous.safetensors"]
+    assert sorted(path.name for path in run.iterdir() if path.name[0] != ".") == [
+        *names,
+        "recipe.json",
+        "report.json",
+        "shards",
+    ]
+    closing = result.stdout.splitlines()[-1]
+    assert re.fullmatch(r"test top-1 error [\d.]+ %, top-5 [\d.]+ %, n=16, \d+ s, \d+ images/s", closing)
+    assert len([line for line in result.stdout.splitlines() if line.startswith("epoch")]) == 2
+    assert "Traceback" not in result.stderr
+    assert "oneDNN" not in result.stderr + result.stdout, "TensorFlow's start-up noise is silenced"
+
+
+def test_a_finished_run_is_told_and_not_trained_again(smoke):
+    folder, first = smoke
+    before = {path: path.stat().st_mtime_ns for path in (folder / "runs" / "vgg16-digits").glob("[!.]*.*")}
+    again = program("vgg_tf.train", "--arch", "vgg16", "--strategy", "auto", "--smoke", cwd=folder)
+    assert again.returncode == 0
+    assert again.stdout.splitlines() == [
+        "runs/vgg16-digits is done; delete it or choose another --out to train anew",
+        first.stdout.splitlines()[-1],
+    ]
+    assert before == {path: path.stat().st_mtime_ns for path in (folder / "runs" / "vgg16-digits").glob("[!.]*.*")}
+
+
+def test_another_recipe_in_the_same_folder_is_refused(smoke):
+    folder, _ = smoke
+    result = program("vgg_tf.train", "--smoke", "--learning-rate", "0.5", cwd=folder)
+    assert result.returncode == 1
+    assert result.stderr.strip().startswith("error: runs/vgg16-digits holds another run: learning_rate 0.01 there, 0.5 here.")
+
+
+def test_evaluate_repeats_the_error_of_the_report(smoke, tmp_path):
+    # The smoke run tests two batches of 8 of the test split, so the whole validation split is compared with the log's row.
+    folder, _ = smoke
+    result = program("vgg_tf.evaluate", "runs/vgg16-digits", "--split", "test", cwd=folder)
+    assert re.search(r"test top-1 error [\d.]+ %, top-5 [\d.]+ %, loss [\d.]+, n=360, ", result.stdout), result.stderr
+    other = pictures(tmp_path / "other")
+    result = program("vgg_tf.evaluate", "runs/vgg16-digits", "--data", other, cwd=folder)
+    assert result.returncode == 1
+    assert "knows 10 classes" in result.stderr
+
+
+def test_class_folders_train_and_evaluate_to_the_same_error(tmp_path):
+    data = pictures(tmp_path / "data" / "train")
+    pictures(tmp_path / "data" / "test", n=5)
+    words = ["--arch", "vgg11_bn", "--data", data.parent, "--epochs", "2", *TINY]
+    result = program("vgg_tf.train", *words, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "24" not in result.stdout.splitlines()[0], "3 of 24 are held out"
+    assert "21 training images are fewer than a batch of 128: batches of 21 instead" in result.stdout
+    closing = result.stdout.splitlines()[-1]
+    again = program("vgg_tf.evaluate", "runs/vgg11_bn-data", cwd=tmp_path)
+    error = re.search(r"test top-1 error [\d.]+ %", closing)[0]
+    assert error in again.stdout
+    assert "n=15" in closing
+    assert "n=15" in again.stdout
+
+
+def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path):
+    pictures(tmp_path / "data", n=1)
+    result = program("vgg_tf.train", "--arch", "vgg11", "--data", "data", "--epochs", "1", *TINY, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "nothing can be held out for validation" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("not tested, n=0")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["vgg_tf.train", "--arch", "vgg17"], r"error: No architecture 'vgg17'\. Known: vgg11, .*vgg19_bn\.\n$"),
+        (["vgg_tf.train", "--recipe", "magic"], r"error: No recipe 'magic'\. Known: auto, paper, .*digits\.\n$"),
+        (["vgg_tf.train", "--data", "empty"], r"error: empty holds images in 0 class folders; at least 2 are needed\..*\n$"),
+        (["vgg_tf.train", "--data", "one"], r"error: one holds images in 1 class folders; at least 2 are needed\..*\n$"),
+        (["vgg_tf.train", "--data", "nowhere"], r"error: No folder 'nowhere'\. Give digits, a folder of class folders.*\n$"),
+        (["vgg_tf.train", "--data", "good", "--out", "thesis"], r"error: thesis is not empty and holds no run.*--out\.\n$"),
+        (
+            ["vgg_tf.train", "--data", "good", "--strategy", "tpu"],
+            r"error: TensorFlow sees no TPU here\..*--strategy auto.*\n$",
+        ),
+        (["vgg_tf.train", "--data", "good", "--scale", "16"], r"error: --scale must be .* not below the crop's side of 32"),
+        (["vgg_tf.train", "--data", "bad", *TINY], r"error: cannot read class0/0\.png: .*\n$"),
+        (["vgg_tf.train", "--epoch", "3"], r"--epochs"),
+        (["vgg_tf.evaluate", "thesis"], r"error: thesis is no run folder.*python -m vgg_tf\.train\.\n$"),
+        (["tfrecords_tools.write", "empty", "out"], r"error: empty holds images in 0 class folders.*\n$"),
+        (["tfrecords_tools.write", "good", "thesis"], r"error: thesis is not empty and holds no shards\..*\n$"),
+        (["tfrecords_tools.write", "bad", "out"], r"(?s)error: 24 of 24 images cannot be read.*class2/7\.png.*\n$"),
+    ],
+)
+def test_bad_input_is_answered_in_one_line_and_costs_nothing(tmp_path, words, message):
+    (tmp_path / "empty").mkdir()
+    pictures(tmp_path / "one", classes=1)
+    pictures(tmp_path / "good")
+    for path in pictures(tmp_path / "bad").rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:60])
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("years of work")
+    result = program(*words, cwd=tmp_path)
+    assert result.returncode != 0
+    assert re.search(message, result.stderr or result.stdout), result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["thesis.txt"]
+    assert not list(tmp_path.rglob("model.keras"))
+
+
+@pytest.mark.parametrize("name", ["build_vgg", "process_path", "load_dataset"])
+def test_a_missing_tensorflow_is_one_line_with_the_pip_command(name):
+    code = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+sys.meta_path.insert(0, Absent())
+from vgg_tf import {name}
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stderr.splitlines()[-1].startswith("ModuleNotFoundError: vgg_tf needs TensorFlow")
+    assert "pip install tensorflow-cpu" in result.stderr
+
+
+def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
+    words = [sys.executable, "-m", "vgg_tf.train", "--arch", "vgg11", "--epochs", "500", *TINY]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        for line in process.stdout:
+            if line.startswith("epoch"):
+                process.send_signal(signal.SIGINT)
+                break
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.strip() == "interrupted; the same command continues"
+
+
+def _train_killed_in_the_second_epoch(words, cwd):
+    process = subprocess.Popen(words, cwd=cwd, stdout=subprocess.PIPE, text=True)
+    with process:
+        for line in process.stdout:
+            if line.startswith("epoch"):
+                time.sleep(0.3)  # well into the second epoch
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+
+
+def _same_bits_after_a_kill(words, cwd):
+    """Train to the end, and train again with a kill -9 in the second epoch: the same last state, bit for bit."""
+    words = [sys.executable, "-m", "vgg_tf.train", *map(str, words)]
+    subprocess.run([*words, "--out", "whole"], cwd=cwd, check=True, capture_output=True)
+    _train_killed_in_the_second_epoch([*words, "--out", "killed"], cwd)
+    result = subprocess.run([*words, "--out", "killed"], cwd=cwd, check=True, capture_output=True, text=True)
+    assert "continuing after epoch 1" in result.stdout
+    whole, killed = (load_file(Path(cwd) / name / "last.safetensors") for name in ("whole", "killed"))
+    assert whole.keys() == killed.keys()
+    assert all(np.array_equal(whole[key], killed[key]) for key in whole)
+    reports = [json.loads((Path(cwd) / name / "report.json").read_text()) for name in ("whole", "killed")]
+    assert reports[0]["top1_error"] == reports[1]["top1_error"]
+    return (Path(cwd) / "killed" / "log.csv").read_text()
+
+
+@pytest.mark.slow
+def test_killed_in_the_second_epoch_the_digits_end_with_the_same_bits(tmp_path):
+    plateau = ["--schedule", "plateau", "--patience", "1", "--dropout", "0.5", "--average", "0"]
+    log = _same_bits_after_a_kill(["--arch", "vgg11_bn", "--epochs", "4", "--width", "0.125", *plateau], tmp_path)
+    assert len({line.split(",")[1] for line in log.splitlines()[1:]}) > 1, "a plateau must fire, or nothing of it is tested"
+
+
+@pytest.mark.slow
+def test_the_readmes_main_command_learns_the_digits_to_under_3_percent_error(tmp_path):
+    result = program("vgg_tf.train", "--arch", "vgg16", "--strategy", "auto", cwd=tmp_path)
+    report = json.loads((tmp_path / "runs" / "vgg16-digits" / "report.json").read_text())
+    assert result.stdout.splitlines()[-1].startswith("test top-1 error")
+    assert report["n"] == 360
+    assert report["top1_error"] < 3
+
+
+@pytest.mark.slow
+@real_data
+def test_cifar_10_goes_from_60_000_files_to_shards_to_a_network_that_learns(tmp_path):
+    shards = tmp_path / "cifar-shards"
+    result = program("tfrecords_tools.write", Path(DATA) / "cifar10", shards)
+    assert result.returncode == 0, result.stderr
+    counts = {split: values["images"] for split, values in json.loads((shards / "dataset.json").read_text())["splits"].items()}
+    assert counts == {"train": 45_000, "validation": 5_000, "test": 10_000}
+    # CIFAR-10's mean RGB, as everyone's: 0.4914, 0.4822, 0.4465 of 255. JPEG and the held-out tenth move it a little.
+    mean = json.loads((shards / "dataset.json").read_text())["mean_rgb"]
+    np.testing.assert_allclose(mean, 255 * np.array([0.4914, 0.4822, 0.4465]), atol=0.5)
+    words = ["--arch", "vgg11_bn", "--data", shards, "--width", "0.25", "--epochs", "2"]
+    log = _same_bits_after_a_kill([*words, "--steps-per-epoch", "100"], tmp_path)
+    errors = [float(line.split(",")[-1]) for line in log.splitlines()[1:]]
+    assert errors[-1] < 70, "chance is 90 %"

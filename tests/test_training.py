@@ -1,0 +1,300 @@
+"""The loop: its arithmetic, what it minimises, what it reports, and that an interrupted run ends as an uninterrupted one."""
+
+import csv
+import dataclasses
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from safetensors.numpy import load_file
+
+from vgg_tf import runs, training
+from vgg_tf.measures import Measures
+from vgg_tf.network import build_vgg
+from vgg_tf.recipes import Recipe
+from vgg_tf.schedules import Schedule
+from vgg_tf.sources import Source, Split
+
+CLASSES = 4
+TINY = Recipe(
+    epochs=6, batch_size=8, learning_rate=0.02, patience=1, drops=1, size=32, scale=(32, 32), rgb_shift=0.0, width=0.0625,
+    head_width=16, standardize=True, seed=5,
+)  # fmt: skip
+
+
+def pictures(n, seed=0):
+    """Noise whose brightness tells the class."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, CLASSES, n).astype(np.int32)
+    images = random.uniform(0, 80, (n, 32, 32, 3)) + 50 * labels[:, None, None, None]
+    return images.astype(np.uint8), labels
+
+
+def batches(n, batch, seed=0):
+    return tf.data.Dataset.from_tensor_slices(pictures(n, seed)).batch(batch, drop_remainder=True)
+
+
+def masked(n, batch, seed=1):
+    images, labels = pictures(n, seed)
+    fill = -n % batch
+    arrays = (np.pad(images, [(0, fill)] + [(0, 0)] * 3), np.pad(labels, (0, fill)), np.float32([1] * n + [0] * fill))
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(batch)
+
+
+def collection():
+    images, labels = pictures(32)
+    measures = Measures()
+    for image in images:
+        measures.add(image, 100)
+    split = Split([str(i) for i in range(32)], labels.astype(np.int64), [b""] * 32)
+    return measures.collection(Source("noise", tuple("abcd"), {"train": split}))
+
+
+def open_run(folder, recipe=TINY):
+    return runs.open_run(folder, runs.Settings("vgg11", "noise", "0" * 16, "float32", recipe))
+
+
+class StopError(Exception):
+    pass
+
+
+VALIDATION = masked(13, 8)
+
+
+def train(folder, recipe=TINY, stop_after=None, batch=8, validation=VALIDATION):
+    """Train on 24 pictures, whose order depends on the epoch; raise StopError, as a kill would, after some epochs."""
+    keras.utils.set_random_seed(recipe.seed)
+    lines = []
+
+    def say(line):
+        lines.append(line)
+        if line.startswith(f"epoch {stop_after}/"):
+            raise StopError
+
+    steps = 24 // batch
+    with open_run(folder, recipe) as run:
+        model = training.build("vgg11", recipe, collection())
+        state = training.train(run, model, steps, batch, lambda e: batches(24, batch, seed=e), validation, say)
+    return state, lines
+
+
+def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path):
+    # With dropout, whose seeds a .keras file lacks, a plateau that fires, and averaged weights.
+    recipe = dataclasses.replace(TINY, average=0.9)
+    state, lines = train(tmp_path / "whole", recipe)
+    assert any("plateau" in line for line in lines)
+    for k in (1, 3):
+        with pytest.raises(StopError):
+            train(tmp_path / "parts", recipe, stop_after=k)
+    resumed, lines = train(tmp_path / "parts", recipe)
+    assert lines[0] == "continuing after epoch 3"
+    timeless = [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in state.rows]
+    assert timeless == [{k: row[k] for k in timeless[0]} for row in resumed.rows]
+    assert resumed.plateau == state.plateau
+    whole, parts = (load_file(tmp_path / name / runs.LAST) for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert all(np.array_equal(whole[key], parts[key]) for key in whole)
+    best = [keras.saving.load_model(tmp_path / name / "model.keras").get_weights() for name in ("whole", "parts")]
+    assert all(np.array_equal(a, b) for a, b in zip(*best, strict=True))
+
+
+def test_the_state_holds_weights_dropout_seeds_and_optimizer(tmp_path):
+    train(tmp_path / "run", dataclasses.replace(TINY, epochs=1))
+    model = training.build("vgg11", TINY, collection())
+    arrays = load_file(tmp_path / "run" / runs.LAST)
+    weights, seeds = len(model.weights), 2
+    assert len([key for key in arrays if key.startswith("model")]) == weights + seeds
+    assert len([key for key in arrays if key.startswith("optimizer")]) == 2 + len(model.trainable_variables)  # momentum
+
+
+def test_a_torn_state_falls_back_to_the_one_before(tmp_path):
+    with pytest.raises(StopError):
+        train(tmp_path / "torn", stop_after=3)
+    path = tmp_path / "torn" / runs.LAST
+    path.write_bytes(path.read_bytes()[:1000])
+    _, lines = train(tmp_path / "torn")
+    assert lines[0] == "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 2"
+    train(tmp_path / "whole")
+    whole, torn = (load_file(tmp_path / name / runs.LAST) for name in ("whole", "torn"))
+    assert all(np.array_equal(whole[key], torn[key]) for key in whole)
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_and_spares_the_folder(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"The loss is (nan|inf) in epoch 1, by step 3.*--learning-rate 1e\+29"):
+        train(tmp_path / "run", dataclasses.replace(TINY, learning_rate=1e30))
+    assert not (tmp_path / "run" / runs.LAST).exists()
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_the_log_has_a_row_an_epoch_and_the_curve_is_drawn(tmp_path):
+    state, _ = train(tmp_path / "run", dataclasses.replace(TINY, epochs=2))
+    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
+    assert [float(row["loss"]) for row in rows] == [row["loss"] for row in state.rows]
+    assert (tmp_path / "run" / "history.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_training_learns_and_keeps_the_best_network(tmp_path):
+    recipe = dataclasses.replace(TINY, epochs=12, dropout=0.0, schedule="one-cycle", warmup=0.25, width=0.25, head_width=64)
+    state, _ = train(tmp_path / "run", recipe)
+    errors = [(row["validation_error"], row["validation_loss"]) for row in state.rows]
+    assert state.best == min(errors)
+    assert state.best[0] < 40 < errors[0][0]
+    assert state.best_epoch == 1 + errors.index(min(errors))
+    best = training.scores_of(keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False))
+    training.compile_scores(best)
+    assert training.evaluate(best, masked(13, 8))["top1_error"] == state.best[0]
+
+
+def test_evaluation_counts_every_image_once_whatever_the_batch():
+    model = build_vgg("vgg11", input_shape=(32, 32, 3), classes=7, width=0.125, head_width=16, std=(50.0, 50.0, 50.0), seed=1)
+    images, labels = pictures(11, seed=1)
+    posteriors = model.predict(images, verbose=0).astype(np.float64)
+    order = np.argsort(-posteriors, axis=1)
+    top1 = 100 * np.mean(order[:, 0] != labels)
+    top5 = 100 * np.mean([label not in row for label, row in zip(labels, order[:, :5], strict=True)])
+    loss = -np.log(posteriors[np.arange(11), labels]).mean()
+    scores = training.scores_of(model)
+    training.compile_scores(scores)
+    for batch in (1, 3, 4, 11, 16):
+        errors = training.evaluate(scores, masked(11, batch))
+        np.testing.assert_allclose([errors["top1_error"], errors["top5_error"]], [top1, top5], rtol=1e-5)
+        np.testing.assert_allclose(errors["loss"], loss, rtol=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_is_the_cross_entropy_with_the_smoothed_target(smoothing):
+    random = np.random.default_rng(0)
+    scores, labels = random.normal(0, 3, (6, 4)), random.integers(0, 4, 6)
+    target = (1 - smoothing) * np.eye(4)[labels] + smoothing / 4
+    expected = -(target * (scores - np.log(np.exp(scores).sum(1, keepdims=True)))).sum(1)
+    result = training.cross_entropy(smoothing)(labels[:, None], scores.astype(np.float32))
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+
+
+def test_accumulating_two_halves_makes_the_update_of_the_whole_batch():
+    # Tolerance: float32 sums in another order.
+    images, labels = pictures(16)
+    results = []
+    for parts in (1, 2):
+        recipe = dataclasses.replace(TINY, accumulate=parts, dropout=0.0)
+        scores = training.scores_of(training.build("vgg11", recipe, collection()))
+        training.compile_scores(scores, training.make_optimizer(recipe, 2 * parts))
+        data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8 // parts)
+        scores.fit(data, verbose=0, shuffle=False)
+        results.append(scores.get_weights())
+    start = training.build("vgg11", TINY, collection()).get_weights()
+    for whole, halves, before in zip(*results, start, strict=True):
+        np.testing.assert_allclose(whole, halves, rtol=1e-4, atol=1e-5 * np.abs(whole - before).max())
+
+
+def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp_path):
+    # Without validation the last network is the best. Dropout 0 and one step an epoch: the last weights after k epochs are
+    # those of plain training, the network kept is average_k = average_(k-1) / 2 + weights_k / 2, average_1 = weights_1.
+    recipe = dataclasses.replace(TINY, dropout=0.0, batch_size=24)
+    average = None
+    for k in (1, 2, 3):
+        plain, kept = tmp_path / f"plain{k}", tmp_path / f"averaged{k}"
+        train(plain, dataclasses.replace(recipe, epochs=k), batch=24, validation=None)
+        train(kept, dataclasses.replace(recipe, epochs=k, average=0.5), batch=24, validation=None)
+        weights = load_file(plain / runs.LAST)["model/0000"]
+        np.testing.assert_array_equal(load_file(kept / runs.LAST)["model/0000"], weights)
+        average = weights if average is None else 0.5 * average + 0.5 * weights
+        best = keras.saving.load_model(kept / "model.keras").get_layer("block1_conv1").kernel.numpy()
+        np.testing.assert_allclose(best, average, rtol=1e-5)
+
+
+def test_half_precision_trains_with_averaged_weights(tmp_path):
+    # mixed_float16 wraps the optimizer in one that scales the loss.
+    for policy in ("mixed_float16", "mixed_bfloat16"):
+        keras.config.set_dtype_policy(policy)
+        try:
+            state, _ = train(tmp_path / policy, dataclasses.replace(TINY, epochs=2, average=0.5))
+        finally:
+            keras.config.set_dtype_policy("float32")
+        assert all(math.isfinite(row["loss"]) for row in state.rows)
+
+
+@pytest.mark.parametrize(("kind", "warmup"), [("cosine", 0), ("cosine", 20), ("one-cycle", 30), ("step", 0)])
+def test_schedules_follow_their_formulas(kind, warmup):
+    schedule = Schedule(kind, 0.1, total=100, warmup=warmup, factor=0.1, drops=3)
+    rates = np.array([float(schedule(step)) for step in range(100)])
+
+    def formula(step):
+        if kind == "step":
+            return 0.1 * 0.1 ** (step // 25)
+        if step < warmup - 1:
+            return 0.1 * (step + 1) / warmup
+        left = min(1, (100 - step) / (100 - warmup))
+        return 0.1 * left if kind == "one-cycle" else 0.1 * (1 + math.cos(math.pi * (1 - left))) / 2
+
+    np.testing.assert_allclose(rates, [formula(step) for step in range(100)], rtol=1e-4, atol=1e-6)
+
+
+def test_the_plateau_drops_the_rate_when_patience_is_over_and_stops_after_the_last_drop():
+    plateau, story = runs.Plateau(), []
+    for error in [50, 40, 41, 40, 39, 39, 39, 39, 39, 39]:
+        plateau, drop, stop = plateau.after(error, patience=2, most=2)
+        story.append("drop" if drop else "stop" if stop else "")
+    assert story == ["", "", "", "drop", "", "", "drop", "", "stop", "stop"]
+
+
+def test_batches_are_divided_as_the_recipe_says():
+    recipe = Recipe(batch_size=256, accumulate=2)
+    assert training.arithmetic(recipe, 1000) == training.Arithmetic(128, 6)
+    assert training.arithmetic(dataclasses.replace(recipe, steps_per_epoch=2), 1000).steps == 4
+    small = training.arithmetic(recipe, 33)
+    assert (small.batch, small.steps) == (16, 2)
+    assert "33 training images are fewer than a batch of 256: batches of 32 instead" in small.note
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "replicas", "message"),
+    [
+        (1000, {"steps_per_epoch": 4}, 1, "1000 images make 3 updates of 256"),
+        (1000, {"batch_size": 100}, 8, "8 devices share a batch, 100 does not divide by it. Try 96"),
+        (3, {}, 8, "too few"),
+    ],
+)
+def test_numbers_that_do_not_fit_the_images_are_refused(n, options, replicas, message):
+    with pytest.raises(ValueError, match=message):
+        training.arithmetic(Recipe(**options), n, replicas)
+
+
+def test_a_folder_with_another_run_is_left_alone(tmp_path):
+    with open_run(tmp_path / "run"):
+        pass
+    before = (tmp_path / "run" / "recipe.json").read_bytes()
+    other = dataclasses.replace(TINY, epochs=7, learning_rate=0.5)
+    with pytest.raises(FileExistsError, match=r"another run: epochs 6 there, 7 here, learning_rate 0.02 there, 0.5 here"):
+        open_run(tmp_path / "run", other).__enter__()
+    assert (tmp_path / "run" / "recipe.json").read_bytes() == before
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match=r"not empty and holds no run\. Choose another --out"):
+        open_run(tmp_path).__enter__()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_run_has_one_writer_at_a_time(tmp_path):
+    with open_run(tmp_path / "run"), pytest.raises(BlockingIOError, match="trained by another process"):
+        open_run(tmp_path / "run").__enter__()
+    with open_run(tmp_path / "run"):
+        pass
+
+
+def test_settings_and_recipe_survive_their_json(tmp_path):
+    settings = runs.Settings("vgg13_bn", "somewhere", "abc", "float32", dataclasses.replace(TINY, scale=(256, 512)))
+    assert runs.Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run folder"):
+        runs.read_run(tmp_path)
+    (tmp_path / "recipe.json").write_text("{")
+    with pytest.raises(ValueError, match="cannot be read"):
+        runs.read_run(tmp_path)
