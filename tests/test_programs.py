@@ -177,7 +177,7 @@ def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
                 process.send_signal(signal.SIGINT)
                 break
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert errors.strip() == "interrupted; the same command continues"
 
 

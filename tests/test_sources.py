@@ -216,7 +216,9 @@ def test_a_missing_folder_is_an_error_that_says_what_to_give(tmp_path):
 
 @pytest.mark.parametrize("counts", [{}, {"a": 3}])
 def test_fewer_than_two_classes_are_refused_with_what_was_expected(tmp_path, counts):
-    with pytest.raises(ValueError, match=rf"images in {len(counts)} class folders; at least 2 .* Expected <class>/<image> with"):
+    with pytest.raises(
+        ValueError, match=rf"images in {len(counts)} class folders; at least 2 .* Expected <class>/<image> with"
+    ):
         open_source(str(fill(tmp_path, **counts)))
 
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import tyro
 
-from vgg_tf import programs, records, sources
+from vgg_tf import programs, records
 
 SHARD_BYTES = 150e6  # about 100 to 200 MB read well over a network
 MIN_SHARDS = 8  # enough to be read in parallel and mixed
@@ -61,6 +60,10 @@ def write(source, out, shards=0, workers=CORES, seed=0, progress=True):
         FileExistsError: `out` holds something else; nothing of it is touched.
         ValueError: some images cannot be read; the message names them.
     """
+    import numpy as np
+
+    from vgg_tf.sources import SPLITS
+
     out = Path(out)
     plan = {"fingerprint": source.fingerprint(), "seed": seed, "shards": _shard_counts(source, shards)}
     if (out / records.COLLECTION_FILE).exists():
@@ -69,7 +72,7 @@ def write(source, out, shards=0, workers=CORES, seed=0, progress=True):
     _begin(out, work, plan)
     jobs = []
     for split, images in source.splits.items():
-        order = np.random.default_rng([seed, sources.SPLITS.index(split)]).permutation(len(images))
+        order = np.random.default_rng([seed, SPLITS.index(split)]).permutation(len(images))
         count = plan["shards"][split]
         jobs += [(split, records.shard_name(split, i, count), images.take(order[i::count])) for i in range(count)]
     measures, changed, bad = _write_all(out, work, jobs, source.classes, workers, progress)
@@ -90,7 +93,7 @@ def _shard_counts(source, shards):
     train = source.splits["train"]
     if not shards:
         sample = train.contents[:: max(1, len(train) // 100)]
-        size = np.mean([len(c) if isinstance(c, bytes) else os.path.getsize(c) for c in sample])
+        size = sum(len(c) if isinstance(c, bytes) else os.path.getsize(c) for c in sample) / len(sample)
         shards = max(round(size * len(train) / SHARD_BYTES), MIN_SHARDS)
     return {
         split: min(len(images), max(1, round(shards * len(images) / len(train)))) for split, images in source.splits.items()
@@ -204,6 +207,9 @@ def _stored(contents, image):
 def main():
     """Parse the flags, write, and say what was written."""
     flags = tyro.cli(Flags, prog="python -m tfrecords_tools.write")
+
+    from vgg_tf import sources
+
     source = sources.open_source(flags.source)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in source.splits.items())
     print(f"{flags.source}: {counts} images of {len(source.classes)} classes", *source.notes, sep="\n  ", flush=True)

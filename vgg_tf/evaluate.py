@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf import programs, runs, sources
+from vgg_tf import programs
 from vgg_tf.devices import Precision, StrategyName, choose
 from vgg_tf.records import Collection, holds_shards
 
@@ -35,6 +35,9 @@ class Flags:
 def main(arguments=None):
     """Load the best network, test it, print the closing line."""
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.evaluate")
+
+    from vgg_tf import runs, sources
+
     run = runs.read_run(flags.run)
     if not run.best.exists():
         raise FileNotFoundError(f"{run.folder} has no model.keras yet: its first epoch is not done. Continue the training.")

@@ -226,8 +226,8 @@ def process_path(
         path: scalar string, `.../<class name>/<file>`.
         class_names: sequence of class names; the label is the position of the file's folder in it.
         crop: side of the square crop, in pixels.
-        scale: smaller side after rescaling, in pixels, or `(low, high)` to draw one per image (section 3.1). Without
-            `training` a fixed number, Q.
+        scale: smaller side after rescaling, in pixels, or `(low, high)` to draw one per image (section 3.1); without
+            `training` the middle of them is taken (section 4.1).
         training: a random view (crop, flip, RGB shift), else the centre crop.
         seed: whole number, scalar tensor or int. With the path it fixes the view: pass another one each epoch.
         flip, shift, covariance: as for `train_view`.
@@ -258,8 +258,8 @@ def process_path(
     with tf.control_dependencies([op for op in (known, readable) if op is not None]):
         label = tf.argmax(matches, output_type=tf.int64)
         contents = tf.identity(contents)
+    low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
     if training:
         key = tf.stack([tf.strings.to_hash_bucket_fast(path, 2**62), tf.cast(seed, tf.int64)])
-        pair = scale if isinstance(scale, tuple | list) else (scale, scale)
-        return train_view(contents, key, crop, pair, flip, shift, covariance), label
-    return center_view(decode(contents), crop, scale), label
+        return train_view(contents, key, crop, (low, high), flip, shift, covariance), label
+    return center_view(decode(contents), crop, (low + high) // 2), label

@@ -20,7 +20,8 @@ def run(main):
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted; the same command continues")
+        print("\ninterrupted; the same command continues", file=sys.stderr)
+        sys.exit(130)
     except BrokenPipeError:  # the reader, such as head, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)

@@ -149,7 +149,8 @@ def serialize(contents, image_format, height, width, label, class_name, filename
         LABEL: number(label),
         "image/class/text": text(class_name),
     }
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString(deterministic=True)  # else the keys' order differs from process to process
 
 
 def parse(serialized):

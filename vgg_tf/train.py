@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf import programs, recipes, sources
+from vgg_tf import programs, recipes
 from vgg_tf.architectures import architecture
 from vgg_tf.devices import Precision, StrategyName, choose
 from vgg_tf.records import Collection, holds_shards
@@ -53,6 +53,8 @@ def parse(arguments=None):
     architecture(words.arch)
     source = smaller_side = None
     if not words.help:
+        from vgg_tf import sources  # brings numpy, a third of the time of --help
+
         if holds_shards(words.data):
             smaller_side = Collection.read(words.data).smaller_side
         else:
@@ -104,7 +106,7 @@ def _train(run, collection, data, devices, smoke):
     import keras
     import tensorflow as tf
 
-    from vgg_tf import datasets, training
+    from vgg_tf import datasets, records, training
 
     recipe = run.settings.recipe
     n = collection.images("train")
@@ -130,7 +132,7 @@ def _train(run, collection, data, devices, smoke):
         try:
             state = training.train(run, model, plan.steps, plan.batch, train, test.get("validation"))
         except tf.errors.InvalidArgumentError:
-            if isinstance(data, sources.Source) and (bad := datasets.find_unreadable(data)):
+            if not records.holds_shards(data) and (bad := datasets.find_unreadable(data)):
                 raise ValueError("images that cannot be read; mend or remove them:\n  " + "\n  ".join(bad)) from None
             raise
         best = training.scores_of(keras.saving.load_model(run.best, compile=False))

@@ -1,0 +1,301 @@
+"""A pass over a source: static batches, every image at most once, order and views fixed by seed, epoch and image."""
+
+import functools
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfrecords_tools.write import write
+from vgg_tf import datasets, images
+from vgg_tf.datasets import epochs, find_unreadable, load_dataset
+from vgg_tf.records import Collection
+from vgg_tf.sources import open_source
+
+TRAIN, TEST = 12, 5  # images
+
+
+def picture(i, h, w):
+    """Image `i`: its red tells which it is, green and blue where a crop was cut."""
+    y, x = np.mgrid[:h, :w]
+    return np.stack([0 * x + 10 + 20 * i, 7 * x, 7 * y], 2).astype(np.uint8)
+
+
+def identities(batch):
+    """Which images these views `[n, h, w, 3]` show, if their colours were not shifted."""
+    return np.round((batch[..., 0].mean((1, 2)) - 10) / 20).astype(int)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """JPEG and PNG files of three classes and several sizes, 24 pixels and more."""
+    root = tmp_path_factory.mktemp("zoo")
+    for split, n in (("train", TRAIN), ("val", 2), ("test", TEST)):
+        for i in range(n):
+            path = root / split / ("ant", "bee", "cow")[i % 3] / f"{i}.{('jpg', 'png')[i // 3 % 2]}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture(i, 24 + i, 30 - i % 4)).save(path)
+    return str(root)
+
+
+@pytest.fixture(scope="module")
+def shards(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("shards")
+    write(open_source(folder), out, shards=3, progress=False)
+    return str(out)
+
+
+@pytest.fixture(params=["folder", "shards"])
+def source(request):
+    """Each kind of source of the same images."""
+    return request.getfixturevalue(request.param)
+
+
+PASS = {"batch_size": 4, "size": 16, "scale": (16, 24)}
+
+
+def gather(dataset):
+    """All batches as one array for images, labels and, in evaluation, the mask."""
+    return [np.concatenate(column) for column in zip(*dataset.as_numpy_iterator(), strict=True)]
+
+
+def read_anew(source, split="train", **options):
+    return gather(load_dataset(source, split, **PASS | options))
+
+
+# A pass takes half a second to build; many claims compare the same ones.
+read = functools.cache(read_anew)
+
+
+def assert_same(one, other):
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def by_image(views):
+    """`[n, ...]`, the views in the order of their images."""
+    return views[np.argsort(identities(views))]
+
+
+# Training passes
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batches_are_uint8_of_static_shape_with_int32_labels_and_their_number_is_known(source, training):
+    for name, batch_size, count in ((source, 5, (2, 3)), ("digits", 200, (6, 7))):
+        dataset = load_dataset(name, batch_size=batch_size, size=16, training=training)
+        pixels, labels, *mask = dataset.element_spec
+        assert pixels == tf.TensorSpec([batch_size, 16, 16, 3], tf.uint8)
+        assert labels == tf.TensorSpec([batch_size], tf.int32)
+        assert mask == ([] if training else [tf.TensorSpec([batch_size], tf.float32)])
+        assert dataset.cardinality() == sum(1 for _ in dataset) == count[not training]
+
+
+@pytest.mark.parametrize("cache", ["none", "pixels"])
+def test_seed_and_epoch_fix_every_batch(source, cache):
+    first, second = (read_anew(source, seed=3, epoch=7, cache=cache) for _ in range(2))
+    assert_same(first, second)
+
+
+def test_the_number_of_threads_changes_nothing(source):
+    narrow = tf.data.Options()
+    narrow.threading.private_threadpool_size = 1
+    narrow.threading.max_intra_op_parallelism = 1
+    dataset = load_dataset(source, **PASS)
+    assert_same(gather(dataset.with_options(narrow)), gather(dataset))
+
+
+@pytest.mark.xfail(strict=True, reason="FAULT in datasets: shuffle mixes the global seed into its own")
+def test_the_seed_alone_fixes_the_order_whatever_the_global_seed(source):
+    before = read(source, shift=0)
+    tf.random.set_seed(1)
+    try:
+        after = read_anew(source, shift=0)
+    finally:
+        tf.random.set_seed(None)
+    assert_same(before, after)
+
+
+@pytest.mark.parametrize("other", [{"epoch": 1}, {"seed": 1}])
+def test_another_epoch_or_seed_gives_another_order_and_other_views(source, other):
+    (views, labels), (other_views, other_labels) = read(source, shift=0), read(source, shift=0, **other)
+    assert (identities(views) != identities(other_views)).any()
+    assert (labels != other_labels).any()
+    differ = (by_image(views) != by_image(other_views)).mean((1, 2, 3)) > 0.05
+    assert differ.sum() >= TRAIN - 2  # by chance a view comes twice
+
+
+def test_a_pass_has_every_image_once_with_its_own_label(source):
+    orders = set()
+    for epoch in range(3):
+        views, labels = read(source, epoch=epoch, shift=0)
+        shown = identities(views)
+        assert sorted(shown) == list(range(TRAIN))
+        assert (labels == shown % 3).all()
+        orders.add(tuple(shown))
+    assert len(orders) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "n"), [("folder", {"batch_size": 5}, 10), ("shards", {"batch_size": 3, "steps": 2}, 6)]
+)
+def test_no_image_comes_twice_in_a_pass_and_chance_says_which_are_left_out(request, kind, options, n):
+    missing = set()
+    for epoch in range(4):
+        shown = identities(read(request.getfixturevalue(kind), epoch=epoch, shift=0, **options)[0])
+        assert len(shown) == len(set(shown)) == n
+        missing |= {*range(TRAIN)} - {*shown}
+    assert len(missing) > TRAIN - n
+
+
+def test_a_shuffle_buffer_of_one_image_still_gives_every_image_once(shards, monkeypatch):
+    # The buffer is bounded in bytes; however large the images are, one fits.
+    monkeypatch.setattr(datasets, "SHUFFLE_BYTES", 1)
+    orders = [tuple(identities(read_anew(shards, epoch=epoch, shift=0)[0])) for epoch in range(3)]
+    assert [sorted(order) for order in orders] == [list(range(TRAIN))] * 3
+    assert len(set(orders)) > 1  # the shards change places
+
+
+def test_an_image_has_the_same_view_from_shards_and_from_files(folder, shards):
+    covariance = Collection.read(shards).covariance_rgb
+    one, other = (read(source, covariance=covariance)[0] for source in (folder, shards))
+    assert {view.tobytes() for view in one} == {view.tobytes() for view in other}
+    assert len({view.tobytes() for view in one}) == TRAIN
+
+
+def test_colours_are_shifted_along_the_shards_own_axes_and_those_of_imagenet_for_files(folder, shards):
+    own = Collection.read(shards).covariance_rgb
+    published = tuple(map(tuple, images.IMAGENET_COVARIANCE.tolist()))
+    assert_same(read(shards), read(shards, covariance=own))
+    assert_same(read(folder), read(folder, covariance=published))
+    assert {view.tobytes() for view in read(folder)[0]} != {view.tobytes() for view in read(shards)[0]}
+
+
+def test_flip_and_shift_are_handed_on(folder):
+    # Green rises by 7 levels a column, and falls in a mirrored view.
+    def rises(views):
+        return views[:, 8, 12, 1] > views[:, 8, 4, 1]
+
+    assert rises(read(folder, flip=False, shift=0)[0]).all()
+    assert 0 < rises(read(folder, shift=0)[0]).sum() < TRAIN
+    plain, shifted = (by_image(read(folder, flip=False, shift=shift)[0])[0] for shift in (0, 0.02))
+    assert (plain != shifted).any()
+
+
+# Caches
+
+
+@pytest.mark.parametrize("cache", ["bytes", "pixels"])
+def test_cached_passes_show_what_uncached_ones_show_epoch_by_epoch_and_need_the_files_once(folder, tmp_path, cache):
+    expected = [by_image(read(folder, epoch=epoch, shift=0)[0]) for epoch in range(3)]
+    # A cache behind a random step would show the views of the first epoch again.
+    assert (expected[0] != expected[1]).any((1, 2, 3)).sum() >= TRAIN - 2
+    shutil.copytree(folder, tmp_path / "zoo")
+    one = epochs(str(tmp_path / "zoo"), cache=cache, shift=0, **PASS)
+    for epoch in range(3):
+        views, labels = gather(one(epoch))
+        difference = np.abs(by_image(views).astype(int) - expected[epoch])
+        # The window of a JPEG, decoded alone, differs by a level where a value lies next to a half.
+        assert difference.max() <= (1 if cache == "pixels" else 0)
+        assert (labels == identities(views) % 3).all()
+        shutil.rmtree(tmp_path / "zoo", ignore_errors=True)
+
+
+def test_without_a_cache_the_files_are_read_in_every_pass(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "zoo")
+    one = epochs(str(tmp_path / "zoo"), **PASS)
+    gather(one(0))
+    shutil.rmtree(tmp_path / "zoo")
+    with pytest.raises(tf.errors.NotFoundError, match=r"zoo/train"):
+        gather(one(1))
+
+
+# Evaluation
+
+
+@pytest.mark.parametrize("batch_size", range(1, TEST + 2))
+def test_evaluation_shows_every_image_once_in_order_and_pads_with_black(folder, batch_size):
+    pixels, labels, mask = read(folder, "test", batch_size=batch_size, scale=18)
+    assert len(pixels) == len(labels) == len(mask) == -(-TEST // batch_size) * batch_size
+    assert mask.tolist() == [1.0] * TEST + [0.0] * (len(mask) - TEST)
+    test = open_source(folder).splits["test"]
+    assert labels[:TEST].tolist() == test.labels.tolist()
+    for view, path in zip(pixels, test.contents, strict=False):
+        np.testing.assert_array_equal(view, images.center_view(images.decode(tf.io.read_file(path)), 16, 18))
+    assert not pixels[TEST:].any()
+
+
+@pytest.mark.parametrize("cache", ["none", "pixels"])
+def test_a_mean_weighted_by_the_mask_counts_each_image_once(source, cache):
+    one = epochs(source, "test", cache=cache, **PASS | {"batch_size": 3})
+    passes = [gather(one(epoch)) for epoch in range(2)]
+    assert_same(*passes)  # no chance in it, also from the cache
+    pixels, labels, mask = passes[0]
+    shown = identities(pixels)
+    assert sorted(shown[mask == 1]) == list(range(TEST))
+    assert (labels == shown % 3)[mask == 1].all()
+    assert np.average(shown, weights=mask) == np.mean(range(TEST))
+
+
+def test_training_images_can_be_evaluated_and_test_images_trained_on(source):
+    pixels, _, mask = read(source, training=False, batch_size=5)
+    assert sorted(identities(pixels)[mask == 1]) == list(range(TRAIN))
+    views, _ = read(source, "test", training=True, batch_size=5, shift=0)
+    assert sorted(identities(views)) == list(range(TEST))
+
+
+def test_evaluation_takes_the_middle_of_a_range_of_scales(folder):
+    assert_same(read(folder, "test", scale=(16, 32)), read(folder, "test", scale=24))
+
+
+def test_the_scale_is_that_of_256_for_224_unless_given(folder):
+    assert_same(read(folder, "test", scale=None, size=21), read(folder, "test", scale=24, size=21))
+
+
+# Faults
+
+
+def test_an_unknown_split_is_answered_with_those_there_are(source):
+    with pytest.raises(ValueError, match=r"has no split 'tset'. It has (train|test|validation)(, (train|test|validation)){2}"):
+        load_dataset(source, "tset", **PASS)
+
+
+def test_more_steps_than_there_are_batches_are_refused(source):
+    with pytest.raises(ValueError, match=r"12 train images make 3 batches of 4; 4 asked for. Lower steps or batch_size"):
+        load_dataset(source, **PASS, steps=4)
+
+
+def test_a_batch_larger_than_the_split_is_refused_in_training(source):
+    with pytest.raises(ValueError, match=r"12 train images make 0 batches of 13; 1 asked for. Lower steps or batch_size"):
+        load_dataset(source, **PASS | {"batch_size": 13})
+
+
+def test_an_unknown_cache_is_refused(folder):
+    with pytest.raises(ValueError, match=r"cache is 'none', 'bytes' or 'pixels'. Received: 'disk'"):
+        load_dataset(folder, **PASS, cache="disk")
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No folder '.*nowhere'"):
+        load_dataset(str(tmp_path / "nowhere"), **PASS)
+
+
+def test_a_missing_shard_is_named_before_anything_is_read(shards, tmp_path):
+    shutil.copytree(shards, tmp_path / "shards")
+    (tmp_path / "shards" / "train-00002-of-00003").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 of 3 train shards are missing, first .*train-00002-of-00003"):
+        load_dataset(str(tmp_path / "shards"), **PASS)
+    load_dataset(str(tmp_path / "shards"), "test", **PASS)  # which is whole
+
+
+def test_the_images_that_cannot_be_read_are_found_in_every_split(folder, tmp_path):
+    assert find_unreadable(open_source(folder)) == []
+    shutil.copytree(folder, tmp_path / "zoo")
+    (tmp_path / "zoo" / "train" / "bee" / "1.jpg").write_bytes(b"Dear diary")
+    (tmp_path / "zoo" / "test" / "ant" / "0.jpg").write_bytes(b"")
+    found = sorted(find_unreadable(open_source(str(tmp_path / "zoo"))))
+    assert found[0] == "cannot read test/ant/0.jpg: the file is empty"
+    assert found[1].startswith("cannot read train/bee/1.jpg: Unknown image file format")
+    assert len(found) == 2

@@ -1,0 +1,117 @@
+"""The house rules: who may import whom, what --help may cost, that the README tells the truth."""
+
+import ast
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("vgg_tf", "tfrecords_tools")
+FILES = {f"{path.parent.name}.{path.stem}": path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))}
+PROGRAMS = ["vgg_tf.train", "vgg_tf.evaluate", "tfrecords_tools.write"]
+
+# Each storey imports only from those before it; rooms of the same storey know nothing of each other, except as listed.
+STOREYS = [
+    ["architectures", "recipes", "sources", "images", "records", "schedules", "devices", "pictures", "programs"],
+    ["network", "measures", "runs"],
+    ["datasets", "training"],
+    ["write", "train", "evaluate"],
+]
+NEIGHBOURS = {("train", "write")}  # the digits go through shards
+
+
+def imports_of(path):
+    """Names of the modules of this house that a file imports, at its top or anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module in PACKAGES:
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PACKAGES:
+            names.add(node.module.split(".")[-1])
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[-1] for alias in node.names if alias.name.split(".")[0] in PACKAGES}
+    return names
+
+
+def test_rooms_import_only_from_the_storeys_below():
+    floor = {room: i for i, rooms in enumerate(STOREYS) for room in rooms}
+    rooms = {name.split(".")[1]: path for name, path in FILES.items() if not name.endswith("__init__")}
+    assert set(rooms) == set(floor), "every room has its storey"
+    for room, path in rooms.items():
+        for other in imports_of(path):
+            assert floor[other] < floor[room] or (room, other) in NEIGHBOURS, f"{room} imports {other}"
+
+
+def test_no_room_is_called_utils_or_has_over_350_lines():
+    for name, path in FILES.items():
+        assert not re.search("util|common|helper|misc", name)
+        assert len(path.read_text().splitlines()) <= 350, name
+
+
+def test_importing_the_package_imports_neither_tensorflow_nor_keras_and_takes_under_200_ms():
+    code = """
+import sys, time
+start = time.perf_counter()
+import vgg_tf
+print(time.perf_counter() - start, *(name for name in ("tensorflow", "keras", "numpy") if name in sys.modules))
+"""
+    results = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() for _ in range(3)]
+    assert min(float(seconds) for seconds, *_ in results) < 0.2
+    assert all(len(result) == 1 for result in results), results
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_of_every_program_comes_within_half_a_second_and_without_tensorflow(program):
+    def help_seconds():  # of the processor, so that other processes do not count
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        result = subprocess.run([sys.executable, "-m", program, "--help"], capture_output=True, text=True)
+        assert result.returncode == 0
+        assert result.stdout.startswith(f"usage: python -m {program}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    assert min(help_seconds() for _ in range(3)) < 0.5
+    code = f"import runpy, sys; sys.argv = ['x', '--help']\ntry: runpy.run_module('{program}', run_name='__main__')\n"
+    code += "except SystemExit: sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras')))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_the_public_names_are_there():
+    import vgg_tf
+
+    assert vgg_tf.__all__ == dir(vgg_tf)
+    for name in vgg_tf.__all__:
+        assert getattr(vgg_tf, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'build_resnet'"):
+        _ = vgg_tf.build_resnet
+
+
+def test_the_readme_lists_every_file_of_the_house():
+    readme = (ROOT / "README.md").read_text()
+    for name in FILES:
+        assert f"{name.split('.')[1]}.py" in readme, name
+
+
+def test_the_readmes_python_runs(tmp_path):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_no_file_names_a_path_of_a_machine():
+    for path in [*FILES.values(), ROOT / "README.md", *(ROOT / "tests").glob("*.py")]:
+        if path != Path(__file__):
+            assert not re.search(r"(?<!\w)/(home|root|work|tmp)/", path.read_text()), path
