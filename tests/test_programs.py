@@ -79,8 +79,7 @@ def test_another_recipe_in_the_same_folder_is_refused(smoke):
     assert result.stderr.strip().startswith("error: runs/vgg16-digits holds another run: learning_rate 0.01 there, 0.5 here.")
 
 
-def test_evaluate_repeats_the_error_of_the_report(smoke, tmp_path):
-    # The smoke run tests two batches of 8 of the test split, so the whole validation split is compared with the log's row.
+def test_evaluate_tests_all_images_and_refuses_other_classes(smoke, tmp_path):
     folder, _ = smoke
     result = program("vgg_tf.evaluate", "runs/vgg16-digits", "--split", "test", cwd=folder)
     assert re.search(r"test top-1 error [\d.]+ %, top-5 [\d.]+ %, loss [\d.]+, n=360, ", result.stdout), result.stderr

@@ -264,13 +264,20 @@ def test_numbers_that_do_not_fit_the_images_are_refused(n, options, replicas, me
 
 
 def test_a_folder_with_another_run_is_left_alone(tmp_path):
-    with open_run(tmp_path / "run"):
-        pass
-    before = (tmp_path / "run" / "recipe.json").read_bytes()
+    with pytest.raises(StopError):
+        train(tmp_path / "run", stop_after=1)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     other = dataclasses.replace(TINY, epochs=7, learning_rate=0.5)
     with pytest.raises(FileExistsError, match=r"another run: epochs 6 there, 7 here, learning_rate 0.02 there, 0.5 here"):
         open_run(tmp_path / "run", other).__enter__()
-    assert (tmp_path / "run" / "recipe.json").read_bytes() == before
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_a_run_that_never_finished_an_epoch_makes_way_for_the_mended_command(tmp_path):
+    with pytest.raises(FloatingPointError, match="The loss is"):
+        train(tmp_path / "run", dataclasses.replace(TINY, learning_rate=1e30))
+    train(tmp_path / "run", dataclasses.replace(TINY, epochs=1))
+    assert runs.read_run(tmp_path / "run").settings.recipe.learning_rate == TINY.learning_rate
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path):

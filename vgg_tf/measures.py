@@ -32,13 +32,13 @@ class Measures:
     def add(self, image, size):
         """Add one image, uint8 `[h, w, 3]`, of `size` encoded bytes."""
         h, w, _ = image.shape
-        # Centred on mid-grey, so that the products fit float32: exact to about 1e-6 of the variance.
-        flat = image.reshape(-1, 3).astype(np.float32) - 128
-        mean = flat.mean(0, dtype=np.float64)
-        square = (flat.T @ flat).astype(np.float64) / (h * w)
+        pixels = image.reshape(-1, 3).astype(np.float32)
+        mean = pixels.mean(0, dtype=np.float64)
+        pixels -= mean.astype(np.float32)  # centred, so that the products lose no digits in float32
+        square = (pixels.T @ pixels).astype(np.float64) / (h * w)
         self.images += 1
-        self.colour += mean + 128
-        self.square += square + 128 * (mean[:, None] + mean[None, :]) + 128**2
+        self.colour += mean
+        self.square += square + np.outer(mean, mean)
         self.sides[min(h, w)] = self.sides.get(min(h, w), 0) + 1
         self.bytes += size
         self.pixels += h * w

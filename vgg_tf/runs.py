@@ -207,6 +207,8 @@ def _variables(model, optimizer, read=False):
 def open_run(folder, settings):
     """Make a run folder, or open the one that these settings made, for one writer at a time.
 
+    A folder whose first epoch was never done is taken over.
+
     Raises:
         FileExistsError: the folder holds another run or something else; nothing of it is touched.
         BlockingIOError: the run is being trained by another process.
@@ -222,12 +224,13 @@ def open_run(folder, settings):
             raise BlockingIOError(
                 f"{folder} is being trained by another process. Wait for it, or choose another --out."
             ) from None
-        if (folder / "recipe.json").exists():
-            there = read_run(folder).settings
-            if difference := there.differences(settings):
-                raise FileExistsError(f"{folder} holds another run: {difference}. Choose another --out, or delete it first.")
-        else:
-            records.write_whole(folder / "recipe.json", json.dumps(settings.to_json(), indent=1).encode())
+        recipe = folder / "recipe.json"
+        there = read_run(folder).settings if recipe.exists() else settings
+        begun = any((folder / name).exists() for name in (LAST, PREVIOUS))
+        if begun and (difference := there.differences(settings)):
+            raise FileExistsError(f"{folder} holds another run: {difference}. Choose another --out, or delete it first.")
+        if not recipe.exists() or there.differences(settings):  # nothing was trained yet: nothing is lost
+            records.write_whole(recipe, json.dumps(settings.to_json(), indent=1).encode())
         yield Run(folder, settings)
 
 

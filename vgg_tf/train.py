@@ -94,7 +94,7 @@ def main(arguments=None):
 
             data = out / "shards"
             collection = write(source, data)
-        elif holds_shards(out):  # the run's own dataset.json: measured before
+        elif holds_shards(out) and run.collection().fingerprint == fingerprint:  # the run's own dataset.json
             collection = run.collection()
         else:
             collection = measures.measure(source) if source else Collection.read(flags.data)

@@ -1,0 +1,52 @@
+"""Images/s of a VGG-16 training step at 32 pixels on the CPU, with TensorFlow's oneDNN and without, alternating.
+
+Usage: python benchmarks/onednn.py [BATCH]. TensorFlow turns oneDNN on by itself only where it finds AVX512-VNNI or AMX;
+`programs.quiet_tensorflow` turns it on everywhere, and this says what that is worth.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+ROUNDS, STEPS = 3, 5
+
+
+def measure(batch):
+    """Print images/s of STEPS steps of the real network, optimizer and loss, after a first one."""
+    import numpy as np
+
+    from vgg_tf import training
+    from vgg_tf.network import build_vgg
+    from vgg_tf.recipes import RECIPES
+
+    model = build_vgg("vgg16", input_shape=(32, 32, 3), classes=10, std=(60.0, 60.0, 60.0), seed=0)
+    scores = training.scores_of(model)
+    training.compile_scores(scores, training.make_optimizer(RECIPES["cifar"], STEPS))
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (batch, 32, 32, 3), np.uint8), random.integers(0, 10, batch)
+    scores.train_on_batch(images, labels)
+    start = time.perf_counter()
+    for _ in range(STEPS):
+        scores.train_on_batch(images, labels)
+    print(STEPS * batch / (time.perf_counter() - start))
+
+
+def main(batch):
+    """Alternate the two settings in processes of their own and print medians and their ratio."""
+    rates = {"0": [], "1": []}
+    for _ in range(ROUNDS):
+        for setting, values in rates.items():
+            environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": setting, "TF_CPP_MIN_LOG_LEVEL": "3"}
+            words = [sys.executable, __file__, str(batch), "measure"]
+            result = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+            values.append(float(result.stdout.split()[-1]))
+    off, on = (statistics.median(rates[setting]) for setting in "01")
+    print(f"VGG-16, 32 px, batch {batch}, medians of {ROUNDS}: off {off:.1f}, on {on:.1f} images/s, ratio {on / off:.2f}")
+    print("all:", {"off": [round(r, 1) for r in rates["0"]], "on": [round(r, 1) for r in rates["1"]]})
+
+
+if __name__ == "__main__":
+    size = int(sys.argv[1]) if len(sys.argv) > 1 else 64
+    measure(size) if sys.argv[-1] == "measure" else main(size)
