@@ -185,7 +185,11 @@ def test_sixteen_bit_pixels_keep_their_upper_byte(call):
 
 
 @both_ways
-@pytest.mark.xfail(strict=True, reason="FAULT in decode: it takes positions in the palette for grey levels, without a word")
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="FAULT in decode: it takes positions in the palette for grey levels, without a word",
+)
 def test_a_palette_bmp_is_decoded_to_its_colours_or_refused(call):
     contents = encode(Image.fromarray(noise(9, 14)).quantize(256), "bmp")
     try:
@@ -201,14 +205,11 @@ def test_an_orientation_tag_is_not_applied(call):
     tag[0x0112] = 6  # to be turned by 90 degrees before it is looked at
     pair = [jpeg(noise(12, 20)), jpeg(noise(12, 20), exif=tag)]
     assert Image.open(io.BytesIO(pair[1])).getexif()[0x0112] == 6
-
-    def look(contents):
-        return images.decode(contents), images.train_view(contents, np.array([3, 4]), 10, (10, 16))
-
-    (plain, plain_view), (tagged, tagged_view) = call(look, pair)
+    plain, tagged = call(images.decode, pair)
     assert plain.shape == (12, 20, 3)
     np.testing.assert_array_equal(tagged, plain)
-    np.testing.assert_array_equal(tagged_view, plain_view)
+    plain, tagged = (images.train_view(contents, np.array([3, 4]), 10, (10, 16)) for contents in pair)
+    np.testing.assert_array_equal(tagged, plain)
 
 
 @pytest.mark.parametrize("contents", [b"", b"no image", b"BM", b"\xff\xd8\xff", encode(noise(9, 9), "png")[:-30]])
@@ -239,7 +240,7 @@ def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, sca
 
 @both_ways
 def test_the_same_seed_gives_the_same_view_and_another_seed_another(call):
-    contents = [make(noise(40, 50)) for make in FORMATS.values()]
+    contents = [FORMATS[kind](noise(40, 50)) for kind in ("4:2:0", "CMYK", "PNG with alpha", "grey BMP", "GIF")]
     pairs = np.array([[5, 6], [5, 6], [5, 7], [6, 6], [6, 5], [5, 6 + (1 << 32)]])
     rows = [(content, pair) for content in contents for pair in pairs]
     got = call(lambda content, pair: images.train_view(content, pair, 16, (16, 40)), *columns(rows))
@@ -405,7 +406,7 @@ def test_a_view_is_rounded_to_nearest_not_cut_off(call):
 
 
 def test_a_centre_view_of_a_scale_below_the_crop_is_refused():
-    with pytest.raises(ValueError, match="scale must be at least the crop's side. Received: scale=200, crop=224"):
+    with pytest.raises(ValueError, match=r"scale must be at least the crop's side\. Received: scale=200, crop=224"):
         images.center_view(noise(30, 30), 224, 200)
 
 
@@ -440,17 +441,16 @@ def test_in_training_process_path_gives_a_random_view_that_path_and_seed_fix(cal
     def look(path, seed):
         return images.process_path(path, CLASSES, 16, 18, seed=seed, shift=0)
 
-    cat, dog = (call(look, [photos[label]] * 10, list(range(10))) for label in (0, 1))
-    for expected, got in enumerate((cat, dog)):
-        for cut, label in got:
-            upright = cut[:, ::-1] if cut[0, 0, 0] > cut[0, -1, 0] else cut
-            left, top, _ = upright[0, 0]
-            np.testing.assert_array_equal(upright, coordinates(18, 21)[top : top + 16, left : left + 16])
-            assert label == expected
-    cat, dog = (np.stack([cut for cut, _ in got]) for got in (cat, dog))
+    cuts, labels = columns(call(look, np.repeat([photos[0], photos[1], photos[0]], 8), np.tile(np.arange(8), 3)))
+    assert labels == [0] * 8 + [1] * 8 + [0] * 8
+    for cut in cuts:
+        upright = cut[:, ::-1] if cut[0, 0, 0] > cut[0, -1, 0] else cut
+        left, top, _ = upright[0, 0]
+        np.testing.assert_array_equal(upright, coordinates(18, 21)[top : top + 16, left : left + 16])
+    cat, dog, again = np.reshape(cuts, (3, 8, 16, 16, 3))
+    np.testing.assert_array_equal(again, cat)
     assert len(np.unique(cat, axis=0)) > 4  # of 36
-    assert (cat != dog).any((1, 2, 3)).sum() > 4  # the same pixels on another path
-    np.testing.assert_array_equal([cut for cut, _ in call(look, [photos[0]] * 10, list(range(10)))], cat)
+    assert (cat != dog).any((1, 2, 3)).sum() > 4  # the same pixels under another path
 
 
 @both_ways
@@ -459,7 +459,7 @@ def test_process_path_takes_a_range_of_scales(call, photos):
         return images.process_path(path, CLASSES, 16, (16, 32), seed=seed, flip=False, shift=0)[0]
 
     # The picture rises by a level a column: 11 columns hold 12 levels where it was shrunk to 16, 6 where enlarged to 32.
-    slopes = [int(cut[0, 13, 0]) - int(cut[0, 2, 0]) for cut in call(look, [photos[0]] * 20, list(range(20)))]
+    slopes = [int(cut[0, 13, 0]) - int(cut[0, 2, 0]) for cut in call(look, [photos[0]] * 12, list(range(12)))]
     assert min(slopes) <= 8
     assert max(slopes) >= 10
 

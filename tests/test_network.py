@@ -21,7 +21,13 @@ def test_the_table_has_the_six_nets_and_their_batch_norm_forms():
     assert list(ARCHITECTURES) == [
         "vgg11", "vgg11_lrn", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16c", "vgg16c_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
     ]  # fmt: skip
-    assert [ARCHITECTURES[name].weight_layers for name in ("vgg11", "vgg13", "vgg16c", "vgg16", "vgg19")] == [11, 13, 16, 16, 19]
+    assert [ARCHITECTURES[name].weight_layers for name in ("vgg11", "vgg13", "vgg16c", "vgg16", "vgg19")] == [
+        11,
+        13,
+        16,
+        16,
+        19,
+    ]
     assert [ARCHITECTURES[name].column for name in ("vgg11", "vgg11_lrn", "vgg13", "vgg16c", "vgg16", "vgg19")] == [
         "A", "A-LRN", "B", "C", "D", "E",
     ]  # fmt: skip

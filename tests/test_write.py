@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -201,7 +202,7 @@ def test_the_order_is_drawn_from_the_seed_and_hangs_on_nothing_else(zoo, tmp_pat
     # 28 names in random order agree in one place on average; sorted classes have one border.
     assert sum(a == b for a, b in zip(one, other, strict=True)) < 7
     classes = [name.split("/")[1] for name in one]
-    assert sum(a != b for a, b in zip(classes, classes[1:], strict=False)) > 5
+    assert sum(a != b for a, b in itertools.pairwise(classes)) > 5
 
 
 # How many shards
@@ -228,7 +229,6 @@ def test_a_shard_has_about_150_megabytes(zoo, tmp_path, monkeypatch):
     # The images are a few kilobytes; so is the megabyte here.
     size = sum(path.stat().st_size for path in (zoo / "train").rglob("*.*"))
     monkeypatch.setattr(program, "SHARD_BYTES", size / 12)
-    assert program.SHARD_BYTES == size / 12
     assert quietly(zoo, tmp_path / "out").splits["train"]["shards"] == 12
 
 
@@ -332,7 +332,6 @@ def test_a_continued_run_ends_with_what_an_uninterrupted_one_writes(killed):
     assert Collection.read(root / "out") == Collection.read(root / "sound")
 
 
-@pytest.mark.xfail(strict=True, reason="FAULT in records.serialize: each process has its own order of the keys")
 def test_a_continued_run_ends_with_identical_files(killed):
     root, *_ = killed
     assert contents(root / "out") == contents(root / "sound")
@@ -417,7 +416,7 @@ def test_the_program_says_what_it_read_and_what_it_wrote(zoo, tmp_path, monkeypa
 
 def test_the_program_names_unreadable_images_and_ends_with_an_error(zoo, tmp_path, monkeypatch):
     kept = damage(zoo)
-    with pytest.raises(SystemExit, match="^error: 4 of 33 images cannot be read") as raised:
+    with pytest.raises(SystemExit, match=r"^error: 4 of 33 images cannot be read") as raised:
         run_here(monkeypatch, zoo, tmp_path / "out")
     assert all(name in raised.value.code for name in kept)  # a text as the code is printed, and exits with 1
 
