@@ -185,11 +185,6 @@ def test_sixteen_bit_pixels_keep_their_upper_byte(call):
 
 
 @both_ways
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="FAULT in decode: it takes positions in the palette for grey levels, without a word",
-)
 def test_a_palette_bmp_is_decoded_to_its_colours_or_refused(call):
     contents = encode(Image.fromarray(noise(9, 14)).quantize(256), "bmp")
     try:

@@ -110,6 +110,14 @@ def test_lrn_equals_tensorflows_own():
     np.testing.assert_allclose(LocalResponseNormalization()(x), expected, rtol=1e-4)
 
 
+def test_lrn_in_half_precision_does_not_overflow():
+    # 300 squared is beyond float16. Tolerance: float16 has 11 bits.
+    x = np.full((1, 1, 1, 8), 300, np.float16)
+    result = LocalResponseNormalization(dtype="float16")(x)
+    assert result.dtype == "float16"
+    np.testing.assert_allclose(result, LocalResponseNormalization()(x.astype(np.float32)), rtol=2e-3)
+
+
 def test_a_lrn_has_one_lrn_after_the_first_convolution():
     names = [layer.name for layer in tiny("vgg11_lrn").layers]
     assert [name for name in names if "lrn" in name] == ["block1_lrn"]
@@ -236,6 +244,7 @@ def test_a_saved_model_loads_and_answers_the_same(tmp_path):
         ({"classifier_activation": "relu"}, "classifier_activation is"),
         ({"include_top": False, "dense": True}, "needs include_top=True"),
         ({"classes": 0}, "positive number"),
+        ({"initializer": "magic"}, "No Keras initializer 'magic'"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(options, message):

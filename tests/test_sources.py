@@ -115,11 +115,6 @@ def test_hidden_class_folders_and_folders_without_images_are_no_classes(tmp_path
     assert open_source(str(tmp_path)).classes == ("cat", "dog")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="FAULT in _images_by_class: only the file's own name is looked at, not its folders'",
-)
 def test_images_in_hidden_folders_are_ignored(tmp_path):
     fill(tmp_path, train__a=1, train__b=1, val__a=1, **{"train__a__.ipynb_checkpoints": 1})
     assert names(open_source(str(tmp_path)), "train") == ["train/a/000.png", "train/b/000.png"]

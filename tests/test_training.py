@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from vgg_tf import runs, training
 from vgg_tf.measures import Measures
 from vgg_tf.network import build_vgg
-from vgg_tf.recipes import Recipe
+from vgg_tf.recipes import Recipe, preset
 from vgg_tf.schedules import Schedule
 from vgg_tf.sources import Source, Split
 
@@ -123,10 +123,32 @@ def test_a_torn_state_falls_back_to_the_one_before(tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_spares_the_folder(tmp_path):
-    with pytest.raises(FloatingPointError, match=r"The loss is (nan|inf) in epoch 1, by step 3.*--learning-rate 1e\+29"):
+    with pytest.raises(FloatingPointError, match=r"The loss is (nan|inf) at step 3 of epoch 1\..*--learning-rate 1e\+29"):
         train(tmp_path / "run", dataclasses.replace(TINY, learning_rate=1e30))
     assert not (tmp_path / "run" / runs.LAST).exists()
     assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_an_epoch_that_explodes_in_its_last_step_is_not_kept(tmp_path):
+    # One step an epoch: the loss before the step is fine, the weights after it are not.
+    with pytest.raises(FloatingPointError, match=r"not a number after epoch 1\."):
+        train(tmp_path / "run", dataclasses.replace(TINY, batch_size=24, learning_rate=1e39), batch=24, validation=None)
+    assert not (tmp_path / "run" / runs.LAST).exists()
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_averages_and_batch_normalisation_are_not_mixed():
+    with pytest.raises(ValueError, match="--average is not for vgg11_bn"):
+        training.build("vgg11_bn", dataclasses.replace(TINY, average=0.9), collection())
+    assert preset("digits", "vgg16_bn").average == 0 < preset("digits", "vgg16").average
+
+
+def test_an_empty_state_counts_as_torn(tmp_path):
+    with pytest.raises(StopError):
+        train(tmp_path / "run", stop_after=2)
+    (tmp_path / "run" / runs.LAST).write_bytes(b"")
+    _, lines = train(tmp_path / "run")
+    assert lines[0].endswith("continuing after epoch 1")
 
 
 def test_the_log_has_a_row_an_epoch_and_the_curve_is_drawn(tmp_path):
@@ -190,6 +212,7 @@ def test_accumulating_two_halves_makes_the_update_of_the_whole_batch():
         np.testing.assert_allclose(whole, halves, rtol=1e-4, atol=1e-5 * np.abs(whole - before).max())
 
 
+@pytest.mark.slow
 def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp_path):
     # Without validation the last network is the best. Dropout 0 and one step an epoch: the last weights after k epochs are
     # those of plain training, the network kept is average_k = average_(k-1) / 2 + weights_k / 2, average_1 = weights_1.
@@ -206,6 +229,13 @@ def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp
         np.testing.assert_allclose(best, average, rtol=1e-5)
 
 
+def test_the_average_has_its_momentum_per_update_also_with_accumulation():
+    for parts in (1, 4):
+        optimizer = training.make_optimizer(dataclasses.replace(TINY, average=0.9, accumulate=parts), 10)
+        assert optimizer.ema_momentum**parts == pytest.approx(0.9)
+
+
+@pytest.mark.slow
 def test_half_precision_trains_with_averaged_weights(tmp_path):
     # mixed_float16 wraps the optimizer in one that scales the loss.
     for policy in ("mixed_float16", "mixed_bfloat16"):

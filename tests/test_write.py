@@ -377,9 +377,6 @@ def test_once_they_are_mended_the_same_command_continues_and_ends_as_if_they_had
     assert contents(tmp_path / "out") == contents(tmp_path / "sound")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=FileExistsError, reason="FAULT in write: removing was its own advice, the plan then differs"
-)
 def test_once_they_are_removed_the_same_command_goes_on(zoo, tmp_path):
     kept = damage(zoo)
     with pytest.raises(ValueError, match="mend or remove them, then run the same command again"):

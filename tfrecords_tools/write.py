@@ -4,8 +4,11 @@ Each image is decoded once, to find damaged ones and to measure colours and size
 so that an interrupted run is continued by the same command.
 """
 
+import fcntl
 import json
 import os
+import shutil
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ MIN_SHARDS = 8  # enough to be read in parallel and mixed
 JPEG_QUALITY = 95
 CORES = os.cpu_count() or 1
 WORK_FOLDER = ".writing"  # the plan, and the measures of the shards that are done; gone when all are
+PLAN, LOCK = "plan.json", "lock"
 
 
 @dataclass(frozen=True)
@@ -51,41 +55,57 @@ def write(source, out, shards=0, workers=CORES, seed=0, progress=True):
         shards: shards of the training split; 0 by size.
         workers: threads; reading, decoding and writing run outside of Python's lock.
         seed: of the order, which is the same for the same seed.
-        progress: a bar with rate and ETA, on a terminal.
+        progress: a bar with rate and ETA; a line every 30 s where there is no terminal.
 
     Returns:
         The `records.Collection` written.
 
     Raises:
         FileExistsError: `out` holds something else; nothing of it is touched.
+        BlockingIOError: another process is writing there.
         ValueError: some images cannot be read; the message names them.
     """
+    if seed < 0 or shards < 0 or workers < 1:
+        raise ValueError(f"seed and shards are 0 or more, workers 1 or more. Received: {seed}, {shards}, {workers}.")
+    out, counts = Path(out), _shard_counts(source, shards)
+    plan = {"fingerprint": source.fingerprint(), "seed": seed, "shards": counts}
+    work = out / WORK_FOLDER
+    if (out / records.COLLECTION_FILE).exists():
+        return _finished(out, source, shards and counts)
+    _begin(out, work)
+    with open(work / LOCK, "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(
+                f"{out} is being written by another process. Wait for it, or choose another folder."
+            ) from None
+        if (out / records.COLLECTION_FILE).exists():  # since we looked
+            return _finished(out, source, shards and counts)
+        return _write(source, out, work, plan, workers, progress)
+
+
+def _write(source, out, work, plan, workers, progress):
     import numpy as np
 
     from vgg_tf.sources import SPLITS
 
-    out = Path(out)
-    plan = {"fingerprint": source.fingerprint(), "seed": seed, "shards": _shard_counts(source, shards)}
-    if (out / records.COLLECTION_FILE).exists():
-        return _finished(out, source, shards and plan["shards"])
-    work = out / WORK_FOLDER
-    _begin(out, work, plan)
+    _check_plan(out, work, plan)
     jobs = []
     for split, images in source.splits.items():
-        order = np.random.default_rng([seed, SPLITS.index(split)]).permutation(len(images))
+        order = np.random.default_rng([plan["seed"], SPLITS.index(split)]).permutation(len(images))
         count = plan["shards"][split]
         jobs += [(split, records.shard_name(split, i, count), images.take(order[i::count])) for i in range(count)]
     measures, changed, bad = _write_all(out, work, jobs, source.classes, workers, progress)
     if bad:
+        records.write_whole(work / PLAN, json.dumps(plan | {"bad": len(bad)}).encode())
         raise ValueError(
             f"{len(bad)} of {sum(map(len, source.splits.values()))} images cannot be read; mend or remove them, then run the "
             "same command again:\n" + "\n".join(sorted(bad))
         )
     collection = measures.collection(source, plan["shards"], changed)
     collection.write(out)
-    for path in work.iterdir():
-        path.unlink()
-    work.rmdir()
+    shutil.rmtree(work)
     return collection
 
 
@@ -110,18 +130,27 @@ def _finished(out, source, shards):
     return there
 
 
-def _begin(out, work, plan):
-    if (work / "plan.json").exists():
-        if json.loads((work / "plan.json").read_text()) != plan:
+def _begin(out, work):
+    if out.exists() and not work.exists() and any(out.iterdir()):
+        raise FileExistsError(f"{out} is not empty and holds no shards. Choose a new folder.")
+    work.mkdir(parents=True, exist_ok=True)
+
+
+def _check_plan(out, work, plan):
+    """Go on with the shards that were begun by this plan; begin anew where damaged images have since been removed."""
+    there = json.loads((work / PLAN).read_text()) if (work / PLAN).exists() else plan
+    had_bad = there.pop("bad", 0)
+    if there != plan:
+        if not had_bad or there["fingerprint"] == plan["fingerprint"]:
             raise FileExistsError(
                 f"{out} holds the beginning of other shards. Give the command that began them, choose another folder, or "
                 "delete it first."
             )
-    elif out.exists() and any(path.name != WORK_FOLDER for path in out.iterdir()):
-        raise FileExistsError(f"{out} is not empty and holds no shards. Choose a new folder.")
-    else:
-        work.mkdir(parents=True, exist_ok=True)
-        records.write_whole(work / "plan.json", json.dumps(plan).encode())
+        for split, count in there["shards"].items():
+            for i in range(count):
+                (out / records.shard_name(split, i, count)).unlink(missing_ok=True)
+                (work / f"{records.shard_name(split, i, count)}.json").unlink(missing_ok=True)
+    records.write_whole(work / PLAN, json.dumps(plan).encode())
 
 
 def _write_all(out, work, jobs, classes, workers, progress):
@@ -131,7 +160,8 @@ def _write_all(out, work, jobs, classes, workers, progress):
 
     stop = threading.Event()
     total, changed, bad = Measures(), [], []
-    bar = tqdm(total=sum(len(images) for *_, images in jobs), unit=" images", disable=None if progress else True)
+    pace = 0.1 if sys.stderr.isatty() else 30  # seconds between two looks of the bar
+    bar = tqdm(total=sum(len(images) for *_, images in jobs), unit=" images", mininterval=pace, disable=not progress)
     pool = ThreadPoolExecutor(max(1, workers))
     try:
         futures = {

@@ -1,5 +1,6 @@
 """A source becomes batches of static shape: one finite pass an epoch, each image's view keyed by seed, epoch and image."""
 
+import contextlib
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -11,16 +12,12 @@ READ_SHARDS = 16  # shards read at the same time
 AUTO = tf.data.AUTOTUNE
 
 
-def load_dataset(source, split="train", *, epoch=0, **options):
-    """One pass over a split as a `tf.data.Dataset` of batches; see `epochs` for the options and what comes out."""
-    return epochs(source, split, **options)(epoch)
-
-
-def epochs(
+def load_dataset(
     source,
     split="train",
     *,
     batch_size,
+    epoch=0,
     size=224,
     scale=None,
     seed=0,
@@ -31,15 +28,16 @@ def epochs(
     covariance=None,
     cache="none",
 ):
-    """Open a split for any number of passes, which share the cache.
+    """One pass over a split, as batches.
 
     Args:
-        source: a folder of shards (with its `dataset.json`), of class folders, or `digits`.
+        source: a folder of shards (with its `dataset.json`), of class folders, or `digits`; or an opened `sources.Source`.
         split: `train`, `validation` or `test`.
         batch_size: images a batch.
+        epoch: int, number of the pass. None gives a function of the epoch instead, whose passes share the cache.
         size: side of the crop, in pixels.
-        scale: smaller side of the rescaled image, in pixels; `(S_min, S_max)` to draw one per image of a training pass.
-            None is 256 for 224, in this proportion for other sizes.
+        scale: smaller side of the rescaled image, in pixels; `(S_min, S_max)` to draw one per image of a training pass, where
+            other passes take the middle. None is 256 for 224, in this proportion for other sizes.
         seed: with the epoch and the image itself it fixes order and views, whatever the number of threads or devices.
         training: random order and views; without it the source's order and centre crops. None: for `train`.
         steps: batches in a training pass; None for as many as are full. The images beyond are left out by chance.
@@ -48,12 +46,12 @@ def epochs(
         cache: keep the images in memory, `bytes` as encoded, `pixels` decoded (before any random step), or `none`.
 
     Returns:
-        A function of the epoch (int) that gives a dataset of known length. Training: `(images, labels)`, uint8
-        `[batch_size, size, size, 3]` and int32 `[batch_size]`. Else `(images, labels, mask)`: the last batch is filled up
-        with black images of mask 0, so that a mean weighted by the mask, float32 `[batch_size]`, counts each image once.
+        A `tf.data.Dataset` of known length. Training: `(images, labels)`, uint8 `[batch_size, size, size, 3]` and int32
+        `[batch_size]`. Else `(images, labels, mask)`: the last batch is filled up with black images of mask 0, so that a
+        mean weighted by the mask, float32 `[batch_size]`, counts each image once.
 
     Raises:
-        ValueError: no such split, or more steps than the images give; the message says how many there are.
+        ValueError: no such split, more steps than the images give, or sizes that do not fit; the message says what would.
         FileNotFoundError: no such source, or shards missing.
     """
     if training is None:
@@ -62,11 +60,15 @@ def epochs(
         raise ValueError(f"cache is 'none', 'bytes' or 'pixels'. Received: {cache!r}.")
     scale = scale or round(size * 256 / 224)
     low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
+    if not size <= low <= high:
+        raise ValueError(f"scale must be S or (S_min, S_max), not below the crop's side of {size} pixels. Received: {scale}.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
     reader = _reader(source, split)
     n = reader.images
     if training:
         full = n // batch_size
-        if not full or (steps or 0) > full:
+        if not full or not 0 <= (steps or 0) <= full:
             raise ValueError(
                 f"{n} {split} images make {full} batches of {batch_size}; {steps or 1} asked for. Lower steps or batch_size."
             )
@@ -84,7 +86,7 @@ def epochs(
             pixels = image if cache == "pixels" else images.decode(image)
             return images.center_view(pixels, size, (low + high) // 2), tf.cast(label, tf.int32), tf.constant(1.0)
         look = images.train_view_of_pixels if cache == "pixels" else images.train_view
-        seeds = tf.stack([key, epoch + (seed << 32)])
+        seeds = tf.stack([key, _mix(seed, epoch)])
         return look(image, seeds, size, (low, high), flip, shift, covariance), tf.cast(label, tf.int32)
 
     def one(epoch):
@@ -93,7 +95,7 @@ def epochs(
             examples = base or reader.ordered()
         elif base is not None:
             # The whole order at once: the buffer shares its memory with the cache.
-            examples = base.shuffle(n, seed=_mix(seed, epoch), reshuffle_each_iteration=False)
+            examples = _shuffled(base, n, seed, epoch)
         else:
             examples = reader.shuffled(seed, epoch)
         examples = examples.map(lambda key, image, label: view(key, image, label, epoch), num_parallel_calls=AUTO)
@@ -112,22 +114,42 @@ def epochs(
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         return batches.with_options(options)
 
-    return one
+    return one if epoch is None else one(epoch)
 
 
-def find_unreadable(source):
-    """Names and faults of the images of a `sources.Source` that cannot be decoded.
+@contextlib.contextmanager
+def naming_the_unreadable(source):
+    """Turn a read or decode error of TensorFlow, which names no file, into a ValueError that names all unreadable ones.
 
-    This reads them one by one, after a pass has failed: TensorFlow's decoding errors name no file.
+    Args:
+        source: what the failing data set was made from.
     """
-    found = []
-    for split in source.splits.values():
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError):
+        if not (found := list(_unreadable(source))):
+            raise
+        raise ValueError("what follows cannot be read; mend it, or remove it:\n  " + "\n  ".join(found)) from None
+
+
+def _unreadable(source):
+    """Go through everything, one by one."""
+    if records.holds_shards(source):
+        collection = records.Collection.read(source)
+        for path in (path for split in collection.splits for path in records.shard_paths(source, collection, split)):
+            n = 0
+            try:
+                for _ in tf.data.TFRecordDataset(path):
+                    n += 1
+            except tf.errors.DataLossError:
+                yield f"{path}: corrupted after record {n}; delete the folder and write it anew"
+        return
+    for split in _opened(source).splits.values():
         for name, content in zip(split.names, split.contents, strict=True):
             try:
                 measures.decode_named(measures.read(content), name)
-            except ValueError as error:
-                found.append(str(error))
-    return found
+            except (ValueError, OSError) as error:
+                yield str(error)
 
 
 @dataclass
@@ -163,14 +185,13 @@ def _shard_reader(folder, split):
     def shuffled(seed, epoch):
         order = tf.random.experimental.stateless_shuffle(paths, seed=tf.stack([tf.constant(seed, tf.int64), epoch]))
         buffer = max(1, min(n, SHUFFLE_BYTES // collection.bytes_per_image))
-        mixed = examples(order).shuffle(buffer, seed=_mix(seed, epoch), reshuffle_each_iteration=False)
-        return mixed.map(parse, num_parallel_calls=AUTO)
+        return _shuffled(examples(order), buffer, seed, epoch).map(parse, num_parallel_calls=AUTO)
 
     return _Reader(n, collection.covariance_rgb, lambda: examples(paths).map(parse, num_parallel_calls=AUTO), shuffled)
 
 
 def _file_reader(source, split):
-    source = source if isinstance(source, sources.Source) else sources.open_source(str(source))
+    source = _opened(source)
     if split not in source.splits:
         raise ValueError(f"{source.name} has no split {split!r}. It has {', '.join(source.splits)}.")
     files = source.splits[split]
@@ -180,13 +201,27 @@ def _file_reader(source, split):
         return _keyed(content if isinstance(files.contents[0], bytes) else tf.io.read_file(content), label)
 
     def shuffled(seed, epoch):
-        order = contents.shuffle(len(files), seed=_mix(seed, epoch), reshuffle_each_iteration=False)
-        return order.map(read, num_parallel_calls=AUTO)
+        return _shuffled(contents, len(files), seed, epoch).map(read, num_parallel_calls=AUTO)
 
     def ordered():
         return contents.map(read, num_parallel_calls=AUTO)
 
     return _Reader(len(files), images.IMAGENET_COVARIANCE, ordered, shuffled)
+
+
+def _opened(source):
+    return source if isinstance(source, sources.Source) else sources.open_source(str(source))
+
+
+def _shuffled(dataset, buffer, seed, epoch):
+    """Shuffle by seed and epoch alone: by itself tf.data mixes in the global seed, which is fixed here for this one step."""
+    key = int(tf.random.stateless_uniform([], [seed, int(epoch)], 1, 2**31 - 1, tf.int32))
+
+    def shuffle(_):
+        tf.compat.v1.set_random_seed(0)  # of the graph of this function
+        return dataset.shuffle(buffer, seed=key, reshuffle_each_iteration=False)
+
+    return tf.data.Dataset.from_tensors(0).flat_map(shuffle)
 
 
 def _mix(seed, epoch):

@@ -1,6 +1,7 @@
 """A word (auto, tpu, gpu, cpu) becomes a TensorFlow strategy, and a device the precision it computes best in."""
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,6 +44,9 @@ def choose(word="auto", precision="auto"):
     Raises:
         ValueError: TensorFlow sees no such device; the message says what to do.
     """
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        raise ValueError(f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}; this program runs on TensorFlow. Unset it.")
+
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

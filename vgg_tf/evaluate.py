@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from vgg_tf import programs
-from vgg_tf.devices import Precision, StrategyName, choose
+from vgg_tf.devices import StrategyName, choose
 from vgg_tf.records import Collection, holds_shards
 
 
@@ -27,9 +27,7 @@ class Flags:
     batch_size: int = 0
     """Images a batch; 0 is the recipe's."""
     strategy: StrategyName = "auto"
-    """Where to test; auto is the first of tpu, gpu, cpu that TensorFlow sees."""
-    precision: Precision = "auto"
-    """auto: mixed_bfloat16 on TPUs and on CPUs with AMX, mixed_float16 on GPUs, else float32."""
+    """Where to test, in the precision of the training; auto is the first of tpu, gpu, cpu that TensorFlow sees."""
 
 
 def main(arguments=None):
@@ -47,19 +45,18 @@ def main(arguments=None):
     if classes != (trained := run.collection().classes):
         raise ValueError(f"{run.folder} knows {len(trained)} classes, {name} has {len(classes)} others. Give the same classes.")
     programs.quiet_tensorflow()
-    devices = choose(flags.strategy, flags.precision)
+    devices = choose(flags.strategy)
 
     import keras
 
     from vgg_tf import datasets, training
 
-    keras.config.set_dtype_policy(devices.policy)
     recipe = run.settings.recipe
     batches = datasets.load_dataset(
         source, flags.split, training=False, batch_size=flags.batch_size or recipe.batch_size, size=recipe.size,
         scale=flags.scale or recipe.evaluation_scale,
     )  # fmt: skip
-    with devices.scope():
+    with devices.scope(), datasets.naming_the_unreadable(source):
         scores = training.scores_of(keras.saving.load_model(run.best, compile=False))
         training.compile_scores(scores)
         start = time.perf_counter()

@@ -54,9 +54,15 @@ def _decode_jpeg(contents):
     return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
 
 
-def _decode_bmp(contents):  # decode_image refuses a grey BMP when asked for three channels
+def _decode_bmp(contents):
     image = tf.image.decode_bmp(contents)
-    return tf.cond(tf.shape(image)[2] == 1, lambda: tf.repeat(image, 3, axis=2), lambda: image[:, :, :3])
+
+    def look_up():  # TensorFlow leaves the positions in the palette, which lies between header and pixels as B, G, R, 0
+        offset, header = (tf.io.decode_raw(tf.strings.substr(contents, at, 4), tf.int32)[0] for at in (10, 14))
+        palette = tf.io.decode_raw(tf.strings.substr(contents, 14 + header, offset - 14 - header), tf.uint8)
+        return tf.gather(tf.reshape(palette, [-1, 4])[:, 2::-1], tf.cast(image[:, :, 0], tf.int32))
+
+    return tf.cond(tf.shape(image)[2] == 1, look_up, lambda: image[:, :, :3])
 
 
 def _decode_other(contents):
@@ -170,6 +176,7 @@ def _train_view(image, shape, jpeg, seed, crop, scale, flip, shift, covariance):
     low, high = scale
     if not crop <= low <= high:
         raise ValueError(f"scale must be (S_min, S_max) with crop <= S_min <= S_max. Received: {scale}, crop={crop}.")
+    seed = tf.cast(seed, tf.int64)
     draws = tf.random.stateless_uniform([4], seed, dtype=tf.float64)  # S, top, left, flip
 
     def draw(i, n):  # a whole number of 0 .. n-1
@@ -237,9 +244,12 @@ def process_path(
         label: int64 scalar.
 
     Raises:
-        InvalidArgumentError: the folder is not in `class_names`, or the file is no image; the message names the file.
+        InvalidArgumentError: the folder is not in `class_names`, or the file is no image: the message names the file. A
+            damaged image gets the message of TensorFlow's decoder, which names none.
         TypeError: arguments of an older form.
     """
+    if unknown := sorted(set(old) - {"cut", "S", "max_delta"}):
+        raise TypeError(f"process_path() got an unexpected keyword argument {unknown[0]!r}")
     if old:
         raise TypeError(
             f"process_path() takes crop= for cut=, scale= for S=, and shift= (a shift of the colours) for max_delta= (a shift "

@@ -19,7 +19,6 @@ class Measures:
         square: float64 `[3, 3]`, sum of the images' means of `rgb rgb^T`.
         sides: `{smaller side in pixels: images}`.
         bytes: sum of the encoded sizes.
-        pixels: sum of h * w.
     """
 
     images: int = 0
@@ -27,7 +26,6 @@ class Measures:
     square: np.ndarray = field(default_factory=lambda: np.zeros((3, 3)))
     sides: dict[int, int] = field(default_factory=dict)
     bytes: int = 0
-    pixels: int = 0
 
     def add(self, image, size):
         """Add one image, uint8 `[h, w, 3]`, of `size` encoded bytes."""
@@ -41,15 +39,13 @@ class Measures:
         self.square += square + np.outer(mean, mean)
         self.sides[min(h, w)] = self.sides.get(min(h, w), 0) + 1
         self.bytes += size
-        self.pixels += h * w
 
     def __add__(self, other):
         """Sum over the images of both."""
         sides = {side: self.sides.get(side, 0) + other.sides.get(side, 0) for side in {*self.sides, *other.sides}}
         return Measures(
-            self.images + other.images, self.colour + other.colour, self.square + other.square, sides,
-            self.bytes + other.bytes, self.pixels + other.pixels,
-        )  # fmt: skip
+            self.images + other.images, self.colour + other.colour, self.square + other.square, sides, self.bytes + other.bytes
+        )
 
     def to_json(self):
         """The sums as plain numbers."""
@@ -90,7 +86,6 @@ class Measures:
             statistics_images=self.images,
             smaller_side=int(np.median(sides)),
             bytes_per_image=round(self.bytes / self.images),
-            pixels_per_image=round(self.pixels / self.images),
             notes=(*source.notes, *notes),
         )
 

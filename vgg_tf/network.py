@@ -25,10 +25,12 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def call(self, x):
         """Normalise `x`, `[..., channels]`."""
+        # float32 under every policy: the square of 256 is beyond float16.
+        dtype, x = x.dtype, keras.ops.cast(x, "float32")
         channels, side = x.shape[-1], self.n // 2
         squares = keras.ops.pad(keras.ops.square(x), [(0, 0)] * (len(x.shape) - 1) + [(side, side)])
         total = sum(squares[..., i : i + channels] for i in range(self.n))
-        return x / keras.ops.power(self.k + self.alpha * total, self.beta)
+        return keras.ops.cast(x / keras.ops.power(self.k + self.alpha * total, self.beta), dtype)
 
     def get_config(self):
         """Arguments to build the layer again."""
@@ -98,7 +100,10 @@ def build_vgg(
 
     def kernel(initializer=initializer):
         # A name or a config, so that every layer gets an initialiser, and a seed, of its own.
-        config = keras.saving.serialize_keras_object(keras.initializers.get(initializer))
+        try:
+            config = keras.saving.serialize_keras_object(keras.initializers.get(initializer))
+        except ValueError:
+            raise ValueError(f"No Keras initializer {initializer!r}. Try he_normal or glorot_uniform.") from None
         if "seed" in config["config"]:
             config["config"]["seed"] = next(seeds)
         return {

@@ -60,7 +60,8 @@ class Recipe:
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes."""
     average: float = 0.0
-    """Momentum of the weights' running average, per update, such as 0.999; the average is tested. 0: none."""
+    """Momentum of the weights' running average, per update, such as 0.999; the average is tested. 0: none. Not with batch
+    normalisation, whose moments belong to the last weights."""
     size: int = 224
     """Side of the crops the network sees, in pixels."""
     scale: Scale = (256, 256)
@@ -176,13 +177,13 @@ def preset(name, arch, smaller_side=None, source=None):
         raise ValueError(f"No recipe {name!r}. Known: auto, {', '.join(RECIPES)}.")
     recipe = RECIPES[name]
     if arch.endswith("_bn") and recipe.schedule != "plateau":
-        recipe = replace(recipe, learning_rate=2 * recipe.learning_rate)
+        recipe = replace(recipe, learning_rate=2 * recipe.learning_rate, average=0.0)
     return recipe
 
 
 def smoke(recipe):
     """The same road with tiny numbers: two epochs of two steps of a net of an eighth of the width."""
     return replace(
-        recipe, epochs=2, steps_per_epoch=2, batch_size=8 * recipe.accumulate, width=recipe.width / 8, head_width=32,
+        recipe, epochs=2, steps_per_epoch=2, batch_size=4 * recipe.accumulate, width=recipe.width / 8, head_width=32,
         cache="none",
     )  # fmt: skip

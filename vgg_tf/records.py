@@ -28,7 +28,6 @@ class Collection:
         statistics_images: number of images that mean and covariance come from.
         smaller_side: median smaller side of the training images, in pixels.
         bytes_per_image: mean size of an encoded training image.
-        pixels_per_image: mean of h * w of the training images.
         notes: what was decided on the way, such as a held-out validation split.
     """
 
@@ -41,7 +40,6 @@ class Collection:
     statistics_images: int
     smaller_side: int
     bytes_per_image: int
-    pixels_per_image: int
     notes: tuple[str, ...] = ()
 
     def images(self, split):
@@ -74,11 +72,12 @@ class Collection:
         path = Path(folder) / COLLECTION_FILE
         try:
             values = json.loads(path.read_text())
-            values.pop("labels_from")
+            if labels_from := values.pop("labels_from"):
+                raise ValueError(f"labels from {labels_from}, expected from 0")
             values["covariance_rgb"] = tuple(tuple(row) for row in values["covariance_rgb"])
             values |= {key: tuple(values[key]) for key in ("classes", "mean_rgb", "notes")}
             return cls(**values)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # broken JSON and foreign bytes are ValueErrors
             raise ValueError(f"{path} is no dataset.json of vgg_tf ({error}). Write the shards anew.") from error
 
 
@@ -110,10 +109,14 @@ def shard_paths(folder, collection, split):
         FileNotFoundError: some are not there; the message names the first.
     """
     count = collection.splits[split]["shards"]
+    if not count:
+        raise ValueError(f"{folder} is a run folder, without shards. Give the data it was trained on, {collection.name}.")
     paths = [str(Path(folder) / shard_name(split, i, count)) for i in range(count)]
     missing = [path for path in paths if not os.path.exists(path)]
     if missing:
-        raise FileNotFoundError(f"{len(missing)} of {count} {split} shards are missing, first {missing[0]}. Write them anew.")
+        raise FileNotFoundError(
+            f"{len(missing)} of {count} {split} shards are missing, first {missing[0]}. Delete the folder and write it anew."
+        )
     return paths
 
 
@@ -147,6 +150,7 @@ def serialize(contents, image_format, height, width, label, class_name, filename
         "image/channels": number(3),
         "image/filename": text(filename),
         LABEL: number(label),
+        "image/class/synset": text(class_name),  # the folder's name, which is the synset in ImageNet's layout
         "image/class/text": text(class_name),
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))

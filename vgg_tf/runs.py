@@ -56,8 +56,10 @@ class Settings:
 
     def differences(self, new):
         """What tells the run that is there from this new one, in words; empty if nothing does. Data may have moved."""
-        names = [name for name in ("arch", "fingerprint", "policy") if getattr(self, name) != getattr(new, name)]
-        words = [f"{name} {getattr(self, name)} there, {getattr(new, name)} here" for name in names]
+        words = ["other images"] if self.fingerprint != new.fingerprint else []
+        for name, flag in (("arch", "--arch"), ("policy", "--precision")):
+            if getattr(self, name) != getattr(new, name):
+                words.append(f"{flag} {getattr(self, name)} there, {getattr(new, name)} here")
         return ", ".join(words + [text for text in [recipes.differences(self.recipe, new.recipe)] if text])
 
 
@@ -145,7 +147,7 @@ class Run:
         if last.exists():
             os.replace(last, self.folder / PREVIOUS)
         records.write_whole(last, data)
-        self._write_log(state)
+        self.write_log(state)
 
     def restore(self, model, optimizer):
         """Set all variables to those of the last state that is whole.
@@ -165,7 +167,7 @@ class Run:
                 with safe_open(path, framework="numpy") as file:
                     values = json.loads(file.metadata()["state"])
                     arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            except (SafetensorError, OSError):
+            except SafetensorError:
                 torn.append(name)
                 continue
             for key, variable in _variables(model, optimizer):
@@ -176,7 +178,8 @@ class Run:
             return state, f"{note}continuing after epoch {state.epoch}"
         return State(), f"{', '.join(torn)} torn: starting anew" if torn else None
 
-    def _write_log(self, state):
+    def write_log(self, state):
+        """Write log.csv from the state, which is what counts."""
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(state.rows[0]))
         writer.writeheader()
@@ -214,7 +217,7 @@ def open_run(folder, settings):
         BlockingIOError: the run is being trained by another process.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / "recipe.json").exists() and any(path.name != LOCK for path in folder.iterdir()):
+    if folder.exists() and not (folder / "recipe.json").exists() and any(path.name[0] != "." for path in folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, "a") as lock:

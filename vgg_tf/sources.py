@@ -64,7 +64,7 @@ class Source:
 
     def smaller_side(self, n=25):
         """Median smaller side, in pixels, of up to `n` evenly spread training images (headers only); None if unreadable."""
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
 
         train = self.splits["train"]
         sides = []
@@ -73,8 +73,8 @@ class Source:
             try:
                 with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content) as image:
                     sides.append(min(image.size))
-            except UnidentifiedImageError:
-                continue  # whoever decodes it will name it
+            except OSError:
+                continue  # no image, or damaged: whoever decodes it will name it
         return int(np.median(sides)) if sides else None
 
 
@@ -153,7 +153,9 @@ def _images_by_class(folder):
             files = sorted(
                 path
                 for path in child.rglob("*")
-                if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+                if path.suffix.lower() in IMAGE_SUFFIXES
+                and not any(part.startswith(".") for part in path.relative_to(child).parts)
+                and path.is_file()
             )
             if files:
                 images[child.name] = files

@@ -44,7 +44,7 @@ def parse(arguments=None):
         flags: the `Flags`.
         source: the opened `sources.Source`, or None where the data are shards.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = argparse.ArgumentParser("python -m vgg_tf.train", add_help=False, allow_abbrev=False)
     for name in ("arch", "data", "recipe"):
         first.add_argument(f"--{name}", default=getattr(Flags, name))
     first.add_argument("--smoke", action="store_true")
@@ -68,8 +68,9 @@ def parse(arguments=None):
 def main(arguments=None):
     """Train, test the best network, print the closing line."""
     flags, source = parse(arguments)
-    name = flags.data if flags.data == "digits" else Path(flags.data).resolve().name
-    recipe, out = flags.numbers, flags.out or Path("runs") / f"{flags.arch}-{name}"
+    where = flags.data if flags.data == "digits" else str(Path(flags.data).resolve())
+    name = f"{flags.arch}-{Path(where).name}" + ("-smoke" if flags.smoke else "")
+    recipe, out = flags.numbers, flags.out or Path("runs") / name
     programs.quiet_tensorflow()
     devices = choose(flags.strategy, flags.precision)
     if devices.strategy and recipe.accumulate > 1:
@@ -82,7 +83,7 @@ def main(arguments=None):
     keras.config.set_dtype_policy(devices.policy)
     keras.utils.set_random_seed(recipe.seed)
     fingerprint = source.fingerprint() if source else Collection.read(flags.data).fingerprint
-    settings = runs.Settings(flags.arch, flags.data, fingerprint, devices.policy, recipe)
+    settings = runs.Settings(flags.arch, where, fingerprint, devices.policy, recipe)
     with runs.open_run(out, settings) as run:
         if report := run.report():
             print(f"{out} is done; delete it or choose another --out to train anew")
@@ -93,7 +94,7 @@ def main(arguments=None):
             from tfrecords_tools.write import write
 
             data = out / "shards"
-            collection = write(source, data)
+            collection = write(source, data, progress=False)
         elif holds_shards(out) and run.collection().fingerprint == fingerprint:  # the run's own dataset.json
             collection = run.collection()
         else:
@@ -104,9 +105,8 @@ def main(arguments=None):
 
 def _train(run, collection, data, devices, smoke):
     import keras
-    import tensorflow as tf
 
-    from vgg_tf import datasets, records, training
+    from vgg_tf import datasets, training
 
     recipe = run.settings.recipe
     n = collection.images("train")
@@ -117,34 +117,31 @@ def _train(run, collection, data, devices, smoke):
         if note:
             print(f"  {note}", flush=True)
 
-    common = {"batch_size": plan.batch, "size": recipe.size, "seed": recipe.seed, "cache": recipe.cache}
-    train = datasets.epochs(
-        data, "train", scale=recipe.scale, steps=plan.steps, flip=recipe.flip, shift=recipe.rgb_shift,
-        covariance=collection.covariance_rgb, **common,
+    common = {"batch_size": plan.batch, "size": recipe.size, "seed": recipe.seed}
+    train = datasets.load_dataset(
+        data, "train", epoch=None, scale=recipe.scale, steps=plan.steps, flip=recipe.flip, shift=recipe.rgb_shift,
+        covariance=collection.covariance_rgb, cache=recipe.cache, **common,
     )  # fmt: skip
-    test = {
-        split: datasets.load_dataset(data, split, scale=recipe.evaluation_scale, **common).take(SMOKE_BATCHES if smoke else -1)
-        for split in collection.splits
-        if split != "train"
-    }
-    with devices.scope():
+
+    def centre_crops(split, cache="none"):
+        batches = datasets.load_dataset(data, split, scale=recipe.evaluation_scale, cache=cache, **common)
+        return batches.take(SMOKE_BATCHES if smoke else -1)
+
+    validation = centre_crops("validation", recipe.cache) if "validation" in collection.splits else None
+    split = "test" if "test" in collection.splits else "validation" if validation else None
+    with devices.scope(), datasets.naming_the_unreadable(data):
         model = training.build(run.settings.arch, recipe, collection)
-        try:
-            state = training.train(run, model, plan.steps, plan.batch, train, test.get("validation"))
-        except tf.errors.InvalidArgumentError:
-            if not records.holds_shards(data) and (bad := datasets.find_unreadable(data)):
-                raise ValueError("images that cannot be read; mend or remove them:\n  " + "\n  ".join(bad)) from None
-            raise
+        state = training.train(run, model, plan.steps, plan.batch, train, validation)
         best = training.scores_of(keras.saving.load_model(run.best, compile=False))
         training.compile_scores(best)
-    split = "test" if "test" in test else "validation" if "validation" in test else None
+        errors = training.evaluate(best, centre_crops(split)) if split else {}
     if split != "test":
         print(f"no test split: the error is that of {split}, which chose the network" if split else "no images to test on")
     seconds = sum(row["seconds"] for row in state.rows)
     report = {
         "split": split,
         "n": min(collection.images(split), SMOKE_BATCHES * plan.batch if smoke else math.inf) if split else 0,
-        **(training.evaluate(best, test[split]) if split else {}),
+        **errors,
         "seconds": seconds,
         "images_per_second": plan.steps * plan.batch * len(state.rows) / seconds,
         "epochs": state.epoch,

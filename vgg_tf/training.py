@@ -6,11 +6,14 @@ import time
 from dataclasses import dataclass, replace
 
 import keras
+import numpy as np
 
 from vgg_tf import pictures
+from vgg_tf.architectures import architecture
 from vgg_tf.network import build_vgg
 from vgg_tf.schedules import Schedule
 
+DRAW_EVERY = 60  # seconds
 LOOK_EVERY = 50  # steps between two looks at the loss, which wait for the device
 
 
@@ -54,6 +57,10 @@ def arithmetic(recipe, n, replicas=1):
 
 def build(arch, recipe, collection):
     """The network of a recipe for these images, with their mean (and std) inside; gives posteriors."""
+    if recipe.average and architecture(arch).batch_norm:
+        raise ValueError(
+            f"--average is not for {arch}: averaged weights do not fit the moments of batch normalisation. Give 0."
+        )
     return build_vgg(
         arch,
         input_shape=(recipe.size, recipe.size, 3),
@@ -141,7 +148,8 @@ def make_optimizer(recipe, steps):
         nesterov=recipe.nesterov,
         gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
         use_ema=recipe.average > 0,
-        ema_momentum=recipe.average or 0.99,
+        # Keras averages at every step, also at those that only accumulate.
+        ema_momentum=recipe.average ** (1 / recipe.accumulate) if recipe.average else 0.99,
     )
 
 
@@ -170,12 +178,15 @@ def train(run, model, steps, batch, training, validation, say=print):
     state, note = run.restore(scores, scores.optimizer)
     if note:
         say(note)
+    if recipe.schedule == "plateau" and validation is None:
+        say("without validation there is no plateau: the learning rate stays as it is")
     drawn = time.perf_counter()
     while state.epoch < recipe.epochs and not state.stopped:
         row, last_weights = _epoch(scores, state.epoch, recipe, steps, batch, training)
         checked = evaluate(scores, validation) if validation is not None else {}
         row |= {f"validation_{key}": checked.get(key) for key in ("top1_error", "top5_error", "loss")}
         row["validation_error"] = error = row.pop("validation_top1_error")
+        _check_finite(row["validation_loss"], scores, recipe, state.epoch)
         state = replace(state, epoch=state.epoch + 1, rows=(*state.rows, row))
         if error is None or (error, row["validation_loss"]) < state.best:
             run.save_best(model)
@@ -188,12 +199,33 @@ def train(run, model, steps, batch, training, validation, say=print):
             state = _after_plateau(state, error, recipe, scores.optimizer, say)
         run.save_last(state, scores, scores.optimizer)
         say(_line(row, state, recipe))
-        if time.perf_counter() - drawn > 60 or state.epoch == recipe.epochs or state.stopped:
-            pictures.history(state.rows, f"{run.settings.arch} on {run.settings.data}").savefig(
-                run.folder / "history.png", dpi=120
-            )
+        if time.perf_counter() - drawn > DRAW_EVERY:
+            _draw(run, state)
             drawn = time.perf_counter()
+    run.write_log(state)  # again: the kill may have come between the last state and its log
+    _draw(run, state)
     return state
+
+
+def _draw(run, state):
+    title = f"{run.settings.arch} on {run.settings.data}"
+    pictures.history(state.rows, title).savefig(run.folder / "history.png", dpi=120)
+
+
+def _check_finite(validation_loss, scores, recipe, epoch):
+    """Refuse an epoch that has exploded in its last steps, which the running loss does not show."""
+    finite = validation_loss is None or math.isfinite(validation_loss)
+    if not finite or not all(np.isfinite(variable.numpy()).all() for variable in scores.trainable_variables):
+        raise _explosion("not a number after", recipe, epoch)
+
+
+def _explosion(what, recipe, epoch):
+    rate = recipe.learning_rate
+    return FloatingPointError(
+        f"The loss is {what} epoch {epoch + 1}. Look at the learning rate ({rate:g}; try --learning-rate {rate / 10:g}), the "
+        f"initializer ({recipe.initializer}; a Gaussian of std 0.1 explodes, auto does not) and the images. The run folder "
+        "holds the last good epoch, if there was one; other numbers then want another --out."
+    )
 
 
 def _epoch(scores, epoch, recipe, steps, batch, training):
@@ -264,12 +296,7 @@ class _Watch(keras.callbacks.Callback):
             self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
             if not math.isfinite(loss):
                 self.bar.close()
-                raise FloatingPointError(
-                    f"The loss is {loss} in epoch {self.epoch + 1}, by step {batch + 1}. Look at the learning rate "
-                    f"({self.recipe.learning_rate:g}; try --learning-rate {self.recipe.learning_rate / 10:g}), the initializer "
-                    f"({self.recipe.initializer}; a Gaussian of std 0.1 explodes, auto does not) and the images. The run "
-                    "folder holds the last good epoch."
-                )
+                raise _explosion(f"{loss} at step {batch + 1} of", self.recipe, self.epoch)
 
     def on_epoch_end(self, epoch, logs=None):
         if self.recipe.average:
