@@ -33,8 +33,8 @@ def history(rows, title):
     curve(losses, "validation_loss", "validation, without", color="C1")
     losses.set(ylabel="loss (nats)", yscale="log")
     curve(rates, "learning_rate", None, color="C2")
-    rates.set(ylabel="learning rate", xlabel="epoch", yscale="log")
-    rates.xaxis.get_major_locator().set_params(integer=True)
+    rates.set(ylabel="learning rate\n(first step)", xlabel="epoch", yscale="log")
+    rates.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     for axes in (errors, losses):
         axes.legend(frameon=False)
     for axes in (errors, losses, rates):

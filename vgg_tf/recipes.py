@@ -151,7 +151,7 @@ RECIPES = {
     "cifar": _CIFAR,
     # Written digits are not mirrored. A net of a quarter of the width learns them in about a minute on two cores.
     "digits": replace(
-        _CIFAR, epochs=16, batch_size=16, learning_rate=0.01, average=0.99, scale=(32, 36), flip=False, dropout=0.2,
+        _CIFAR, epochs=16, batch_size=16, learning_rate=0.01, average=0.99, l2=2e-3, scale=(32, 36), flip=False, dropout=0.2,
         width=0.25, head_width=128,
     ),
 }  # fmt: skip

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -208,7 +209,7 @@ def train(run, model, steps, batch, training, validation, say=print):
 
 
 def _draw(run, state):
-    title = f"{run.settings.arch} on {run.settings.data}"
+    title = f"{run.settings.arch} on {Path(run.settings.data).name}"
     pictures.history(state.rows, title).savefig(run.folder / "history.png", dpi=120)
 
 
