@@ -4,7 +4,6 @@ Each image is decoded once, to find damaged ones and to measure colours and size
 so that an interrupted run is continued by the same command.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -73,13 +72,8 @@ def write(source, out, shards=0, workers=CORES, seed=0, progress=True):
     if (out / records.COLLECTION_FILE).exists():
         return _finished(out, source, shards and counts)
     _begin(out, work)
-    with open(work / LOCK, "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(
-                f"{out} is being written by another process. Wait for it, or choose another folder."
-            ) from None
+    busy = f"{out} is being written by another process. Wait for it, or choose another folder."
+    with records.one_writer(work / LOCK, busy):
         if (out / records.COLLECTION_FILE).exists():  # since we looked
             return _finished(out, source, shards and counts)
         return _write(source, out, work, plan, workers, progress)
@@ -212,10 +206,8 @@ def _write_shard(out, work, name, images, classes, stop, bar):
     if bad:
         temporary.unlink()
     else:
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
         records.write_whole(note, json.dumps(result).encode())
-        os.replace(temporary, path)
+        records.settle(temporary, path)
     return result
 
 
@@ -223,11 +215,13 @@ def _stored(contents, image):
     """Bytes to store, their format, and what was changed (None if nothing)."""
     import tensorflow as tf
 
-    if contents[:3] == b"\xff\xd8\xff":
+    from vgg_tf import images
+
+    if contents[:3] == images.JPEG:
         if tf.io.extract_jpeg_shape(contents).numpy()[2] != 4:
             return contents, "JPEG", None
         return tf.io.encode_jpeg(image, quality=JPEG_QUALITY).numpy(), "JPEG", f"CMYK, as JPEG of quality {JPEG_QUALITY}"
-    if contents[:4] == b"\x89PNG":
+    if contents[:4] == images.PNG:
         if contents[24] == 8:  # bit depth in the header
             return contents, "PNG", None
         return tf.io.encode_png(image).numpy(), "PNG", f"PNG of {contents[24]} bits, as 8-bit PNG"

@@ -23,10 +23,10 @@ def __getattr__(name):
     try:
         return getattr(importlib.import_module(f"vgg_tf.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "tensorflow":
-            raise
-        from vgg_tf.programs import TENSORFLOW_MISSING
+        from vgg_tf.programs import TENSORFLOW_MISSING, lacks_tensorflow
 
+        if not lacks_tensorflow(error):
+            raise
         raise ModuleNotFoundError(TENSORFLOW_MISSING, name="tensorflow") from None
 
 

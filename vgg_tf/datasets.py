@@ -86,7 +86,7 @@ def load_dataset(
             pixels = image if cache == "pixels" else images.decode(image)
             return images.center_view(pixels, size, (low + high) // 2), tf.cast(label, tf.int32), tf.constant(1.0)
         look = images.train_view_of_pixels if cache == "pixels" else images.train_view
-        seeds = tf.stack([key, _mix(seed, epoch)])
+        seeds = tf.stack([key, epoch + (seed << 32)])
         return look(image, seeds, size, (low, high), flip, shift, covariance), tf.cast(label, tf.int32)
 
     def one(epoch):
@@ -192,8 +192,7 @@ def _shard_reader(folder, split):
 
 def _file_reader(source, split):
     source = _opened(source)
-    if split not in source.splits:
-        raise ValueError(f"{source.name} has no split {split!r}. It has {', '.join(source.splits)}.")
+    n = source.images(split)
     files = source.splits[split]
     contents = tf.data.Dataset.from_tensor_slices((files.contents, files.labels))
 
@@ -201,12 +200,12 @@ def _file_reader(source, split):
         return _keyed(content if isinstance(files.contents[0], bytes) else tf.io.read_file(content), label)
 
     def shuffled(seed, epoch):
-        return _shuffled(contents, len(files), seed, epoch).map(read, num_parallel_calls=AUTO)
+        return _shuffled(contents, n, seed, epoch).map(read, num_parallel_calls=AUTO)
 
     def ordered():
         return contents.map(read, num_parallel_calls=AUTO)
 
-    return _Reader(len(files), images.IMAGENET_COVARIANCE, ordered, shuffled)
+    return _Reader(n, images.IMAGENET_COVARIANCE, ordered, shuffled)
 
 
 def _opened(source):
@@ -222,10 +221,6 @@ def _shuffled(dataset, buffer, seed, epoch):
         return dataset.shuffle(buffer, seed=key, reshuffle_each_iteration=False)
 
     return tf.data.Dataset.from_tensors(0).flat_map(shuffle)
-
-
-def _mix(seed, epoch):
-    return epoch + (seed << 32)
 
 
 def _keyed(contents, label):

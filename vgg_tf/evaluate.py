@@ -40,10 +40,13 @@ def main(arguments=None):
     if not run.best.exists():
         raise FileNotFoundError(f"{run.folder} has no model.keras yet: its first epoch is not done. Continue the training.")
     name = flags.data or run.settings.data
-    source = name if holds_shards(name) else sources.open_source(name)
-    classes = Collection.read(name).classes if isinstance(source, str) else source.classes
-    if classes != (trained := run.collection().classes):
-        raise ValueError(f"{run.folder} knows {len(trained)} classes, {name} has {len(classes)} others. Give the same classes.")
+    data = Collection.read(name) if holds_shards(name) else sources.open_source(name)
+    if data.classes != (trained := run.collection().classes):
+        raise ValueError(
+            f"{run.folder} knows {len(trained)} classes, {name} has {len(data.classes)} others. Give the same classes."
+        )
+    n = data.images(flags.split)
+    source = name if isinstance(data, Collection) else data
     programs.quiet_tensorflow()
     devices = choose(flags.strategy)
 
@@ -62,7 +65,6 @@ def main(arguments=None):
         start = time.perf_counter()
         errors = training.evaluate(scores, batches)
     seconds = time.perf_counter() - start
-    n = (Collection.read(name).images(flags.split)) if isinstance(source, str) else len(source.splits[flags.split])
     print(
         f"{flags.split} top-1 error {errors['top1_error']:.2f} %, top-5 {errors['top5_error']:.2f} %, "
         f"loss {errors['loss']:.4f}, n={n:,}, {seconds:.0f} s, {n / seconds:.0f} images/s"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import tensorflow as tf
 
 from vgg_tf import images, records
 
@@ -113,8 +114,6 @@ def measure(source, sample=SAMPLE):
 
 def decode_named(contents, name):
     """Decode to a numpy array, or raise a ValueError that names the file and says what is wrong with it."""
-    import tensorflow as tf
-
     try:
         return images.decode(contents).numpy()
     except tf.errors.InvalidArgumentError as error:

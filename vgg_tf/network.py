@@ -1,5 +1,7 @@
 """build_vgg: a row of Table 1 becomes a Keras functional model that takes raw RGB."""
 
+import itertools
+
 import keras
 
 from vgg_tf.architectures import HEAD_WIDTH, STAGE_WIDTHS, architecture
@@ -91,7 +93,7 @@ def build_vgg(
     """
     row = architecture(arch)
     _check(include_top, input_shape, pooling, classifier_activation, dense, classes)
-    seeds = iter(range(seed * 1000, seed * 1000 + 1000)) if seed is not None else iter(lambda: None, 0)
+    seeds = itertools.repeat(None) if seed is None else itertools.count(seed * 1000)
     if initializer is None:
         initializer = "he_normal" if row.batch_norm or std is not None else "glorot_uniform"
     height, wide, _ = input_shape
@@ -137,20 +139,17 @@ def build_vgg(
     else:
         # The scores stay float32 under every policy. Glorot for the last kernels: a first loss near ln(classes).
         last = {**kernel("glorot_uniform"), "dtype": "float32"}
-        if dense:
-            x = conv(x, (height // 32, wide // 32), head_width, "fc1", activation="relu")
-            x = keras.layers.Dropout(dropout, seed=next(seeds), name="fc1_dropout")(x)
-            x = conv(x, 1, head_width, "fc2", activation="relu")
-            x = keras.layers.Dropout(dropout, seed=next(seeds), name="fc2_dropout")(x)
-            x = keras.layers.Conv2D(classes, 1, name="predictions", **last)(x)
-        else:
-            x = keras.layers.Flatten(name="flatten")(x)
-            for layer in ("fc1", "fc2"):
-                x = keras.layers.Dense(head_width, activation="relu", name=layer, **kernel())(x)
-                x = keras.layers.Dropout(dropout, seed=next(seeds), name=f"{layer}_dropout")(x)
-            x = keras.layers.Dense(classes, name="predictions", **last)(x)
-            if classifier_activation:
-                x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
+
+        def connected(x, units, side, **options):  # fully: to the window of `side` that the training crop fills
+            return (keras.layers.Conv2D(units, side, **options) if dense else keras.layers.Dense(units, **options))(x)
+
+        x = x if dense else keras.layers.Flatten(name="flatten")(x)
+        for layer, side in (("fc1", (height // 32, wide // 32)), ("fc2", 1)):
+            x = connected(x, head_width, side, activation="relu", name=layer, **kernel())
+            x = keras.layers.Dropout(dropout, seed=next(seeds), name=f"{layer}_dropout")(x)
+        x = connected(x, classes, 1, name="predictions", **last)
+        if classifier_activation and not dense:
+            x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
 
     return keras.Model(inputs, x, name=name or row.name)
 

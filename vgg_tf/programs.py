@@ -12,7 +12,7 @@ TENSORFLOW_MISSING = (
 
 # Faults whose message is meant for the user when one of our rooms raised them; raised elsewhere they are bugs and keep
 # their traceback.
-_OUR_FAULTS = (ValueError, FloatingPointError, FileExistsError, FileNotFoundError, BlockingIOError)
+_OUR_FAULTS = (ValueError, FloatingPointError)
 
 
 def run(main):
@@ -26,7 +26,7 @@ def run(main):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "tensorflow":
+        if not lacks_tensorflow(error):
             raise
         sys.exit(f"error: {TENSORFLOW_MISSING}")
     except OSError as error:
@@ -37,6 +37,11 @@ def run(main):
         if not _is_ours(error):
             raise
         sys.exit(f"error: {error}")
+
+
+def lacks_tensorflow(error):
+    """Tell whether it is TensorFlow, or a part of it, that this ModuleNotFoundError misses."""
+    return (error.name or "").split(".")[0] == "tensorflow"
 
 
 def _is_ours(error):

@@ -3,6 +3,8 @@
 The keys are the ones that slim, Cloud TPU and Model Garden share; labels are 0-based.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -87,14 +89,33 @@ def holds_shards(source):
 
 
 def write_whole(path, data):
-    """Write bytes under a temporary name, sync, and rename: whoever reads `path` finds all of it or what was there before."""
+    """Write bytes so that whoever reads `path` finds all of them, or what was there before."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
+    temporary.write_bytes(data)
+    settle(temporary, path)
+
+
+def settle(temporary, path):
+    """Give a file that is written to its end its final name, once the disk has it."""
+    with open(temporary, "rb+") as file:
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def one_writer(lock, busy):
+    """Within, this process alone holds the lock file `lock`, made where there is none; a killed process holds none.
+
+    Raises:
+        BlockingIOError: another process holds it; with the message `busy`.
+    """
+    with open(lock, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(busy) from None
+        yield
 
 
 def shard_name(split, index, count):

@@ -12,7 +12,6 @@
 
 import contextlib
 import csv
-import fcntl
 import io
 import json
 import os
@@ -33,7 +32,7 @@ class Settings:
 
     Attributes:
         arch: name of the architecture.
-        data: where the images are, as the user said it.
+        data: where the images are: `digits`, or the absolute path of a folder.
         fingerprint: of the images (see `records.Collection`).
         policy: Keras dtype policy.
         recipe: every number.
@@ -60,7 +59,7 @@ class Settings:
         for name, flag in (("arch", "--arch"), ("policy", "--precision")):
             if getattr(self, name) != getattr(new, name):
                 words.append(f"{flag} {getattr(self, name)} there, {getattr(new, name)} here")
-        return ", ".join(words + [text for text in [recipes.differences(self.recipe, new.recipe)] if text])
+        return ", ".join(filter(None, [*words, recipes.differences(self.recipe, new.recipe)]))
 
 
 @dataclass(frozen=True)
@@ -131,9 +130,7 @@ class Run:
         """Keep this model as the best, whole or not at all."""
         temporary = self.folder / ".model.tmp.keras"
         model.save(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, self.best)
+        records.settle(temporary, self.best)
 
     def save_last(self, state, model, optimizer):
         """Write the state and all variables: weights, dropout's seeds, optimizer; keep the state before as well.
@@ -220,13 +217,8 @@ def open_run(folder, settings):
     if folder.exists() and not (folder / "recipe.json").exists() and any(path.name[0] != "." for path in folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(
-                f"{folder} is being trained by another process. Wait for it, or choose another --out."
-            ) from None
+    busy = f"{folder} is being trained by another process. Wait for it, or choose another --out."
+    with records.one_writer(folder / LOCK, busy):
         recipe = folder / "recipe.json"
         there = read_run(folder).settings if recipe.exists() else settings
         begun = any((folder / name).exists() for name in (LAST, PREVIOUS))

@@ -54,6 +54,16 @@ class Source:
     splits: dict[str, Split]
     notes: tuple[str, ...] = ()
 
+    def images(self, split):
+        """Number of images of a split.
+
+        Raises:
+            ValueError: there is no such split; the message lists those there are.
+        """
+        if split not in self.splits:
+            raise ValueError(f"{self.name} has no split {split!r}. It has {', '.join(self.splits)}.")
+        return len(self.splits[split])
+
     def fingerprint(self):
         """Hex digest of classes, file names, labels and splits: equal for equal collections wherever they lie."""
         digest = hashlib.sha256(json.dumps(self.classes).encode())

@@ -82,7 +82,8 @@ def main(arguments=None):
 
     keras.config.set_dtype_policy(devices.policy)
     keras.utils.set_random_seed(recipe.seed)
-    fingerprint = source.fingerprint() if source else Collection.read(flags.data).fingerprint
+    shards = None if source else Collection.read(flags.data)
+    fingerprint = source.fingerprint() if source else shards.fingerprint
     settings = runs.Settings(flags.arch, where, fingerprint, devices.policy, recipe)
     with runs.open_run(out, settings) as run:
         if report := run.report():
@@ -98,7 +99,7 @@ def main(arguments=None):
         elif holds_shards(out) and run.collection().fingerprint == fingerprint:  # the run's own dataset.json
             collection = run.collection()
         else:
-            collection = measures.measure(source) if source else Collection.read(flags.data)
+            collection = shards or measures.measure(source)
         collection.write(out)
         _train(run, collection, data, devices, flags.smoke)
 

@@ -185,18 +185,16 @@ def train(run, model, steps, batch, training, validation, say=print):
     while state.epoch < recipe.epochs and not state.stopped:
         row, last_weights = _epoch(scores, state.epoch, recipe, steps, batch, training)
         checked = evaluate(scores, validation) if validation is not None else {}
-        row |= {f"validation_{key}": checked.get(key) for key in ("top1_error", "top5_error", "loss")}
-        row["validation_error"] = error = row.pop("validation_top1_error")
-        _check_finite(row["validation_loss"], scores, recipe, state.epoch)
+        error, loss = checked.get("top1_error"), checked.get("loss")
+        row |= {"validation_top5_error": checked.get("top5_error"), "validation_loss": loss, "validation_error": error}
+        _check_finite(loss, scores, recipe, state.epoch)
         state = replace(state, epoch=state.epoch + 1, rows=(*state.rows, row))
-        if error is None or (error, row["validation_loss"]) < state.best:
+        if validation is None or (error, loss) < state.best:
             run.save_best(model)
-            state = replace(
-                state, best=state.best if error is None else (error, row["validation_loss"]), best_epoch=state.epoch
-            )
+            state = replace(state, best=(error, loss) if checked else state.best, best_epoch=state.epoch)
         for variable, value in zip(scores.trainable_variables, last_weights, strict=False):
             variable.assign(value)
-        if recipe.schedule == "plateau" and error is not None:
+        if recipe.schedule == "plateau" and checked:
             state = _after_plateau(state, error, recipe, scores.optimizer, say)
         run.save_last(state, scores, scores.optimizer)
         say(_line(row, state, recipe))
