@@ -234,6 +234,19 @@ def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, sca
 
 
 @both_ways
+@pytest.mark.parametrize(("h", "w", "S"), [(60, 45, 40), (90, 130, 41), (30, 37, 42)])
+def test_a_view_of_a_jpeg_is_a_crop_of_the_whole_rescaled_by_pil_within_half_a_level(call, h, w, S):
+    crop, contents = 38, [JPEGS[kind](picture(h, w)) for kind in ("4:2:0", "4:4:4", "grey") for picture in (noise, waves)]
+    new_h, new_w = plain_rescaled_size(h, w, S)
+    got = call(lambda content, seed: images.train_view(content, seed, crop, (S, S), shift=0), contents * 2, seeds(12))
+    for content, view in zip(contents * 2, got, strict=True):
+        whole = rescaled_by_pil(images.decode(content).numpy(), new_h, new_w)
+        cuts = [whole[t : t + crop, e : e + crop] for t in range(new_h - crop + 1) for e in range(new_w - crop + 1)]
+        # Rounding, and the float32 of the positions. Antialiasing, sizes and corners are PIL's, or this would be tens.
+        assert min(np.abs(cut[:, side] - view).max() for cut in cuts for side in (slice(None), slice(None, None, -1))) < 0.52
+
+
+@both_ways
 def test_the_same_seed_gives_the_same_view_and_another_seed_another(call):
     contents = [FORMATS[kind](noise(40, 50)) for kind in ("4:2:0", "CMYK", "PNG with alpha", "grey BMP", "GIF")]
     pairs = np.array([[5, 6], [5, 6], [5, 7], [6, 6], [6, 5], [5, 6 + (1 << 32)]])
@@ -405,6 +418,29 @@ def test_a_centre_view_of_a_scale_below_the_crop_is_refused():
         images.center_view(noise(30, 30), 224, 200)
 
 
+@both_ways
+def test_the_centre_view_of_torchvision_differs_from_its_resize_and_crop_by_one_level_at_most(call):
+    sizes, crop, Q = [(40, 61), (61, 40), (75, 100), (33, 50), (31, 24), (24, 24), (20, 99), (9, 7), (50, 41)], 16, 21
+    contents = [encode(picture(h, w), "png") for h, w in sizes for picture in (noise, waves)]
+    got = call(lambda content: images.center_view(images.decode(content), crop, Q, torchvision=True), contents)
+    cut_down = 0
+    for content, view in zip(contents, got, strict=True):
+        # What transforms.Resize(Q) and CenterCrop(crop) compute of a PIL image (torchvision 0.28, _compute_resized_output_size
+        # and center_crop).
+        image = Image.open(io.BytesIO(content))
+        w, h = image.size
+        short, long = min(w, h), max(w, h)
+        new_w, new_h = (Q, int(Q * long / short)) if w <= h else (int(Q * long / short), Q)
+        cut_down += (new_h, new_w) != plain_rescaled_size(h, w, Q)
+        whole = np.asarray(image.resize((new_w, new_h), Image.Resampling.BILINEAR)).astype(int)
+        top, left = round((new_h - crop) / 2.0), round((new_w - crop) / 2.0)
+        difference = np.abs(whole[top : top + crop, left : left + crop] - view)
+        # PIL rounds to whole levels between its passes, too.
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.4
+    assert cut_down >= 4  # the sizes that tell truncation from rounding
+
+
 # process_path
 
 CLASSES = ("cat", "dog", "newt")
@@ -432,7 +468,7 @@ def test_process_path_gives_the_position_of_the_folder_and_the_centre_view(call,
 
 
 @both_ways
-def test_in_training_process_path_gives_a_random_view_that_path_and_seed_fix(call, photos):
+def test_in_training_process_path_gives_a_random_view_that_contents_and_seed_fix(call, photos):
     def look(path, seed):
         return images.process_path(path, CLASSES, 16, 18, seed=seed, shift=0)
 
@@ -445,7 +481,7 @@ def test_in_training_process_path_gives_a_random_view_that_path_and_seed_fix(cal
     cat, dog, again = np.reshape(cuts, (3, 8, 16, 16, 3))
     np.testing.assert_array_equal(again, cat)
     assert len(np.unique(cat, axis=0)) > 4  # of 36
-    assert (cat != dog).any((1, 2, 3)).sum() > 4  # the same pixels under another path
+    assert (cat != dog).any((1, 2, 3)).sum() > 4  # the same pixels in a file of another format
 
 
 @both_ways

@@ -41,6 +41,11 @@ def decode(contents):
     return tf.ensure_shape(image, [None, None, 3])
 
 
+def key(contents):
+    """A digest of an encoded image, scalar int64: its views do not depend on where it is stored."""
+    return tf.strings.to_hash_bucket_fast(contents, 2**62)
+
+
 def is_jpeg(contents):
     """Tell whether these bytes start as a JPEG's do; scalar bool."""
     return tf.strings.substr(contents, 0, 3) == JPEG
@@ -99,24 +104,45 @@ def crop_of_rescaled(image, scale, top, left, crop):
     shape = tf.shape(image)
     h, w = shape[0], shape[1]
     new_h, new_w = rescaled_size(h, w, scale)
-    return _resample(image, tf.stack([new_h / h, new_w / w]), tf.stack([top, left]), crop)
+    return _upright(_resample(image, tf.stack([new_h / h, new_w / w]), tf.stack([top, left]), crop))
 
 
 def _resample(image, factors, corner, crop):
-    """The crop at `corner` of the image enlarged by `factors`, both `[2]`, in pixels of the enlarged image."""
+    """The crop at `corner` of the image enlarged by `factors`, both `[2]`, in pixels of the enlarged image.
+
+    ScaleAndTranslate would do both axes at once and to the same bits, but its loop over columns has an inner one over three
+    channels. Turned in between, each pass mixes whole rows: 0.25 ms in place of 1.1 for a crop of 224 pixels.
+
+    Returns:
+        float32 `[crop, crop * 3]`, a row for each column of the crop, as `_upright` takes it.
+    """
+    w = tf.shape(image)[1]
+    factors, start = tf.cast(factors, tf.float32), -tf.cast(corner, tf.float32)
+    rows = _resample_rows(tf.reshape(image, [-1, 3 * w]), factors[0], start[0], crop)
+    turned = tf.transpose(tf.reshape(rows, [crop, w, 3]), [1, 0, 2])
+    return _resample_rows(tf.reshape(turned, [w, 3 * crop]), factors[1], start[1], crop)
+
+
+def _resample_rows(rows, factor, start, n):
     out = tf.raw_ops.ScaleAndTranslate(
-        images=image[tf.newaxis],
-        size=[crop, crop],
-        scale=tf.cast(factors, tf.float32),
-        translation=-tf.cast(corner, tf.float32),
+        images=rows[tf.newaxis, :, tf.newaxis],
+        size=[n, 1],
+        scale=tf.stack([factor, 1.0]),
+        translation=tf.stack([start, 0.0]),
         kernel_type="triangle",
         antialias=True,
     )
-    return tf.ensure_shape(out[0], [crop, crop, 3])
+    return tf.reshape(out, [n, -1])
 
 
-def _to_pixels(image):
-    return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
+def _upright(columns):
+    """From a row for each column, `[w, h * 3]`, to `[h, w, 3]`."""
+    return tf.transpose(tf.reshape(columns, [columns.shape[0], -1, 3]), [1, 0, 2])
+
+
+def _to_pixels(image, shift=0.0):
+    """Add the shift and round to nearest, halves upwards: three passes over the pixels, where round and minimum make five."""
+    return tf.cast(tf.raw_ops.ClipByValue(t=image + (shift + 0.5), clip_value_min=0.0, clip_value_max=255.0), tf.uint8)
 
 
 def rgb_shift(image, amounts, covariance=IMAGENET_COVARIANCE):
@@ -135,9 +161,13 @@ def rgb_shift(image, amounts, covariance=IMAGENET_COVARIANCE):
     Returns:
         float32, shape of `image`, not clipped.
     """
+    return image + _rgb_shift(amounts, covariance)
+
+
+def _rgb_shift(amounts, covariance):
     values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
     axes = (vectors * np.sqrt(np.maximum(values, 0)))[:, ::-1]  # columns, largest first
-    return image + tf.linalg.matvec(tf.constant(axes, tf.float32), amounts)
+    return tf.linalg.matvec(tf.constant(axes, tf.float32), amounts)
 
 
 def train_view(contents, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE):
@@ -196,31 +226,43 @@ def _train_view(image, shape, jpeg, seed, crop, scale, flip, shift, covariance):
         extent = tf.minimum(last, tf.stack([h, w])) - first
         image = tf.image.decode_and_crop_jpeg(jpeg, tf.concat([first, extent], 0), channels=3, dct_method="INTEGER_ACCURATE")
         corner = tf.cast(corner, tf.float64) - tf.cast(first, tf.float64) * factors
-    view = _resample(image, factors, corner, crop)
-    if flip:
-        view = tf.cond(draws[3] < 0.5, lambda: view[:, ::-1], lambda: view)
+    # The view lies on its side until the end: its columns are then reversed as whole rows, and the shift is one row.
+    columns = _resample(image, factors, corner, crop)
+    colour = tf.zeros([3])
     if shift:
-        amounts = tf.random.stateless_normal([3], seed + 1, stddev=shift)
-        view = rgb_shift(view, amounts, covariance)
-    return _to_pixels(view)
+        colour = _rgb_shift(tf.random.stateless_normal([3], seed + 1, stddev=shift), covariance)
+    columns = _to_pixels(columns, tf.tile(colour, [crop]))
+    if flip:
+        order = tf.range(crop)
+        columns = tf.gather(columns, tf.where(draws[3] < 0.5, crop - 1 - order, order))
+    return tf.ensure_shape(_upright(columns), [crop, crop, 3])
 
 
-def center_view(image, crop=224, scale=256):
+def center_view(image, crop=224, scale=256, torchvision=False):
     """The centre crop of the rescaled image.
 
     Args:
         image: uint8 `[h, w, 3]`.
         crop: side of the crop, in pixels.
         scale: Q, the smaller side after rescaling, in pixels.
+        torchvision: what networks trained by torchvision were scored with (`transforms.Resize(scale)` and
+            `CenterCrop(crop)` of a PIL image): the longer side is cut down to a whole number of pixels, not rounded, and the
+            corner is half the rest, rounded half to even. The resize is the same but for PIL's rounding to whole levels
+            between its two passes, which moves a pixel by one grey level at most.
 
     Returns:
         uint8 `[crop, crop, 3]`.
     """
     if not crop <= scale:
         raise ValueError(f"scale must be at least the crop's side. Received: scale={scale}, crop={crop}.")
-    shape = tf.shape(image)
-    new_h, new_w = rescaled_size(shape[0], shape[1], scale)
-    return _to_pixels(crop_of_rescaled(image, scale, (new_h - crop) // 2, (new_w - crop) // 2, crop))
+    size = tf.shape(image)[:2]
+    if torchvision:
+        new = scale * size // tf.reduce_min(size)
+        corner = tf.cast(tf.round((new - crop) / 2), tf.int32)
+    else:
+        new = tf.stack(rescaled_size(size[0], size[1], scale))
+        corner = (new - crop) // 2
+    return _to_pixels(_upright(_resample(image, new / size, corner, crop)))
 
 
 def process_path(
@@ -236,7 +278,8 @@ def process_path(
         scale: smaller side after rescaling, in pixels, or `(low, high)` to draw one per image (section 3.1); without
             `training` the middle of them is taken (section 4.1).
         training: a random view (crop, flip, RGB shift), else the centre crop.
-        seed: whole number, scalar tensor or int. With the path it fixes the view: pass another one each epoch.
+        seed: whole number, scalar tensor or int. With the file's bytes it fixes the view: pass another one each epoch. The
+            epoch's number gives the pixels of `load_dataset(source, epoch=seed, seed=0)`.
         flip, shift, covariance: as for `train_view`.
 
     Returns:
@@ -274,6 +317,6 @@ def process_path(
         contents = tf.identity(contents)
     low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
     if training:
-        key = tf.stack([tf.strings.to_hash_bucket_fast(path, 2**62), tf.cast(seed, tf.int64)])
-        return train_view(contents, key, crop, (low, high), flip, shift, covariance), label
+        pair = tf.stack([key(contents), tf.cast(seed, tf.int64)])
+        return train_view(contents, pair, crop, (low, high), flip, shift, covariance), label
     return center_view(decode(contents), crop, (low + high) // 2), label
