@@ -1,7 +1,11 @@
 """A pass over a source: static batches, every image at most once, order and views fixed by seed, epoch and image."""
 
+import dataclasses
 import functools
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -321,7 +325,7 @@ def test_a_corrupt_shard_is_named_when_a_pass_fails(shards, tmp_path):
     data[-20] ^= 255
     path.write_bytes(data)
     with (
-        pytest.raises(ValueError, match=r"train-00001-of-00003: corrupted after record \d+"),
+        pytest.raises(ValueError, match=r"train-00001-of-00003, record 3: its checksum is wrong"),
         naming_the_unreadable(str(path.parent)),
     ):
         list(load_dataset(str(path.parent), **PASS))
@@ -338,3 +342,68 @@ def test_neighbouring_seeds_do_not_share_their_epochs(folder):
         [y.numpy().tolist() for _, y in load_dataset(folder, seed=s, epoch=e, **PASS)] for s, e in ((0, 2), (1, 0))
     )
     assert first != second
+
+
+def test_process_path_and_the_records_show_the_same_pixels_of_jpegs_pngs_and_grey_images(tmp_path):
+    names, saved = ("ant", "bee"), [("jpg", "RGB"), ("png", "RGB"), ("jpg", "L"), ("png", "L")]
+    for i in range(8):
+        path = tmp_path / "zoo" / "train" / names[i % 2] / f"{i}.{saved[i // 2][0]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(i).integers(0, 256, (40 + i, 50 - i, 3), np.uint8)
+        Image.fromarray(noise).convert(saved[i // 2][1]).save(path)
+    shutil.copytree(tmp_path / "zoo" / "train", tmp_path / "zoo" / "val")  # or some of train would be held out
+    write(open_source(str(tmp_path / "zoo")), tmp_path / "shards", shards=2, progress=False)
+    covariance = Collection.read(tmp_path / "shards").covariance_rgb
+    paths = [str(path) for path in (tmp_path / "zoo" / "train").rglob("*.*g")]
+    for epoch in (0, 3):
+        seen = load_dataset(str(tmp_path / "shards"), batch_size=8, size=24, scale=(24, 60), epoch=epoch)
+        expected = {(view.tobytes(), label) for view, label in zip(*gather(seen), strict=True)}
+
+        def look(path, epoch=epoch):
+            return images.process_path(path, names, 24, (24, 60), seed=epoch, covariance=covariance)
+
+        eager = [look(path) for path in paths]
+        piped = tf.data.Dataset.from_tensor_slices(paths).map(look)
+        assert {(view.numpy().tobytes(), int(label)) for view, label in eager} == expected
+        assert {(view.tobytes(), label) for view, label in piped.as_numpy_iterator()} == expected
+
+
+MEMORY = """
+import sys
+from vgg_tf.datasets import load_dataset
+
+def peak(field):
+    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(field))
+
+next(iter(load_dataset("digits", "train", batch_size=8, size=16)))
+before = peak("VmRSS")
+batches = load_dataset(sys.argv[1], batch_size=50, scale=(256, 512))
+n = sum(1 for _ in batches.take(120))
+print(n, peak("VmHWM") - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads its memory from /proc")
+def test_the_training_input_of_six_gigabytes_of_images_holds_less_than_two_above_the_import(tmp_path):
+    # 32 JPEGs of half a megabyte in two classes, linked until they are 12,800: 6 GB as they are, 27 GB decoded.
+    (tmp_path / "zoo" / "train" / "ant").mkdir(parents=True)
+    for i in range(32):
+        noise = np.random.default_rng(i).integers(0, 256, (800, 900, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "zoo" / "train" / "ant" / f"{i}.jpg", quality=88)
+    shutil.copytree(tmp_path / "zoo" / "train" / "ant", tmp_path / "zoo" / "train" / "bee")
+    shutil.copytree(tmp_path / "zoo" / "train", tmp_path / "zoo" / "val")  # or some of train would be held out
+    write(open_source(str(tmp_path / "zoo")), tmp_path / "shards", shards=4, progress=False)
+    collection = Collection.read(tmp_path / "shards")
+    big = tmp_path / "big"
+    big.mkdir()
+    for i in range(800):
+        os.link(tmp_path / "shards" / f"train-{i % 4:05d}-of-00004", big / f"train-{i:05d}-of-00800")
+    train = collection.splits["train"]
+    train = train | {"images": 200 * train["images"], "shards": 800}
+    dataclasses.replace(collection, splits={"train": train}).write(big)
+    assert train["images"] * collection.bytes_per_image > 6e9
+    result = subprocess.run([sys.executable, "-c", MEMORY, str(big)], capture_output=True, text=True, check=True)
+    batches, peak = map(int, result.stdout.split())
+    assert batches == 120
+    assert 0 < peak < 2e9

@@ -13,14 +13,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("vgg_tf", "tfrecords_tools")
 FILES = {f"{path.parent.name}.{path.stem}": path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))}
-PROGRAMS = ["vgg_tf.train", "vgg_tf.evaluate", "tfrecords_tools.write"]
+PROGRAMS = ["vgg_tf.train", "vgg_tf.evaluate", *(f"tfrecords_tools.{name}" for name in ("write", "verify", "show"))]
 
 # Each storey imports only from those before it; rooms of the same storey know nothing of each other, except as listed.
 STOREYS = [
-    ["architectures", "recipes", "sources", "images", "records", "schedules", "devices", "pictures", "programs"],
-    ["network", "measures", "runs"],
-    ["datasets", "training"],
-    ["write", "train", "evaluate"],
+    ["architectures", "recipes", "files", "selection", "images", "schedules", "devices", "pictures", "programs"],
+    ["annotations", "network"],
+    ["records"],
+    ["splits", "runs"],
+    ["folders", "foreign", "measures"],
+    ["sources"],
+    ["datasets", "training", "shards"],
+    ["beam"],
+    ["write", "verify", "show", "train", "evaluate"],
 ]
 NEIGHBOURS = {("train", "write")}  # the digits go through shards
 

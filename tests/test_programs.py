@@ -125,7 +125,10 @@ def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path):
         (["vgg_tf.train", "--recipe", "magic"], r"error: No recipe 'magic'\. Known: auto, paper, .*digits\.\n$"),
         (["vgg_tf.train", "--data", "empty"], r"error: empty holds images in 0 class folders; at least 2 are needed\..*\n$"),
         (["vgg_tf.train", "--data", "one"], r"error: one holds images in 1 class folders; at least 2 are needed\..*\n$"),
-        (["vgg_tf.train", "--data", "nowhere"], r"error: No folder 'nowhere'\. Give digits, a folder of class folders.*\n$"),
+        (
+            ["vgg_tf.train", "--data", "nowhere"],
+            r"error: No folder 'nowhere'\. Give digits, tfds:NAME, a folder of class folders.*\n$",
+        ),
         (["vgg_tf.train", "--data", "good", "--out", "thesis"], r"error: thesis is not empty and holds no run.*--out\.\n$"),
         (
             ["vgg_tf.train", "--data", "good", "--strategy", "tpu"],

@@ -217,7 +217,7 @@ def test_the_digits_are_eight_pixels_wide(digits):
 
 
 def test_a_missing_folder_is_an_error_that_says_what_to_give(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"No folder '.*nowhere'. Give digits, a folder of class folders"):
+    with pytest.raises(FileNotFoundError, match=r"No folder '.*nowhere'. Give digits, tfds:NAME, a folder of class folders"):
         open_source(str(tmp_path / "nowhere"))
 
 

@@ -13,9 +13,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfrecords_tools import beam
 from tfrecords_tools import write as program
 from tfrecords_tools.write import write
-from vgg_tf import programs
+from vgg_tf import files, programs
 from vgg_tf.records import Collection, parse
 from vgg_tf.sources import open_source
 
@@ -158,7 +159,7 @@ def test_all_else_is_encoded_anew_and_listed(zoo, tmp_path):
     stored = {example["image/filename"].decode(): example for example in examples(tmp_path / "out", "train")}
     assert list(collection.notes) == [
         "train/ant/cmyk.jpg: CMYK, as JPEG of quality 95",
-        "train/ant/deep.png: PNG of 16 bits, as 8-bit PNG",
+        "train/ant/deep.png: PNG of other than 8 bits, as 8-bit PNG",
         "train/bee/animation.gif: as PNG",
         "train/bee/picture.bmp: as PNG",
     ]
@@ -194,9 +195,9 @@ def test_images_that_only_pretend_by_their_suffix_are_stored_as_what_they_are(tm
 
 
 def test_the_order_is_drawn_from_the_seed_and_hangs_on_nothing_else(zoo, tmp_path):
-    for name, options in {"one": {"workers": 1}, "many": {"workers": 4}, "other": {"seed": 1}}.items():
+    for name, options in {"one": {}, "many": {"check": False}, "other": {"seed": 1}}.items():
         quietly(zoo, tmp_path / name, shards=4, **options)
-    assert contents(tmp_path / "one") == contents(tmp_path / "many")
+    assert filenames(tmp_path / "one", "train") == filenames(tmp_path / "many", "train")
     one, other = (filenames(tmp_path / name, "train") for name in ("one", "other"))
     assert sorted(one) == sorted(other)
     # 28 names in random order agree in one place on average; sorted classes have one border.
@@ -208,11 +209,11 @@ def test_the_order_is_drawn_from_the_seed_and_hangs_on_nothing_else(zoo, tmp_pat
 # How many shards
 
 
-def test_there_are_8_training_shards_at_least_and_the_other_splits_have_theirs_in_proportion(tmp_path):
+def test_the_other_splits_have_shards_in_proportion_to_those_of_train(tmp_path):
     for i in range(40):
         save(tmp_path / "in" / ("train" if i < 32 else "test") / "ab"[i % 2] / f"{i}.png", noise(3, 3, i))
     save(tmp_path / "in" / "val" / "a" / "1.png", noise(3, 3))
-    collection = quietly(tmp_path / "in", tmp_path / "out")
+    collection = quietly(tmp_path / "in", tmp_path / "out", shards=8)
     assert {split: values["shards"] for split, values in collection.splits.items()} == {"train": 8, "validation": 1, "test": 2}
     sizes = [sum(1 for _ in tf.data.TFRecordDataset(str(path))) for path in sorted((tmp_path / "out").glob("train-*"))]
     assert sizes == [4] * 8
@@ -221,15 +222,17 @@ def test_there_are_8_training_shards_at_least_and_the_other_splits_have_theirs_i
 def test_a_split_of_few_images_has_a_shard_an_image(tmp_path):
     for i in range(4):
         save(tmp_path / "in" / "ab"[i % 2] / f"{i}.png", noise(3, 3, i))
-    collection = quietly(tmp_path / "in", tmp_path / "out")
+    collection = quietly(tmp_path / "in", tmp_path / "out", shards=8)
     assert {split: values["shards"] for split, values in collection.splits.items()} == {"train": 2, "validation": 2}
 
 
-def test_a_shard_has_about_150_megabytes(zoo, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("shard", "small", "shards"), [(12, 99, 12), (2, 99, 8), (2, 5.5, 5), (0.5, 0.5, 1)])
+def test_a_shard_has_about_150_megabytes_and_of_a_small_set_10_at_least(zoo, tmp_path, monkeypatch, shard, small, shards):
     # The images are a few kilobytes; so is the megabyte here.
     size = sum(path.stat().st_size for path in (zoo / "train").rglob("*.*"))
-    monkeypatch.setattr(program, "SHARD_BYTES", size / 12)
-    assert quietly(zoo, tmp_path / "out").splits["train"]["shards"] == 12
+    monkeypatch.setattr(program, "SHARD_BYTES", size / shard)
+    monkeypatch.setattr(program, "SMALL_SHARD_BYTES", size / small)
+    assert quietly(zoo, tmp_path / "out").splits["train"]["shards"] == shards
 
 
 # Again
@@ -243,11 +246,15 @@ def test_a_second_run_leaves_everything_alone(zoo, tmp_path):
     assert snapshot(tmp_path / "out") == before
 
 
-def test_a_finished_folder_that_lost_a_shard_is_not_taken_for_whole(zoo, tmp_path):
+@pytest.mark.parametrize("options", [{"shards": 3}, {}])
+def test_a_lost_shard_is_written_again_and_the_others_are_left_alone(zoo, tmp_path, options):
     quietly(zoo, tmp_path / "out", shards=3)
+    before = snapshot(tmp_path / "out")
     (tmp_path / "out" / "train-00001-of-00003").unlink()
-    with pytest.raises(FileNotFoundError, match=r"1 of 3 train shards are missing, first .*train-00001-of-00003"):
-        quietly(zoo, tmp_path / "out", shards=3)
+    quietly(zoo, tmp_path / "out", **options)
+    after = snapshot(tmp_path / "out")
+    assert {name: content for name, (content, *_) in after.items()} == {name: content for name, (content, *_) in before.items()}
+    assert {name for name in before if after[name] != before[name]} == {"train-00001-of-00003"}
 
 
 def test_the_folder_of_other_images_or_of_another_number_of_shards_is_refused_and_untouched(zoo, tmp_path):
@@ -289,7 +296,7 @@ def killed(tmp_path_factory):
     for i in range(24):
         (root / "in" / "ab"[i % 2] / f"{i:02d}.png").write_bytes((root / "in" / "a" / "0.png").read_bytes())
     out = root / "out"
-    command = [sys.executable, "-m", "tfrecords_tools.write", str(root / "in"), str(out), "--shards", "8", "--workers", "1"]
+    command = [sys.executable, "-m", "tfrecords_tools.write", str(root / "in"), str(out), "--shards", "8"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not list(out.glob("train-*")):
@@ -316,7 +323,7 @@ def test_a_killed_run_leaves_whole_shards_only_and_no_dataset_json(killed):
 
 def test_the_same_command_continues_it_without_writing_the_finished_shards_again(killed):
     root, left, said = killed
-    assert said.splitlines()[-1].endswith("8 train, 1 validation shards, 0 images encoded anew, listed in dataset.json")
+    assert ": 8 train, 1 validation shards, 25 images, 0 boxes; 0 changed and 0 left out" in said.splitlines()[-1]
     now = snapshot(root / "out")
     for name in left:
         if name.startswith("train-"):
@@ -379,7 +386,7 @@ def test_once_they_are_mended_the_same_command_continues_and_ends_as_if_they_had
 
 def test_once_they_are_removed_the_same_command_goes_on(zoo, tmp_path):
     kept = damage(zoo)
-    with pytest.raises(ValueError, match="mend or remove them, then run the same command again"):
+    with pytest.raises(ValueError, match="mend or remove them, or leave them out with --skip-bad, then run"):
         quietly(zoo, tmp_path / "out", shards=7)
     for name in kept:
         (zoo / name).unlink()
@@ -399,6 +406,130 @@ def test_another_command_does_not_continue_what_was_begun(zoo, tmp_path):
     assert snapshot(tmp_path / "out") == before
 
 
+def test_what_cannot_be_read_is_left_out_on_demand_and_told(zoo, tmp_path):
+    save(zoo / "val" / "bee" / "2.png", noise(5, 5))
+    kept = damage(zoo)
+    with pytest.raises(ValueError, match="4 of 34 images cannot be read"):
+        quietly(zoo, tmp_path / "out", shards=7)
+    collection = quietly(zoo, tmp_path / "out", shards=7, skip_bad=True)  # goes on from there
+    counts = {split: values["images"] for split, values in collection.splits.items()}
+    assert counts == {"train": 26, "validation": 1, "test": 3}
+    assert set(filenames(tmp_path / "out", "train")).isdisjoint(kept)
+    told = [note for note in collection.notes if note.startswith("left out: ")]
+    assert [note.split(": ")[1] for note in told] == [f"cannot read {name}" for name in sorted(kept)]
+    assert collection.statistics_images == 26
+    for name in kept:
+        (zoo / name).unlink()
+    without = quietly(zoo, tmp_path / "without", shards=7)
+    assert (without.mean_rgb, without.covariance_rgb) == (collection.mean_rgb, collection.covariance_rgb)
+    assert without.splits["train"]["per_class"] == collection.splits["train"]["per_class"]
+
+
+def test_a_split_of_which_nothing_can_be_read_is_an_error_also_on_demand(zoo, tmp_path):
+    damage(zoo)
+    with pytest.raises(ValueError, match=r"no validation image of .*zoo can be read. Mend them, or remove the split"):
+        quietly(zoo, tmp_path / "out", skip_bad=True)
+
+
+def test_what_an_interrupted_run_left_out_is_not_taken_for_whole_without_the_word(zoo, tmp_path, monkeypatch):
+    save(zoo / "val" / "bee" / "2.png", noise(5, 5))
+    damage(zoo)
+    monkeypatch.setattr(Collection, "write", lambda self, folder: 1 / 0)  # dies before the last step
+    with pytest.raises(ZeroDivisionError):
+        quietly(zoo, tmp_path / "out", shards=2, skip_bad=True)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="4 of 34 images cannot be read"):
+        quietly(zoo, tmp_path / "out", shards=2)
+
+
+# Without a check
+
+
+def test_without_a_check_the_same_records_are_written_and_colours_come_from_a_sample(zoo, tmp_path, monkeypatch):
+    monkeypatch.setattr(program, "SAMPLE", 7)
+    checked, copied = (quietly(zoo, tmp_path / name, shards=2, check=name == "a") for name in "ab")
+    for name in contents(tmp_path / "a"):
+        if name != "dataset.json":  # sizes come from the header, byte for byte the same records
+            assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+    assert checked.statistics_images == 28
+    assert 7 <= copied.statistics_images < 15  # the sample, and what had to be encoded anew
+    np.testing.assert_allclose(copied.mean_rgb, checked.mean_rgb, atol=25)
+
+
+def test_without_a_check_truncated_pictures_are_not_found_but_what_is_no_picture_is(zoo, tmp_path, monkeypatch):
+    monkeypatch.setattr(program, "SAMPLE", 1)
+    for i in range(0, 20, 2):
+        path = zoo / "train" / "ant" / f"{i}.png"
+        path.write_bytes(path.read_bytes()[:-30])
+    (zoo / "train/bee/5.png").write_bytes(b"Dear diary")
+    with pytest.raises(ValueError, match=r"[12] of 33 images cannot be read") as raised:  # at most one was in the sample
+        quietly(zoo, tmp_path / "out", shards=1, check=False)
+    assert "train/bee/5.png: Unknown image file format" in str(raised.value)
+    with pytest.raises(ValueError, match=r"11 of 33 images cannot be read"):
+        quietly(zoo, tmp_path / "checked", shards=1)
+
+
+# Elsewhere than on a disk that is here and has room
+
+
+def test_a_full_disk_is_one_line_that_names_the_shard_and_the_same_command_continues(zoo, tmp_path):
+    work = tmp_path / "out" / ".writing"
+    work.mkdir(parents=True)
+    (work / "train-00001-of-00003.tmp").symlink_to("/dev/full")
+    with pytest.raises(
+        OSError, match=r"cannot write .*train-00001-of-00003: no space is left. Free some, then give the same command"
+    ):
+        quietly(zoo, tmp_path / "out", shards=3)
+    (work / "train-00001-of-00003.tmp").unlink()
+    assert (tmp_path / "out" / "train-00000-of-00003").exists()
+    quietly(zoo, tmp_path / "out", shards=3)
+    quietly(zoo, tmp_path / "sound", shards=3)
+    assert contents(tmp_path / "out") == contents(tmp_path / "sound")
+
+
+def test_shards_on_a_remote_file_system_are_those_on_the_disk(zoo, tmp_path):
+    out = f"ram://{tmp_path.name}/out"
+    collection = quietly(zoo, out, shards=2)
+    assert quietly(zoo, out, shards=2) == collection == quietly(zoo, tmp_path / "out", shards=2)
+    assert files.names(out) == sorted(contents(tmp_path / "out"))
+    for name, content in contents(tmp_path / "out").items():
+        assert files.read(f"{out}/{name}") == content
+    # and images that lie there are read from there
+    for path in (path for path in zoo.rglob("*.*") if path.is_file()):
+        files.make_folder(f"ram://{tmp_path.name}/in/{path.parent.relative_to(zoo)}")
+        files.write_whole(f"ram://{tmp_path.name}/in/{path.relative_to(zoo)}", path.read_bytes())
+    quietly(f"ram://{tmp_path.name}/in", tmp_path / "again", shards=2)
+    assert contents(tmp_path / "again")["train-00000-of-00002"] == contents(tmp_path / "out")["train-00000-of-00002"]
+
+
+# By Apache Beam
+
+
+@pytest.mark.slow
+def test_beam_writes_the_same_files_and_goes_on_where_the_local_writer_stopped(zoo, tmp_path):
+    pytest.importorskip("apache_beam", reason='needs pip install "vgg_tf[beam]"', exc_type=ImportError)
+    quietly(zoo, tmp_path / "local", shards=3)
+    command = [sys.executable, "-m", "tfrecords_tools.write", str(zoo), str(tmp_path / "beam"), "--shards", "3"]
+    command += ["--runner", "beam", "--beam-args=--runner=DirectRunner --direct_running_mode=multi_threading"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert contents(tmp_path / "beam") == contents(tmp_path / "local")
+    kept = damage(zoo)
+    command[4] = str(tmp_path / "bad")
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert all(name in result.stderr for name in kept)
+    for name, content in kept.items():
+        (zoo / name).write_bytes(content)
+    quietly(zoo, tmp_path / "bad", shards=3)
+    assert contents(tmp_path / "bad") == contents(tmp_path / "local")
+
+
+def test_without_beam_the_error_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "vgg_tf\[beam\]"'):
+        beam.runner("")
+
+
 # The program
 
 
@@ -406,7 +537,8 @@ def test_the_program_says_what_it_read_and_what_it_wrote(zoo, tmp_path, monkeypa
     run_here(monkeypatch, zoo, tmp_path / "out", "--shards", 3, "--seed", 5)
     first, *_, last = capsys.readouterr().out.splitlines()
     assert first == f"{zoo}: 28 train, 1 validation, 4 test images of 2 classes"
-    assert last == f"{tmp_path / 'out'}: 3 train, 1 validation, 1 test shards, 4 images encoded anew, listed in dataset.json"
+    counts = "3 train, 1 validation, 1 test shards, 33 images, 0 boxes; 4 changed and 0 left out, listed in dataset.json"
+    assert last == f"{tmp_path / 'out'}: {counts}"
     quietly(zoo, tmp_path / "same", shards=3, seed=5)
     assert contents(tmp_path / "out") == contents(tmp_path / "same")
 

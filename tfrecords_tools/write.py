@@ -6,23 +6,19 @@ so that an interrupted run is continued by the same command.
 
 import json
 import os
-import shutil
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 import tyro
 
-from vgg_tf import programs, records
+from vgg_tf import files, programs, records
+from vgg_tf.selection import Selection
 
 SHARD_BYTES = 150e6  # about 100 to 200 MB read well over a network
-MIN_SHARDS = 8  # enough to be read in parallel and mixed
-JPEG_QUALITY = 95
-CORES = os.cpu_count() or 1
-WORK_FOLDER = ".writing"  # the plan, and the measures of the shards that are done; gone when all are
+SMALL_SHARD_BYTES, FEW_SHARDS = 10e6, 8  # smaller sets are still read in parallel and mixed: 8 shards, of 10 MB at least
+SAMPLE = 128  # images decoded to measure the colours where not all are
+WORK_FOLDER = ".writing"  # the plan, and the results of the shards that are done; gone when all are
 PLAN, LOCK = "plan.json", "lock"
 
 
@@ -31,29 +27,39 @@ class Flags:
     """Write images as sharded TFRecords, 0-based labels, with a dataset.json beside them."""
 
     source: Annotated[str, tyro.conf.Positional]
-    """`digits`, or a folder of class folders, by itself or below train/, val/ or validation/, test/."""
-    out: Annotated[Path, tyro.conf.Positional]
-    """Folder for the shards: a new one, or one that the same command has begun."""
+    """A folder of class folders (by itself or below train/, val/, test/), of Kaggle's ILSVRC competition, of pictures with
+    Pascal-VOC annotations, or of shards of any writer; tfds:NAME; or digits."""
+    out: Annotated[str, tyro.conf.Positional]
+    """Folder for the shards, here or gs://: a new one, or one that the same command has begun."""
     shards: int = 0
-    """Shards of the training split, the others in proportion; 0 makes them about 150 MB, and at least 8."""
-    workers: int = CORES
-    """Shards written at the same time."""
+    """Shards of the training split, the others in proportion; 0 makes them about 150 MB."""
     seed: int = 0
     """Seed of the order of the images."""
+    check: bool = True
+    """Decode each image. Without, bytes are copied, and colours are measured on a sample of 128."""
+    skip_bad: bool = False
+    """Leave out what cannot be read, and list it; without, it is listed and nothing counts as done."""
+    runner: Literal["local", "beam"] = "local"
+    """Who writes: this process, on all cores, or Apache Beam, which hands over to Dataflow, Flink or Spark."""
+    beam_args: str = ""
+    """Beam's own flags in one word: --beam-args="--runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp"."""
+    selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
 
 
-def write(source, out, shards=0, workers=CORES, seed=0, progress=True):
-    """Write the shards of a source and its `dataset.json`; leave a finished folder alone.
+def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, progress=True):
+    """Write the shards of a source and its `dataset.json`; in a finished folder, those shards that have been lost.
 
     RGB and grey JPEG and 8-bit PNG files are stored byte for byte, CMYK JPEGs as JPEGs of quality 95, all else as PNG;
-    what was encoded anew is listed in the notes of `dataset.json`.
+    what was encoded anew or left out is listed in the notes of `dataset.json`.
 
     Args:
-        source: a `sources.Source`.
-        out: folder.
+        source: a `splits.Source`.
+        out: folder, also remote (`gs://`); no lock keeps a second writer away there.
         shards: shards of the training split; 0 by size.
-        workers: threads; reading, decoding and writing run outside of Python's lock.
         seed: of the order, which is the same for the same seed.
+        check: decode each image; without it a truncated one is not found, and colours come from a sample.
+        skip_bad: leave unreadable images out, and note it.
+        run: called as `shards.write_shards`, which it is by default, to write the shards and give their results in any order.
         progress: a bar with rate and ETA; a line every 30 s where there is no terminal.
 
     Returns:
@@ -63,76 +69,141 @@ def write(source, out, shards=0, workers=CORES, seed=0, progress=True):
         FileExistsError: `out` holds something else; nothing of it is touched.
         BlockingIOError: another process is writing there.
         ValueError: some images cannot be read; the message names them.
+        OSError: the disk is full; the message names the shard.
     """
-    if seed < 0 or shards < 0 or workers < 1:
-        raise ValueError(f"seed and shards are 0 or more, workers 1 or more. Received: {seed}, {shards}, {workers}.")
-    out, counts = Path(out), _shard_counts(source, shards)
-    plan = {"fingerprint": source.fingerprint(), "seed": seed, "shards": counts}
-    work = out / WORK_FOLDER
-    if (out / records.COLLECTION_FILE).exists():
-        return _finished(out, source, shards and counts)
-    _begin(out, work)
+    if seed < 0 or shards < 0:
+        raise ValueError(f"seed and shards are 0 or more. Received: {seed}, {shards}.")
+    out = str(out)
+    if not _lost(out, there := _finished(out, source, seed, shards)):
+        return there
+    counts = _counts(there) if there else _shard_counts(source, shards)
+    plan = {"fingerprint": source.fingerprint(), "seed": seed, "shards": counts, "check": check}
+    work = os.path.join(out, WORK_FOLDER)
+    _begin(out, work, there)
     busy = f"{out} is being written by another process. Wait for it, or choose another folder."
-    with records.one_writer(work / LOCK, busy):
-        if (out / records.COLLECTION_FILE).exists():  # since we looked
-            return _finished(out, source, shards and counts)
-        return _write(source, out, work, plan, workers, progress)
+    with files.one_writer(os.path.join(work, LOCK), busy):
+        if not _lost(out, there := _finished(out, source, seed, shards)):  # since we looked
+            return there
+        _check_plan(out, work, plan)
+        collection = _write(source, out, work, plan, there, skip_bad, run, progress)
+        files.remove(work)
+        return collection
 
 
-def _write(source, out, work, plan, workers, progress):
+def _write(source, out, work, plan, finished, skip_bad, run, progress):
+    from tqdm import tqdm
+
+    from tfrecords_tools.shards import read_result, write_shards
+
+    jobs = _jobs(source, plan)
+    there = set(files.names(out))
+    results = {job.name: read_result(work, job.name) for _, job in jobs if job.name in there}
+    if not finished:
+        results = {name: result for name, result in results.items() if result and (skip_bad or not result.left_out)}
+    pace = 0.1 if sys.stderr.isatty() else 30  # seconds between two looks of the bar
+    with tqdm(total=sum(len(job.images) for _, job in jobs), unit=" images", mininterval=pace, disable=not progress) as bar:
+        bar.update(sum(len(job.images) for _, job in jobs if job.name in results))
+        missing = [job for _, job in jobs if job.name not in results]
+        for result in (run or write_shards)(out, work, missing, source.classes, source.texts, skip_bad, bar.update):
+            results[result.name] = result
+    bad = sorted(line for result in filter(None, results.values()) for line in result.bad)
+    if bad and not skip_bad:
+        files.write_whole(os.path.join(work, PLAN), json.dumps(plan | {"bad": len(bad)}).encode())
+        raise ValueError(
+            f"{len(bad)} of {sum(map(len, source.splits.values()))} images cannot be read; mend or remove them, or leave them "
+            "out with --skip-bad, then run the same command again:\n  " + "\n  ".join(bad)
+        )
+    if finished:
+        return finished
+    collection = _describe(source, [(split, results[job.name]) for split, job in jobs], plan)
+    collection.write(out)
+    return collection
+
+
+def _jobs(source, plan):
+    """`(split, Job)` of each shard: every image at its place in an order drawn from the seed."""
     import numpy as np
 
-    from vgg_tf.sources import SPLITS
+    from tfrecords_tools.shards import Job
+    from vgg_tf.splits import SPLITS
 
-    _check_plan(out, work, plan)
     jobs = []
+    every = 1 if plan["check"] else max(1, len(source.splits["train"]) // SAMPLE)
     for split, images in source.splits.items():
         order = np.random.default_rng([plan["seed"], SPLITS.index(split)]).permutation(len(images))
         count = plan["shards"][split]
-        jobs += [(split, records.shard_name(split, i, count), images.take(order[i::count])) for i in range(count)]
-    measures, changed, bad = _write_all(out, work, jobs, source.classes, workers, progress)
-    if bad:
-        records.write_whole(work / PLAN, json.dumps(plan | {"bad": len(bad)}).encode())
-        raise ValueError(
-            f"{len(bad)} of {sum(map(len, source.splits.values()))} images cannot be read; mend or remove them, then run the "
-            "same command again:\n" + "\n".join(sorted(bad))
-        )
-    collection = measures.collection(source, plan["shards"], changed)
-    collection.write(out)
-    shutil.rmtree(work)
-    return collection
+        jobs += [(split, Job(records.shard_name(split, i, count), images.take(order[i::count]), every)) for i in range(count)]
+    return jobs
+
+
+def _describe(source, results, plan):
+    """The `records.Collection` of what was written."""
+    import numpy as np
+
+    from vgg_tf.measures import Measures, describe
+
+    splits = {}
+    for split, count in plan["shards"].items():
+        of_split = [result for name, result in results if name == split]
+        labels = np.array([label for result in of_split for label in result.labels], np.int64)
+        if not len(labels):
+            raise ValueError(f"no {split} image of {source.name} can be read. Mend them, or remove the split.")
+        splits[split] = describe(labels, len(source.classes), count, sum(result.boxes for result in of_split))
+    total = sum((Measures.from_json(result.measures) for split, result in results if split == "train"), Measures())
+    notes = sorted(line for _, result in results for line in (*result.changed, *(f"left out: {bad}" for bad in result.bad)))
+    return total.collection(source, splits, notes, plan["seed"])
 
 
 def _shard_counts(source, shards):
     train = source.splits["train"]
     if not shards:
         sample = train.contents[:: max(1, len(train) // 100)]
-        size = sum(len(c) if isinstance(c, bytes) else os.path.getsize(c) for c in sample) / len(sample)
-        shards = max(round(size * len(train) / SHARD_BYTES), MIN_SHARDS)
+        total = sum(map(_size, sample)) / len(sample) * len(train)
+        shards = max(round(total / SHARD_BYTES), min(FEW_SHARDS, int(total / SMALL_SHARD_BYTES)), 1)
     return {
         split: min(len(images), max(1, round(shards * len(images) / len(train)))) for split, images in source.splits.items()
     }
 
 
-def _finished(out, source, shards):
+def _size(content):
+    if isinstance(content, records.Record):
+        return content.length
+    return len(content) if isinstance(content, bytes) else files.size(content)
+
+
+def _finished(out, source, seed, shards):
+    """The collection of a finished folder, None where there is none yet."""
+    if not files.exists(os.path.join(out, records.COLLECTION_FILE)):
+        return None
     there = records.Collection.read(out)
-    counts = {split: values["shards"] for split, values in there.splits.items()}
-    if there.fingerprint != source.fingerprint() or (shards and shards != counts):
+    same = there.fingerprint == source.fingerprint() and there.seed == seed
+    if not same or (shards and _shard_counts(source, shards) != _counts(there)):
         raise FileExistsError(f"{out} holds other shards, of {there.name}. Choose another folder, or delete it first.")
-    for split in there.splits:
-        records.shard_paths(out, there, split)
     return there
 
 
-def _begin(out, work):
-    if out.exists() and not work.exists() and any(out.iterdir()):
+def _counts(collection):
+    return {split: values["shards"] for split, values in collection.splits.items()}
+
+
+def _lost(out, there):
+    """Tell whether shards are missing of a folder that may be finished."""
+    if there is None:
+        return True
+    names = {records.shard_name(split, i, count) for split, count in _counts(there).items() for i in range(count)}
+    return not names <= set(files.names(out))
+
+
+def _begin(out, work, there):
+    if not there and files.exists(out) and not files.exists(work) and files.names(out):
         raise FileExistsError(f"{out} is not empty and holds no shards. Choose a new folder.")
-    work.mkdir(parents=True, exist_ok=True)
+    files.make_folder(work)
 
 
 def _check_plan(out, work, plan):
     """Go on with the shards that were begun by this plan; begin anew where damaged images have since been removed."""
-    there = json.loads((work / PLAN).read_text()) if (work / PLAN).exists() else plan
+    path = os.path.join(work, PLAN)
+    there = json.loads(files.read(path)) if files.exists(path) else plan
     had_bad = there.pop("bad", 0)
     if there != plan:
         if not had_bad or there["fingerprint"] == plan["fingerprint"]:
@@ -142,90 +213,9 @@ def _check_plan(out, work, plan):
             )
         for split, count in there["shards"].items():
             for i in range(count):
-                (out / records.shard_name(split, i, count)).unlink(missing_ok=True)
-                (work / f"{records.shard_name(split, i, count)}.json").unlink(missing_ok=True)
-    records.write_whole(work / PLAN, json.dumps(plan).encode())
-
-
-def _write_all(out, work, jobs, classes, workers, progress):
-    from tqdm import tqdm
-
-    from vgg_tf.measures import Measures
-
-    stop = threading.Event()
-    total, changed, bad = Measures(), [], []
-    pace = 0.1 if sys.stderr.isatty() else 30  # seconds between two looks of the bar
-    bar = tqdm(total=sum(len(images) for *_, images in jobs), unit=" images", mininterval=pace, disable=not progress)
-    pool = ThreadPoolExecutor(max(1, workers))
-    try:
-        futures = {
-            pool.submit(_write_shard, out, work, name, images, classes, stop, bar): split for split, name, images in jobs
-        }
-        for future in as_completed(futures):
-            result = future.result()
-            changed += result["changed"]
-            bad += result["bad"]
-            if futures[future] == "train":
-                total += Measures.from_json(result["measures"])
-    finally:  # also after Ctrl-C: the shards in hand are dropped, those done stay
-        stop.set()
-        pool.shutdown(cancel_futures=True)
-        bar.close()
-    return total, sorted(changed), bad
-
-
-def _write_shard(out, work, name, images, classes, stop, bar):
-    """Write one shard and its measures, or read the measures of one that is there."""
-    import tensorflow as tf
-
-    from vgg_tf.measures import Measures, decode_named, read
-
-    note, path, temporary = work / f"{name}.json", out / name, work / f"{name}.tmp"
-    if note.exists() and path.exists():
-        bar.update(len(images))
-        return json.loads(note.read_text())
-    measures, changed, bad = Measures(), [], []
-    with tf.io.TFRecordWriter(str(temporary)) as writer:
-        for filename, label, content in zip(images.names, images.labels, images.contents, strict=True):
-            if stop.is_set():
-                raise InterruptedError(f"{name} was not finished")
-            contents = read(content)
-            try:
-                image = decode_named(contents, filename)
-            except ValueError as error:
-                bad.append(f"  {error}")
-                continue
-            stored, image_format, change = _stored(contents, image)
-            if change:
-                changed.append(f"{filename}: {change}")
-            h, w, _ = image.shape
-            measures.add(image, len(stored))
-            writer.write(records.serialize(stored, image_format, h, w, int(label), classes[label], filename))
-            bar.update()
-    result = {"measures": measures.to_json(), "changed": changed, "bad": bad}
-    if bad:
-        temporary.unlink()
-    else:
-        records.write_whole(note, json.dumps(result).encode())
-        records.settle(temporary, path)
-    return result
-
-
-def _stored(contents, image):
-    """Bytes to store, their format, and what was changed (None if nothing)."""
-    import tensorflow as tf
-
-    from vgg_tf import images
-
-    if contents[:3] == images.JPEG:
-        if tf.io.extract_jpeg_shape(contents).numpy()[2] != 4:
-            return contents, "JPEG", None
-        return tf.io.encode_jpeg(image, quality=JPEG_QUALITY).numpy(), "JPEG", f"CMYK, as JPEG of quality {JPEG_QUALITY}"
-    if contents[:4] == images.PNG:
-        if contents[24] == 8:  # bit depth in the header
-            return contents, "PNG", None
-        return tf.io.encode_png(image).numpy(), "PNG", f"PNG of {contents[24]} bits, as 8-bit PNG"
-    return tf.io.encode_png(image).numpy(), "PNG", "as PNG"
+                files.remove(os.path.join(out, records.shard_name(split, i, count)))
+                files.remove(os.path.join(work, f"{records.shard_name(split, i, count)}.json"))
+    files.write_whole(path, json.dumps(plan).encode())
 
 
 def main():
@@ -234,14 +224,25 @@ def main():
 
     from vgg_tf import sources
 
-    source = sources.open_source(flags.source)
+    programs.quiet_tensorflow()
+    source = sources.open_source(flags.source, flags.selection)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in source.splits.items())
     print(f"{flags.source}: {counts} images of {len(source.classes)} classes", *source.notes, sep="\n  ", flush=True)
-    programs.quiet_tensorflow()
-    collection = write(source, flags.out, flags.shards, flags.workers, flags.seed)
+    run = None
+    if flags.runner == "beam":
+        from tfrecords_tools import beam
+
+        run = beam.runner(flags.beam_args)
+    collection = write(source, flags.out, flags.shards, flags.seed, flags.check, flags.skip_bad, run)
     shards = ", ".join(f"{values['shards']} {split}" for split, values in collection.splits.items())
-    encoded_anew = len(collection.notes) - len(source.notes)
-    print(f"{flags.out}: {shards} shards, {encoded_anew} images encoded anew, listed in dataset.json")
+    told = collection.notes[len(source.notes) :]
+    left_out = sum(note.startswith("left out: ") for note in told)
+    boxes = sum(values["boxes"] for values in collection.splits.values())
+    n = sum(values["images"] for values in collection.splits.values())
+    print(
+        f"{flags.out}: {shards} shards, {n:,} images, {boxes:,} boxes; {len(told) - left_out} changed and {left_out} left out, "
+        "listed in dataset.json"
+    )
 
 
 if __name__ == "__main__":

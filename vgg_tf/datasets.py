@@ -3,9 +3,12 @@
 import contextlib
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
-from vgg_tf import images, measures, records, sources
+from vgg_tf import foreign, images, measures, records, sources
+from vgg_tf.selection import EVERYTHING
+from vgg_tf.splits import Source
 
 SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
 READ_SHARDS = 16  # shards read at the same time
@@ -27,11 +30,13 @@ def load_dataset(
     shift=0.1,
     covariance=None,
     cache="none",
+    selection=EVERYTHING,
 ):
     """One pass over a split, as batches.
 
     Args:
-        source: a folder of shards (with its `dataset.json`), of class folders, or `digits`; or an opened `sources.Source`.
+        source: a folder of our shards (with their `dataset.json`); anything that `sources.open_source` opens, such as class
+            folders, the ILSVRC competition's, others' shards, `tfds:NAME`, `digits`; or an opened `splits.Source`.
         split: `train`, `validation` or `test`.
         batch_size: images a batch.
         epoch: int, number of the pass. None gives a function of the epoch instead, whose passes share the cache.
@@ -44,6 +49,7 @@ def load_dataset(
         flip, shift, covariance: as for `images.train_view`; covariance None is the shards' own, and
             ImageNet's published one for images in files.
         cache: keep the images in memory, `bytes` as encoded, `pixels` decoded (before any random step), or `none`.
+        selection: a `selection.Selection` of classes and images; of our shards it means to read them through once more.
 
     Returns:
         A `tf.data.Dataset` of known length. Training: `(images, labels)`, uint8 `[batch_size, size, size, 3]` and int32
@@ -64,7 +70,7 @@ def load_dataset(
         raise ValueError(f"scale must be S or (S_min, S_max), not below the crop's side of {size} pixels. Received: {scale}.")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
-    reader = _reader(source, split)
+    reader = _reader(source, split, selection)
     n = reader.images
     if training:
         full = n // batch_size
@@ -137,17 +143,20 @@ def _unreadable(source):
     if records.holds_shards(source):
         collection = records.Collection.read(source)
         for path in (path for split in collection.splits for path in records.shard_paths(source, collection, split)):
-            n = 0
-            try:
-                for _ in tf.data.TFRecordDataset(path):
-                    n += 1
-            except tf.errors.DataLossError:
-                yield f"{path}: corrupted after record {n}; delete the folder and write it anew"
+            for index, what in records.damages(path):
+                yield f"{path}, record {index}: {what}; write the shards anew"
+            serialized = tf.data.TFRecordDataset(path).ignore_errors(log_warning=False).as_numpy_iterator()
+            for index, record in enumerate(serialized):
+                try:
+                    fields = records.unpack(record)
+                    measures.decode_named(fields.encoded, fields.filename)
+                except ValueError as error:
+                    yield f"{path}, record {index}: {error}; write the shards anew"
         return
     for split in _opened(source).splits.values():
-        for name, content in zip(split.names, split.contents, strict=True):
+        for i, name in enumerate(split.names):
             try:
-                measures.decode_named(measures.read(content), name)
+                measures.decode_named(split.read(i), name)
             except (ValueError, OSError) as error:
                 yield str(error)
 
@@ -162,38 +171,72 @@ class _Reader:
     shuffled: object
 
 
-def _reader(source, split):
-    return _shard_reader(str(source), split) if records.holds_shards(source) else _file_reader(source, split)
+def _reader(source, split, selection):
+    if records.holds_shards(source) and not selection:
+        collection = records.Collection.read(source)
+        n, paths = collection.images(split), records.shard_paths(source, collection, split)
+        return _shard_reader(paths, n, collection.bytes_per_image, collection.covariance_rgb)
+    source = _opened(source, selection)
+    n = source.images(split)
+    images_of = source.splits[split]
+    if isinstance(images_of.contents[0], records.Record):
+        return _record_reader(images_of)
+    return _file_reader(images_of, n)
 
 
-def _shard_reader(folder, split):
-    collection = records.Collection.read(folder)
-    n = collection.images(split)
-    paths = records.shard_paths(folder, collection, split)
+def _shard_reader(paths, n, bytes_per_image, covariance, places=None, form=records.SLIM):
+    """A reader of shards; with `places`, `(first, count, labels)`, record i of a shard is number `first + i`, of which
+    `labels` tells the label, -1 for records of other splits.
+    """
+    first, count, labels = places or (np.zeros(len(paths), np.int64), np.full(len(paths), -1), None)
 
-    def examples(paths):
-        return tf.data.Dataset.from_tensor_slices(paths).interleave(
-            lambda path: tf.data.TFRecordDataset(path, buffer_size=2**23),
-            cycle_length=min(READ_SHARDS, collection.splits[split]["shards"]),
-            num_parallel_calls=AUTO,
-            deterministic=True,
+    def examples(paths, first, count):
+        def of_shard(path, first, count):
+            return tf.data.TFRecordDataset(path, buffer_size=2**23).take(count).enumerate(first)
+
+        return tf.data.Dataset.from_tensor_slices((paths, first, count)).interleave(
+            of_shard, cycle_length=min(READ_SHARDS, len(first)), num_parallel_calls=AUTO, deterministic=True
         )
 
-    def parse(serialized):
-        return _keyed(*records.parse(serialized))
+    def parse(number, serialized):
+        contents, label = records.parse(serialized, form)
+        return _keyed(contents, label if labels is None else labels[number])
+
+    def of_split(examples):
+        if labels is None:
+            return examples
+        return examples.filter(lambda number, serialized: labels[number] >= 0)
 
     def shuffled(seed, epoch):
-        order = tf.random.experimental.stateless_shuffle(paths, seed=tf.stack([tf.constant(seed, tf.int64), epoch]))
-        buffer = max(1, min(n, SHUFFLE_BYTES // collection.bytes_per_image))
-        return _shuffled(examples(order), buffer, seed, epoch).map(parse, num_parallel_calls=AUTO)
+        order = tf.random.experimental.stateless_shuffle(range(len(paths)), seed=tf.stack([tf.constant(seed, tf.int64), epoch]))
+        in_order = [tf.gather(column, order) for column in (paths, first, count)]
+        buffer = max(1, min(n, SHUFFLE_BYTES // bytes_per_image))
+        return _shuffled(of_split(examples(*in_order)), buffer, seed, epoch).map(parse, num_parallel_calls=AUTO)
 
-    return _Reader(n, collection.covariance_rgb, lambda: examples(paths).map(parse, num_parallel_calls=AUTO), shuffled)
+    def ordered():
+        return of_split(examples(paths, first, count)).map(parse, num_parallel_calls=AUTO)
+
+    return _Reader(n, covariance, ordered, shuffled)
 
 
-def _file_reader(source, split):
-    source = _opened(source)
-    n = source.images(split)
-    files = source.splits[split]
+def _record_reader(split):
+    """A reader of some records of foreign shards: the shards are read through, as random access is slow, others left out."""
+    shards = {}
+    for record, label in zip(split.contents, split.labels.tolist(), strict=True):
+        shards.setdefault(record.path, {})[record.index] = label
+    count = np.array([max(labels) + 1 for labels in shards.values()])
+    first = np.cumsum([0, *count[:-1]])
+    table = np.full(count.sum(), -1)
+    for start, labels in zip(first, shards.values(), strict=True):
+        table[start + np.array(list(labels))] = list(labels.values())
+    form = records.TFDS if foreign.is_tfds(list(shards)) else records.SLIM
+    mean_bytes = max(1, sum(record.length for record in split.contents) // len(split))
+    return _shard_reader(
+        list(shards), len(split), mean_bytes, images.IMAGENET_COVARIANCE, (first, count, tf.constant(table)), form
+    )
+
+
+def _file_reader(files, n):
     contents = tf.data.Dataset.from_tensor_slices((files.contents, files.labels))
 
     def read(content, label):
@@ -208,8 +251,10 @@ def _file_reader(source, split):
     return _Reader(n, images.IMAGENET_COVARIANCE, ordered, shuffled)
 
 
-def _opened(source):
-    return source if isinstance(source, sources.Source) else sources.open_source(str(source))
+def _opened(source, selection=EVERYTHING):
+    if not isinstance(source, Source):
+        return sources.open_source(str(source), selection)
+    return selection.of(source) if selection else source
 
 
 def _shuffled(dataset, buffer, seed, epoch):
@@ -224,8 +269,7 @@ def _shuffled(dataset, buffer, seed, epoch):
 
 
 def _keyed(contents, label):
-    """The key is a digest of the image itself, so that its view does not depend on how it is stored."""
-    return tf.strings.to_hash_bucket_fast(contents, 2**62), contents, label
+    return images.key(contents), contents, label
 
 
 def _decoded(key, contents, label):

@@ -10,6 +10,7 @@ import tyro
 from vgg_tf import programs
 from vgg_tf.devices import StrategyName, choose
 from vgg_tf.records import Collection, holds_shards
+from vgg_tf.selection import EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,15 @@ def main(arguments=None):
     run = runs.read_run(flags.run)
     if not run.best.exists():
         raise FileNotFoundError(f"{run.folder} has no model.keras yet: its first epoch is not done. Continue the training.")
-    name = flags.data or run.settings.data
-    data = Collection.read(name) if holds_shards(name) else sources.open_source(name)
+    programs.quiet_tensorflow()
+    name, selection = (flags.data, EVERYTHING) if flags.data else (run.settings.data, run.settings.selection)
+    data = Collection.read(name) if holds_shards(name) and not selection else sources.open_source(name, selection)
     if data.classes != (trained := run.collection().classes):
         raise ValueError(
             f"{run.folder} knows {len(trained)} classes, {name} has {len(data.classes)} others. Give the same classes."
         )
     n = data.images(flags.split)
     source = name if isinstance(data, Collection) else data
-    programs.quiet_tensorflow()
     devices = choose(flags.strategy)
 
     import keras

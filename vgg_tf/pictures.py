@@ -2,6 +2,41 @@
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+
+def contact_sheet(images, titles, boxes, title):
+    """Draw images in a grid, each with its title and its boxes.
+
+    Args:
+        images: sequence of uint8 `[h, w, 3]`, of any sizes.
+        titles: of each; a long one is cut.
+        boxes: of each, an `annotations.Boxes`.
+        title: over the figure.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
+    columns = min(len(images), max(1, round((len(images) * 1.5) ** 0.5)))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1 + 1.8 * columns, 0.6 + 1.9 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=9)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, image, name, (corners, names) in zip(grid, images, titles, boxes, strict=False):
+        h, w, _ = image.shape
+        axes.imshow(image)
+        axes.set_title(name if len(name) <= 24 else name[:23] + "\N{HORIZONTAL ELLIPSIS}", fontsize=7)
+        for (xmin, ymin, xmax, ymax), label in zip(corners, names, strict=True):
+            # In pixel edges, which imshow puts at halves; black under yellow shows on any ground.
+            corner, width, height = (xmin * w - 0.5, ymin * h - 0.5), (xmax - xmin) * w, (ymax - ymin) * h
+            for colour, line in (("black", 2.5), ("yellow", 1)):
+                axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=line))
+            if label and label not in name:
+                axes.text(*corner, label, fontsize=5, color="yellow", va="bottom")
+    return figure
 
 
 def history(rows, title):

@@ -26,9 +26,11 @@ def run(main):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if not lacks_tensorflow(error):
+        if lacks_tensorflow(error):
+            sys.exit(f"error: {TENSORFLOW_MISSING}")
+        if "pip install" not in str(error):
             raise
-        sys.exit(f"error: {TENSORFLOW_MISSING}")
+        sys.exit(f"error: {error}")
     except OSError as error:
         if error.filename is None and not _is_ours(error):
             raise

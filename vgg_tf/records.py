@@ -1,19 +1,39 @@
 """The TFRecord schema both ways, and `dataset.json` beside the shards: the only file that knows their keys and names.
 
-The keys are the ones that slim, Cloud TPU and Model Garden share; labels are 0-based.
+The keys are the ones that slim, Cloud TPU and Model Garden share; labels are 0-based in our shards, theirs begin at 1.
 """
 
-import contextlib
-import fcntl
 import json
 import os
+import struct
+import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vgg_tf import annotations, files
 
 COLLECTION_FILE = "dataset.json"
 
-ENCODED = "image/encoded"
-LABEL = "image/class/label"
+
+class Form(NamedTuple):
+    """Keys of the features that every writer of image records has, under one name or another."""
+
+    encoded: str
+    label: str
+    filename: str
+
+
+SLIM = Form("image/encoded", "image/class/label", "image/filename")  # ours too
+TFDS = Form("image", "label", "file_name")
+SYNSET, TEXT = "image/class/synset", "image/class/text"
+BOX_CORNERS = [f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax")]
+BOX_LABEL, BOX_TEXT = "image/object/bbox/label", "image/object/class/text"
+TFDS_BOX = "bbox"  # one box: ymin, xmin, ymax, xmax
+
+_LENGTH, _CRC = 8, 4  # bytes of the framing: length, its CRC, the data, their CRC
+BEFORE, AFTER = _LENGTH + _CRC, _CRC  # around the data of a record
 
 
 @dataclass(frozen=True)
@@ -24,13 +44,16 @@ class Collection:
         name: where the images came from.
         fingerprint: hex digest of classes, file names, labels and splits.
         classes: class names; the 0-based label is the position.
-        splits: for each split `images` (count), `per_class` (counts), `shards` (count; 0 for images that lie in files).
+        splits: for each split `images` (count), `per_class` (counts), `boxes` (count), `shards` (count; 0 for images that
+            lie in files).
         mean_rgb: `[3]`, 0..255, each image of train weighted equally.
         covariance_rgb: `[3, 3]`, in squared grey levels, likewise.
         statistics_images: number of images that mean and covariance come from.
         smaller_side: median smaller side of the training images, in pixels.
         bytes_per_image: mean size of an encoded training image.
         notes: what was decided on the way, such as a held-out validation split.
+        texts: the classes in words, where the source has them, else empty.
+        seed: of the order of the records.
     """
 
     name: str
@@ -43,6 +66,8 @@ class Collection:
     smaller_side: int
     bytes_per_image: int
     notes: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    seed: int = 0
 
     def images(self, split):
         """Number of images of a split.
@@ -61,7 +86,8 @@ class Collection:
 
     def write(self, folder):
         """Write `dataset.json` into `folder`, whole or not at all."""
-        write_whole(Path(folder) / COLLECTION_FILE, json.dumps({"labels_from": 0, **asdict(self)}, indent=1).encode())
+        text = json.dumps({"labels_from": 0, **asdict(self)}, indent=1)
+        files.write_whole(os.path.join(folder, COLLECTION_FILE), text.encode())
 
     @classmethod
     def read(cls, folder):
@@ -71,13 +97,13 @@ class Collection:
             FileNotFoundError: there is none.
             ValueError: it is not one that `write` wrote.
         """
-        path = Path(folder) / COLLECTION_FILE
+        path = os.path.join(folder, COLLECTION_FILE)
         try:
-            values = json.loads(path.read_text())
+            values = json.loads(files.read(path))
             if labels_from := values.pop("labels_from"):
                 raise ValueError(f"labels from {labels_from}, expected from 0")
             values["covariance_rgb"] = tuple(tuple(row) for row in values["covariance_rgb"])
-            values |= {key: tuple(values[key]) for key in ("classes", "mean_rgb", "notes")}
+            values |= {key: tuple(values[key]) for key in ("classes", "mean_rgb", "notes", "texts") if key in values}
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # broken JSON and foreign bytes are ValueErrors
             raise ValueError(f"{path} is no dataset.json of vgg_tf ({error}). Write the shards anew.") from error
@@ -85,37 +111,9 @@ class Collection:
 
 def holds_shards(source):
     """Tell whether `source` is a folder with a `dataset.json`. The word `digits` is no folder; `./digits` is one."""
-    return isinstance(source, str | Path) and str(source) != "digits" and (Path(source) / COLLECTION_FILE).exists()
-
-
-def write_whole(path, data):
-    """Write bytes so that whoever reads `path` finds all of them, or what was there before."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(data)
-    settle(temporary, path)
-
-
-def settle(temporary, path):
-    """Give a file that is written to its end its final name, once the disk has it."""
-    with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-@contextlib.contextmanager
-def one_writer(lock, busy):
-    """Within, this process alone holds the lock file `lock`, made where there is none; a killed process holds none.
-
-    Raises:
-        BlockingIOError: another process holds it; with the message `busy`.
-    """
-    with open(lock, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(busy) from None
-        yield
+    if not isinstance(source, str | os.PathLike) or str(source) == "digits" or str(source).startswith("tfds:"):
+        return False
+    return files.exists(os.path.join(source, COLLECTION_FILE))
 
 
 def shard_name(split, index, count):
@@ -132,16 +130,19 @@ def shard_paths(folder, collection, split):
     count = collection.splits[split]["shards"]
     if not count:
         raise ValueError(f"{folder} is a run folder, without shards. Give the data it was trained on, {collection.name}.")
-    paths = [str(Path(folder) / shard_name(split, i, count)) for i in range(count)]
-    missing = [path for path in paths if not os.path.exists(path)]
+    there = set(files.names(folder))
+    names = [shard_name(split, i, count) for i in range(count)]
+    paths = [os.path.join(folder, name) for name in names]
+    missing = [path for name, path in zip(names, paths, strict=True) if name not in there]
     if missing:
         raise FileNotFoundError(
-            f"{len(missing)} of {count} {split} shards are missing, first {missing[0]}. Delete the folder and write it anew."
+            f"{len(missing)} of {count} {split} shards are missing, first {missing[0]}. The command that wrote them restores "
+            "them."
         )
     return paths
 
 
-def serialize(contents, image_format, height, width, label, class_name, filename):
+def serialize(contents, image_format, height, width, label, class_name, filename, text="", boxes=None, box_labels=()):
     """One image as a serialised `tf.train.Example`.
 
     Args:
@@ -150,38 +151,189 @@ def serialize(contents, image_format, height, width, label, class_name, filename
         height, width: pixels.
         label: 0-based.
         class_name, filename: str.
+        text: the class in words; the class name where there are none.
+        boxes: an `annotations.Boxes`, or None.
+        box_labels: 0-based label of each box.
 
     Returns:
         bytes.
     """
     import tensorflow as tf
 
-    def text(value):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
-
-    def number(value):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    features = {
-        ENCODED: tf.train.Feature(bytes_list=tf.train.BytesList(value=[contents])),
-        "image/format": text(image_format),
-        "image/height": number(height),
-        "image/width": number(width),
-        "image/colorspace": text("RGB"),
-        "image/channels": number(3),
-        "image/filename": text(filename),
-        LABEL: number(label),
-        "image/class/synset": text(class_name),  # the folder's name, which is the synset in ImageNet's layout
-        "image/class/text": text(class_name),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
+    example = tf.train.Example()
+    feature = example.features.feature
+    feature[SLIM.encoded].bytes_list.value.append(contents)
+    for key, value in {
+        "image/format": image_format,
+        "image/colorspace": "RGB",
+        SLIM.filename: filename,
+        SYNSET: class_name,  # the folder's name, which is the synset in ImageNet's layout
+        TEXT: text or class_name,
+    }.items():
+        feature[key].bytes_list.value.append(value.encode())
+    for key, value in {"image/height": height, "image/width": width, "image/channels": 3, SLIM.label: label}.items():
+        feature[key].int64_list.value.append(value)
+    if boxes is not None and boxes.names:
+        for key, values in zip(BOX_CORNERS, boxes.corners.T, strict=True):
+            feature[key].float_list.value.extend(values.tolist())
+        feature[BOX_LABEL].int64_list.value.extend(box_labels)
+        feature[BOX_TEXT].bytes_list.value.extend(name.encode() for name in boxes.names)
     return example.SerializeToString(deterministic=True)  # else the keys' order differs from process to process
 
 
-def parse(serialized):
+def parse(serialized, form=SLIM):
     """Encoded bytes and label of a serialised Example: a scalar string and a scalar int64. For use in `tf.data`."""
     import tensorflow as tf
 
-    features = {ENCODED: tf.io.FixedLenFeature([], tf.string), LABEL: tf.io.FixedLenFeature([], tf.int64)}
+    features = {form.encoded: tf.io.FixedLenFeature([], tf.string), form.label: tf.io.FixedLenFeature([], tf.int64)}
     example = tf.io.parse_single_example(serialized, features)
-    return example[ENCODED], example[LABEL]
+    return example[form.encoded], example[form.label]
+
+
+def parse_all(serialized):
+    """Encoded bytes of a serialised Example of ours, and a dict of all else it says. For use in `tf.data`.
+
+    Returns:
+        scalar string; and `label`, `height`, `width` (int64, -1 where absent), `filename`, `class_name`, `format` (string),
+        `corners` (four float32 `[n]`: xmin, ymin, xmax, ymax) and `box_labels` (int64 `[n]`).
+    """
+    import tensorflow as tf
+
+    words = {"filename": SLIM.filename, "class_name": SYNSET, "format": "image/format"}
+    numbers = {"label": SLIM.label, "height": "image/height", "width": "image/width"}
+    features = {SLIM.encoded: tf.io.FixedLenFeature([], tf.string)}
+    features |= {key: tf.io.FixedLenFeature([], tf.string, "") for key in words.values()}
+    features |= {key: tf.io.FixedLenFeature([], tf.int64, -1) for key in numbers.values()}
+    features |= {key: tf.io.VarLenFeature(tf.float32) for key in BOX_CORNERS} | {BOX_LABEL: tf.io.VarLenFeature(tf.int64)}
+    example = tf.io.parse_single_example(serialized, features)
+    fields = {name: example[key] for name, key in (words | numbers).items()}
+    fields["corners"] = tuple(example[key].values for key in BOX_CORNERS)
+    return example[SLIM.encoded], fields | {"box_labels": example[BOX_LABEL].values}
+
+
+class Fields(NamedTuple):
+    """What a record says of its image, whoever wrote it; absent numbers are -1, absent words empty.
+
+    Attributes:
+        encoded: bytes of the image.
+        label: as it stands in the record.
+        filename, class_name, text, image_format: str.
+        height, width: pixels.
+        boxes: `annotations.Boxes`; a box that has no class but the image's is called by the empty name.
+    """
+
+    encoded: bytes
+    label: int
+    filename: str
+    class_name: str
+    text: str
+    image_format: str
+    height: int
+    width: int
+    boxes: annotations.Boxes
+
+
+def unpack(serialized):
+    """The `Fields` of a serialised Example, in Python.
+
+    Raises:
+        ValueError: it is no Example, or holds no encoded image.
+    """
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    try:
+        feature = tf.train.Example.FromString(serialized).features.feature
+    except DecodeError:
+        raise ValueError("it is no tf.train.Example") from None
+    form = TFDS if TFDS.encoded in feature else SLIM
+
+    def values(key):
+        kind = key in feature and feature[key].WhichOneof("kind")  # to look up a key that is not there would make it
+        return getattr(feature[key], kind).value if kind else ()
+
+    def first(key, otherwise):
+        found = next(iter(values(key)), otherwise)
+        return found.decode(errors="replace") if isinstance(found, bytes) else found
+
+    encoded = next(iter(values(form.encoded)), None)
+    if encoded is None:
+        raise ValueError(f"it has no feature {form.encoded}, only {', '.join(sorted(feature)[:8])}")
+    label = first(form.label, -1)
+    corners = [values(key) for key in BOX_CORNERS]
+    if len(values(TFDS_BOX)) == 4:
+        ymin, xmin, ymax, xmax = values(TFDS_BOX)
+        corners = [[xmin], [ymin], [xmax], [ymax]]
+    names = [name.decode() for name in values(BOX_TEXT)]
+    if len(names) != len(corners[0]):
+        labels = values(BOX_LABEL) or [label] * len(corners[0])
+        names = ["" if value == label else f"label {value}" for value in labels]
+    boxes = annotations.Boxes(np.array(corners, np.float32).T.reshape(-1, 4), names)
+    return Fields(
+        encoded, label, first(form.filename, ""), first(SYNSET, ""), first(TEXT, ""), first("image/format", ""),
+        first("image/height", -1), first("image/width", -1), boxes,
+    )  # fmt: skip
+
+
+class Record(NamedTuple):
+    """Where a record lies: its shard, its number there from 0, and where its data begin and how long they are, in bytes."""
+
+    path: str
+    index: int
+    offset: int
+    length: int
+
+    def read(self):
+        """The record's `Fields`.
+
+        Raises:
+            OSError, ValueError: it cannot be read; the message names shard and record.
+        """
+        try:
+            return unpack(files.read(self.path, self.offset, self.length))
+        except ValueError as error:
+            raise ValueError(f"{self.path}, record {self.index}: {error}") from None
+
+
+def walk(path):
+    """Go through a shard record by record, also where TensorFlow's reader gives up: slow, for shards that are damaged.
+
+    Yields:
+        `(Record, what is wrong)`, None for a sound one. Records after a damaged one are found as long as its length is whole.
+    """
+    end, offset, index = files.size(path), 0, 0
+    while offset < end:
+        header = files.read(path, offset, BEFORE)
+        if len(header) < BEFORE or not _whole(header, only_length=True):
+            what = f"cut off or overwritten at byte {offset}: {end - offset} bytes from there on cannot be read"
+            yield Record(path, index, offset, end - offset), what
+            return
+        (length,) = struct.unpack("<Q", header[:_LENGTH])
+        record, after = Record(path, index, offset + BEFORE, length), offset + BEFORE + length + AFTER
+        if after > end:
+            yield record, f"cut off: the file ends at byte {end}, the record at {after}"
+            return
+        sound = _whole(files.read(path, offset, BEFORE + length + AFTER))
+        yield record, None if sound else f"its checksum is wrong: bytes {offset} to {after} have changed"
+        offset, index = after, index + 1
+
+
+def damages(path):
+    """`(record number from 0, what is wrong)` of each damaged record of a shard; see `walk`."""
+    return [(record.index, what) for record, what in walk(path) if what]
+
+
+def _whole(frame, only_length=False):
+    """Tell whether the checksums of a framed record, or that of its length alone, are right; by TensorFlow's own reader."""
+    import tensorflow as tf
+
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(frame)
+        file.flush()
+        try:
+            for _ in tf.data.TFRecordDataset(file.name, buffer_size=0):
+                return True
+        except tf.errors.DataLossError as error:
+            # The length is checked before the data are looked for: who misses those has believed the length.
+            return only_length and "truncated" in error.message
+    return False

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vgg_tf import recipes, records
+from vgg_tf import files, recipes, records
+from vgg_tf.selection import EVERYTHING, Selection
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
 LOCK = ".lock"
@@ -36,6 +37,7 @@ class Settings:
         fingerprint: of the images (see `records.Collection`).
         policy: Keras dtype policy.
         recipe: every number.
+        selection: the classes and images of the data that are taken.
     """
 
     arch: str
@@ -43,15 +45,17 @@ class Settings:
     fingerprint: str
     policy: str
     recipe: recipes.Recipe
+    selection: Selection = EVERYTHING
 
     def to_json(self):
         """Plain values."""
-        return {**vars(self), "recipe": recipes.to_json(self.recipe)}
+        return {**vars(self), "recipe": recipes.to_json(self.recipe), "selection": asdict(self.selection)}
 
     @classmethod
     def from_json(cls, values):
         """What `to_json` gave."""
-        return cls(**values | {"recipe": recipes.from_json(values["recipe"])})
+        recipe, selection = recipes.from_json(values["recipe"]), Selection.from_json(values["selection"])
+        return cls(**values | {"recipe": recipe, "selection": selection})
 
     def differences(self, new):
         """What tells the run that is there from this new one, in words; empty if nothing does. Data may have moved."""
@@ -130,7 +134,7 @@ class Run:
         """Keep this model as the best, whole or not at all."""
         temporary = self.folder / ".model.tmp.keras"
         model.save(temporary)
-        records.settle(temporary, self.best)
+        files.settle(temporary, self.best)
 
     def save_last(self, state, model, optimizer):
         """Write the state and all variables: weights, dropout's seeds, optimizer; keep the state before as well.
@@ -143,7 +147,7 @@ class Run:
         last = self.folder / LAST
         if last.exists():
             os.replace(last, self.folder / PREVIOUS)
-        records.write_whole(last, data)
+        files.write_whole(last, data)
         self.write_log(state)
 
     def restore(self, model, optimizer):
@@ -181,11 +185,11 @@ class Run:
         writer = csv.DictWriter(text, fieldnames=list(state.rows[0]))
         writer.writeheader()
         writer.writerows(state.rows)
-        records.write_whole(self.folder / "log.csv", text.getvalue().encode())
+        files.write_whole(self.folder / "log.csv", text.getvalue().encode())
 
     def write_report(self, report):
         """Write the result; from now on the run has ended."""
-        records.write_whole(self.folder / "report.json", json.dumps(report, indent=1).encode())
+        files.write_whole(self.folder / "report.json", json.dumps(report, indent=1).encode())
 
     def report(self):
         """The result of a run that has ended, else None."""
@@ -218,14 +222,14 @@ def open_run(folder, settings):
         raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
     folder.mkdir(parents=True, exist_ok=True)
     busy = f"{folder} is being trained by another process. Wait for it, or choose another --out."
-    with records.one_writer(folder / LOCK, busy):
+    with files.one_writer(folder / LOCK, busy):
         recipe = folder / "recipe.json"
         there = read_run(folder).settings if recipe.exists() else settings
         begun = any((folder / name).exists() for name in (LAST, PREVIOUS))
         if begun and (difference := there.differences(settings)):
             raise FileExistsError(f"{folder} holds another run: {difference}. Choose another --out, or delete it first.")
         if not recipe.exists() or there.differences(settings):  # nothing was trained yet: nothing is lost
-            records.write_whole(recipe, json.dumps(settings.to_json(), indent=1).encode())
+            files.write_whole(recipe, json.dumps(settings.to_json(), indent=1).encode())
         yield Run(folder, settings)
 
 

@@ -1,39 +1,47 @@
 """Train a VGG network: `python -m vgg_tf.train --arch vgg16 --data FOLDER`. Without data: the handwritten digits."""
 
-import argparse
 import math
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from vgg_tf import programs, recipes
+from vgg_tf import files, programs, recipes
 from vgg_tf.architectures import architecture
 from vgg_tf.devices import Precision, StrategyName, choose
 from vgg_tf.records import Collection, holds_shards
+from vgg_tf.selection import Selection
 
 SMOKE_BATCHES = 2  # tested in a smoke run
 
 
 @dataclass(frozen=True)
-class Flags:
-    """Train a VGG network on images, test it, and keep everything in a run folder that the same command continues."""
+class Words:
+    """The flags that the defaults of all others hang on."""
 
     arch: str = "vgg16"
     """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but vgg11_lrn)."""
     data: str = "digits"
-    """A folder of shards or of class folders, or `digits`, scikit-learn's handwritten digits."""
-    out: Path | None = None
-    """Run folder; runs/<arch>-<name of the data> by default."""
+    """A folder of shards, of class folders or of the ILSVRC competition, tfds:NAME, or digits (scikit-learn's)."""
     recipe: str = "auto"
     """auto, paper, paper384, paper-jitter, cifar or digits: the default of the numbers below. auto looks at the data."""
+    smoke: bool = False
+    """Walk the whole road with tiny numbers, to see that it works; the errors mean nothing."""
+    selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
+
+
+@dataclass(frozen=True)
+class Flags(Words):
+    """Train a VGG network on images, test it, and keep everything in a run folder that the same command continues."""
+
+    out: Path | None = None
+    """Run folder; runs/<arch>-<name of the data> by default."""
     strategy: StrategyName = "auto"
     """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow sees."""
     precision: Precision = "auto"
     """auto: mixed_bfloat16 on TPUs and on CPUs with AMX, mixed_float16 on GPUs, else float32."""
-    smoke: bool = False
-    """Walk the whole road with tiny numbers, to see that it works; the errors mean nothing."""
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(default_factory=recipes.Recipe)
 
 
@@ -42,23 +50,21 @@ def parse(arguments=None):
 
     Returns:
         flags: the `Flags`.
-        source: the opened `sources.Source`, or None where the data are shards.
+        source: the opened `splits.Source`, or None where the data are shards.
     """
-    first = argparse.ArgumentParser("python -m vgg_tf.train", add_help=False, allow_abbrev=False)
-    for name in ("arch", "data", "recipe"):
-        first.add_argument(f"--{name}", default=getattr(Flags, name))
-    first.add_argument("--smoke", action="store_true")
-    first.add_argument("-h", "--help", action="store_true")
-    words, _ = first.parse_known_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    plain = [word for word in arguments if word not in ("-h", "--help")]
+    words, _ = tyro.cli(Words, args=plain, return_unknown_args=True, prog="python -m vgg_tf.train")
     architecture(words.arch)
     source = smaller_side = None
-    if not words.help:
-        from vgg_tf import sources  # brings numpy, a third of the time of --help
-
-        if holds_shards(words.data):
+    if plain == arguments:
+        programs.quiet_tensorflow()
+        if holds_shards(words.data) and not words.selection:
             smaller_side = Collection.read(words.data).smaller_side
         else:
-            source = sources.open_source(words.data)
+            from vgg_tf import sources  # brings numpy, a third of the time of --help
+
+            source = sources.open_source(words.data, words.selection)
             smaller_side = source.smaller_side() if words.recipe == "auto" else None
     recipe = recipes.preset(words.recipe, words.arch, smaller_side, words.data)
     default = Flags(numbers=recipes.smoke(recipe) if words.smoke else recipe)
@@ -68,10 +74,9 @@ def parse(arguments=None):
 def main(arguments=None):
     """Train, test the best network, print the closing line."""
     flags, source = parse(arguments)
-    where = flags.data if flags.data == "digits" else str(Path(flags.data).resolve())
-    name = f"{flags.arch}-{Path(where).name}" + ("-smoke" if flags.smoke else "")
+    where = flags.data if flags.data == "digits" or flags.data.startswith("tfds:") else files.absolute(flags.data)
+    name = f"{flags.arch}-{Path(where).name.replace(':', '-')}" + ("-smoke" if flags.smoke else "")
     recipe, out = flags.numbers, flags.out or Path("runs") / name
-    programs.quiet_tensorflow()
     devices = choose(flags.strategy, flags.precision)
     if devices.strategy and recipe.accumulate > 1:
         raise ValueError("--accumulate works on a single device: Keras cannot accumulate under TensorFlow's strategies.")
@@ -84,7 +89,7 @@ def main(arguments=None):
     keras.utils.set_random_seed(recipe.seed)
     shards = None if source else Collection.read(flags.data)
     fingerprint = source.fingerprint() if source else shards.fingerprint
-    settings = runs.Settings(flags.arch, where, fingerprint, devices.policy, recipe)
+    settings = runs.Settings(flags.arch, where, fingerprint, devices.policy, recipe, flags.selection)
     with runs.open_run(out, settings) as run:
         if report := run.report():
             print(f"{out} is done; delete it or choose another --out to train anew")

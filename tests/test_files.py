@@ -1,0 +1,289 @@
+"""Files are the same things on this machine and on a remote file system, and no write leaves half of one behind."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from vgg_tf import files
+
+
+@pytest.fixture(params=["disk", "ram"])
+def place(request, tmp_path):
+    """A folder of this machine, and one behind TensorFlow's file systems."""
+    folder = str(tmp_path / "place") if request.param == "disk" else f"ram://{tmp_path.name}/place"
+    tf.io.gfile.makedirs(folder)
+    return folder
+
+
+def put(path, content=b"1"):
+    """Write a file by TensorFlow, whatever the file system."""
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    with tf.io.gfile.GFile(path, "wb") as file:
+        file.write(content)
+
+
+def got(path):
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()
+
+
+# What there is
+
+
+@pytest.mark.parametrize(
+    ("path", "remote"),
+    [("gs://bucket/x", True), ("ram://x", True), ("hdfs://host:9000/x", True), ("/gs:/x", False), ("gs:x", False), ("", False)],
+)
+def test_a_path_with_a_scheme_is_remote(path, remote):
+    assert files.is_remote(path) == remote
+
+
+def test_only_local_paths_are_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert files.absolute("here") == str(tmp_path.resolve() / "here")
+    assert files.absolute("gs://bucket/../x") == "gs://bucket/../x"
+
+
+def test_files_and_folders_are_told_apart_and_from_nothing(place):
+    put(f"{place}/folder/file")
+    there = {
+        name: (files.exists(f"{place}/{name}"), files.is_folder(f"{place}/{name}")) for name in ("folder", "folder/file", "x")
+    }
+    assert there == {"folder": (True, True), "folder/file": (True, False), "x": (False, False)}
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_names_in_a_folder_are_sorted_bare_and_whole(place, slash):
+    for name in ("b/deep/er", "a", "C", ".hidden", "ä", "10", "9"):
+        put(f"{place}/{name}")
+    assert files.names(place + slash) == sorted(["b", "a", "C", ".hidden", "ä", "10", "9"])
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_walk_finds_all_but_what_is_hidden_or_lies_in_hidden_folders(place, slash):
+    shown = ["a", "deep/er/c.d", "deep/b", "deep.er/x", "not.hidden", "z z/ä"]
+    hidden = [".x", "deep/._b", ".git/config", ".git/deep/er", "deep/.cache/b", "deep/er/.hidden/deeper/still"]
+    for name in shown + hidden:
+        put(f"{place}/{name}")
+    assert files.walk(place + slash) == sorted(shown)
+
+
+def test_a_walk_below_a_hidden_folder_finds_what_is_there(place):
+    put(f"{place}/.cache/set/a/1")
+    assert files.walk(f"{place}/.cache") == ["set/a/1"]
+
+
+def test_a_walk_of_an_empty_folder_finds_nothing(place):
+    assert files.walk(place) == []
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("offset", "length"),
+    [(0, -1), (0, 0), (0, 3), (4, 3), (4, -1), (4, 0), (8, 9), (9, 1), (10, 1), (10, -1), (25, 3), (25, -1)],
+)
+def test_a_read_gives_the_bytes_that_a_slice_would(place, offset, length):
+    content = bytes([0, 10, 13, 26, 255, 5, 6, 7, 8, 9])  # with what ends lines and texts
+    put(f"{place}/file", content)
+    assert files.read(f"{place}/file", offset, length) == content[offset:][: length if length >= 0 else None]
+
+
+def test_the_size_is_that_of_the_bytes(place):
+    for n in (0, 1, 70_000):
+        put(f"{place}/{n}", bytes(n))
+        assert files.size(f"{place}/{n}") == n
+
+
+@pytest.mark.parametrize("look", [files.read, files.size, files.names])
+def test_what_is_not_there_is_an_error_that_names_it(place, look):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        look(f"{place}/nowhere")
+
+
+def test_an_unknown_file_system_is_an_error_that_names_path_and_scheme():
+    with pytest.raises(OSError, match=r"cannot read nosuch://x/y: .*scheme 'nosuch' not implemented"):
+        files.read("nosuch://x/y")
+    with pytest.raises(OSError, match=r"cannot make nosuch://x/y: .*scheme 'nosuch' not implemented"):
+        files.make_folder("nosuch://x/y")
+
+
+# Making and removing
+
+
+def test_a_folder_is_made_with_those_above_it_and_left_as_it_is_where_it_exists(place):
+    files.make_folder(f"{place}/a/b/c")
+    put(f"{place}/a/b/c/file", b"kept")
+    files.make_folder(f"{place}/a/b/c")
+    assert got(f"{place}/a/b/c/file") == b"kept"
+
+
+def test_a_folder_is_not_made_over_a_file(place):
+    put(f"{place}/file", b"kept")
+    with pytest.raises(OSError, match="place/file"):
+        files.make_folder(f"{place}/file")
+    assert got(f"{place}/file") == b"kept"
+
+
+def test_removal_takes_a_file_or_a_folder_with_all_it_holds_and_nothing_beside(place):
+    # TensorFlow's ram:// stumbles over a folder whose name begins as that of the removed one.
+    beside = "other" if files.is_remote(place) else "folder2"
+    for name in ("a", "ab", "folder/x", "folder/.hidden/y", f"{beside}/z"):
+        put(f"{place}/{name}")
+    files.remove(f"{place}/a")
+    files.remove(f"{place}/folder")
+    files.remove(f"{place}/never was")
+    assert files.names(place) == ["ab", beside]
+    assert files.walk(place) == ["ab", f"{beside}/z"]
+
+
+# Writing
+
+
+def test_a_file_is_written_whole_over_what_was_there_and_nothing_else_is_left(place):
+    for content in (b"first, and longer", b"", b"\x00\r\n\xff"):
+        files.write_whole(f"{place}/file", content)
+        assert got(f"{place}/file") == content
+    assert files.names(place) == ["file"]
+
+
+def test_an_interrupted_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "file"
+    files.write_whole(path, b"old")
+    with pytest.raises(TypeError, match="bytes-like"):
+        files.write_whole(path, "text where bytes belong")  # fails once the file is open
+    assert path.read_bytes() == b"old"
+    files.write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interrupted_remote_write_leaves_what_was_there(tmp_path):
+    path = f"ram://{tmp_path.name}/file"
+    files.write_whole(path, b"old")
+    with pytest.raises(TypeError, match="Expected binary or unicode string"):
+        files.write_whole(path, 5)
+    assert got(path) == b"old"
+    files.write_whole(path, b"new")
+    assert got(path) == b"new"
+    assert files.names(f"ram://{tmp_path.name}") == ["file"]
+
+
+def test_while_it_is_written_a_file_has_another_and_a_hidden_name(tmp_path, monkeypatch):
+    """Whoever looks between any two steps finds the old bytes."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    seen = []
+
+    def looking(step):
+        def look(*arguments):
+            seen.append((path.read_bytes(), files.walk(str(tmp_path))))
+            return step(*arguments)
+
+        return look
+
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, looking(getattr(os, name)))
+    files.write_whole(path, b"new")
+    assert seen == [(b"old", ["file"])] * 2  # on the disk first, and only then by its name
+    assert path.read_bytes() == b"new"
+
+
+def test_a_full_disk_leaves_what_was_there_and_the_error_names_file_and_remedy(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    (tmp_path / ".file.tmp").symlink_to("/dev/full")
+    with pytest.raises(
+        OSError, match=r"^cannot write .*/file: no space is left\. Free some, then give the same command again\.$"
+    ):
+        files.write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+def test_a_file_is_settled_by_a_rename_over_what_was_there(place):
+    put(f"{place}/final", b"old")
+    put(f"{place}/work/part", b"new")
+    files.settle(f"{place}/work/part", f"{place}/final")
+    assert got(f"{place}/final") == b"new"
+    assert files.walk(place) == ["final"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OSError, r"^cannot write x/y: no space is left\. Free some"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), OSError, r"^cannot write x/y: no space is left\. Free some"),
+        (tf.errors.ResourceExhaustedError(None, None, "/t; No space left"), OSError, r"^cannot write x/y: no space is left"),
+        (tf.errors.NotFoundError(None, None, ""), FileNotFoundError, "^cannot write x/y: there is none"),
+        (tf.errors.PermissionDeniedError(None, None, "403"), OSError, "^cannot write x/y: 403"),
+        (tf.errors.UnavailableError(None, None, "try later"), OSError, "^cannot write x/y: try later"),
+        (PermissionError(errno.EACCES, "Permission denied", "a/b"), PermissionError, "Permission denied: 'a/b'"),
+        (KeyError("mine"), KeyError, "mine"),
+        (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
+    ],
+)
+def test_errors_of_files_become_oserrors_that_name_the_file_and_no_others_do(error, kind, message):
+    with pytest.raises(kind, match=message) as raised, files.naming("x/y"):
+        raise error
+    assert type(raised.value) is kind
+
+
+# One writer
+
+
+def test_a_second_writer_is_turned_away_with_the_given_words_until_the_first_is_done(tmp_path):
+    lock = str(tmp_path / "lock")
+    for _ in range(2):
+        with files.one_writer(lock, "busy here"):
+            with pytest.raises(BlockingIOError, match=r"^busy here$"), files.one_writer(lock, "busy here"):
+                pytest.fail("two writers at once")
+            with files.one_writer(str(tmp_path / "other"), "busy there"):
+                pass
+
+
+def test_an_error_within_lets_go_of_the_lock_and_passes_through(tmp_path):
+    with pytest.raises(ZeroDivisionError, match="division"), files.one_writer(str(tmp_path / "lock"), "busy"):
+        _ = 1 / 0
+    with files.one_writer(str(tmp_path / "lock"), "busy"):
+        pass
+
+
+HOLD = """
+import sys, time
+from vgg_tf import files
+assert "tensorflow" not in sys.modules
+with files.one_writer(sys.argv[1], "busy"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_another_process_holds_the_lock_until_it_is_killed(tmp_path):
+    lock = tmp_path / "lock"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        try:
+            with pytest.raises(BlockingIOError, match=r"^busy$"), files.one_writer(str(lock), "busy"):
+                pytest.fail("two writers at once")
+        finally:
+            process.send_signal(signal.SIGKILL)
+    with files.one_writer(str(lock), "busy"):  # the file is still there, and no lock
+        assert lock.exists()
+
+
+def test_a_lock_leaves_the_file_it_is_on_as_it_is(tmp_path):
+    (tmp_path / "lock").write_text("kept")
+    with files.one_writer(str(tmp_path / "lock"), "busy"):
+        assert (tmp_path / "lock").read_text() == "kept"
+
+
+def test_nothing_is_held_on_remote_file_systems(tmp_path):
+    lock = f"ram://{tmp_path.name}/lock"
+    with files.one_writer(lock, "busy"), files.one_writer(lock, "busy"):
+        assert not tf.io.gfile.exists(lock)

@@ -1,0 +1,329 @@
+"""A selection takes what it says, always the same, and numbers the classes anew."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from tfrecords_tools.write import write
+from vgg_tf.selection import EVERYTHING, Selection, limited
+from vgg_tf.sources import open_source
+from vgg_tf.splits import Source, Split
+
+
+def fill(root, **counts):
+    """Write pictures, `train__cat=3` into `root/train/cat/`, and give the folder's path."""
+    for name, n in counts.items():
+        folder = root.joinpath(*name.split("__"))
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(n):
+            Image.new("RGB", (4, 4), (i, 0, 0)).save(folder / f"{i:03d}.png")
+    return str(root)
+
+
+def counts(source):
+    """`{split: {class name: images}}`."""
+    return {split: dict(Counter(source.classes[label] for label in part.labels)) for split, part in source.splits.items()}
+
+
+def rows(source):
+    """Every image: its split, name, class, bytes, and the boxes that are given for it."""
+    return {
+        (split, name, source.classes[label], content, str(boxes))
+        for split, part in source.splits.items()
+        for name, label, content, boxes in zip(
+            part.names, part.labels, part.contents, part.boxes or [None] * len(part), strict=True
+        )
+    }
+
+
+@pytest.fixture
+def made():
+    """Four classes, 12 images of each to train and 5 to test, shuffled; every image tells by its bytes what it is."""
+    classes = ("n01a", "n01b", "n02a", "n02b")
+    splits = {}
+    for split, n in (("train", 12), ("test", 5)):
+        labels = np.random.default_rng(n).permutation(np.repeat(np.arange(4), n))
+        names = [f"{split}/{i:02d}" for i in range(4 * n)]
+        contents = [f"{split} {i} {classes[label]}".encode() for i, label in enumerate(labels)]
+        boxes = [[(classes[label], i, i, i + 1, i + 1)] if i % 3 else None for i, label in enumerate(labels)]
+        splits[split] = Split(names, labels, contents, boxes)
+    return Source("made", classes, splits, ("a note",), ("first", "second", "third", "fourth"))
+
+
+# Which classes
+
+
+@pytest.mark.parametrize(
+    ("selection", "taken"),
+    [
+        (Selection(), ["n01a", "n01b", "n02a", "n02b"]),
+        (Selection(prefix="n02"), ["n02a", "n02b"]),
+        (Selection(classes=("n02b", "n01a")), ["n01a", "n02b"]),  # in the source's order
+        (Selection(classes=("n02b", "n01a", "n02b")), ["n01a", "n02b"]),
+        (Selection(classes=("n01a", "n02a", "n02b"), prefix="n02"), ["n02a", "n02b"]),  # both hold
+    ],
+)
+def test_the_classes_that_are_taken_keep_their_images_words_and_boxes_under_new_numbers(made, selection, taken):
+    part = selection.of(made)
+    assert part.classes == tuple(taken)
+    assert dict(zip(part.classes, part.texts, strict=True)) == {
+        name: text for name, text in zip(made.classes, made.texts, strict=True) if name in taken
+    }
+    assert rows(part) == {row for row in rows(made) if row[2] in taken}
+    for split, images in part.splits.items():
+        assert images.labels.dtype == np.int64
+        assert images.names == [name for name in made.splits[split].names if name in images.names]  # the order stays
+    assert part.notes == made.notes
+
+
+def test_a_source_without_words_for_its_classes_gets_none(made):
+    plain = Source(made.name, made.classes, made.splits)
+    assert Selection(prefix="n01").of(plain).texts == ()
+
+
+@pytest.mark.parametrize("prefix", ["", "c", "do"])
+def test_a_name_is_taken_if_it_begins_with_the_prefix(prefix):
+    selection = Selection(prefix=prefix)
+    assert [name for name in ("cat", "dog", "doe", "Cow", "") if selection.takes(name)] == {
+        "": ["cat", "dog", "doe", "Cow", ""],
+        "c": ["cat"],
+        "do": ["dog", "doe"],
+    }[prefix]
+
+
+def test_only_the_selection_of_everything_is_false():
+    assert not Selection()
+    assert not EVERYTHING
+    for values in ({"classes": ("a",)}, {"prefix": "a"}, {"limit_per_class": 1}, {"labels_from": 0}, {"labels_from": 1}):
+        assert Selection(**values)
+
+
+@pytest.mark.parametrize("selection", [EVERYTHING, Selection(("b", "a"), "n", 7, 1), Selection(labels_from=0)])
+def test_a_selection_comes_back_from_json_as_it_was(selection):
+    back = Selection.from_json(json.loads(json.dumps(asdict(selection))))
+    assert back == selection
+    assert hash(back) == hash(selection)
+
+
+def test_the_digits_that_are_taken_are_those_of_scikit_learn():
+    source = open_source("digits", Selection(classes=("7", "3", "9")))
+    theirs = load_digits()
+    assert source.classes == ("3", "7", "9")
+    seen = []
+    for part in source.splits.values():
+        for name, label in zip(part.names, part.labels, strict=True):
+            seen.append(int(re.search(r"/(\d+)\.png", name)[1]))
+            assert theirs.target[seen[-1]] == (3, 7, 9)[label]
+    assert sorted(seen) == np.flatnonzero(np.isin(theirs.target, (3, 7, 9))).tolist()
+
+
+# How many images
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 8, 12, 13, 1000])
+def test_each_class_of_each_split_has_as_many_images_as_it_may_and_there_are(made, limit):
+    part = Selection(limit_per_class=limit).of(made)
+    assert counts(part) == {
+        "train": dict.fromkeys(made.classes, min(limit, 12)),
+        "test": dict.fromkeys(made.classes, min(limit, 5)),
+    }
+    assert rows(part) <= rows(made)
+
+
+def test_the_images_of_a_limit_are_drawn_by_chance_from_all_of_the_class():
+    labels = np.repeat([0, 1], 200)
+    drawn = limited(labels, 50)
+    assert drawn.tolist() == sorted(set(drawn.tolist()))
+    assert np.bincount(labels[drawn]).tolist() == [50, 50]
+    for first, of_class in ((0, drawn[:50]), (200, drawn[50:])):
+        # The mean of 50 of 200 numbers by chance has a standard deviation of 7.1; neither the first, the last, nor each fourth.
+        assert abs(of_class.mean() - first - 99.5) < 30
+        assert len(set(np.diff(of_class))) > 3
+    assert set(drawn[:50]) != {i - 200 for i in drawn[50:]}
+
+
+def test_a_limit_draws_the_same_images_every_time_in_any_process(tmp_path):
+    folder = fill(tmp_path, train__a=40, train__b=30, val__a=9, val__b=2)
+    source = open_source(folder, Selection(limit_per_class=5))
+    assert counts(source) == {"train": {"a": 5, "b": 5}, "validation": {"a": 5, "b": 2}}
+    code = (
+        "import sys; from vgg_tf.selection import Selection; from vgg_tf.sources import open_source;"
+        "source = open_source(sys.argv[1], Selection(limit_per_class=5));"
+        "print(*(name for part in source.splits.values() for name in part.names))"
+    )
+    for seed in "12":
+        command = [sys.executable, "-c", code, folder]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": seed})
+        assert said.stdout.split() == [name for part in source.splits.values() for name in part.names]
+
+
+@pytest.mark.parametrize("limit", [-1, -100])
+def test_a_limit_below_zero_is_refused(tmp_path, limit):
+    with pytest.raises(ValueError, match=rf"limit.per.class.*{limit}"):
+        open_source(fill(tmp_path, a=4, b=4), Selection(limit_per_class=limit))
+
+
+# Through open_source
+
+
+def test_what_is_held_out_comes_from_what_is_selected(tmp_path):
+    folder = fill(tmp_path, ant=100, bee=40, cow=60)
+    source = open_source(folder, Selection(limit_per_class=30))
+    assert counts(source) == {split: dict.fromkeys(("ant", "bee", "cow"), n) for split, n in (("train", 27), ("validation", 3))}
+    assert source.notes == ("no validation split: 9 of 90 training images held out, the same share of each class",)
+    source = open_source(folder, Selection(classes=("ant", "cow")))
+    assert counts(source) == {"train": {"ant": 90, "cow": 54}, "validation": {"ant": 10, "cow": 6}}
+    source = open_source(folder, Selection(limit_per_class=1))
+    assert counts(source) == {"train": {"ant": 1, "bee": 1, "cow": 1}}
+    assert "nothing can be held out for validation" in source.notes[0]
+
+
+def test_a_validation_split_of_other_classes_alone_is_as_none(tmp_path):
+    folder = fill(tmp_path, train__a=10, train__b=10, train__c=10, val__c=3, test__a=2, test__c=2)
+    assert counts(open_source(folder, Selection(classes=("a", "b")))) == {
+        "train": {"a": 9, "b": 9},
+        "validation": {"a": 1, "b": 1},
+        "test": {"a": 2},
+    }
+    assert counts(open_source(folder)) == {
+        "train": {"a": 10, "b": 10, "c": 10},
+        "validation": {"c": 3},
+        "test": {"a": 2, "c": 2},
+    }
+
+
+def test_any_selection_of_less_than_everything_changes_the_fingerprint(tmp_path):
+    folder = fill(tmp_path, train__n1a=6, train__n1b=6, train__n2a=6, val__n1a=2, val__n2a=2)
+    selections = [
+        EVERYTHING,
+        Selection(prefix="n1"),
+        Selection(classes=("n1a", "n2a")),
+        Selection(limit_per_class=5),
+        Selection(limit_per_class=4),
+        Selection(limit_per_class=1),
+        Selection(prefix="n1", limit_per_class=5),
+    ]
+    fingerprints = [open_source(folder, selection).fingerprint() for selection in selections]
+    assert len(set(fingerprints)) == len(selections)
+    # and the same images in another way do not
+    assert open_source(folder, Selection(classes=("n1b", "n1a"))).fingerprint() == fingerprints[1]
+    assert open_source(folder, Selection(limit_per_class=6)).fingerprint() == fingerprints[0]
+
+
+def test_other_class_folders_are_not_even_listed(tmp_path):
+    fill(tmp_path, train__a=3, train__b=3, val__a=1)
+    (tmp_path / "train" / "c").mkdir()
+    (tmp_path / "train" / "c" / "1.png").write_bytes(b"")
+    (tmp_path / "val" / "zebra").mkdir()
+    (tmp_path / "val" / "zebra" / "1.png").write_bytes(b"")  # train has none, which is no matter here
+    source = open_source(str(tmp_path), Selection(classes=("a", "b")))
+    assert counts(source) == {"train": {"a": 3, "b": 3}, "validation": {"a": 1}}
+
+
+@pytest.mark.parametrize("classes", [("3", "eleven"), ("3", "5", "eleven"), ("eleven", "twelve")])
+def test_an_unknown_class_of_the_digits_is_named_with_those_there_are(classes):
+    with pytest.raises(ValueError, match=r"digits has no class eleven.* It has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\.$"):
+        open_source("digits", Selection(classes=classes))
+
+
+@pytest.mark.parametrize("classes", [("ant", "eel"), ("ant", "bee", "eel"), ("eel", "fox")])
+def test_an_unknown_class_of_a_folder_is_named_with_those_there_are(tmp_path, classes):
+    folder = fill(tmp_path, ant=2, bee=2, cow=2)
+    with pytest.raises(ValueError, match=r"has no class eel.* It has ant, bee, cow\.$"):
+        open_source(folder, Selection(classes=classes))
+
+
+def test_of_many_classes_that_there_are_ten_are_listed(made):
+    classes = tuple(f"c{i:02d}" for i in range(13))
+    many = Source("many", classes, {"train": Split([f"{i}" for i in range(13)], np.arange(13), [b""] * 13)})
+    with pytest.raises(ValueError, match=r"^many has no class dog\. It has c00, .*, c09 and 3 more\.$"):
+        Selection(classes=("c00", "dog")).of(many)
+
+
+@pytest.mark.parametrize(
+    "selection", [Selection(prefix="n9"), Selection(classes=("n01a",)), Selection(("n01a", "n01b"), "n02")]
+)
+def test_fewer_than_two_classes_are_refused(made, selection):
+    with pytest.raises(ValueError, match=r"^[01] classes of made are chosen; at least 2 are needed\. Choose more\.$"):
+        selection.of(made)
+
+
+@pytest.mark.parametrize(
+    ("selection", "n"), [(Selection(prefix="x"), 0), (Selection(prefix="a"), 1), (Selection(classes=("ant",)), 1)]
+)
+def test_fewer_than_two_classes_of_a_folder_are_refused_as_a_choice_not_as_a_folder(tmp_path, selection, n):
+    with pytest.raises(ValueError, match=rf"{n} classes of .* are chosen; at least 2 are needed\. Choose more"):
+        open_source(fill(tmp_path, ant=2, bee=2, cow=2), selection)
+
+
+# From shards
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Shards of four classes, with a box of the next class in each picture: 6 to train and 2 to validate of each."""
+    classes = ("n1a", "n1b", "n2a", "n2b")
+    for k, name in enumerate(classes):
+        for i in range(8):
+            folder = tmp_path / "in" / "JPEGImages"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (10, 10), (k, i, 0)).save(folder / f"{name}-{i}.png")
+            (tmp_path / "in" / "Annotations").mkdir(exist_ok=True)
+            things = ((name, 0, 8), (classes[(k + 1) % 4], 8, 10))
+            corners = "<xmin>{0}</xmin><ymin>{0}</ymin><xmax>{1}</xmax><ymax>{1}</ymax>"
+            objects = (f"<object><name>{thing}</name><bndbox>{corners.format(*at)}</bndbox></object>" for thing, *at in things)
+            text = f"<annotation><size><width>10</width><height>10</height></size>{''.join(objects)}</annotation>"
+            (tmp_path / "in" / "Annotations" / f"{name}-{i}.xml").write_text(text)
+    write(open_source(str(tmp_path / "in")), str(tmp_path / "shards"), shards=2, progress=False)
+    return str(tmp_path / "shards")
+
+
+def records(folder):
+    """`{file name: (label, synset, [(box label, box text)])}` of all records."""
+    found = {}
+    for path in tf.io.gfile.glob(f"{folder}/*-of-*"):
+        for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+            feature = tf.train.Example.FromString(record).features.feature
+            boxes = zip(
+                feature["image/object/bbox/label"].int64_list.value,
+                (text.decode() for text in feature["image/object/class/text"].bytes_list.value),
+                strict=True,
+            )
+            name = feature["image/filename"].bytes_list.value[0].decode()
+            synset = feature["image/class/synset"].bytes_list.value[0].decode()
+            found[name] = (feature["image/class/label"].int64_list.value[0], synset, list(boxes))
+    return found
+
+
+def test_a_part_of_shards_is_written_anew_with_new_numbers_for_images_and_boxes(shards, tmp_path):
+    every = records(shards)
+    assert len(every) == 32
+    assert all(label == ("n1a", "n1b", "n2a", "n2b").index(synset) for label, synset, _ in every.values())
+    source = open_source(shards, Selection(prefix="n2", limit_per_class=4))
+    assert counts(source) == {"train": {"n2a": 4, "n2b": 4}, "validation": {"n2a": 1, "n2b": 1}}
+    collection = write(source, str(tmp_path / "part"), progress=False)
+    part = records(tmp_path / "part")
+    assert len(part) == 10
+    for name, row in part.items():
+        synset = re.search(r"n2[ab]", name)[0]
+        boxes = {"n2a": [(0, "n2a"), (1, "n2b")], "n2b": [(1, "n2b")]}  # n1a, beside the n2b, is no class any more
+        assert row == (("n2a", "n2b").index(synset), synset, boxes[synset])
+    assert collection.classes == ("n2a", "n2b")
+    assert sum("1 boxes of other classes left out" in note for note in collection.notes) == 5
+    assert sum(values["boxes"] for values in collection.splits.values()) == 15
+    assert open_source(shards, Selection(prefix="n2", limit_per_class=4)).fingerprint() == source.fingerprint()
+
+
+def test_an_unknown_class_of_shards_is_named(shards):
+    with pytest.raises(ValueError, match=r"shards has no class n3\. It has n1a, n1b, n2a, n2b\."):
+        open_source(shards, Selection(classes=("n1a", "n3")))

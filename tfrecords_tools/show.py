@@ -1,0 +1,131 @@
+"""Show what is in a collection: `python -m tfrecords_tools.show SOURCE` prints examples and draws a contact sheet."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import tyro
+
+from vgg_tf import programs, records
+from vgg_tf.annotations import Boxes
+from vgg_tf.selection import EVERYTHING, Selection
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Print examples of shards, or of any other source, and save a contact sheet with class names and boxes."""
+
+    source: Annotated[str, tyro.conf.Positional]
+    """A folder of shards of any writer, of class folders, of the ILSVRC competition; tfds:NAME; or digits."""
+    out: Path = Path("contact_sheet.png")
+    """The picture; its suffix says the format."""
+    split: str = "train"
+    """train, validation or test."""
+    n: int = 24
+    """How many images."""
+    seed: int = 0
+    """Which of them, where the images lie in files; of our shards, whose order is random, the first ones are shown."""
+    selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
+
+
+class Shown(NamedTuple):
+    """An image of a collection, and what is told of it.
+
+    Attributes:
+        where: the file, or the shard and the number of the record.
+        name: of the file, below its source.
+        encoded: its bytes.
+        label: 0-based.
+        class_name: the class, with its words where there are such.
+        boxes: `annotations.Boxes`.
+    """
+
+    where: str
+    name: str
+    encoded: bytes
+    label: int
+    class_name: str
+    boxes: Boxes
+
+
+def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
+    """Yield up to `n` images of a split as `Shown`: of our shards the first ones, of other sources some drawn by chance.
+
+    Args:
+        source: as for `datasets.load_dataset`.
+        split: `train`, `validation` or `test`.
+        n: how many, at most.
+        seed: of the draw.
+        selection: the classes to draw from.
+
+    Raises:
+        ValueError: there is no such split, or an image cannot be read; the message names it.
+    """
+    import numpy as np
+
+    from vgg_tf import sources
+
+    if records.holds_shards(source) and not selection:
+        collection = records.Collection.read(source)
+        collection.images(split)
+        for path in records.shard_paths(source, collection, split):
+            for record, what in records.walk(path):
+                if not n:
+                    return
+                n -= 1
+                if what:
+                    raise ValueError(f"{path}, record {record.index}: {what}")
+                fields, where = record.read(), f"{path}, record {record.index}"
+                words = _words(fields.class_name, fields.text)
+                yield Shown(where, fields.filename, fields.encoded, fields.label, words, fields.boxes)
+        return
+    opened = sources.open_source(str(source), selection)
+    images = np.arange(opened.images(split))
+    for i in np.sort(np.random.default_rng(seed).permutation(images)[:n]):
+        part, label = opened.splits[split], int(opened.splits[split].labels[i])
+        content, encoded = part.contents[i], part.read(i)
+        where = f"{content.path}, record {content.index}" if isinstance(content, records.Record) else part.names[i]
+        words = _words(opened.classes[label], opened.texts[label] if opened.texts else "")
+        yield Shown(where, part.names[i], encoded, label, words, part.boxes_of(i, *_size(encoded)))
+
+
+def _words(name, text):
+    return name if text in ("", name) else f"{name} {text}"
+
+
+def _size(encoded):
+    """Width and height of an image that annotations may count in."""
+    import io
+
+    from PIL import Image
+
+    with Image.open(io.BytesIO(encoded)) as image:
+        return image.size
+
+
+def main():
+    """Parse the flags, print the examples, draw them."""
+    flags = tyro.cli(Flags, prog="python -m tfrecords_tools.show")
+    if flags.n < 1:
+        raise ValueError(f"n is at least 1. Received: {flags.n}.")
+    programs.quiet_tensorflow()
+
+    from vgg_tf import pictures
+    from vgg_tf.measures import decode_named
+
+    shown, pixels = [], []
+    for example in examples(flags.source, flags.split, flags.n, flags.seed, flags.selection):
+        image = decode_named(example.encoded, example.name)
+        h, w, _ = image.shape
+        boxes = f", {len(example.boxes.names)} boxes" if example.boxes.names else ""
+        print(f"{example.where}: {example.class_name} ({example.label}), {w} x {h}, {len(example.encoded):,} bytes{boxes}")
+        shown.append(example)
+        pixels.append(image)
+    titles = [example.class_name for example in shown]
+    sheet = pictures.contact_sheet(pixels, titles, [example.boxes for example in shown], f"{flags.source}, {flags.split}")
+    sheet.savefig(flags.out, dpi=150)
+    print(f"{len(shown)} images on {flags.out}")
+
+
+if __name__ == "__main__":
+    programs.run(main)

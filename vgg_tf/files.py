@@ -1,0 +1,184 @@
+"""Files on this machine or in a bucket: what is `gs://`, or anything else with `://`, goes through TensorFlow's file systems.
+
+Paths are strings. TensorFlow is imported for remote paths only.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+def is_remote(path):
+    """Tell whether `path` lies on a file system of TensorFlow's, such as `gs://bucket/folder`."""
+    return "://" in str(path)
+
+
+def _gfile():
+    import tensorflow as tf
+
+    return tf.io.gfile
+
+
+def absolute(path):
+    """The path as it is known from any working folder."""
+    return str(path) if is_remote(path) else str(Path(path).resolve())
+
+
+def exists(path):
+    """Tell whether there is a file or folder."""
+    return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
+
+
+def is_folder(path):
+    """Tell whether there is a folder."""
+    return _gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
+
+
+def names(folder):
+    """Names in a folder, sorted."""
+    if is_remote(folder):
+        with naming(folder, "list"):
+            return sorted(name.rstrip("/") for name in _gfile().listdir(folder))
+    return sorted(os.listdir(folder))
+
+
+def walk(folder):
+    """Names of all files below a folder, relative to it with `/` between, sorted; what is hidden, or in hidden folders, not."""
+    found = []
+    for root, folders, here in (_gfile().walk if is_remote(folder) else os.walk)(str(folder)):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = root[len(str(folder)) :].replace(os.sep, "/").strip("/")
+        found += [f"{below}/{name}" if below else name for name in here if not name.startswith(".")]
+    return sorted(found)
+
+
+def size(path):
+    """Bytes of a file."""
+    if not is_remote(path):
+        return os.path.getsize(path)
+    with naming(path, "read"):
+        return _gfile().stat(path).length
+
+
+def read(path, offset=0, length=-1):
+    """Bytes of a file: `length` of them from `offset`, or all that follow.
+
+    Raises:
+        OSError: it cannot be read; the message names it.
+    """
+    if not is_remote(path):
+        with open(path, "rb") as file:
+            file.seek(offset)
+            return file.read(length)
+    import tensorflow as tf
+
+    with naming(path, "read"), _gfile().GFile(path, "rb") as file:
+        try:
+            file.seek(offset)
+            return file.read(length)
+        except tf.errors.OutOfRangeError:  # offset lies beyond the end
+            return b""
+
+
+def read_text(path):
+    """A file of UTF-8, with or without a byte order mark.
+
+    Raises:
+        ValueError: it is none; the message names it.
+    """
+    try:
+        return read(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is no text in UTF-8 ({error}), so it is no solution file of the competition, nor any other table."
+        ) from None
+
+
+def make_folder(path):
+    """Make a folder, and those above it, where there is none."""
+    if is_remote(path):
+        with naming(path, "make"):
+            _gfile().makedirs(path)
+    else:
+        os.makedirs(path, exist_ok=True)
+
+
+def remove(path):
+    """Remove a file, or a folder with all it holds; nothing where there is none."""
+    if is_remote(path):
+        if exists(path):
+            (_gfile().rmtree if is_folder(path) else _gfile().remove)(path)
+    elif os.path.isdir(path):
+        shutil.rmtree(path)
+    else:
+        Path(path).unlink(missing_ok=True)
+
+
+def write_whole(path, data):
+    """Write bytes so that whoever reads `path` finds all of them, or what was there before."""
+    folder, name = os.path.split(str(path))
+    temporary = os.path.join(folder, f".{name}.tmp")
+    with naming(path):
+        if is_remote(path):
+            with _gfile().GFile(temporary, "wb") as file:
+                file.write(data)
+        else:
+            Path(temporary).write_bytes(data)
+        settle(temporary, path)
+
+
+def settle(temporary, path):
+    """Give a file that is written to its end its final name, once the disk has it."""
+    if is_remote(path):
+        _gfile().rename(str(temporary), str(path), overwrite=True)
+        return
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def naming(path, verb="write"):
+    """Turn a full disk and TensorFlow's errors of files, which name neither file nor remedy, into an OSError that does."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _full(path, verb) from error
+    except Exception as error:
+        errors = getattr(sys.modules.get("tensorflow"), "errors", None)
+        if errors is None or not isinstance(error, errors.OpError):
+            raise
+        if isinstance(error, errors.ResourceExhaustedError):
+            raise _full(path, verb) from error
+        kind = FileNotFoundError if isinstance(error, errors.NotFoundError) else OSError
+        raise kind(f"cannot {verb} {path}: {error.message or 'there is none'}") from error
+
+
+def _full(path, verb):
+    return OSError(f"cannot {verb} {path}: no space is left. Free some, then give the same command again.")
+
+
+@contextlib.contextmanager
+def one_writer(lock, busy):
+    """Within, this process alone holds the lock file `lock`, made where there is none; a killed process holds none.
+
+    There are no such locks on remote file systems: nothing is held there.
+
+    Raises:
+        BlockingIOError: another process holds it; with the message `busy`.
+    """
+    if is_remote(lock):
+        yield
+        return
+    with open(lock, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(busy) from None
+        yield

@@ -1,0 +1,78 @@
+"""Which classes of a collection are taken, and how many images of each; flags of programs, so numpy comes in with the use."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images of a source are taken, and what its labels mean."""
+
+    classes: tuple[str, ...] = ()
+    """Take these classes alone, by name."""
+    prefix: str = ""
+    """Take the classes whose name begins with this, such as n01."""
+    limit_per_class: int = 0
+    """Take so many images of each class of each split at most, drawn by chance, always the same; 0 takes all."""
+    labels_from: Literal[0, 1] | None = None
+    """0 or 1: the number of the first class in shards that others wrote. Without it, it must show from the labels."""
+
+    def __post_init__(self):
+        """Refuse what cannot be meant."""
+        if self.limit_per_class < 0:
+            raise ValueError(f"limit_per_class is 0 or more. Received: {self.limit_per_class}.")
+
+    def __bool__(self):
+        """Tell whether anything is chosen."""
+        return self != EVERYTHING
+
+    @classmethod
+    def from_json(cls, values):
+        """The selection that `dataclasses.asdict` and JSON made plain."""
+        return cls(**values | {"classes": tuple(values["classes"])})
+
+    def takes(self, name):
+        """Tell whether the class of this name is taken."""
+        return name.startswith(self.prefix) and (not self.classes or name in self.classes)
+
+    def of(self, source):
+        """The chosen part of a `splits.Source`, its classes numbered anew.
+
+        Raises:
+            ValueError: classes that are not there, or fewer than two left; the message names them.
+        """
+        import numpy as np
+
+        if unknown := sorted(set(self.classes) - set(source.classes)):
+            raise ValueError(
+                f"{source.name} has no class {', '.join(unknown[:5])}. It has {', '.join(source.classes[:10])}"
+                + (f" and {len(source.classes) - 10} more." if len(source.classes) > 10 else ".")
+            )
+        taken = [i for i, name in enumerate(source.classes) if self.takes(name)]
+        if len(taken) < 2:
+            raise ValueError(f"{len(taken)} classes of {source.name} are chosen; at least 2 are needed. Choose more.")
+        new = np.full(len(source.classes), -1)
+        new[taken] = np.arange(len(taken))
+        splits = {}
+        for name, split in source.splits.items():
+            part = split.take(np.flatnonzero(new[split.labels] >= 0)) if len(taken) < len(new) else split
+            part = replace(part, labels=new[part.labels])
+            splits[name] = part.take(limited(part.labels, self.limit_per_class)) if self.limit_per_class else part
+        return replace(
+            source,
+            classes=tuple(source.classes[i] for i in taken),
+            texts=tuple(source.texts[i] for i in taken) if source.texts else (),
+            splits={name: split for name, split in splits.items() if name == "train" or len(split)},
+        )
+
+
+EVERYTHING = Selection()
+
+
+def limited(labels, limit):
+    """Positions, ascending, of up to `limit` images of each label, drawn by chance, always the same."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    members = (np.flatnonzero(labels == label) for label in np.unique(labels))
+    return np.sort(np.concatenate([random.permutation(m)[:limit] for m in members] or [np.zeros(0, int)]))
