@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import os
 import shutil
 import subprocess
@@ -329,6 +330,36 @@ def test_a_corrupt_shard_is_named_when_a_pass_fails(shards, tmp_path):
         naming_the_unreadable(str(path.parent)),
     ):
         list(load_dataset(str(path.parent), **PASS))
+
+
+def test_a_dataset_json_that_tells_of_more_images_than_there_are_is_named_when_a_pass_fails(shards, tmp_path):
+    shutil.copytree(shards, tmp_path / "shards")
+    path = tmp_path / "shards" / "dataset.json"
+    values = json.loads(path.read_text())
+    n = values["splits"]["train"]["images"]
+    values["splits"]["train"]["images"] = n + 9
+    path.write_text(json.dumps(values))
+    with (
+        pytest.raises(ValueError, match=rf"dataset.json: it tells of {n + 9} train images, {n} can be read"),
+        naming_the_unreadable(str(path.parent)),
+    ):
+        list(load_dataset(str(path.parent), **PASS | {"batch_size": 1}))
+
+
+def test_a_label_out_of_range_is_named_when_a_pass_fails(shards, tmp_path):
+    shutil.copytree(shards, tmp_path / "shards")
+    path = tmp_path / "shards" / "train-00001-of-00003"
+    examples = [tf.train.Example.FromString(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
+    examples[2].features.feature["image/class/label"].int64_list.value[0] = 7
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for example in examples:
+            writer.write(example.SerializeToString())
+    with (
+        pytest.raises(ValueError, match=r"train-00001-of-00003, record 2: label 7 is not in 0 to \d"),
+        naming_the_unreadable(str(path.parent)),
+    ):
+        # as the loss would
+        [tf.debugging.assert_less(labels, 7) for _, labels in load_dataset(str(path.parent), **PASS | {"batch_size": 1})]
 
 
 def test_a_fault_of_another_kind_stays_what_it_is(folder):

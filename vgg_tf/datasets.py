@@ -1,6 +1,7 @@
 """A source becomes batches of static shape: one finite pass an epoch, each image's view keyed by seed, epoch and image."""
 
 import contextlib
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,13 @@ from vgg_tf.splits import Source
 SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
 READ_SHARDS = 16  # shards read at the same time
 AUTO = tf.data.AUTOTUNE
+# A bad image or label, a bad checksum, a missing file, fewer images than dataset.json tells of.
+READ_ERRORS = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.DataLossError,
+    tf.errors.NotFoundError,
+    tf.errors.FailedPreconditionError,
+)
 
 
 def load_dataset(
@@ -132,26 +140,18 @@ def naming_the_unreadable(source):
     """
     try:
         yield
-    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError):
+    except READ_ERRORS:
         if not (found := list(_unreadable(source))):
             raise
-        raise ValueError("what follows cannot be read; mend it, or remove it:\n  " + "\n  ".join(found)) from None
+        in_shards = records.holds_shards(source)
+        remedy = "delete these shards, and the command that wrote them restores them" if in_shards else "mend it, or remove it"
+        raise ValueError(f"what follows cannot be read; {remedy}:\n  " + "\n  ".join(found)) from None
 
 
 def _unreadable(source):
     """Go through everything, one by one."""
     if records.holds_shards(source):
-        collection = records.Collection.read(source)
-        for path in (path for split in collection.splits for path in records.shard_paths(source, collection, split)):
-            for index, what in records.damages(path):
-                yield f"{path}, record {index}: {what}; write the shards anew"
-            serialized = tf.data.TFRecordDataset(path).ignore_errors(log_warning=False).as_numpy_iterator()
-            for index, record in enumerate(serialized):
-                try:
-                    fields = records.unpack(record)
-                    measures.decode_named(fields.encoded, fields.filename)
-                except ValueError as error:
-                    yield f"{path}, record {index}: {error}; write the shards anew"
+        yield from _unreadable_in_shards(source, records.Collection.read(source))
         return
     for split in _opened(source).splits.values():
         for i, name in enumerate(split.names):
@@ -159,6 +159,29 @@ def _unreadable(source):
                 measures.decode_named(split.read(i), name)
             except (ValueError, OSError) as error:
                 yield str(error)
+
+
+def _unreadable_in_shards(folder, collection):
+    for split, described in collection.splits.items():
+        n = 0
+        for path in records.shard_paths(folder, collection, split):
+            for index, what in records.damages(path):
+                yield f"{path}, record {index}: {what}"
+            for index, serialized in enumerate(
+                tf.data.TFRecordDataset(path).ignore_errors(log_warning=False).as_numpy_iterator()
+            ):
+                n += 1
+                try:
+                    fields = records.unpack(serialized)
+                    measures.decode_named(fields.encoded, fields.filename)
+                except ValueError as error:
+                    yield f"{path}, record {index}: {error}"
+                else:
+                    if not 0 <= fields.label < len(collection.classes):
+                        yield f"{path}, record {index}: label {fields.label} is not in 0 to {len(collection.classes) - 1}"
+        if n != described["images"]:
+            path = os.path.join(folder, records.COLLECTION_FILE)
+            yield f"{path}: it tells of {described['images']:,} {split} images, {n:,} can be read"
 
 
 @dataclass
