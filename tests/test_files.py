@@ -208,8 +208,8 @@ def test_a_full_disk_leaves_what_was_there_and_the_error_names_file_and_remedy(t
 
 def test_a_file_is_settled_by_a_rename_over_what_was_there(place):
     put(f"{place}/final", b"old")
-    put(f"{place}/work/part", b"new")
-    files.settle(f"{place}/work/part", f"{place}/final")
+    put(f"{place}/making/part", b"new")
+    files.settle(f"{place}/making/part", f"{place}/final")
     assert got(f"{place}/final") == b"new"
     assert files.walk(place) == ["final"]
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 
 from vgg_tf import runs, training
-from vgg_tf.measures import Measures
+from vgg_tf.measures import Measures, colours
 from vgg_tf.network import build_vgg
 from vgg_tf.recipes import Recipe, preset
 from vgg_tf.schedules import Schedule
@@ -48,7 +48,7 @@ def collection():
     images, labels = pictures(32)
     measures = Measures()
     for image in images:
-        measures.add(image, 100)
+        measures.add(*colours(image), min(image.shape[:2]), 100)
     split = Split([str(i) for i in range(32)], labels.astype(np.int64), [b""] * 32)
     return measures.collection(Source("noise", tuple("abcd"), {"train": split}))
 
