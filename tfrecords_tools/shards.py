@@ -104,7 +104,9 @@ def _write_shard(out, work, job, found, classes, texts, skip_bad, tick, writing)
     temporary = os.path.join(work, f"{job.name}.tmp")
     total, labels, changed, bad, boxes_written = measures.Measures(), [], [], [], 0
     label_of = {name: label for label, name in enumerate(classes)}
-    writer, ready, under_way = tf.io.TFRecordWriter(temporary), [], None
+    with files.naming(os.path.join(out, job.name)):
+        writer = tf.io.TFRecordWriter(temporary)
+    ready, under_way = [], None
     for i, filename in enumerate(job.images.names):
         label = int(job.images.labels[i])
         checked = next(found)
