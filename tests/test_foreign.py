@@ -1,17 +1,19 @@
 """Shards of other writers give each image once, with its own class, and labels whose base is known; damage is named."""
 
 import itertools
-import os
+import re
+import shutil
+import socket
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import requests
 import tensorflow as tf
-from PIL import Image
 
 from tests.test_write import noise, save
 from tfrecords_tools.write import write
-from vgg_tf import records
+from vgg_tf import files, records
 from vgg_tf.datasets import load_dataset
 from vgg_tf.selection import Selection
 from vgg_tf.sources import open_source
@@ -99,19 +101,71 @@ def test_labels_that_may_count_from_0_or_from_1_must_be_declared(tmp_path, label
         for label, name in zip(labels, ("n01", "n02", "n03"), strict=True):
             assert source.classes[label - base] == name
         assert any("as declared" in note for note in source.notes)
+        between = labels[2] - base + 1 - 3
+        assert (f"{between} classes between have no images" in source.notes) == (between > 0)
 
 
-def test_a_label_below_the_declared_base_is_named_by_shard_and_record(tmp_path):
-    slim_folder(tmp_path, base=0)
+def test_a_label_below_the_declared_base_is_named_by_shard_and_record_also_behind_an_empty_shard(tmp_path):
+    shard(tmp_path, "train-00000-of-00003", [slim(i, i % 3 + 1) for i in range(6)])
+    shard(tmp_path, "train-00001-of-00003", [])
+    shard(tmp_path, "train-00002-of-00003", [slim(6, 0), slim(7, 2), slim(8, 3)])
     with pytest.raises(
-        ValueError, match=r"train-00000-of-00003, record 0, has the label 0, out of the range of 1 on. Give another"
+        ValueError, match=r"train-00002-of-00003, record 0, has the label 0, out of the range of 1 on. Give another"
     ):
         open_source(str(tmp_path), Selection(labels_from=1))
 
 
+def test_a_label_beyond_the_class_list_is_named_by_shard_and_record(tmp_path):
+    """The list is that of tensorflow-datasets or our own, which no label can prolong."""
+    pictures = [example(image=[png(noise(6, 9, i))], label=[label]) for i, label in enumerate([0, 1, 2, 1, 3, 0])]
+    shard(tmp_path / "theirs", "tiny-train.tfrecord-00000-of-00001", pictures)
+    (tmp_path / "theirs" / "label.labels.txt").write_text("ant\nbee\ncow\n")
+    write(open_source(slim_folder(tmp_path / "slim", shards=1)), tmp_path / "ours", shards=1, progress=False)
+    path = tmp_path / "ours" / "train-00000-of-00001"
+    ours = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    shard(tmp_path / "ours", path.name, [*ours[:4], slim(99, 3), *ours[4:]])
+    for folder in ("theirs", "ours"):
+        with pytest.raises(
+            ValueError, match=r"00000-of-00001, record 4, has the label 3, out of the range of 0 to 2. Mend the class list"
+        ):
+            open_source(str(tmp_path / folder))
+
+
+@pytest.mark.parametrize("lacking", [{"classes": ()}, {"text": False}], ids=["names", "texts"])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_names_that_some_splits_lack_are_taken_from_the_others(tmp_path, lacking, split):
+    for name in ("train", "validation", "test"):
+        options = lacking if name == split else {}
+        shard(tmp_path, f"{name}-00000-of-00001", [slim(i, i % 3 + 1, **options) for i in range(6)])
+    source = open_source(str(tmp_path))
+    assert source.classes == ("n01", "n02", "n03")
+    assert source.texts == ("ant", "bee", "cow")
+
+
+def test_classes_of_one_name_stay_apart_and_images_of_one_name_too(tmp_path):
+    """ImageNet has two classes called crane, and slim's flowers no file names."""
+    cranes = [
+        example(
+            image__encoded=[png(noise(6, 9, i))],
+            image__class__label=[i % 3],
+            image__class__text=[[b"crane", b"ant"][i % 3 == 1]],
+        )
+        for i in range(9)
+    ]
+    shard(tmp_path, "flowers_train_00000-of-00001.tfrecord", cranes)
+    source = open_source(str(tmp_path))
+    assert source.classes == ("0 crane", "1 ant", "2 crane")
+    every = labels_of(source) | labels_of(source, "validation")
+    assert len(every) == 9
+    for split in source.splits.values():
+        for i, label in enumerate(split.labels):
+            (number,) = [k for k in range(9) if split.read(i) == png(noise(6, 9, k))]
+            assert label == number % 3
+
+
 def test_two_names_for_one_label_are_refused(tmp_path):
     shard(tmp_path, "train-00000-of-00001", [*(slim(i, i % 3 + 1) for i in range(6)), slim(7, 1)])
-    with pytest.raises(ValueError, match=r"record \d, calls label 1 'n0[12]', others call it 'n0[12]'"):
+    with pytest.raises(ValueError, match=r"train-00000-of-00001, record 6, calls label 1 'n02', others call it 'n01'"):
         open_source(str(tmp_path))
 
 
@@ -161,11 +215,52 @@ def test_missing_shards_two_sets_and_other_formats_are_refused_by_name(tmp_path)
         open_source(str(tmp_path / "d"))
 
 
-def test_an_empty_shard_among_others_costs_nothing(tmp_path):
-    slim_folder(tmp_path, n=12, shards=2)
-    shard(tmp_path, "train-00001-of-00002", [])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("flowers_train_00000-of-00001.tfrecord", "pets_train_00000-of-00001.tfrecord"),
+        ("train-00000-of-00001", "mnist-train.tfrecord-00000-of-00001"),
+        ("val-00000-of-00001", "validation-00000-of-00001"),
+    ],
+)
+def test_two_sets_with_equally_many_shards_are_two_sets(tmp_path, one, other):
+    if "train" not in one:
+        slim_folder(tmp_path)
+    for name, numbers in ((one, range(50, 62)), (other, range(70, 82))):
+        shard(tmp_path, name, [slim(i, i % 3 + 1) for i in numbers])
+    with pytest.raises(ValueError, match="shards of two sets"):
+        open_source(str(tmp_path))
+
+
+def test_empty_shards_among_others_cost_nothing(tmp_path):
+    slim_folder(tmp_path, n=16, shards=4)
+    shard(tmp_path, "train-00000-of-00004", [])  # the first tells whose keys they are
+    shard(tmp_path, "train-00002-of-00004", [])
     source = open_source(str(tmp_path))
-    assert set(labels_of(source) | labels_of(source, "validation")) == {f"{i}.png" for i in range(0, 12, 2)}
+    expected = {f"{i}.png": i % 3 for k in (1, 3) for i in range(k, 16, 4)}
+    assert labels_of(source) | labels_of(source, "validation") == expected
+    views = drawn(load_dataset(source, "train", training=False, batch_size=3, size=4, scale=4))
+    assert sorted(views.values()) == sorted(source.splits["train"].labels.tolist())
+
+
+@pytest.mark.parametrize(
+    ("at", "record"),
+    [
+        ((0, 0), b"\xff\xff no Example"),
+        ((1, 3), b"\xff\xff no Example"),
+        ((1, 3), example(image__encoded=[b"x"], image__class__label=[1, 2])),
+        ((1, 3), example(image__encoded=[b"x"], image__class__label=[b"1"])),
+        ((2, 0), example(image__encoded=[b"x"], image__class__text=[b"ant"])),
+    ],
+    ids=["no Example first", "no Example", "two labels", "a label in words", "no label"],
+)
+def test_a_record_whose_label_cannot_be_read_is_named(tmp_path, at, record):
+    slim_folder(tmp_path, n=15)
+    k, index = at
+    whole = list(tf.data.TFRecordDataset(str(tmp_path / f"train-{k:05d}-of-00003")).as_numpy_iterator())
+    shard(tmp_path, f"train-{k:05d}-of-00003", [*whole[:index], record, *whole[index:]])
+    with pytest.raises(ValueError, match=rf"train-0000{k}-of-00003, record {index}\b"):
+        open_source(str(tmp_path))
 
 
 def damage(path, at, cut=False):
@@ -201,11 +296,73 @@ def test_damage_is_named_by_shard_and_record(tmp_path, lengths, record, at, cut,
     damage(path, start[record] + at if at >= 0 else start[record + 1] + at, cut)
     ((found, told),) = records.damages(str(path))
     assert (found, told[: len(what)]) == (record, what)
-    if not (cut and at < 12):  # which TensorFlow does not notice; verify counts
-        with pytest.raises(
-            ValueError, match=rf"cannot be read; fetch or write them anew:\n  .*00000-of-00001, record {record}: {what}"
-        ):
-            open_source(str(tmp_path))
+    with pytest.raises(
+        ValueError, match=rf"cannot be read; fetch or write them anew:\n  .*00000-of-00001, record {record}: {what}"
+    ):
+        open_source(str(tmp_path))
+
+
+def test_all_damaged_records_of_all_shards_are_named_and_the_others_are_where_the_reader_finds_them(tmp_path):
+    slim_folder(tmp_path, n=15)
+    expected = {0: [], 1: [0, 2, 4], 2: [3]}
+    for k, damaged in expected.items():
+        path = tmp_path / f"train-{k:05d}-of-00003"
+        whole = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+        start = list(itertools.accumulate((len(record) + 16 for record in whole), initial=0))
+        for index in damaged:
+            damage(path, start[index] + 12 + 20 * (index == 2))  # the first byte of the data, or one within
+        walked = list(records.walk(str(path)))
+        assert [record.index for record, what in walked if what] == damaged
+        assert [record for record, _ in walked] == [
+            records.Record(str(path), i, start[i] + 12, len(serialized)) for i, serialized in enumerate(whole)
+        ]
+        for (record, what), serialized in zip(walked, whole, strict=True):
+            assert (files.read(str(path), record.offset, record.length) == serialized) == (what is None)
+    with pytest.raises(ValueError, match="cannot be read") as error:
+        open_source(str(tmp_path))
+    named = re.findall(r"train-0000(\d)-of-00003, record (\d): its checksum is wrong", str(error.value))
+    assert named == [("1", "0"), ("1", "2"), ("1", "4"), ("2", "3")]
+
+
+# What a record says
+
+
+def test_unpacking_tells_what_a_record_says_and_what_it_does_not():
+    boxes = [(0.125, 0.25, 0.5, 1.0), (0.0, 0.5, 0.25, 0.75)]
+    told = records.unpack(slim(4, 2, boxes=boxes))
+    assert told[:-1] == (png(noise(6, 9, 4)), 2, "4.png", "n02", "bee", "", -1, -1)
+    assert told.boxes.corners.tolist() == [list(box) for box in boxes]
+    assert told.boxes.names == ["", ""]  # the image's own class
+    bare = records.unpack(example(image__encoded=[b"x"]))
+    assert bare[:-1] == (b"x", -1, "", "", "", "", -1, -1)
+    assert bare.boxes.corners.shape == (0, 4)
+    assert bare.boxes.names == []
+
+
+def test_boxes_are_called_by_their_words_else_by_their_numbers_else_by_the_class():
+    corners = {
+        f"image__object__bbox__{side}": [0.0, 0.5] if side[1:] == "min" else [0.5, 1.0]
+        for side in ("xmin", "ymin", "xmax", "ymax")
+    }
+    image = {"image__encoded": [b"x"], "image__class__label": [7]} | corners
+    labels, words = {"image__object__bbox__label": [7, 3]}, {"image__object__class__text": [b"bee", b"cow"]}
+    assert records.unpack(example(**image)).boxes.names == ["", ""]
+    assert records.unpack(example(**image, **labels)).boxes.names == ["", "label 3"]
+    assert records.unpack(example(**image, **labels, **words)).boxes.names == ["bee", "cow"]
+
+
+def test_what_is_no_record_of_an_image_is_told_with_its_place(tmp_path):
+    for serialized, what in (
+        (b"\xff\xff", "it is no tf.train.Example"),
+        (example(image__class__label=[1]), "it has no feature image/encoded, only image/class/label"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            records.unpack(serialized)
+        shard(tmp_path, "shard", [slim(0, 1), serialized])
+        (_, (record, wrong)) = records.walk(str(tmp_path / "shard"))
+        assert wrong is None
+        with pytest.raises(ValueError, match=rf"shard, record 1: {what}"):
+            record.read()
 
 
 # Reading
@@ -222,38 +379,95 @@ def drawn(dataset):
     return found
 
 
-@pytest.mark.parametrize("selection", [Selection(), Selection(classes=("n01", "n03"), limit_per_class=7)])
-def test_every_image_of_each_split_comes_once_with_the_pixels_it_has_from_files(tmp_path, selection):
-    for i in range(30):
-        save(tmp_path / "files" / f"n0{i % 3 + 1}" / f"{i}.png", noise(6, 9, i))
-    shards, in_files = open_source(slim_folder(tmp_path / "shards"), selection), open_source(str(tmp_path / "files"), selection)
-    of_file = {
-        os.path.basename(name): content
-        for split in in_files.splits.values()
-        for name, content in zip(split.names, split.contents, strict=True)
-    }
-    assert sum(map(len, shards.splits.values())) == sum(map(len, in_files.splits.values())) == (14 if selection else 30)
-    common = {"batch_size": 1, "size": 4, "scale": (4, 6), "seed": 3}
-    seen = {}
-    for split in ("train", "validation"):
-        for epoch, cache in ((0, "none"), (1, "none"), (1, "bytes")):
-            views = drawn(load_dataset(shards, split, training=True, epoch=epoch, cache=cache, **common))
-            assert sorted(views.values()) == sorted(shards.splits[split].labels.tolist())
-        for view, label in drawn(load_dataset(shards, split, training=False, **common)).items():
-            seen[view] = label
-    expected = {}
-    for name, content in of_file.items():
-        if name in {name for split in shards.splits.values() for name in split.names}:
-            pixels = tf.constant(np.asarray(Image.open(content).convert("RGB")))
-            from vgg_tf.images import center_view
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """The same 18 images to train and 6 to validate, in class folders and in shards of slim."""
+    root = tmp_path_factory.mktemp("both")
+    for i in range(24):
+        save(root / "files" / ("train" if i < 18 else "val") / f"n0{i % 3 + 1}" / f"{i}.png", noise(6, 9, i))
+    for k in range(4):
+        shard(root / "shards", f"train-{k:05d}-of-00004", [read(root, i) for i in range(k, 18, 4)])
+    for k in range(2):
+        shard(root / "shards", f"validation-{k:05d}-of-00002", [read(root, i) for i in range(18 + k, 24, 2)])
+    return root
 
-            expected[center_view(pixels, 4, 5).numpy().tobytes()] = int(name.removesuffix(".png")) % 3
-    if selection:
-        expected = {view: {0: 0, 2: 1}[label] for view, label in expected.items()}
-        assert set(seen.values()) == {0, 1}
-        assert all(seen[view] == label for view, label in expected.items())
-    else:
-        assert seen == expected
+
+def read(root, i):
+    """Image `i` of the class folders as slim writes it."""
+    (path,) = root.glob(f"files/*/*/{i}.png")
+    synset = path.parent.name
+    return example(
+        image__encoded=[path.read_bytes()], image__class__label=[int(synset[1:])], image__class__synset=[synset.encode()],
+        image__filename=[path.name.encode()],
+    )  # fmt: skip
+
+
+def of_files(root, source):
+    """The images of a source of shards, in its order, as they lie in class folders: of the shards the names alone are used."""
+    found = open_source(str(root / "files"), Selection(classes=source.classes))
+    splits = {}
+    for split, wanted in source.splits.items():
+        place = {name.split("/")[-1]: i for i, name in enumerate(found.splits[split].names)}
+        splits[split] = found.splits[split].take([place[name] for name in wanted.names])
+    return replace(found, splits=splits)
+
+
+VIEW = {"batch_size": 1, "size": 4, "scale": (4, 6), "seed": 3, "epoch": 2}
+SOME = Selection(classes=("n01", "n03"), limit_per_class=4)
+
+
+@pytest.mark.parametrize(("selection", "sizes"), [(Selection(), (18, 6)), (SOME, (8, 4))], ids=["all", "some"])
+def test_every_image_comes_once_with_the_label_and_the_pixels_it_has_from_files(both, selection, sizes):
+    folder = str(both / "shards")
+    in_files = of_files(both, open_source(folder, selection))
+    for split, n in zip(("train", "validation"), sizes, strict=True):
+        for training in (True, False):
+            views = drawn(load_dataset(folder, split, training=training, selection=selection, **VIEW))
+            assert len(views) == n
+            assert views == drawn(load_dataset(in_files, split, training=training, **VIEW))
+
+
+@pytest.mark.parametrize(("cache", "training"), [("bytes", True), ("pixels", False)])
+def test_a_cache_shows_the_same_of_shards(both, cache, training):
+    source = open_source(str(both / "shards"), SOME)
+    views = drawn(load_dataset(source, "train", training=training, cache=cache, **VIEW))
+    assert len(views) == 8
+    assert views == drawn(load_dataset(source, "train", training=training, **VIEW))
+
+
+def test_what_is_held_out_of_the_shards_is_not_trained_on_and_nothing_is_lost(both, tmp_path):
+    for path in both.glob("shards/train-*"):
+        shutil.copy(path, tmp_path)
+    for selection, n, held in ((Selection(), 18, 3), (SOME, 8, 2)):
+        train, validation = (
+            drawn(load_dataset(str(tmp_path), split, training=False, selection=selection, **VIEW))
+            for split in ("train", "validation")
+        )
+        assert (len(train), len(validation)) == (n - held, held)
+        assert train.keys().isdisjoint(validation)
+        assert drawn(load_dataset(str(tmp_path), "train", training=False, selection=selection, **VIEW | {"epoch": 5})) == train
+        source = open_source(str(both / "files"), Selection(classes=selection.classes))
+        every = drawn(load_dataset(source, "train", training=False, **VIEW))
+        assert (train | validation).items() <= every.items()
+
+
+def test_evaluation_shows_the_images_in_the_order_of_their_names(both):
+    source = open_source(str(both / "shards"))
+    in_order = drawn(load_dataset(of_files(both, source), "train", training=False, **VIEW))
+    assert list(drawn(load_dataset(source, "train", training=False, **VIEW))) == list(in_order)
+
+
+def test_classes_without_a_training_image_are_told(tmp_path):
+    shard(tmp_path, "train-00000-of-00001", [slim(i, i % 2, classes=()) for i in range(8)])
+    shard(tmp_path, "validation-00000-of-00001", [slim(i, i % 4, classes=()) for i in range(8, 16)])
+    with pytest.raises(ValueError, match="train"):
+        load_dataset(str(tmp_path), batch_size=1, size=4, selection=Selection(classes=("2", "3")))
+
+
+def test_a_selection_of_everything_in_our_shards_changes_no_pixel(both, tmp_path):
+    write(open_source(str(both / "shards")), tmp_path / "ours", shards=2, progress=False)
+    views = drawn(load_dataset(str(tmp_path / "ours"), selection=Selection(limit_per_class=1000), **VIEW))
+    assert views == drawn(load_dataset(str(tmp_path / "ours"), **VIEW))
 
 
 def test_copied_into_our_shards_images_and_boxes_are_what_they_were_and_a_part_can_be_taken_of_those(tmp_path):
@@ -288,72 +502,168 @@ def test_copied_into_our_shards_images_and_boxes_are_what_they_were_and_a_part_c
 
 @pytest.fixture
 def tfds(tmp_path, monkeypatch):
-    """tensorflow-datasets whose data lie in a folder of the test and whose downloads fail."""
+    """tensorflow-datasets whose data lie in a folder of the test, on a machine that reaches no other."""
     tfds = pytest.importorskip("tensorflow_datasets")
     from tensorflow_datasets.core import constants
 
+    def unreachable(*args, **kwargs):
+        raise OSError("no route to host")
+
     monkeypatch.setattr(constants, "DATA_DIR", str(tmp_path / "tfds"))
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setattr(socket.socket, "connect", unreachable)
+    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
     return tfds
+
+
+def builder(tfds, name, label, splits, label_of, more=None, more_of=lambda i: {}):
+    """Define a set of tensorflow-datasets: images `noise(6, 9, i)` of the numbers `i` in `splits`."""
+
+    def info(self):
+        features = {"image": tfds.features.Image(shape=(None, None, 3)), "label": label, **(more or {})}
+        features = tfds.features.FeaturesDict(features)
+        return tfds.core.DatasetInfo(builder=self, features=features, supervised_keys=("image", "label"))
+
+    def examples(self, numbers):
+        for i in numbers:
+            yield i, {"image": noise(6, 9, i), "label": label_of(i), **more_of(i)}
+
+    def generators(self, manager):
+        return {split: examples(self, numbers) for split, numbers in splits.items()}
+
+    body = {
+        "VERSION": tfds.core.Version("1.0.0"),
+        "_info": info,
+        "_split_generators": generators,
+        "_generate_examples": examples,
+    }
+    type(name, (tfds.core.GeneratorBasedBuilder,), body | {"__module__": __name__})
+
+
+def pixels(source):
+    """`{pixels: label}` of all images of all splits."""
+    return {
+        tf.io.decode_png(split.read(i)).numpy().tobytes(): int(label)
+        for split in source.splits.values()
+        for i, label in enumerate(split.labels)
+    }
 
 
 @pytest.mark.filterwarnings("ignore")  # tensorflow-datasets' own
 def test_a_prepared_set_is_read_by_its_name_and_by_its_folder(tfds, tmp_path):
-    class VggTfTiny(tfds.core.GeneratorBasedBuilder):
-        VERSION = tfds.core.Version("1.0.0")
-
-        def _info(self):
-            image, label = tfds.features.Image(shape=(None, None, 3)), tfds.features.ClassLabel(names=["ant", "bee", "cow"])
-            features = tfds.features.FeaturesDict({"image": image, "label": label})
-            return tfds.core.DatasetInfo(builder=self, features=features, supervised_keys=("image", "label"))
-
-        def _split_generators(self, manager):
-            return {"train": self._generate_examples(range(30)), "test": self._generate_examples(range(30, 36))}
-
-        def _generate_examples(self, numbers):
-            for i in numbers:
-                yield i, {"image": noise(6, 9, i), "label": i % 3}
-
+    names = tfds.features.ClassLabel(names=["cow", "ant", "bee", "doe"])  # in no order, and there is no doe
+    builder(tfds, "VggTfTiny", names, {"train": range(30), "test": range(30, 36)}, lambda i: i % 3)
     by_name = open_source("tfds:vgg_tf_tiny")
     by_folder = open_source(str(tmp_path / "tfds" / "vgg_tf_tiny" / "1.0.0"))
     for source in (by_name, by_folder):
-        assert source.classes == ("ant", "bee", "cow")
+        assert source.classes == ("cow", "ant", "bee", "doe")
         assert {split: len(images) for split, images in source.splits.items()} == {"train": 27, "validation": 3, "test": 6}
-        found = {}
-        for split in source.splits.values():
-            for i in range(len(split)):
-                found[tf.io.decode_png(split.read(i)).numpy().tobytes()] = int(split.labels[i])
-        assert found == {noise(6, 9, i).tobytes(): i % 3 for i in range(36)}
+        assert pixels(source) == {noise(6, 9, i).tobytes(): i % 3 for i in range(36)}
     assert by_name.fingerprint() == by_folder.fingerprint()
     views = drawn(load_dataset(by_name, "test", batch_size=4, size=6, scale=6))
-    assert sorted(views.values()) == [0, 0, 1, 1, 2, 2]
+    assert views == {noise(6, 9, i)[:, 1:7].tobytes(): i % 3 for i in range(30, 36)}  # of 9 columns the 6 in the middle
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_test_split_without_labels_is_left_out_with_a_note_and_half_a_one_is_refused(tfds, tmp_path):
+    names = tfds.features.ClassLabel(names=["ant", "bee", "cow"])
+    splits = {"train": range(18), "validation": range(18, 24), "test": range(24, 30)}
+    builder(tfds, "VggTfBlind", names, splits, lambda i: i % 3 if i < 24 else -1)
+    builder(tfds, "VggTfHalf", names, splits, lambda i: i % 3 if i != 26 else -1)
+    source = open_source("tfds:vgg_tf_blind")
+    assert {split: len(images) for split, images in source.splits.items()} == {"train": 18, "validation": 6}
+    assert source.notes == ("the test images have no labels: left out",)
+    assert pixels(source) == {noise(6, 9, i).tobytes(): i % 3 for i in range(24)}
+    with pytest.raises(ValueError, match=r"vgg_tf_half-test.tfrecord-00000-of-00001, record \d, has no label"):
+        open_source("tfds:vgg_tf_half")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_file_names_and_the_box_that_their_record_has_are_taken_over(tfds, tmp_path):
+    more = {"bbox": tfds.features.BBoxFeature(), "file_name": tfds.features.Text()}
+    box = tfds.features.BBox(ymin=0.125, xmin=0.25, ymax=0.5, xmax=0.75)
+    names = tfds.features.ClassLabel(names=["ant", "bee", "cow"])
+    builder(
+        tfds,
+        "VggTfBoxed",
+        names,
+        {"train": range(12)},
+        lambda i: i % 3,
+        more,
+        lambda i: {"bbox": box, "file_name": f"p{i}.png"},
+    )
+    source = open_source("tfds:vgg_tf_boxed")
+    assert labels_of(source) | labels_of(source, "validation") == {f"p{i}.png": i % 3 for i in range(12)}
+    collection = write(source, tmp_path / "ours", progress=False)
+    for split in collection.splits:
+        for path in records.shard_paths(tmp_path / "ours", collection, split):
+            for serialized in tf.data.TFRecordDataset(path).as_numpy_iterator():
+                fields = records.unpack(serialized)
+                assert fields.boxes.corners.tolist() == [[0.25, 0.125, 0.75, 0.5]]
+                assert fields.boxes.names == [fields.class_name] == [("ant", "bee", "cow")[fields.label]]
+    assert sum(values["boxes"] for values in collection.splits.values()) == 12
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_labels_of_tensorflow_datasets_count_from_0_also_where_the_first_class_is_empty_and_nameless(tfds):
+    builder(tfds, "VggTfNameless", tfds.features.ClassLabel(num_classes=4), {"train": range(30)}, lambda i: i % 3 + 1)
+    source = open_source("tfds:vgg_tf_nameless")
+    assert source.classes == ("0", "1", "2", "3")
+    assert pixels(source) == {noise(6, 9, i).tobytes(): i % 3 + 1 for i in range(30)}
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_mocked_set_is_read_into_memory(tfds):
     with tfds.testing.mock_data(num_examples=20):
         source = open_source("tfds:mnist")
+        expected = {
+            example["image"].tobytes(): int(example["label"])
+            for split in ("train", "test")
+            for example in tfds.load("mnist", split=split).as_numpy_iterator()
+        }
     assert source.classes == tuple("0123456789")
     assert source.images("test") == 20
     assert source.images("train") + source.images("validation") == 20
-    assert tf.io.decode_png(source.splits["test"].read(0)).shape == (28, 28, 1)
+    assert pixels(source) == expected
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_what_tensorflow_datasets_cannot_give_is_one_line(tfds):
-    with pytest.raises(ValueError, match="tensorflow-datasets has no 'no_such_set'"):
-        open_source("tfds:no_such_set")
-    with pytest.raises(ValueError, match="tfds:voc/2007 has no image with one label, only"):
-        open_source("tfds:voc/2007")
+def test_in_memory_too_a_split_without_labels_is_left_out_with_a_note(tfds):
+    def examples(self, split, **options):
+        labels = [0, 1, 2, 0, 1, 2] if split == "train" else [-1] * 6
+        return tf.data.Dataset.from_tensor_slices({"image": [png(noise(6, 9, i)) for i in range(6)], "label": labels})
+
+    with tfds.testing.mock_data(as_dataset_fn=examples):
+        source = open_source("tfds:mnist")
+    assert set(source.splits) == {"train", "validation"}
+    assert "the test images have no labels: left out" in source.notes
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_without_a_network_a_set_that_is_not_there_is_a_clear_line_within_seconds(tfds, monkeypatch):
-    def unreachable(*args, **kwargs):
-        raise requests.exceptions.ConnectionError("no route to host")
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("no_such_set", "tensorflow-datasets has no 'no_such_set'"),
+        ("voc/2007", "tfds:voc/2007 has no image with one label, only"),
+        ("mnist:9.9.9", "mnist:9.9.9"),
+        ("mnist/no_config", "mnist/no_config"),
+        ("imagenet2012", "tfds:imagenet2012"),  # which must be fetched by hand
+    ],
+)
+def test_what_tensorflow_datasets_cannot_give_is_told_by_its_name(tfds, name, what):
+    with pytest.raises((ValueError, OSError), match=what):
+        open_source(f"tfds:{name}")
 
-    monkeypatch.setattr(requests.Session, "get", unreachable)
+
+@pytest.mark.filterwarnings("ignore")
+def test_without_a_network_a_set_that_is_not_there_is_a_clear_line_within_20_seconds(tfds):
+    from tensorflow_datasets.core.download import downloader
+
+    retries, start = downloader.MAX_RETRIES, time.monotonic()
     with pytest.raises(
-        ConnectionError, match=r"tfds:mnist is not prepared in .*tfds/mnist and cannot be downloaded \(no route"
-    ):
+        ConnectionError, match=r"^tfds:mnist is not prepared in .*tfds/mnist and cannot be downloaded .*set TFDS_DATA_DIR"
+    ) as error:
         open_source("tfds:mnist")
+    assert time.monotonic() - start < 20
+    assert "\n" not in str(error.value)
+    assert retries == downloader.MAX_RETRIES
