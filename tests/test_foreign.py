@@ -451,12 +451,6 @@ def test_what_is_held_out_of_the_shards_is_not_trained_on_and_nothing_is_lost(bo
         assert (train | validation).items() <= every.items()
 
 
-def test_evaluation_shows_the_images_in_the_order_of_their_names(both):
-    source = open_source(str(both / "shards"))
-    in_order = drawn(load_dataset(of_files(both, source), "train", training=False, **VIEW))
-    assert list(drawn(load_dataset(source, "train", training=False, **VIEW))) == list(in_order)
-
-
 def test_classes_without_a_training_image_are_told(tmp_path):
     shard(tmp_path, "train-00000-of-00001", [slim(i, i % 2, classes=()) for i in range(8)])
     shard(tmp_path, "validation-00000-of-00001", [slim(i, i % 4, classes=()) for i in range(8, 16)])

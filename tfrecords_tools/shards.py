@@ -160,6 +160,7 @@ def _finish(writer, out, work, result):
         files.write_whole(os.path.join(work, f"{result.name}.json"), json.dumps(vars(result)).encode())
         if result.bad and not result.left_out:
             files.remove(temporary)
+            files.remove(path)  # of an earlier command that left them out
         else:
             files.settle(temporary, path)
 

@@ -64,6 +64,12 @@ def verify(folder, progress=True):
         expected |= set(names)
         findings += [Finding(os.path.join(folder, name), -1, "the shard is missing") for name in names if name not in there]
         paths = [os.path.join(folder, name) for name in names if name in there]
+        for path in list(paths):
+            try:
+                files.read(path, 0, 1)
+            except OSError as error:  # tf.data would try for ever
+                findings.append(Finding(path, -1, f"cannot be read: {error}"))
+                paths.remove(path)
         findings += _of_split(folder, collection, split, paths, first, progress)
     strangers = sorted(name for name in there - expected if "-of-" in name)
     return findings + [Finding(os.path.join(folder, name), -1, "dataset.json knows no such shard") for name in strangers]

@@ -84,7 +84,7 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
     with files.one_writer(os.path.join(work, LOCK), busy):
         if not _lost(out, there := _finished(out, source, seed, shards)):  # since we looked
             return there
-        _check_plan(out, work, plan)
+        _check_plan(out, work, plan, source.name)
         collection = _write(source, out, work, plan, there, skip_bad, run, progress)
         files.remove(work)
         return collection
@@ -99,7 +99,8 @@ def _write(source, out, work, plan, finished, skip_bad, run, progress):
     there = set(files.names(out))
     results = {job.name: read_result(work, job.name) for _, job in jobs if job.name in there}
     if not finished:
-        results = {name: result for name, result in results.items() if result and (skip_bad or not result.left_out)}
+        whole = {name: result for name, result in results.items() if result and (not result.bad or result.left_out)}
+        results = {name: result for name, result in whole.items() if skip_bad or not result.left_out}
     pace = 0.1 if sys.stderr.isatty() else 30  # seconds between two looks of the bar
     with tqdm(total=sum(len(job.images) for _, job in jobs), unit=" images", mininterval=pace, disable=not progress) as bar:
         bar.update(sum(len(job.images) for _, job in jobs if job.name in results))
@@ -108,7 +109,7 @@ def _write(source, out, work, plan, finished, skip_bad, run, progress):
             results[result.name] = result
     bad = sorted(line for result in filter(None, results.values()) for line in result.bad)
     if bad and not skip_bad:
-        files.write_whole(os.path.join(work, PLAN), json.dumps(plan | {"bad": len(bad)}).encode())
+        files.write_whole(os.path.join(work, PLAN), json.dumps(plan | {"bad_of": source.name}).encode())
         raise ValueError(
             f"{len(bad)} of {sum(map(len, source.splits.values()))} images cannot be read; mend or remove them, or leave them "
             "out with --skip-bad, then run the same command again:\n  " + "\n  ".join(bad)
@@ -200,13 +201,13 @@ def _begin(out, work, there):
     files.make_folder(work)
 
 
-def _check_plan(out, work, plan):
+def _check_plan(out, work, plan, name):
     """Go on with the shards that were begun by this plan; begin anew where damaged images have since been removed."""
     path = os.path.join(work, PLAN)
     there = json.loads(files.read(path)) if files.exists(path) else plan
-    had_bad = there.pop("bad", 0)
+    bad_of = there.pop("bad_of", None)
     if there != plan:
-        if not had_bad or there["fingerprint"] == plan["fingerprint"]:
+        if bad_of != name or there["fingerprint"] == plan["fingerprint"]:
             raise FileExistsError(
                 f"{out} holds the beginning of other shards. Give the command that began them, choose another folder, or "
                 "delete it first."

@@ -52,7 +52,7 @@ def load_dataset(
         scale: smaller side of the rescaled image, in pixels; `(S_min, S_max)` to draw one per image of a training pass, where
             other passes take the middle. None is 256 for 224, in this proportion for other sizes.
         seed: with the epoch and the image itself it fixes order and views, whatever the number of threads or devices.
-        training: random order and views; without it the source's order and centre crops. None: for `train`.
+        training: random order and views; without it a fixed order (shards interleaved) and centre crops. None: for `train`.
         steps: batches in a training pass; None for as many as are full. The images beyond are left out by chance.
         flip, shift, covariance: as for `images.train_view`; covariance None is the shards' own, and
             ImageNet's published one for images in files.
@@ -253,10 +253,11 @@ def _record_reader(split):
     for start, labels in zip(first, shards.values(), strict=True):
         table[start + np.array(list(labels))] = list(labels.values())
     form = records.TFDS if foreign.is_tfds(list(shards)) else records.SLIM
+    folder = os.path.dirname(next(iter(shards)))
+    ours = records.holds_shards(folder)
+    covariance = records.Collection.read(folder).covariance_rgb if ours else images.IMAGENET_COVARIANCE
     mean_bytes = max(1, sum(record.length for record in split.contents) // len(split))
-    return _shard_reader(
-        list(shards), len(split), mean_bytes, images.IMAGENET_COVARIANCE, (first, count, tf.constant(table)), form
-    )
+    return _shard_reader(list(shards), len(split), mean_bytes, covariance, (first, count, tf.constant(table)), form)
 
 
 def _file_reader(files, n):

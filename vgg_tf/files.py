@@ -49,11 +49,17 @@ def names(folder):
 def walk(folder):
     """Names of all files below a folder, relative to it with `/` between, sorted; what is hidden, or in hidden folders, not."""
     found = []
-    for root, folders, here in (_gfile().walk if is_remote(folder) else os.walk)(str(folder)):
+    for root, folders, here in _gfile().walk(folder) if is_remote(folder) else os.walk(folder, onerror=_unless_missing):
         folders[:] = [name for name in folders if not name.startswith(".")]
         below = root[len(str(folder)) :].replace(os.sep, "/").strip("/")
         found += [f"{below}/{name}" if below else name for name in here if not name.startswith(".")]
     return sorted(found)
+
+
+def _unless_missing(error):
+    """What os.walk would pass over in silence, such as a folder that may not be read."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def size(path):

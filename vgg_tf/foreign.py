@@ -35,9 +35,11 @@ def shards_in(folder):
         if (match := SHARD.fullmatch(name)) and SPLIT_NAMES.get(match["split"]):
             if match["suffix"] not in (None, "tfrecord", "tfrecords"):
                 raise ValueError(f"{folder}/{name} is no TFRecord file. Prepare the set anew with file_format='tfrecord'.")
-            found.setdefault((SPLIT_NAMES[match["split"]], int(match["count"])), {})[int(match["index"])] = name
+            of_set = found.setdefault((SPLIT_NAMES[match["split"]], name[: match.start("index")], match["count"]), {})
+            of_set[int(match["index"])] = name
     splits = {}
-    for (split, count), shards in sorted(found.items()):
+    for (split, _, count), shards in sorted(found.items()):
+        count = int(count)
         if split in splits:
             raise ValueError(f"{folder} holds {split} shards of two sets. Move one of them away.")
         if missing := sorted(set(range(count)) - set(shards)):
@@ -49,7 +51,7 @@ def shards_in(folder):
     return splits
 
 
-def open_shards(folder, splits, labels_from=None, progress=True):
+def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
     """List the records of foreign shards, or of our own, by reading them through once.
 
     Args:
@@ -57,6 +59,7 @@ def open_shards(folder, splits, labels_from=None, progress=True):
         splits: what `shards_in` gives, or the same of our own shards.
         labels_from: 0 or 1, the number of the first class; None to read it off the labels.
         progress: a bar with rate and ETA on the standard error.
+        classes: names of the classes where they are known, labels then count from 0.
 
     Returns:
         A `splits.Source` whose contents are `records.Record`.
@@ -75,7 +78,7 @@ def open_shards(folder, splits, labels_from=None, progress=True):
         if (scan.labels < 0).any():
             raise ValueError(f"{scan.where(np.argmax(scan.labels < 0))} has no label. Remove it.")
     labels = np.unique(np.concatenate([scan.labels for scan in scanned.values()]))
-    known = _class_names(folder)
+    known = (classes, ()) if classes else _class_names(folder)
     base = 0 if known else _base(folder, labels, labels_from)
     if labels[0] < base or (known and labels[-1] >= len(known[0])):
         wrong = labels[0] if labels[0] < base else labels[-1]
@@ -154,20 +157,38 @@ def _scan(paths, progress):
             for shard, part in parts.prefetch(8).as_numpy_iterator():
                 scan.shards[shard].append([part[0].astype(np.int64), *part[1:]])
                 bar.update(len(part[0]))
-        except tf.errors.OpError as error:
-            found = [f"{path}, record {index}: {what}" for path in paths for index, what in records.damages(path)]
-            what = "\n  ".join(found) or f"{paths[0]} or one beside it: {error.message}"
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
+            found = [f"{path}, record {index}: {what}" for path in paths for index, what in _faults(path)]
+            what = "\n  ".join(found) or f"{paths[0]} or one beside it: {error}"
             raise ValueError(f"these shards cannot be read; fetch or write them anew:\n  {what}") from None
+    for path, parts in zip(paths, scan.shards, strict=True):
+        read = sum(int(part[0].sum()) + len(part[0]) * (records.BEFORE + records.AFTER) for part in parts)
+        if read != files.size(path):  # TensorFlow takes a shard that ends within a header for whole
+            what = "\n  ".join(f"{path}, record {index}: {what}" for index, what in records.damages(path))
+            raise ValueError(f"these shards cannot be read; fetch or write them anew:\n  {what}")
     scan.close()
     return scan
+
+
+def _faults(path):
+    """`(record number, what is wrong)` of the records of a shard that the scan could not take."""
+    for record, what in records.walk(path):
+        try:
+            if not what and not isinstance(record.read().label, int):
+                what = "its label is no number"
+        except ValueError as error:
+            what = str(error).removeprefix(f"{path}, record {record.index}: ")
+        if what:
+            yield record.index, what
 
 
 def is_tfds(paths):
     """Tell by its first record whether a shard has the keys of tensorflow-datasets."""
     import tensorflow as tf
+    from google.protobuf.message import DecodeError
 
     for path in paths:
-        with contextlib.suppress(tf.errors.DataLossError):  # the scan will name it
+        with contextlib.suppress(tf.errors.OpError, DecodeError):  # the scan will name it
             for serialized in tf.data.TFRecordDataset(path, buffer_size=2**16).take(1):
                 return records.TFDS.encoded in tf.train.Example.FromString(serialized.numpy()).features.feature
     return False
@@ -207,7 +228,8 @@ def _names_in_records(scanned, base, n):
             label, name = scan.labels[i] - base, given[i].decode(errors="replace")
             if name and names[label] not in (None, name):
                 raise ValueError(f"{scan.where(i)} calls label {label + base} {name!r}, others call it {names[label]!r}.")
-            names[label], texts[label] = name or None, scan.texts[i].decode(errors="replace")
+            names[label] = name or names[label]
+            texts[label] = scan.texts[i].decode(errors="replace") or texts[label]
     names = [name or str(label) for label, name in enumerate(names)]
     if len(set(names)) < n:
         names = [f"{label} {name}" for label, name in enumerate(names)]
@@ -227,29 +249,31 @@ def open_tfds(name, labels_from=None, progress=True):
 
     try:
         builder = tfds.builder(name)
-    except (tfds.core.DatasetNotFoundError, tfds.core.registered.DatasetNotFoundError) as error:
+    except (ValueError, AssertionError) as error:  # no such set, version or configuration
         raise ValueError(f"tensorflow-datasets has no {name!r}: {str(error).splitlines()[0]}") from None
     features = builder.info.features
     if not {"image", "label"} <= set(features or ()):
         raise ValueError(f"tfds:{name} has no image with one label, only {', '.join(features or ())}.")
     _prepare(builder, name)
     if shards := shards_in(str(builder.data_path)):
-        source = open_shards(str(builder.data_path), shards, labels_from, progress)
+        source = open_shards(str(builder.data_path), shards, labels_from, progress, features["label"].names)
         return Source(f"tfds:{name}", source.classes, source.splits, source.notes)
     if (builder.info.dataset_size or 0) > TFDS_BYTES:
         raise ValueError(
             f"tfds:{name} is {builder.info.dataset_size / 1e9:.0f} GB in a format that is read into memory. Prepare it with "
             "file_format='tfrecord'."
         )
-    splits = {}
+    splits, notes = {}, []
     for split in sorted(set(SPLIT_NAMES) & set(builder.info.splits or ("train", "test"))):
         decoders = {"image": tfds.decode.SkipDecoding()}
         examples = list(builder.as_dataset(split=split, decoders=decoders, shuffle_files=False).as_numpy_iterator())
         labels = np.array([example["label"] for example in examples], np.int64)
-        if (labels >= 0).all():
-            names = [f"{split}/{i:06d}" for i in range(len(examples))]
-            splits[SPLIT_NAMES[split]] = Split(names, labels, [example["image"] for example in examples])
-    return Source(f"tfds:{name}", tuple(features["label"].names), splits)
+        if (labels < 0).any():
+            notes.append(f"the {split} images have no labels: left out")
+            continue
+        names = [f"{split}/{i:06d}" for i in range(len(examples))]
+        splits[SPLIT_NAMES[split]] = Split(names, labels, [example["image"] for example in examples])
+    return Source(f"tfds:{name}", tuple(features["label"].names), splits, tuple(notes))
 
 
 def _prepare(builder, name):
@@ -259,6 +283,8 @@ def _prepare(builder, name):
     before, downloader.MAX_RETRIES = downloader.MAX_RETRIES, TFDS_RETRIES
     try:
         builder.download_and_prepare()
+    except AssertionError as error:  # to be fetched by hand; the rest of the text says how
+        raise ValueError(f"tfds:{name}: {' '.join(str(error).split())}") from None
     except requests.exceptions.RequestException as error:
         reason = str(error).splitlines()[0][:200]
         raise ConnectionError(

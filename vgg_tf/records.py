@@ -260,6 +260,8 @@ def unpack(serialized):
     if encoded is None:
         raise ValueError(f"it has no feature {form.encoded}, only {', '.join(sorted(feature)[:8])}")
     label = first(form.label, -1)
+    if len(values(form.label)) > 1:
+        raise ValueError(f"it has {len(values(form.label))} labels")
     corners = [values(key) for key in BOX_CORNERS]
     if len(values(TFDS_BOX)) == 4:
         ymin, xmin, ymax, xmax = values(TFDS_BOX)

@@ -58,6 +58,8 @@ class Selection:
             part = split.take(np.flatnonzero(new[split.labels] >= 0)) if len(taken) < len(new) else split
             part = replace(part, labels=new[part.labels])
             splits[name] = part.take(limited(part.labels, self.limit_per_class)) if self.limit_per_class else part
+        if not len(splits.get("train", ())):
+            raise ValueError(f"{source.name} has no train images of the chosen classes. Choose others.")
         return replace(
             source,
             classes=tuple(source.classes[i] for i in taken),

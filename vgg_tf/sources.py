@@ -32,6 +32,8 @@ def open_source(name, selection=EVERYTHING):
         FileNotFoundError: there is no such folder, or a file that its layout needs is missing.
         ValueError: the folder holds no images, or fewer than two classes; the message says what was expected.
     """
+    if not str(name):
+        raise ValueError("The source has no name. Give digits, tfds:NAME or a folder.")
     name = str(name).rstrip("/") or "/"  # in a bucket a doubled slash is another name
     if name == "digits":
         source = _digits()

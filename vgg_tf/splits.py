@@ -52,7 +52,7 @@ class Split:
     def boxes_of(self, i, width, height):
         """The `annotations.Boxes` of image `i`, which is `width` by `height` pixels."""
         if isinstance(self.contents[i], records.Record):
-            return self.contents[i].read().boxes
+            return annotations.relative(*self.contents[i].read().boxes, 1, 1)
         boxes = self.boxes and self.boxes[i]
         if not boxes:
             return annotations.NO_BOXES
