@@ -18,8 +18,10 @@ PROGRAMS = ["vgg_tf.train", "vgg_tf.evaluate", *(f"tfrecords_tools.{name}" for n
 # Each storey imports only from those before it; rooms of the same storey know nothing of each other, except as listed.
 STOREYS = [
     ["architectures", "recipes", "files", "selection", "images", "schedules", "devices", "pictures", "programs"],
-    ["annotations", "network"],
-    ["records"],
+    ["annotations", "state_dicts", "keras_files", "initializers"],
+    ["weight_files", "records"],
+    ["weights"],
+    ["network"],
     ["splits", "runs"],
     ["folders", "foreign", "measures"],
     ["sources"],

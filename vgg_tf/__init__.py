@@ -7,10 +7,15 @@ import importlib
 
 _HOMES = {
     "ARCHITECTURES": "architectures",
-    "IMAGENET_MEAN": "network",
+    "IMAGENET_MEAN": "architectures",
+    "INITIALIZERS": "initializers",
     "RECIPES": "recipes",
     "Recipe": "recipes",
     "build_vgg": "network",
+    "inherit_weights": "weights",
+    "load_weights": "weights",
+    "read_weights": "weight_files",
+    "write_weights": "weight_files",
     "load_dataset": "datasets",
     "process_path": "images",
 }

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 STAGE_WIDTHS = (64, 128, 256, 512, 512)  # doubled after each pooling up to 512 (section 2.1)
 HEAD_WIDTH = 4096  # fc1 and fc2
 
+# Statistics of the ILSVRC-2012 training set, RGB 0..255: the released Caffe nets' mean pixel, in RGB order; and
+# what torchvision's networks are trained with.
+IMAGENET_MEAN = (123.68, 116.779, 103.939)
+TORCHVISION_MEAN = tuple(255 * v for v in (0.485, 0.456, 0.406))
+TORCHVISION_STD = tuple(255 * v for v in (0.229, 0.224, 0.225))
+
 # Kernel sides of the convolutions in the five stages. Configuration C has a 1x1 convolution at the end of stages 3 to 5.
 _KERNELS = {
     "vgg11": ((3,), (3,), (3, 3), (3, 3), (3, 3)),

@@ -4,10 +4,10 @@ import itertools
 
 import keras
 
-from vgg_tf.architectures import HEAD_WIDTH, STAGE_WIDTHS, architecture
-
-# Mean of the ILSVRC-2012 training set, RGB 0..255: the released Caffe nets' mean pixel, in RGB order (paper.md 8).
-IMAGENET_MEAN = (123.68, 116.779, 103.939)
+from vgg_tf.architectures import HEAD_WIDTH, IMAGENET_MEAN, STAGE_WIDTHS, architecture
+from vgg_tf.initializers import initialization
+from vgg_tf.weight_files import imagenet_weights, read_weights
+from vgg_tf.weights import adapt_statistics, freeze, load_weights
 
 SMALL_SIDE = 64  # inputs with a smaller side (CIFAR's 32 pixels) get a head of SMALL_HEAD_WIDTH
 SMALL_HEAD_WIDTH = 512
@@ -43,9 +43,10 @@ def build_vgg(
     arch="vgg16",
     *,
     include_top=True,
+    weights=None,
     input_shape=(224, 224, 3),
     pooling=None,
-    classes=1000,
+    classes=None,
     classifier_activation="softmax",
     name=None,
     dropout=0.5,
@@ -54,9 +55,10 @@ def build_vgg(
     width=1.0,
     head_width=None,
     dense=False,
-    mean=IMAGENET_MEAN,
+    mean=None,
     std=None,
     seed=None,
+    freeze_until=None,
 ):
     """Build a VGG network (section 2.1, Table 1) under Keras' argument and layer names.
 
@@ -66,46 +68,57 @@ def build_vgg(
     Args:
         arch: a name of `vgg_tf.ARCHITECTURES`, such as `vgg11`, `vgg16c` or `vgg19_bn`.
         include_top: with the head fc1, fc2, predictions; without it the output is the last map, `[B, H/32, W/32, 512]`.
-        input_shape: `(H, W, 3)`. With the head, H and W are the training crop and fixed; `(None, None, 3)` without it.
+        weights: None for random ones; `"imagenet"` for Keras' own of vgg16 and vgg19; or anything that
+            `weight_files.read_weights` reads: a run folder, a file of Keras, torchvision or timm. What the source lacks of the
+            head, or has for another number of `classes`, stays random, and that is said: a new head on a trained trunk.
+        input_shape: `(H, W, 3)`. With the head, H and W are the training crop and fixed; `(None, None, 3)` without it. Other
+            numbers of channels take weights for RGB by summing (grey) or repeating the first kernel.
         pooling: without the head: None, `"avg"` or `"max"` over the last map, giving `[B, 512]`.
-        classes: number of classes.
+        classes: number of classes; None is that of the weights, 1000 without.
         classifier_activation: `"softmax"` for posteriors, None for scores (logits). The layer `predictions` always
             gives the scores; the softmax is a layer of its own after it.
         name: name of the model; the architecture's by default.
         dropout: share of the outputs of fc1 and of fc2 set to zero in training (section 3.1: 0.5).
-        initializer: a Keras initialiser (a name or a config) for all kernels but those of `predictions`, which are
-            Glorot's. None is He's normal where the input is divided by `std` or batch normalisation follows, and
-            Glorot's uniform where the input is 0..255 minus the mean: both keep a first loss near ln(classes).
+        initializer: a name of `initializers.INITIALIZERS` (paper, gaussian, glorot, he, torchvision), or a Keras initialiser,
+            a name or a config. None is one that keeps a first loss near ln(classes), see `initializers.initialization`.
         l2: weight decay as the paper means it: each kernel is pulled by `l2 * w` (the loss gets `l2 / 2 * |w|^2`).
         width: multiplier of the number of channels of all convolutions.
         head_width: outputs of fc1 and fc2; None is 4096, and 512 for inputs with a side below 64 pixels (CIFAR form).
         dense: the same weights as convolutions (section 3.2), fc1 with a kernel of input side / 32: takes images of any
             size and gives a map of class scores `[B, h, w, classes]`, one for each crop position at stride 32; no softmax.
-        mean: RGB mean subtracted from the input, 0..255.
-        std: RGB standard deviation the input is divided by, in grey levels; None divides by nothing, as the paper.
+        mean: mean subtracted from the input, 0..255, a number a channel; None is that of the weights, ImageNet's without.
+        std: standard deviation the input is divided by, in grey levels; None divides by nothing, as the paper. Weights that
+            know their mean and std bring them along, whatever is given here, and that is said.
         seed: int that makes initial weights and dropout reproducible.
+        freeze_until: block or layer, such as `"block4"`, before which nothing learns.
 
     Returns:
         A `keras.Model`.
 
     Raises:
-        ValueError: unknown architecture, or arguments that do not fit together.
+        ValueError: unknown architecture, arguments that do not fit together, or weights of another network.
     """
     row = architecture(arch)
-    _check(include_top, input_shape, pooling, classifier_activation, dense, classes)
+    if weights is not None:
+        weights = (
+            imagenet_weights(arch, include_top) if isinstance(weights, str) and weights == "imagenet" else read_weights(weights)
+        )
+        if mean is None and weights.mean is not None:
+            mean, std = (adapt_statistics(values, input_shape[2]) for values in (weights.mean, weights.std))
+    if classes is None:
+        last = weights and weights.layers.get("predictions")
+        classes = last["kernel"].shape[-1] if last else 1000
+    _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std)
     seeds = itertools.repeat(None) if seed is None else itertools.count(seed * 1000)
-    if initializer is None:
-        initializer = "he_normal" if row.batch_norm or std is not None else "glorot_uniform"
-    height, wide, _ = input_shape
+    starts = initialization(initializer, row.batch_norm or std is not None)
+    height, wide, channels = input_shape
+    mean = adapt_statistics(IMAGENET_MEAN, channels) if mean is None else mean
     small = height is not None and min(height, wide) < SMALL_SIDE
     head_width = head_width or (SMALL_HEAD_WIDTH if small else HEAD_WIDTH)
 
-    def kernel(initializer=initializer):
-        # A name or a config, so that every layer gets an initialiser, and a seed, of its own.
-        try:
-            config = keras.saving.serialize_keras_object(keras.initializers.get(initializer))
-        except ValueError:
-            raise ValueError(f"No Keras initializer {initializer!r}. Try he_normal or glorot_uniform.") from None
+    def kernel(start=starts.convolutions):
+        # A copy of the config, so that every layer gets an initialiser, and a seed, of its own.
+        config = keras.saving.serialize_keras_object(keras.initializers.get(start))
         if "seed" in config["config"]:
             config["config"]["seed"] = next(seeds)
         return {
@@ -117,8 +130,8 @@ def build_vgg(
         return keras.layers.Conv2D(filters, side, name=name, **(kernel() | options))(x)
 
     # Input is float32 by declaration: uint8 is accepted too, while Input(dtype="uint8") would truncate floats in silence.
-    inputs = keras.Input((None, None, 3) if dense else input_shape, dtype="float32", name="image")
-    variance = [1.0] * 3 if std is None else [float(s) ** 2 for s in std]
+    inputs = keras.Input((None, None, channels) if dense else input_shape, dtype="float32", name="image")
+    variance = [1.0] * channels if std is None else [float(s) ** 2 for s in std]
     x = keras.layers.Normalization(mean=[float(m) for m in mean], variance=variance, dtype="float32", name="normalize")(inputs)
     for i, (kernels, stage_width) in enumerate(zip(row.kernels, STAGE_WIDTHS, strict=True), start=1):
         for j, side in enumerate(kernels, start=1):
@@ -137,26 +150,34 @@ def build_vgg(
         pool = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}.get(pooling)
         x = pool(name=f"{pooling}_pool")(x) if pool else x
     else:
-        # The scores stay float32 under every policy. Glorot for the last kernels: a first loss near ln(classes).
-        last = {**kernel("glorot_uniform"), "dtype": "float32"}
+        # The scores stay float32 under every policy.
+        last = {**kernel(starts.predictions), "dtype": "float32"}
 
         def connected(x, units, side, **options):  # fully: to the window of `side` that the training crop fills
             return (keras.layers.Conv2D(units, side, **options) if dense else keras.layers.Dense(units, **options))(x)
 
         x = x if dense else keras.layers.Flatten(name="flatten")(x)
         for layer, side in (("fc1", (height // 32, wide // 32)), ("fc2", 1)):
-            x = connected(x, head_width, side, activation="relu", name=layer, **kernel())
+            x = connected(x, head_width, side, activation="relu", name=layer, **kernel(starts.connected))
             x = keras.layers.Dropout(dropout, seed=next(seeds), name=f"{layer}_dropout")(x)
         x = connected(x, classes, 1, name="predictions", **last)
         if classifier_activation and not dense:
             x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
 
-    return keras.Model(inputs, x, name=name or row.name)
+    model = keras.Model(inputs, x, name=name or row.name)
+    if weights:
+        load_weights(model, weights, new_head=True)
+    if freeze_until:
+        freeze(model, freeze_until)
+    return model
 
 
-def _check(include_top, input_shape, pooling, classifier_activation, dense, classes):
-    if len(input_shape) != 3 or input_shape[2] != 3:
-        raise ValueError(f"input_shape is (height, width, 3): the networks take RGB. Received: {input_shape}.")
+def _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std):
+    if len(input_shape) != 3 or not input_shape[2]:
+        raise ValueError(f"input_shape is (height, width, channels), 3 channels for RGB. Received: {input_shape}.")
+    for name, values in (("mean", mean), ("std", std)):
+        if values is not None and len(values) != input_shape[2]:
+            raise ValueError(f"{name} is a number for each of the {input_shape[2]} channels. Received: {values}.")
     sides = input_shape[:2]
     if None in sides and (include_top or sides != (None, None)):
         raise ValueError(

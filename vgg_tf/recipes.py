@@ -79,7 +79,10 @@ class Recipe:
     head_width: int = 0
     """Outputs of fc1 and fc2; 0 is 4096, and 512 for crops below 64 pixels."""
     initializer: str = "auto"
-    """Keras initialiser of the kernels; auto is one that trains from the first step (see build_vgg)."""
+    """auto (trains from the first step), paper (the literal Gaussian of std 0.1), gaussian (std 0.01), glorot, he,
+    torchvision, or a name of Keras'."""
+    freeze_until: str = ""
+    """Block or layer, such as block4, before which nothing learns; with --inherit."""
     cache: Literal["none", "bytes", "pixels"] = "none"
     """Keep the training images in memory: as encoded bytes, or decoded; always before any random step."""
     seed: int = 0

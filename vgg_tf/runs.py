@@ -5,6 +5,7 @@
 | recipe.json | architecture, data, precision and every number of the recipe |
 | dataset.json | classes, counts and colours of the images (`records.Collection`) |
 | model.keras | the network with the lowest validation error so far; raw RGB in, posteriors out |
+| inherited.txt | which layers came from another network, where they did |
 | last.safetensors | the whole state after the last epoch; `previous.safetensors` is the one before |
 | log.csv, history.png | one row, one point an epoch |
 | report.json | the result; there when the run has ended |
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vgg_tf import files, recipes, records
+from vgg_tf import files, recipes, records, weights
 from vgg_tf.selection import EVERYTHING, Selection
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
@@ -38,6 +39,8 @@ class Settings:
         policy: Keras dtype policy.
         recipe: every number.
         selection: the classes and images of the data that are taken.
+        inherit: where the first weights come from: the absolute path of a run or file, `imagenet`, or empty.
+        inherit_layers: which layers do: `paper`, `all-matching` or names with commas between.
     """
 
     arch: str
@@ -46,6 +49,8 @@ class Settings:
     policy: str
     recipe: recipes.Recipe
     selection: Selection = EVERYTHING
+    inherit: str = ""
+    inherit_layers: str = "paper"
 
     def to_json(self):
         """Plain values."""
@@ -60,9 +65,10 @@ class Settings:
     def differences(self, new):
         """What tells the run that is there from this new one, in words; empty if nothing does. Data may have moved."""
         words = ["other images"] if self.fingerprint != new.fingerprint else []
-        for name, flag in (("arch", "--arch"), ("policy", "--precision")):
+        flags = {"arch": "--arch", "policy": "--precision", "inherit": "--inherit", "inherit_layers": "--inherit-layers"}
+        for name, flag in flags.items():
             if getattr(self, name) != getattr(new, name):
-                words.append(f"{flag} {getattr(self, name)} there, {getattr(new, name)} here")
+                words.append(f"{flag} {getattr(self, name) or 'none'} there, {getattr(new, name) or 'none'} here")
         return ", ".join(filter(None, [*words, recipes.differences(self.recipe, new.recipe)]))
 
 
@@ -143,7 +149,8 @@ class Run:
         """
         from safetensors.numpy import save
 
-        data = save(dict(_variables(model, optimizer, read=True)), metadata={"state": json.dumps(asdict(state))})
+        metadata = {"state": json.dumps(asdict(state)), "statistics": json.dumps(weights.statistics(model))}
+        data = save(dict(_variables(model, optimizer, read=True)), metadata=metadata)
         last = self.folder / LAST
         if last.exists():
             os.replace(last, self.folder / PREVIOUS)
@@ -167,12 +174,15 @@ class Run:
             try:
                 with safe_open(path, framework="numpy") as file:
                     values = json.loads(file.metadata()["state"])
+                    statistics = json.loads(file.metadata().get("statistics", "null"))
                     arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             except SafetensorError:
                 torn.append(name)
                 continue
             for key, variable in _variables(model, optimizer):
                 variable.assign(arrays[key])
+            if statistics:  # constants of the first layer, which may be those of the network that weights were inherited from
+                weights.set_statistics(model, *statistics)
             values |= {"rows": tuple(values["rows"]), "best": tuple(values["best"]), "plateau": Plateau(**values["plateau"])}
             state = State(**values)
             note = f"{torn[0]} is torn, {name} is whole: " if torn else ""

@@ -42,6 +42,11 @@ class Flags(Words):
     """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow sees."""
     precision: Precision = "auto"
     """auto: mixed_bfloat16 on TPUs and on CPUs with AMX, mixed_float16 on GPUs, else float32."""
+    inherit: str = ""
+    """Take the first weights from a run folder, a file of Keras (.keras, .weights.h5, .h5) or of torchvision or timm
+    (.safetensors), a Keras Hub preset, or imagenet (Keras' own, for vgg16 and vgg19)."""
+    inherit_layers: str = "paper"
+    """Which layers: paper (the seven that the paper copies from A), all-matching, or names with commas between."""
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(default_factory=recipes.Recipe)
 
 
@@ -89,7 +94,10 @@ def main(arguments=None):
     keras.utils.set_random_seed(recipe.seed)
     shards = None if source else Collection.read(flags.data)
     fingerprint = source.fingerprint() if source else shards.fingerprint
-    settings = runs.Settings(flags.arch, where, fingerprint, devices.policy, recipe, flags.selection)
+    inherit = files.absolute(flags.inherit) if flags.inherit not in ("", "imagenet") else flags.inherit
+    settings = runs.Settings(
+        flags.arch, where, fingerprint, devices.policy, recipe, flags.selection, inherit, flags.inherit_layers
+    )
     with runs.open_run(out, settings) as run:
         if report := run.report():
             print(f"{out} is done; delete it or choose another --out to train anew")
@@ -137,7 +145,9 @@ def _train(run, collection, data, devices, smoke):
     split = "test" if "test" in collection.splits else "validation" if validation else None
     with devices.scope(), datasets.naming_the_unreadable(data):
         model = training.build(run.settings.arch, recipe, collection)
-        state = training.train(run, model, plan.steps, plan.batch, train, validation)
+        state = training.train(
+            run, model, plan.steps, plan.batch, train, validation, begin=lambda: _inherit(run, model, collection.classes)
+        )
         best = training.scores_of(keras.saving.load_model(run.best, compile=False))
         training.compile_scores(best)
         errors = training.evaluate(best, centre_crops(split)) if split else {}
@@ -156,6 +166,20 @@ def _train(run, collection, data, devices, smoke):
     }
     run.write_report(report)
     print(closing_line(report))
+
+
+def _inherit(run, model, classes):
+    """Take the first weights from where the settings say, and note in the run folder which came from there."""
+    from vgg_tf import weight_files, weights
+
+    settings = run.settings
+    if not settings.inherit:
+        return
+    source = weight_files.imagenet_weights(settings.arch) if settings.inherit == "imagenet" else settings.inherit
+    layers = settings.inherit_layers
+    layers = layers if layers in ("paper", "all-matching") else layers.split(",")
+    report = weights.inherit_weights(source, model, layers, classes)
+    files.write_whole(run.folder / "inherited.txt", f"{report}\n".encode())
 
 
 def closing_line(report):

@@ -57,7 +57,7 @@ def arithmetic(recipe, n, replicas=1):
 
 
 def build(arch, recipe, collection):
-    """The network of a recipe for these images, with their mean (and std) inside; gives posteriors."""
+    """The network of a recipe for these images, with their mean (and std) inside; random weights; gives posteriors."""
     if recipe.average and architecture(arch).batch_norm:
         raise ValueError(
             f"--average is not for {arch}: averaged weights do not fit the moments of batch normalisation. Give 0."
@@ -74,6 +74,7 @@ def build(arch, recipe, collection):
         mean=collection.mean_rgb,
         std=collection.std_rgb if recipe.standardize else None,
         seed=recipe.seed,
+        freeze_until=recipe.freeze_until or None,
     )
 
 
@@ -154,7 +155,7 @@ def make_optimizer(recipe, steps):
     )
 
 
-def train(run, model, steps, batch, training, validation, say=print):
+def train(run, model, steps, batch, training, validation, say=print, begin=None):
     """Train to the end of the recipe, or on from where the run folder stands.
 
     Args:
@@ -165,6 +166,7 @@ def train(run, model, steps, batch, training, validation, say=print):
         training: function of the epoch, from 0, that gives batches `(images, labels)`.
         validation: batches `(images, labels, mask)`; None: the last network is the best.
         say: called with each line for the user.
+        begin: called before the first step of a run that starts anew, such as to take weights from elsewhere.
 
     Returns:
         The final `runs.State`.
@@ -179,6 +181,8 @@ def train(run, model, steps, batch, training, validation, say=print):
     state, note = run.restore(scores, scores.optimizer)
     if note:
         say(note)
+    if begin and not state.epoch:
+        begin()
     if recipe.schedule == "plateau" and validation is None:
         say("without validation there is no plateau: the learning rate stays as it is")
     drawn = time.perf_counter()

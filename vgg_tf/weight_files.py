@@ -1,0 +1,324 @@
+"""Weights in files, whoever wrote them: each form comes down to arrays under Keras' names, for RGB input, and goes out again.
+
+| form | how it is known | input |
+| --- | --- | --- |
+| a run folder | model.keras in it | by its layer `normalize` |
+| `.keras`, `.h5` of Keras | zip, HDF5 | by its layer `normalize`; without one BGR minus Caffe's mean |
+| `.weights.h5` | HDF5 | its metadata; without, the mean of `normalize` is not known |
+| `.safetensors` of torchvision or timm | safetensors | its metadata; without, RGB by torchvision's mean and std |
+| a Keras Hub preset folder | config.json and `*.weights.h5` | scale and offset of its preprocessor.json |
+"""
+
+import contextlib
+import json
+import re
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from vgg_tf import files, keras_files, state_dicts
+from vgg_tf.architectures import ARCHITECTURES, IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD
+
+OURS = re.compile(r"block[1-5]_(conv|bn)\d+|fc1|fc2|predictions")
+UNKNOWN_MEAN = "the mean of its input is not told: that of the target stays"
+_VARIABLES = {1: ("kernel",), 2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
+FORMS = (
+    "a run folder, .keras, .weights.h5 and .h5 of Keras, .safetensors with the names of torchvision or timm, a preset folder "
+    "of Keras Hub"
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights without their network.
+
+    Attributes:
+        layers: float32 arrays by layer and variable, in Keras' layout: `kernel` is `[h, w, in, out]` or `[in, out]`, the
+            first one for RGB; `bias`; `gamma`, `beta`, `moving_mean`, `moving_variance`.
+        form: what they were read from, in words.
+        mean, std: of the input they belong to, RGB 0..255, one number a channel. mean None: not known; std None: 1.
+        classes: names of the classes, or None.
+        source: the file, folder or model, for messages.
+        notes: what the user should know.
+    """
+
+    layers: dict[str, dict[str, np.ndarray]]
+    form: str
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def read_weights(source):
+    """Read the weights of a network.
+
+    Args:
+        source: a Keras model, or the path of a file or folder of one of the forms above; it is known by its content.
+
+    Returns:
+        `Weights`.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        ValueError: no weights of a VGG network, damaged, a pickle, or numbers that are none; the message says what was
+            expected and what was found.
+    """
+    if hasattr(source, "layers"):
+        called, weights = f"the network {source.name}", _of_model(source)
+    else:
+        called = str(source)
+        path = Path(source)
+        if not path.exists():
+            raise FileNotFoundError(f"No weights at {path}. Known forms: {FORMS}.")
+        weights = _of_folder(path) if path.is_dir() else _of_file(path)
+    bad = [name for name, values in weights.layers.items() if not all(np.isfinite(array).all() for array in values.values())]
+    if bad:
+        raise ValueError(f"{called} has weights that are not numbers (NaN or infinite) in {', '.join(bad)}.")
+    return replace(weights, source=called)
+
+
+def imagenet_weights(arch, include_top=True):
+    """What keras.applications publishes for ImageNet, fetched (and kept) by Keras: the paper's D and E, converted from Caffe.
+
+    Raises:
+        ValueError: none are published for this architecture; the message says which file to get.
+        OSError: they could not be fetched.
+    """
+    import keras
+
+    makers = {"vgg16": keras.applications.VGG16, "vgg19": keras.applications.VGG19}
+    if arch in makers:
+        try:
+            return read_weights(makers[arch](weights="imagenet", include_top=include_top))
+        except Exception as error:
+            if "URL fetch failure" not in str(error):
+                raise
+            raise OSError(f"{error}. Get the .h5 file elsewhere and give its path as weights.") from None
+    if arch in ("vgg11_lrn", "vgg16c", "vgg16c_bn"):
+        raise ValueError(f"Nobody has published ImageNet weights of {arch}. Keras has those of vgg16 and vgg19.")
+    raise ValueError(
+        f"Keras has ImageNet weights of vgg16 and vgg19 only. For {arch} get model.safetensors of "
+        f"https://huggingface.co/timm/{arch}.tv_in1k (torchvision's) and give its path as weights."
+    )
+
+
+def write_weights(model, path, classes=None):
+    """Write the weights of a network built by `build_vgg`, whole or not at all; `read_weights` gives the same bits back.
+
+    Args:
+        model: the network.
+        path: `*.weights.h5` for Keras' names, `*.safetensors` for torchvision's (whose heads take 7x7 maps channel by
+            channel). Mean and std go along as metadata, on 0..255: torchvision's own networks take RGB 0..1.
+        classes: names of the classes, for the metadata.
+    """
+    path, weights = Path(path), _of_model(model)
+    if weights.mean is None:
+        raise ValueError("Only networks of build_vgg can be written: this one has no layer 'normalize'.")
+    if not path.name.endswith((".safetensors", ".weights.h5")):
+        raise ValueError(f"Weights are written as *.weights.h5 or *.safetensors. Received: {path.name}.")
+    sides = _map_sides(model)
+    about = {"mean": weights.mean, "std": weights.std, "classes": classes and tuple(classes), "map_sides": sides}
+    with files.naming(path):
+        if path.suffix == ".safetensors":
+            from safetensors.numpy import save
+
+            state = state_dicts.to_state_dict(weights.layers, _row(model), sides)
+            files.write_whole(path, save(state, metadata={"vgg_tf": json.dumps(about), "format": "pt"}))
+            return
+        temporary = path.with_name(f".{path.name}.tmp.weights.h5")
+        model.save_weights(temporary)
+        with h5py.File(temporary, "a") as file:
+            file.attrs["vgg_tf"] = json.dumps(about)
+        files.settle(temporary, path)
+
+
+def _row(model):
+    names = {layer.name for layer in model.layers}
+    fitting = (
+        row
+        for row in ARCHITECTURES.values()
+        if state_dicts.trunk_names(row).keys() == {name for name in names if OURS.fullmatch(name) and name[0] == "b"}
+        and row.lrn == ("block1_lrn" in names)
+    )
+    return next(fitting)  # C and D have the same names, which are all that is asked for
+
+
+def _map_sides(model):
+    """Height and width of the map that fc1 reads, or None without a head."""
+    for layer in model.layers:
+        if layer.name == "flatten":
+            return layer.input.shape[1:3]
+        if layer.name == "fc1":
+            return layer.kernel_size
+    return None
+
+
+def _float32(array):
+    # ascontiguousarray would turn scalars into vectors; there are none.
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _keras(arrays, normalize, where, form, about=None):
+    """`Weights` of what `keras_files` reads; `about` is what `write_weights` wrote as metadata."""
+    layers = {}
+    for name, values in arrays.items():
+        if OURS.fullmatch(name) and values:
+            names = _VARIABLES.get(len(values), ())
+            if ("_bn" in name) != (len(names) == 4):
+                shapes = ", ".join(str(value.shape) for value in values)
+                raise ValueError(f"{where}: {name} has arrays of shapes {shapes}; a kernel and a bias were expected.")
+            layers[name] = {key: _float32(value) for key, value in zip(names, values, strict=True)}
+    others = [name for name, values in arrays.items() if values and name not in layers]
+    if not layers:
+        found = ", ".join(others[:6]) + (", ..." if len(others) > 6 else "") or "no arrays at all"
+        raise ValueError(f"{where} holds no VGG network: layers such as block1_conv1 and fc1 expected, found {found}.")
+    weights = Weights(layers, form, notes=_left(others))
+    if about:
+        return _with(weights, about)
+    if normalize:
+        mean, std = np.ravel(normalize["mean"]), np.sqrt(np.ravel(normalize["variance"]))
+        return replace(weights, mean=tuple(mean.tolist()), std=None if (std == 1).all() else tuple(std.tolist()))
+    if normalize is not None:
+        return _noting(weights, UNKNOWN_MEAN)
+    first = layers.get("block1_conv1")
+    if first is None or first["kernel"].shape[2] != 3:
+        return _noting(weights, UNKNOWN_MEAN)
+    # keras.applications and Caffe take BGR minus the mean: the first kernel turned round takes RGB.
+    layers["block1_conv1"] = {**first, "kernel": np.ascontiguousarray(first["kernel"][:, :, ::-1])}
+    note = "no layer normalize: taken for BGR minus Caffe's mean, as in keras.applications; first kernel turned to RGB"
+    return _noting(replace(weights, mean=IMAGENET_MEAN), note)
+
+
+def _with(weights, about):
+    """With what `write_weights` wrote as metadata."""
+    std, classes = (about[key] and tuple(about[key]) for key in ("std", "classes"))
+    return replace(weights, mean=tuple(about["mean"]), std=std, classes=classes)
+
+
+def _noting(weights, *notes):
+    return replace(weights, notes=(*weights.notes, *notes))
+
+
+def _left(others):
+    return (f"left in the file: {', '.join(others)}",) if others else ()
+
+
+def _of_model(model):
+    arrays, normalize = {}, None
+
+    def walk(layers):
+        nonlocal normalize
+        for layer in layers:
+            if hasattr(layer, "layers"):
+                walk(layer.layers)
+            elif layer.name == "normalize":
+                normalize = {"mean": layer.input_mean, "variance": layer.input_variance}
+            else:
+                arrays[layer.name] = layer.get_weights()
+
+    walk(model.layers)
+    return _keras(arrays, normalize, f"The network {model.name}", "a Keras model")
+
+
+def _of_folder(path):
+    if (path / "model.keras").exists():  # a run
+        weights = _of_file(path / "model.keras")
+        about = path / "dataset.json"
+        classes = tuple(json.loads(about.read_text())["classes"]) if about.exists() else None
+        return replace(weights, form="a run folder", classes=classes)
+    if list(path.glob("*.weights.h5")) and (path / "config.json").exists():
+        return _of_preset(path)
+    if (path / "model.safetensors").exists():  # as timm puts them on Hugging Face
+        return _of_file(path / "model.safetensors")
+    if (path / "recipe.json").exists():
+        raise ValueError(f"{path} has no model.keras yet: its first epoch is not done. Continue the training.")
+    names = ", ".join(sorted(child.name for child in path.iterdir())[:6]) or "nothing"
+    raise ValueError(f"{path} holds no weights: it has {names}. Known forms: {FORMS}.")
+
+
+def _of_preset(path):
+    """A Keras Hub preset: the trunk in model.weights.h5, trunk and head in task.weights.h5 where there is one."""
+    arrays = {}
+    for name in ("model.weights.h5", "task.weights.h5"):
+        if (path / name).exists():
+            with _opening(path / name), h5py.File(path / name) as file:
+                arrays |= {layer: values for layer, values in keras_files.read_hdf5(file)[0].items() if values}
+    # Its own input is RGB, scaled by the preprocessor: no layer of the network tells of it.
+    weights = _keras(arrays, {}, str(path), "a Keras Hub preset")
+    weights = replace(weights, notes=tuple(note for note in weights.notes if note != UNKNOWN_MEAN))
+    if lacking := [name for name in ("fc1", "fc2", "predictions") if name not in weights.layers]:
+        weights = _noting(weights, f"the preset lacks {', '.join(lacking)}")
+    converter = path / "preprocessor.json"
+    config = json.loads(converter.read_text())["config"]["image_converter"]["config"] if converter.exists() else {}
+    if config.get("scale") is None or config.get("offset") is None:
+        return _noting(weights, UNKNOWN_MEAN)
+    scale, offset = (np.broadcast_to(np.float64(config[key]), 3) for key in ("scale", "offset"))
+    return replace(weights, mean=tuple((-offset / scale).tolist()), std=tuple((1 / scale).tolist()))
+
+
+def _of_torch(arrays, metadata, path):
+    about = json.loads(metadata.get("vgg_tf", "{}"))
+    try:
+        layers, others = state_dicts.from_state_dict(arrays, about.get("map_sides"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}.") from None
+    layers = {name: {key: _float32(value) for key, value in values.items()} for name, values in layers.items()}
+    weights = Weights(layers, "names of torchvision or timm", notes=_left(others))
+    if about:
+        return _with(weights, about)
+    note = "no metadata: taken for RGB by torchvision's mean and std"
+    return _noting(replace(weights, mean=TORCHVISION_MEAN, std=TORCHVISION_STD), note)
+
+
+@contextlib.contextmanager
+def _opening(path):
+    """Within, what libraries raise about a damaged file becomes a ValueError that names it."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, zipfile.BadZipFile, SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is torn or damaged ({error}). Get it again.") from None
+
+
+def _of_file(path):
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if start.startswith(b"\x89HDF"):
+        with _opening(path), h5py.File(path) as file:
+            return _keras(*keras_files.read_hdf5(file), str(path), "a .h5 file", json.loads(file.attrs.get("vgg_tf", "null")))
+    if start.startswith(b"PK"):
+        with _opening(path), zipfile.ZipFile(path) as archive:
+            return _of_zip(archive, path)
+    if start[8:9] == b"{" and path.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        with _opening(path), safe_open(path, framework="numpy") as file:
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return _of_torch(arrays, file.metadata() or {}, path)
+    if start.startswith(b"\x80"):
+        raise _pickled(path)
+    raise ValueError(f"{path} is no file of weights. Known forms: {FORMS}.")
+
+
+def _pickled(path):
+    out = path.with_suffix(".safetensors")
+    return ValueError(
+        f"{path} is a pickle, which can run any program when it is loaded: it is not. Where you trust it and have torch: "
+        f"python -c \"import torch, safetensors.torch as s; w = torch.load('{path}', map_location='cpu', weights_only=True); "
+        f"s.save_file({{k: v.contiguous() for k, v in w.items()}}, '{out}')\""
+    )
+
+
+def _of_zip(archive, path):
+    names = archive.namelist()
+    if any(name.endswith("data.pkl") for name in names):
+        raise _pickled(path)
+    if not {"config.json", "model.weights.h5"} <= set(names):
+        raise ValueError(f"{path} is a zip archive, but no .keras file: it has {', '.join(names[:6])}. Known forms: {FORMS}.")
+    return _keras(*keras_files.read_archive(archive), str(path), "a .keras file")
