@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("vgg_tf", "tfrecords_tools")
 FILES = {f"{path.parent.name}.{path.stem}": path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))}
-PROGRAMS = ["vgg_tf.train", "vgg_tf.evaluate", *(f"tfrecords_tools.{name}" for name in ("write", "verify", "show"))]
+PROGRAMS = [
+    *(f"vgg_tf.{name}" for name in ("train", "evaluate", "stages", "preflight")),
+    *(f"tfrecords_tools.{name}" for name in ("write", "verify", "show")),
+]
 
 # Each storey imports only from those before it; rooms of the same storey know nothing of each other, except as listed.
 STOREYS = [
@@ -24,10 +27,11 @@ STOREYS = [
     ["network"],
     ["splits", "runs"],
     ["folders", "foreign", "measures"],
-    ["sources"],
+    ["sources", "probe"],
     ["datasets", "training", "shards"],
     ["beam"],
-    ["write", "verify", "show", "train", "evaluate"],
+    ["write", "verify", "show", "train", "evaluate", "preflight"],
+    ["stages"],
 ]
 NEIGHBOURS = {("train", "write")}  # the digits go through shards
 

@@ -239,12 +239,12 @@ def test_a_saved_model_loads_and_answers_the_same(tmp_path):
         ({"arch": "vgg17"}, "Known: vgg11"),
         ({"input_shape": (None, None, 3)}, "fixed input_shape"),
         ({"input_shape": (31, 32, 3)}, "at least 32 pixels"),
-        ({"input_shape": (32, 32, 1)}, "the networks take RGB"),
+        ({"input_shape": (32, 32)}, "3 channels for RGB"),
         ({"include_top": False, "pooling": "sum"}, 'pooling is None, "avg" or "max"'),
         ({"classifier_activation": "relu"}, "classifier_activation is"),
         ({"include_top": False, "dense": True}, "needs include_top=True"),
         ({"classes": 0}, "positive number"),
-        ({"initializer": "magic"}, "No Keras initializer 'magic'"),
+        ({"initializer": "magic"}, "No initializer 'magic'. Known: auto, paper"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(options, message):

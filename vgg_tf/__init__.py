@@ -12,6 +12,8 @@ _HOMES = {
     "RECIPES": "recipes",
     "Recipe": "recipes",
     "build_vgg": "network",
+    "convert_head": "network",
+    "decode_predictions": "predictions",
     "inherit_weights": "weights",
     "load_weights": "weights",
     "read_weights": "weight_files",

@@ -47,6 +47,8 @@ class Flags(Words):
     (.safetensors), a Keras Hub preset, or imagenet (Keras' own, for vgg16 and vgg19)."""
     inherit_layers: str = "paper"
     """Which layers: paper (the seven that the paper copies from A), all-matching, or names with commas between."""
+    check: bool = True
+    """Refuse a start whose loss will be NaN, by a look at one batch."""
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(default_factory=recipes.Recipe)
 
 
@@ -114,10 +116,10 @@ def main(arguments=None):
         else:
             collection = shards or measures.measure(source)
         collection.write(out)
-        _train(run, collection, data, devices, flags.smoke)
+        _train(run, collection, data, devices, flags.smoke, flags.check)
 
 
-def _train(run, collection, data, devices, smoke):
+def _train(run, collection, data, devices, smoke, check):
     import keras
 
     from vgg_tf import datasets, training
@@ -132,10 +134,7 @@ def _train(run, collection, data, devices, smoke):
             print(f"  {note}", flush=True)
 
     common = {"batch_size": plan.batch, "size": recipe.size, "seed": recipe.seed}
-    train = datasets.load_dataset(
-        data, "train", epoch=None, scale=recipe.scale, steps=plan.steps, flip=recipe.flip, shift=recipe.rgb_shift,
-        covariance=collection.covariance_rgb, cache=recipe.cache, **common,
-    )  # fmt: skip
+    train = _training_batches(data, recipe, collection, plan.batch, plan.steps)
 
     def centre_crops(split, cache="none"):
         batches = datasets.load_dataset(data, split, scale=recipe.evaluation_scale, cache=cache, **common)
@@ -146,7 +145,14 @@ def _train(run, collection, data, devices, smoke):
     with devices.scope(), datasets.naming_the_unreadable(data):
         model = training.build(run.settings.arch, recipe, collection)
         state = training.train(
-            run, model, plan.steps, plan.batch, train, validation, begin=lambda: _inherit(run, model, collection.classes)
+            run,
+            model,
+            plan.steps,
+            plan.batch,
+            train,
+            validation,
+            begin=lambda: _inherit(run, model, collection.classes),
+            check=check,
         )
         best = training.scores_of(keras.saving.load_model(run.best, compile=False))
         training.compile_scores(best)
@@ -166,6 +172,44 @@ def _train(run, collection, data, devices, smoke):
     }
     run.write_report(report)
     print(closing_line(report))
+
+
+def _training_batches(data, recipe, collection, batch, steps):
+    from vgg_tf import datasets
+
+    return datasets.load_dataset(
+        data, "train", epoch=None, batch_size=batch, size=recipe.size, scale=recipe.scale, seed=recipe.seed, steps=steps,
+        flip=recipe.flip, shift=recipe.rgb_shift, covariance=collection.covariance_rgb, cache=recipe.cache,
+    )  # fmt: skip
+
+
+def timing(arguments):
+    """What a training will cost here, without doing it: steps are made for a few seconds on a network that is thrown away.
+
+    Args:
+        arguments: the words after `python -m vgg_tf.train`.
+
+    Returns:
+        images of the whole training, at most; images a second, with the data they wait for, in batches of at most 32.
+    """
+    flags, source = parse(arguments)
+    recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
+
+    import keras
+
+    from vgg_tf import measures, training
+    from vgg_tf.probe import images_per_second
+
+    keras.config.set_dtype_policy(devices.policy)
+    collection = measures.measure(source) if source else Collection.read(flags.data)
+    plan = training.arithmetic(recipe, collection.images("train"), devices.replicas)
+    batch = min(plan.batch, 32 * devices.replicas)
+    with devices.scope():
+        scores = training.scores_of(training.build(flags.arch, recipe, collection))
+        training.compile_scores(scores, training.make_optimizer(recipe, plan.steps))
+        batches = _training_batches(source or flags.data, recipe, collection, batch, None)(0)
+        speed = images_per_second(scores, batches)
+    return recipe.epochs * plan.steps * plan.batch, speed
 
 
 def _inherit(run, model, classes):

@@ -12,6 +12,7 @@ import numpy as np
 from vgg_tf import pictures
 from vgg_tf.architectures import architecture
 from vgg_tf.network import build_vgg
+from vgg_tf.probe import probe
 from vgg_tf.schedules import Schedule
 
 DRAW_EVERY = 60  # seconds
@@ -155,7 +156,7 @@ def make_optimizer(recipe, steps):
     )
 
 
-def train(run, model, steps, batch, training, validation, say=print, begin=None):
+def train(run, model, steps, batch, training, validation, say=print, begin=None, check=True):
     """Train to the end of the recipe, or on from where the run folder stands.
 
     Args:
@@ -167,12 +168,14 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None)
         validation: batches `(images, labels, mask)`; None: the last network is the best.
         say: called with each line for the user.
         begin: called before the first step of a run that starts anew, such as to take weights from elsewhere.
+        check: refuse a start that ends in NaN, by a look at one batch; without it, it is only told.
 
     Returns:
         The final `runs.State`.
 
     Raises:
-        FloatingPointError: the loss is not a number; the message says what to look at. The run folder is as before.
+        FloatingPointError: the loss is not a number, or will not be one; the message says what to look at. The run folder
+            is as before.
     """
     recipe = run.settings.recipe
     scores = scores_of(model)
@@ -181,8 +184,10 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None)
     state, note = run.restore(scores, scores.optimizer)
     if note:
         say(note)
-    if begin and not state.epoch:
-        begin()
+    if not state.epoch:
+        if begin:
+            begin()
+        _look(model, training(0) if validation is None else validation, recipe, check, say)
     if recipe.schedule == "plateau" and validation is None:
         say("without validation there is no plateau: the learning rate stays as it is")
     drawn = time.perf_counter()
@@ -208,6 +213,19 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None)
     run.write_log(state)  # again: the kill may have come between the last state and its log
     _draw(run, state)
     return state
+
+
+def _look(model, batches, recipe, check, say):
+    """Tell how the fresh network takes one batch, and refuse one that cannot train."""
+    pixels, labels, *mask = (keras.ops.convert_to_numpy(x) for x in next(iter(batches)))
+    real = mask[0] > 0 if mask else slice(None)
+    found = probe(model, pixels[real], labels[real])
+    say(f"a look at one batch: {found.verdict}")
+    if found.fatal and check:
+        raise FloatingPointError(
+            f"A look at one batch: {found.verdict}. Try --initializer auto (now {recipe.initializer}); python -m vgg_tf.preflight --init "
+            "compares them all; --no-check trains all the same."
+        )
 
 
 def _draw(run, state):

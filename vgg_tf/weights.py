@@ -113,7 +113,8 @@ def load_weights(target, source, new_head=False, say=print):
             f"{where} is not for this {target.name}: {'; '.join(faults[:_SHOWN])}{more}. Build the network that the weights "
             "belong to, or take what fits with inherit_weights."
         )
-    return _apply(weights, target, arrays, Report(where, copied, (), skipped, weights.notes), say)
+    headless = ("its head is not used",) if "fc1" not in ours and set(HEAD) & weights.layers.keys() else ()
+    return _apply(weights, target, arrays, Report(where, copied, (), skipped, (*weights.notes, *headless)), say)
 
 
 class _Unfit(Exception):  # noqa: N818 - a reason, not an error
@@ -157,7 +158,7 @@ def _fitted(name, weights, layer, classes=None):
     if name == "block1_conv1" and kernel.shape[2] == 3 != shape[2]:
         values[0] = adapt_channels(kernel, shape[2], weights.std)
         how = "summed over RGB" if shape[2] == 1 else f"repeated over {shape[2]} channels"
-    elif name in HEAD and _flat(kernel.shape) == _flat(shape) and kernel.shape != shape:
+    elif name in HEAD and _flat(kernel.shape) == _flat(shape) and kernel.ndim != len(shape):
         values[0] = kernel.reshape(shape)
         how = f"kernel {kernel.shape} as {shape}"
     for value, shape in zip(values, shapes, strict=True):

@@ -1,0 +1,92 @@
+"""Train as the paper did, stage after stage: `python -m vgg_tf.stages --arch vgg16 --data SHARDS`, in one resumable command."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from vgg_tf import programs, train
+from vgg_tf.architectures import architecture
+from vgg_tf.recipes import stages_of
+
+OWN = ("--arch", "--data", "--recipe", "--out", "--size", "--scale", "--learning-rate", "--inherit", "--inherit-layers")
+
+
+@dataclass(frozen=True)
+class Flags:
+    """A from scratch, then the network from A at S=256, from there S=384, from there S in [256, 512] (sections 3.1, 4.1).
+
+    Each stage is a run folder and one command of python -m vgg_tf.train; all other flags, such as --epochs, --batch-size or
+    --strategy, go to each of them. The same command continues where it was interrupted, in any stage.
+    """
+
+    data: str
+    """A folder of shards, of class folders or of the ILSVRC competition, tfds:NAME, or digits (scikit-learn's)."""
+    arch: str = "vgg16"
+    """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but vgg11_lrn)."""
+    out: Path | None = None
+    """Folder of the runs; runs/<arch>-stages-<name of the data> by default."""
+    size: int = 224
+    """Side of the crops in pixels; other sides scale S in proportion."""
+    plan: bool = False
+    """Train nothing; show the stages, their images, and the hours they will take here, by a short timing."""
+
+
+def chain(flags, others):
+    """The stages, in their order.
+
+    Args:
+        flags: the `Flags`.
+        others: words for python -m vgg_tf.train, in all stages.
+
+    Returns:
+        a list of `(stage, out, arguments)`: the `recipes.Stage`, its run folder, the words for python -m vgg_tf.train.
+
+    Raises:
+        ValueError: words that the stages have themselves.
+    """
+    if own := [word for word in others if word.split("=")[0].replace("_", "-") in OWN]:
+        raise ValueError(f"{', '.join(own)}: each stage has its own. Give it to python -m vgg_tf.train for a single run.")
+    folder = flags.out or Path("runs") / f"{flags.arch}-stages-{Path(flags.data).name.replace(':', '-')}"
+    stages = []
+    for i, stage in enumerate(stages_of(flags.arch, flags.size), start=1):
+        scale = ",".join(map(str, sorted(set(stage.scale))))
+        out = folder / f"{i}-{stage.arch}-S{scale.replace(',', '-')}"
+        words = ["--arch", stage.arch, "--data", flags.data, "--recipe", stage.recipe]
+        words += ["--size", str(flags.size), "--scale", scale, "--out", str(out)]
+        if stages:
+            words += ["--inherit", str(stages[-1][1]), "--inherit-layers", stage.layers]
+        stages.append((stage, out, [*words, *others]))
+    return stages
+
+
+def main(arguments=None):
+    """Train the stages that are not done, or show the plan."""
+    flags, others = tyro.cli(Flags, args=arguments, return_unknown_args=True, prog="python -m vgg_tf.stages")
+    architecture(flags.arch)
+    stages = chain(flags, others)
+    if flags.plan:
+        _plan(stages)
+        return
+    for i, (_, _, words) in enumerate(stages, start=1):
+        print(f"\nstage {i} of {len(stages)}: python -m vgg_tf.train {shlex.join(words)}", flush=True)
+        train.main(words)
+
+
+def _plan(stages):
+    """Print the images that the stages will see at most, and the hours, by a short timing of each."""
+    print(f"{'stage':24}{'images':>14}{'images/s':>10}{'hours':>10}  weights from")
+    left, before = 0.0, "random"
+    for stage, out, words in stages:
+        images, speed = train.timing(words)
+        hours, done = images / speed / 3600, (out / "report.json").exists()
+        left += 0 if done else hours
+        layers = f" ({stage.layers} layers)" if stage.layers else ""
+        print(f"{out.name:24}{images:14,}{speed:10.1f}{hours:10.2f}  {before}{layers}{', done' * done}", flush=True)
+        before = out.name
+    print(f"{'to be done':24}{'':24}{left:10.2f}  at most: a plateau after the last drop ends a stage earlier")
+
+
+if __name__ == "__main__":
+    programs.run(main)
