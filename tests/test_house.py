@@ -25,7 +25,7 @@ STOREYS = [
     ["weight_files", "records"],
     ["weights"],
     ["network"],
-    ["splits", "runs"],
+    ["splits", "runs", "predictions"],
     ["folders", "foreign", "measures"],
     ["sources", "probe"],
     ["datasets", "training", "shards"],

@@ -17,6 +17,7 @@ from vgg_tf.network import build_vgg
 from vgg_tf.recipes import Recipe, preset
 from vgg_tf.schedules import Schedule
 from vgg_tf.sources import Source, Split
+from vgg_tf.weights import inherit_weights, statistics
 
 CLASSES = 4
 TINY = Recipe(
@@ -64,7 +65,7 @@ class StopError(Exception):
 VALIDATION = masked(13, 8)
 
 
-def train(folder, recipe=TINY, stop_after=None, batch=8, validation=VALIDATION):
+def train(folder, recipe=TINY, stop_after=None, batch=8, validation=VALIDATION, source=None, check=True):
     """Train on 24 pictures, whose order depends on the epoch; raise StopError, as a kill would, after some epochs."""
     keras.utils.set_random_seed(recipe.seed)
     lines = []
@@ -77,7 +78,10 @@ def train(folder, recipe=TINY, stop_after=None, batch=8, validation=VALIDATION):
     steps = 24 // batch
     with open_run(folder, recipe) as run:
         model = training.build("vgg11", recipe, collection())
-        state = training.train(run, model, steps, batch, lambda e: batches(24, batch, seed=e), validation, say)
+        state = training.train(
+            run, model, steps, batch, lambda e: batches(24, batch, seed=e), validation, say,
+            begin=source and (lambda: inherit_weights(source, model, say=say)), check=check,
+        )  # fmt: skip
     return state, lines
 
 
@@ -135,6 +139,44 @@ def test_an_epoch_that_explodes_in_its_last_step_is_not_kept(tmp_path):
         train(tmp_path / "run", dataclasses.replace(TINY, batch_size=24, learning_rate=1e39), batch=24, validation=None)
     assert not (tmp_path / "run" / runs.LAST).exists()
     assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_an_interrupted_run_that_inherited_ends_with_the_bits_and_the_mean_of_an_uninterrupted_one(tmp_path):
+    # The mean and std of the source's input are constants of the network, not variables.
+    source = build_vgg("vgg11", input_shape=(32, 32, 3), classes=CLASSES, width=0.0625, head_width=16, mean=(9, 8, 7), seed=3)
+    source.save(tmp_path / "source.keras")
+    recipe = dataclasses.replace(TINY, epochs=3, standardize=False)
+    train(tmp_path / "whole", recipe, source=tmp_path / "source.keras")
+    with pytest.raises(StopError):
+        train(tmp_path / "parts", recipe, source=tmp_path / "source.keras", stop_after=1)
+    (tmp_path / "source.keras").unlink()
+    train(tmp_path / "parts", recipe, source=tmp_path / "source.keras")
+    whole, parts = (load_file(tmp_path / name / runs.LAST) for name in ("whole", "parts"))
+    assert all(np.array_equal(whole[key], parts[key]) for key in whole)
+    best = keras.saving.load_model(tmp_path / "parts" / "model.keras")
+    assert statistics(best) == ((9, 8, 7), None)
+
+
+def test_before_a_block_nothing_learns_and_from_it_on_all_kernels_do(tmp_path):
+    recipe = dataclasses.replace(TINY, epochs=1, freeze_until="block4")
+    start = training.build("vgg11", recipe, collection())
+    train(tmp_path / "run", recipe)
+    end = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    changed = [
+        layer.name
+        for layer in end.layers
+        if layer.weights and not np.array_equal(layer.kernel, start.get_layer(layer.name).kernel)
+    ]
+    assert changed == ["block4_conv1", "block4_conv2", "block5_conv1", "block5_conv2", "fc1", "fc2", "predictions"]
+
+
+def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_otherwise(tmp_path):
+    recipe = dataclasses.replace(TINY, initializer="ones", epochs=1, learning_rate=1e-30)
+    with pytest.raises(FloatingPointError, match=r"A look at one batch: explodes at block\d_conv\d: .*--initializer auto"):
+        train(tmp_path / "run", recipe)
+    assert not (tmp_path / "run" / runs.LAST).exists()
+    _, lines = train(tmp_path / "run", recipe, check=False)
+    assert lines[0].startswith("a look at one batch: explodes")
 
 
 def test_averages_and_batch_normalisation_are_not_mixed():
@@ -325,7 +367,8 @@ def test_a_run_has_one_writer_at_a_time(tmp_path):
 
 
 def test_settings_and_recipe_survive_their_json(tmp_path):
-    settings = runs.Settings("vgg13_bn", "somewhere", "abc", "float32", dataclasses.replace(TINY, scale=(256, 512)))
+    recipe = dataclasses.replace(TINY, scale=(256, 512), freeze_until="block4")
+    settings = runs.Settings("vgg13_bn", "somewhere", "abc", "float32", recipe, inherit="there", inherit_layers="fc1,fc2")
     assert runs.Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 

@@ -39,6 +39,28 @@ def contact_sheet(images, titles, boxes, title):
     return figure
 
 
+def curves(lines, title, xlabel, ylabel):
+    """Draw several trainings into one picture.
+
+    Args:
+        lines: label to `(x, y, style)`; the style is matplotlib's, such as `C0--`.
+        title: over the figure.
+        xlabel, ylabel: of the axes, with their units.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for label, (x, y, style) in lines.items():
+        axes.plot(x, y, style, label=label, marker="o", markersize=3)
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    return figure
+
+
 def history(rows, title):
     """Draw loss and errors over the epochs, the learning rate below.
 

@@ -223,8 +223,8 @@ def _look(model, batches, recipe, check, say):
     say(f"a look at one batch: {found.verdict}")
     if found.fatal and check:
         raise FloatingPointError(
-            f"A look at one batch: {found.verdict}. Try --initializer auto (now {recipe.initializer}); python -m vgg_tf.preflight --init "
-            "compares them all; --no-check trains all the same."
+            f"A look at one batch: {found.verdict}. Try --initializer auto (now {recipe.initializer}) or other weights. "
+            "python -m vgg_tf.preflight --init compares the initialisers; --no-check trains all the same."
         )
 
 

@@ -1,0 +1,125 @@
+"""A look at one batch tells of each initialiser what theory says of it."""
+
+import math
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from vgg_tf.initializers import INITIALIZERS, initialization
+from vgg_tf.network import build_vgg
+from vgg_tf.probe import LOSS_LIMIT, images_per_second, photographs, probe
+from vgg_tf.training import compile_scores, scores_of
+
+
+def net(arch="vgg16", **options):
+    return build_vgg(arch, **{"input_shape": (64, 64, 3), "classes": 10, "width": 0.25, "head_width": 64, "seed": 1} | options)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return photographs(64)
+
+
+def test_the_photographs_are_eight_different_views_of_the_size(pixels):
+    assert pixels.shape == (8, 64, 64, 3)
+    assert pixels.dtype == np.uint8
+    assert len({view.tobytes() for view in pixels}) == 8
+
+
+def test_scales_and_loss_are_those_of_the_layers_outputs(pixels):
+    # The other route: each layer's output by a model of its own, the loss by Keras.
+    model, labels = net("vgg11_bn"), np.arange(8) % 10
+    found = probe(model, pixels, labels)
+    for name, layer in (("normalize", "normalize"), ("block2_conv1", "block2_relu1"), ("fc1", "fc1")):
+        out = keras.Model(model.input, model.get_layer(layer).output)(pixels).numpy()
+        assert found.scales[name] == pytest.approx(np.sqrt((out**2).mean()), rel=1e-4)
+    scores = keras.Model(model.input, model.get_layer("predictions").output)(pixels)
+    loss = keras.losses.sparse_categorical_crossentropy(labels, scores, from_logits=True)
+    assert found.loss == pytest.approx(float(np.mean(loss)), rel=1e-5)
+    assert found.logits == pytest.approx(np.std(scores), rel=1e-4)
+    assert found.guessing == math.log(10)
+    kernels = [layer.name for layer in model.layers if hasattr(layer, "kernel")]
+    assert list(found.scales) == ["normalize", *kernels]
+
+
+def test_only_eight_images_are_looked_at(pixels):
+    model = net("vgg11")
+    more = np.concatenate([pixels, np.zeros_like(pixels)])
+    assert probe(model, more).scales == probe(model, pixels).scales
+
+
+@pytest.mark.parametrize(("std", "gain"), [(0.1, 4.8), (0.01, 0.48)])
+def test_a_gaussian_multiplies_the_signal_of_512_channels_by_std_times_the_root_of_half_its_inputs(pixels, std, gain):
+    # He et al. 2015: sqrt(4608 / 2) * 0.1 = 4.8. Of a map of 8 by 8, (3 - 2 / 8)^2 of 9 inputs are not padding.
+    name = {0.1: "paper", 0.01: "gaussian"}[std]
+    scales = probe(net(width=1.0, head_width=16, initializer=name), pixels).scales
+    inside = (3 - 2 / 8) / 3
+    assert scales["block4_conv3"] / scales["block4_conv2"] == pytest.approx(gain * inside, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("initializer", "std", "verdict", "fatal"),
+    [
+        ("paper", None, r"explodes at block[34]_conv\d: first loss", True),
+        ("gaussian", None, r"starves at block1_conv2: logits of std", False),
+        ("glorot", None, "alive: first loss 2", False),
+        ("he", None, "too loud", True),
+        ("he", (58.0, 57.0, 57.0), "(alive|loud)", False),
+        ("torchvision", None, "alive", False),
+        ("auto", None, "alive", False),
+        ("auto", (58.0, 57.0, 57.0), "(alive|loud)", False),
+    ],
+)
+def test_each_initialiser_gets_the_verdict_that_theory_and_practice_give_it(pixels, initializer, std, verdict, fatal):
+    # At full width, as the effect hangs on the number of inputs.
+    found = probe(net(width=1.0, head_width=512, initializer=initializer, std=std), pixels)
+    assert found.fatal == fatal == (found.loss > LOSS_LIMIT)
+    assert re.match(verdict, found.verdict), found.verdict
+
+
+def test_a_nan_is_told_with_its_layer(pixels):
+    model = net("vgg11")
+    layer = model.get_layer("block3_conv1")
+    layer.kernel.assign(np.full(layer.kernel.shape, np.nan))
+    found = probe(model, pixels)
+    assert found.fatal
+    assert found.verdict == "not a number from block3_conv1 on"
+
+
+def test_the_literal_gaussian_has_the_papers_variance_and_torchvisions_kernels_hes_over_the_outputs():
+    # Section 3.1: variance 1e-2. torchvision: 2 / (9 * outputs) for convolutions. Tolerance: 147,456 draws and more.
+    for name, expected in (("paper", 0.1), ("gaussian", 0.01), ("torchvision", math.sqrt(2 / (9 * 128)))):
+        kernel = build_vgg("vgg13", include_top=False, initializer=name, seed=0).get_layer("block2_conv2").kernel.numpy()
+        assert kernel.std() == pytest.approx(expected, rel=0.02)
+        assert abs(kernel.mean()) < 0.01 * expected
+
+
+def test_every_kernel_of_a_named_initialiser_is_its_own_predictions_too():
+    model = net("vgg11", initializer="paper", width=1.0, head_width=512, classes=100)
+    assert model.get_layer("predictions").kernel.numpy().std() == pytest.approx(0.1, rel=0.02)
+    assert model.get_layer("fc2").kernel.numpy().std() == pytest.approx(0.1, rel=0.02)
+    assert all(not layer.bias.numpy().any() for layer in model.layers if hasattr(layer, "kernel"))
+
+
+def test_an_unknown_initialiser_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"Known: auto, paper, gaussian, glorot, he, torchvision, and Keras' own names"):
+        initialization("magic", standardized=False)
+    assert all(row.source for row in INITIALIZERS.values())
+
+
+def test_speed_counts_the_images_after_the_first_step_until_the_time_is_up(pixels):
+    scores = scores_of(net("vgg11", width=0.0625))
+    compile_scores(scores)
+    asked = []
+
+    def batches():
+        for i in range(1000):
+            asked.append(i)
+            yield pixels, np.zeros(8, np.int32)
+
+    speed = images_per_second(scores, batches(), seconds=0.2)
+    assert 3 <= len(asked) < 1000
+    # All steps but the first fell into the time; the last one may exceed it.
+    assert 8 * (len(asked) - 1) / speed >= 0.2

@@ -1,0 +1,107 @@
+"""The paper's chain of trainings."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from vgg_tf.recipes import Stage, stages_of
+from vgg_tf.stages import Flags, chain
+
+TINY = ["--width", "0.0625", "--head-width", "16", "--epochs", "1", "--steps-per-epoch", "2", "--batch-size", "8"]
+
+
+def program(*words, cwd):
+    return subprocess.run([sys.executable, "-m", *map(str, words)], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize("arch", ["vgg13", "vgg16c", "vgg16", "vgg19"])
+def test_b_to_e_come_from_a_then_384_from_256_then_the_jitter_from_384(arch):
+    # Sections 3.1 and 4.1.
+    assert stages_of(arch) == [
+        Stage("vgg11", "paper", (256, 256), ""),
+        Stage(arch, "paper", (256, 256), "paper"),
+        Stage(arch, "paper384", (384, 384), "all-matching"),
+        Stage(arch, "paper-jitter", (256, 512), "all-matching"),
+    ]
+
+
+def test_with_batch_normalisation_a_has_it_too():
+    assert [stage.arch for stage in stages_of("vgg19_bn")] == ["vgg11_bn", "vgg19_bn", "vgg19_bn", "vgg19_bn"]
+
+
+@pytest.mark.parametrize("arch", ["vgg11", "vgg11_lrn", "vgg11_bn"])
+def test_a_and_a_lrn_begin_with_themselves(arch):
+    assert [(stage.arch, stage.layers) for stage in stages_of(arch)] == [
+        (arch, ""),
+        (arch, "all-matching"),
+        (arch, "all-matching"),
+    ]
+
+
+def test_smaller_crops_have_their_scales_in_proportion():
+    # 256 / 224 of 32 is 36.6, 384 / 224 is 54.9, 512 / 224 is 73.1.
+    assert [stage.scale for stage in stages_of("vgg16", 32)] == [(37, 37), (37, 37), (55, 55), (37, 73)]
+
+
+def test_each_stage_takes_the_run_before_and_the_flags_of_all():
+    stages = chain(Flags(data="shards", arch="vgg16"), ["--epochs", "3"])
+    runs = [str(out) for _, out, _ in stages]
+    assert runs == [
+        f"runs/vgg16-stages-shards/{n}" for n in ("1-vgg11-S256", "2-vgg16-S256", "3-vgg16-S384", "4-vgg16-S256-512")
+    ]
+    for i, (_, _, words) in enumerate(stages):
+        assert words[words.index("--out") + 1] == runs[i]
+        assert words[-2:] == ["--epochs", "3"]
+        assert (words[words.index("--inherit") + 1] if i else None) == (runs[i - 1] if i else None)
+
+
+@pytest.mark.parametrize("word", ["--learning-rate", "--scale=256", "--inherit", "--inherit_layers"])
+def test_what_is_a_stages_own_is_refused(word):
+    with pytest.raises(ValueError, match=f"{word}: each stage has its own"):
+        chain(Flags(data="shards"), [word, "1"])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stages")
+    words = ["vgg_tf.stages", "--data", "digits", "--arch", "vgg13", "--size", "32", *TINY]
+    return folder, words, program(*words, cwd=folder)
+
+
+@pytest.mark.slow
+def test_the_chain_trains_every_stage_from_the_one_before(trained):
+    folder, _, result = trained
+    assert result.returncode == 0, result.stderr
+    runs = sorted(path.name for path in (folder / "runs" / "vgg13-stages-digits").iterdir())
+    assert runs == ["1-vgg11-S37", "2-vgg13-S37", "3-vgg13-S55", "4-vgg13-S37-73"]
+    copied = re.findall(r"weights from .*/(\S+) \(a run folder\): (\d+) layers copied, (\d+) left", result.stdout)
+    assert copied == [("1-vgg11-S37", "7", "6"), ("2-vgg13-S37", "13", "0"), ("3-vgg13-S55", "13", "0")]
+    report = (folder / "runs" / "vgg13-stages-digits" / "2-vgg13-S37" / "inherited.txt").read_text()
+    assert "random   block1_conv2, block2_conv2, block4_conv1" in report
+
+
+@pytest.mark.slow
+def test_the_chain_goes_on_with_the_stage_that_is_not_done(trained):
+    folder, words, _ = trained
+    last = folder / "runs" / "vgg13-stages-digits" / "4-vgg13-S37-73"
+    (last / "report.json").unlink()
+    result = program(*words, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("is done; delete it or choose another --out to train anew") == 3
+    assert "continuing after epoch 1" in result.stdout
+    assert result.stdout.count("weights from") == 0, "the state has them"
+    assert (last / "report.json").exists()
+
+
+@pytest.mark.slow
+def test_the_plan_shows_images_and_hours_and_trains_nothing(tmp_path):
+    result = program("vgg_tf.stages", "--data", "digits", "--arch", "vgg13", "--size", "32", "--plan", *TINY, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    rows = re.findall(r"^(\d-\S+) +(\d+) +([\d.]+) +([\d.]+)", result.stdout, re.M)
+    assert [(name, images) for name, images, _, _ in rows] == [
+        (name, "16") for name in ("1-vgg11-S37", "2-vgg13-S37", "3-vgg13-S55", "4-vgg13-S37-73")
+    ]
+    assert all(float(speed) > 0 for _, _, speed, _ in rows)
+    assert not list(tmp_path.iterdir())
