@@ -33,8 +33,11 @@ class Report:
 
     def __str__(self):
         left = len(self.random) + len(self.skipped)
-        lines = [f"weights from {self.source}: {len(self.copied)} layers copied, {left} left as they were"]
-        lines += [f"  copied   {', '.join(self.copied)}"] if self.copied else []
+        if left:
+            lines = [f"weights from {self.source}: {len(self.copied)} layers copied, {left} left as they were"]
+            lines += [f"  copied   {', '.join(self.copied)}"] if self.copied else []
+        else:
+            lines = [f"weights from {self.source}: all {len(self.copied)} layers copied"]
         lines += [f"  changed  {name}: {how}" for name, how in self.copied.items() if how]
         lines += [f"  random   {', '.join(self.random)}"] if self.random else []
         lines += [f"  skipped  {name}: {reason}" for name, reason in self.skipped.items()]
