@@ -205,7 +205,7 @@ def test_a_table_by_pythons_own_writer_is_read_back(tmp_path):
     ],
 )
 def test_what_is_no_solution_file_is_named(table, content):
-    with pytest.raises(ValueError, match=r"LOC_val_solution\.csv.* no solution file of the competition"):
+    with pytest.raises(ValueError, match=r"LOC_val_solution\.csv.* no (solution file of the competition|text in UTF-8)"):
         annotations.read_solution(table(content))
 
 
@@ -242,6 +242,16 @@ def test_a_table_that_cannot_be_read_as_one_is_named(table, content):
 
 
 # Boxes
+
+
+def test_an_image_that_comes_twice_in_a_table_is_named_unless_its_rows_agree(tmp_path):
+    path = tmp_path / "LOC_val_solution.csv"
+    rows = ["ImageId,PredictionString", "a,n1 1 2 3 4 ", "b,n1 1 2 3 4 ", "a,n1 1 2 3 4 "]
+    path.write_text("\n".join(rows))
+    assert annotations.read_solution(str(path)).keys() == {"a", "b"}
+    path.write_text("\n".join([*rows, "b,n2 1 2 3 4 "]))
+    with pytest.raises(ValueError, match=r"LOC_val_solution\.csv, line 5: b is there twice, with other boxes"):
+        annotations.read_solution(str(path))
 
 
 def test_boxes_in_pixels_become_shares_and_no_boxes_none():

@@ -192,8 +192,9 @@ def test_what_is_hidden_or_no_picture_is_ignored(kaggle):
         put(data / name, "x")
     put(data / "val" / "README.txt", "x")
     put(data / "train" / ".trash" / "x.JPEG", "x")
-    (data / "train" / "n00000000").mkdir()
     check_all(open_source(kaggle), "ILSVRC/", kaggle)
+    (data / "train" / "n00000000").mkdir()
+    assert open_source(kaggle).notes[0] == "1 folders in train/ hold no images, first n00000000"
 
 
 def test_xml_goes_before_the_table(kaggle):
@@ -505,6 +506,25 @@ def test_folders_below_hold_the_annotations_of_the_same_folders(tmp_path):
     assert source.splits["train"].names == ["images/here/1.jpg", "images/there/1.jpg"]
     assert source.classes == ("cat", "dog")
     assert source.splits["train"].boxes_of(1, WIDTH, HEIGHT).corners.tolist() == [[0, 0, 1, 1]]
+
+
+def test_an_annotation_in_another_folder_is_taken_only_where_no_other_can_be_meant(tmp_path):
+    picture(tmp_path, "here/1.jpg", ("cat", 0, 0, 5, 5))
+    picture(tmp_path, "2.jpg", ("dog", 0, 0, 5, 5))
+    (tmp_path / "annotations" / "2.xml").rename(tmp_path / "annotations" / "here" / "2.xml")
+    picture(tmp_path, "there/1.jpg")  # the annotation of this name is the other's
+    source = open_source(tmp_path)
+    assert labelled(source, "train") == {"1.jpg": "cat", "2.jpg": "dog"}
+    assert source.notes[0] == "1 images have no annotation, or none with an object: left out"
+    annotate(tmp_path / "annotations" / "there" / "2.xml", ("cat", 0, 0, 5, 5))
+    with pytest.raises(ValueError, match=r"2 is the name of several: 2.jpg, .*here/2.xml, .*there/2.xml. Put each annotation"):
+        open_source(tmp_path)
+    picture(tmp_path, "everywhere/2.jpg")
+    (tmp_path / "annotations" / "there" / "2.xml").unlink()
+    with pytest.raises(
+        ValueError, match=r"2 is the name of several: 2.jpg, everywhere/2.jpg, .*here/2.xml. Put each annotation"
+    ):
+        open_source(tmp_path)
 
 
 def test_they_are_the_same_on_a_remote_file_system_with_their_boxes(tmp_path):

@@ -109,6 +109,41 @@ def test_every_suffix_counts_in_any_case_in_folders_of_any_depth_and_nothing_els
     assert set(names(source, "train")) == {f"train/a/{name}" for name in [*kept, "000.png"]} | {"train/b/000.png"}
 
 
+def test_linked_folders_are_followed_but_not_in_a_circle_nor_twice(tmp_path):
+    fill(tmp_path / "elsewhere", more=2, b=1)
+    fill(tmp_path / "in", train__a=1, val__a=1)
+    a = tmp_path / "in" / "train" / "a"
+    (tmp_path / "in" / "train" / "b").symlink_to(tmp_path / "elsewhere" / "b")
+    for name, target in {"linked": tmp_path / "elsewhere" / "more", "again": a, "up": a.parent, "zz": a / "linked"}.items():
+        (a / name).symlink_to(target)
+    expected = ["train/a/000.png", "train/a/linked/000.png", "train/a/linked/001.png", "train/b/000.png"]
+    assert names(open_source(str(tmp_path / "in")), "train") == expected
+
+
+@pytest.mark.parametrize("folders", [("Train", "VAL", "Test"), ("train", "valid", "test")])
+def test_folders_of_splits_may_be_called_as_shards_are_in_any_case(tmp_path, folders):
+    source = open_source(str(fill(tmp_path, **{f"{name}__{letter}": 2 for name in folders for letter in "ab"})))
+    assert list(source.splits) == ["train", "validation", "test"]
+    assert [source.splits[split].names[0] for split in source.splits] == [f"{name}/a/000.png" for name in folders]
+
+
+def test_class_folders_without_images_are_told(tmp_path):
+    fill(tmp_path, train__a=1, train__b=1, val__a=1)
+    for name in ("train/empty", "train/nothing", "val/b"):
+        (tmp_path / name).mkdir()
+    assert open_source(str(tmp_path)).notes == (
+        "2 folders in train/ hold no images, first empty, nothing",
+        "1 folders in val/ hold no images, first b",
+    )
+
+
+def test_a_name_that_is_no_utf_8_is_an_error_that_names_the_file(tmp_path):
+    fill(tmp_path, a=2, b=2)
+    (tmp_path / "a" / "000.png").rename(tmp_path / "a" / "caf\udce9.png")
+    with pytest.raises(ValueError, match=r"the name of b'.*/a/caf\\xe9\.png' is no UTF-8\. Rename it"):
+        open_source(str(tmp_path))
+
+
 def test_hidden_class_folders_and_folders_without_images_are_no_classes(tmp_path):
     fill(tmp_path, cat=2, dog=2, **{".trash": 2})
     (tmp_path / "empty").mkdir()

@@ -89,7 +89,8 @@ def read_solution(path):
             boxes = [(words[i], *map(float, words[i + 1 : i + 5])) for i in range(0, len(words), 5)]
             if not boxes or not all(len(box) == 5 and np.isfinite(box[1:]).all() for box in boxes):
                 raise ValueError("expected a class and four numbers a box")
-            found[row[0]] = boxes
+            if found.setdefault(row[0], boxes) != boxes:
+                raise ValueError(f"{row[0]} is there twice, with other boxes")
     except (csv.Error, ValueError) as error:
         said = f"{error}. Received: {','.join(row)[:80]}"
         raise ValueError(f"{path}, line {rows.line_num}: {said}. It is no solution file of the competition.") from error

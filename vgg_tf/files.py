@@ -47,10 +47,18 @@ def names(folder):
 
 
 def walk(folder):
-    """Names of all files below a folder, relative to it with `/` between, sorted; what is hidden, or in hidden folders, not."""
-    found = []
-    for root, folders, here in _gfile().walk(folder) if is_remote(folder) else os.walk(folder, onerror=_unless_missing):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    """Names of all files below a folder, relative to it with `/` between, sorted; what is hidden, or in hidden folders, not.
+
+    Links to folders are followed, but none to where we have been or to what the folder itself lies in.
+    """
+    found, remote = [], is_remote(folder)
+    seen = set() if remote else set(map(str, Path(folder).resolve().parents))
+    for root, folders, here in _gfile().walk(folder) if remote else os.walk(folder, onerror=_unless_missing, followlinks=True):
+        if (place := root if remote else os.path.realpath(root)) in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = root[len(str(folder)) :].replace(os.sep, "/").strip("/")
         found += [f"{below}/{name}" if below else name for name in here if not name.startswith(".")]
     return sorted(found)
@@ -99,9 +107,7 @@ def read_text(path):
     try:
         return read(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is no text in UTF-8 ({error}), so it is no solution file of the competition, nor any other table."
-        ) from None
+        raise ValueError(f"{path} is no text in UTF-8 ({error}). Fetch it anew, or mend it.") from None
 
 
 def make_folder(path):

@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from vgg_tf import annotations, files
-from vgg_tf.splits import Source, Split
+from vgg_tf.splits import SPLIT_NAMES, SPLITS, Source, Split
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp"}
-SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 ILSVRC = "Data/CLS-LOC"  # below ILSVRC/
 VOC_FOLDERS = {"images": "annotations", "jpegimages": "annotations"}  # in lower case
 
@@ -42,16 +41,19 @@ def open_folder(root, takes):
 
 def _class_folders(root, takes):
     found = {}
-    for folder, split in SPLIT_FOLDERS.items():
-        if files.is_folder(f"{root}/{folder}"):
+    for folder in files.names(root):
+        if (split := SPLIT_NAMES.get(folder.lower())) and files.is_folder(f"{root}/{folder}"):
             if split in found:
-                raise ValueError(f"{root} holds both val/ and validation/: keep one of them.")
+                raise ValueError(f"{root} holds both {os.path.basename(found[split])}/ and {folder}/: keep one of them.")
             found[split] = f"{root}/{folder}"
     if "train" not in found:
         if found:
             raise ValueError(f"{root} has {', '.join(os.path.basename(path) + '/' for path in found.values())} but no train/.")
         found = {"train": root}
-    images = {split: _images_by_class(folder, takes) for split, folder in found.items()}
+    images, notes = {}, []
+    for split in (split for split in SPLITS if split in found):
+        images[split], empty = _images_by_class(found[split], takes)
+        notes += empty
     classes = tuple(sorted(images["train"]))
     if len(classes) < 2:
         raise ValueError(
@@ -66,24 +68,37 @@ def _class_folders(root, takes):
         if not by_class:
             raise ValueError(f"{found[split]} holds no images. Remove it, or fill it with <class>/<image>.")
         splits[split] = _split(root, found[split], classes, by_class)
-    return Source(root, classes, splits)
+    return Source(root, classes, splits, tuple(notes))
 
 
 def _images_by_class(folder, takes):
-    """`{class: [file below folder]}` of the class folders that hold images; those not taken are not looked into: `[]`."""
-    images = {}
+    """`{class: [file below folder]}` of the class folders that hold images, `[]` for those not taken, which are not looked
+    into; and a list with a note of those that hold none.
+    """
+    images, empty = {}, []
     for name in files.names(folder):
         if name.startswith(".") or not files.is_folder(f"{folder}/{name}"):
             continue
         if not takes(name):
             images[name] = []
-        elif found := [f"{name}/{path}" for path in files.walk(f"{folder}/{name}") if _is_image(path)]:
+        elif found := _images_below(folder, f"{name}/"):
             images[name] = found
-    return images
+        else:
+            empty.append(name)
+    few = ", ".join(empty[:5])
+    return images, [f"{len(empty)} folders in {os.path.basename(folder)}/ hold no images, first {few}"] if empty else []
 
 
-def _is_image(name):
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+def _images_below(folder, below=""):
+    """Names of the images below a folder, or of those of them that lie `below` it, in `sub/`."""
+    found = [f"{below}{name}" for name in files.walk(f"{folder}/{below}".rstrip("/"))]
+    found = [name for name in found if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES]
+    for name in found:
+        if not name.isascii() and any(
+            "\ud800" <= letter <= "\udfff" for letter in name
+        ):  # how Python holds bytes that are no UTF-8
+            raise ValueError(f"the name of {os.fsencode(f'{folder}/{name}')} is no UTF-8. Rename it.")
+    return found
 
 
 def _split(root, folder, classes, by_class):
@@ -97,19 +112,18 @@ def _split(root, folder, classes, by_class):
 def _ilsvrc(data, tables, root, takes):
     """The competition's own files: train in class folders, validation flat with its classes in a table, test without."""
     texts = dict(_synsets(f"{tables}/LOC_synset_mapping.txt"))
-    folders = {split: f"{data}/{ILSVRC}/{folder}" for folder, split in SPLIT_FOLDERS.items()}
-    by_class = _images_by_class(folders["train"], takes)
+    train, val = f"{data}/{ILSVRC}/train", f"{data}/{ILSVRC}/val"
+    by_class, notes = _images_by_class(train, takes)
     classes = tuple(sorted(by_class))
     if unknown := [name for name in classes if takes(name) and name not in texts]:
         raise ValueError(f"{tables}/LOC_synset_mapping.txt does not name {', '.join(unknown[:5])}. Mend it.")
     if len(classes) < 2:
-        raise ValueError(f"{folders['train']} holds images of {len(classes)} classes; at least 2 are needed.")
+        raise ValueError(f"{train} holds images of {len(classes)} classes; at least 2 are needed.")
     xml = f"{data}/Annotations/CLS-LOC"
-    splits = {"train": _boxed(_split(root, folders["train"], classes, by_class), f"{xml}/train", folders["train"])}
-    notes = []
-    if files.is_folder(val := f"{data}/{ILSVRC}/val"):
+    splits = {"train": _boxed(_split(root, train, classes, by_class), f"{xml}/train", train)}
+    if files.is_folder(val):
         solution = annotations.read_solution(f"{tables}/LOC_val_solution.csv")
-        found = [path for path in files.walk(val) if _is_image(path)]
+        found = _images_below(val)
         ids = [os.path.splitext(os.path.basename(path))[0] for path in found]
         if lost := [path for path, name in zip(found, ids, strict=True) if name not in solution]:
             raise ValueError(f"{tables}/LOC_val_solution.csv names no class for {len(lost)} files of val/, first {lost[0]}.")
@@ -150,18 +164,11 @@ def _synsets(path):
 
 def _voc(root, pictures, boxes):
     """Pictures of one kind of object each: the class is that of the objects, or of those that cover most of the picture."""
-    xml = {}  # of the same name in the same folder, else in any
-    for name in files.walk(boxes):
-        if name.endswith(".xml"):
-            xml[name[:-4]] = f"{boxes}/{name}"
-            xml.setdefault(os.path.basename(name)[:-4], f"{boxes}/{name}")
-    found, annotation, mixed, without = {}, {}, 0, 0
-    for path in files.walk(pictures):
-        if not _is_image(path):
-            continue
-        areas, stem = {}, os.path.splitext(path)[0]
-        annotation[path] = xml.get(stem) or xml.get(os.path.basename(stem))
-        for name, area in annotations.classes_in_xml(annotation[path]) if annotation[path] else ():
+    annotation = _annotations_of(pictures, boxes)
+    found, mixed, without = {}, 0, 0
+    for path, xml in annotation.items():
+        areas = {}
+        for name, area in annotations.classes_in_xml(xml) if xml else ():
             areas[name] = areas.get(name, 0) + area
         if not areas:
             without += 1
@@ -179,3 +186,26 @@ def _voc(root, pictures, boxes):
     split = _split(root, pictures, classes, found)
     boxes = [annotation[path] for name in classes for path in found[name]]
     return Source(root, classes, {"train": replace(split, boxes=boxes)}, tuple(notes))
+
+
+def _annotations_of(pictures, boxes):
+    """`{picture: path of its annotation, or None}`: that of the same name in the same folder, else in any.
+
+    Raises:
+        ValueError: there are several such annotations, or pictures; the message names them.
+    """
+    of_stem = {name[:-4]: f"{boxes}/{name}" for name in files.walk(boxes) if name.endswith(".xml")}
+    found = {path: of_stem.get(os.path.splitext(path)[0]) for path in _images_below(pictures)}
+    elsewhere = {}  # by the name alone: the pictures and annotations that have not found each other
+    for kind, paths in ((0, [path for path in found if not found[path]]), (1, set(of_stem.values()) - set(found.values()))):
+        for path in sorted(paths):
+            elsewhere.setdefault(os.path.splitext(os.path.basename(path))[0], ([], []))[kind].append(path)
+    for name, (alone, xml) in elsewhere.items():
+        if alone and xml:
+            if len(alone) + len(xml) > 2:
+                raise ValueError(
+                    f"{name} is the name of several: {', '.join([*alone, *xml][:5])}. Put each annotation below {boxes}/ where "
+                    f"its picture is below {pictures}/."
+                )
+            found[alone[0]] = xml[0]
+    return found

@@ -11,9 +11,8 @@ import re
 import numpy as np
 
 from vgg_tf import files, records
-from vgg_tf.splits import Source, Split
+from vgg_tf.splits import SPLIT_NAMES, Source, Split
 
-SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 SHARD = re.compile(  # train-00000-of-01024, flowers_train_00000-of-00005.tfrecord, mnist-train.tfrecord-00000-of-00001
     r"(?:.+[-_.])?(?P<split>train|validation|valid|val|test)[-_.](?:(?P<suffix>[a-z]\w*)-)?(?P<index>\d{5})-of-(?P<count>\d{5})"
     r"(?:\.tfrecords?)?"

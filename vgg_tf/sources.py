@@ -19,8 +19,8 @@ def open_source(name, selection=EVERYTHING):
         name: `digits`, scikit-learn's 1,797 handwritten digits (train, validation, test n=360, fixed); `tfds:NAME`, a set of
             tensorflow-datasets; or a folder:
 
-            - of class folders `<class>/**/<image>`, itself or below `train/`, `val/` or `validation/`, `test/`; JPEG, PNG,
-              GIF and BMP files count, hidden files do not;
+            - of class folders `<class>/**/<image>`, itself or below `train/`, `val/`, `valid/` or `validation/`, `test/`;
+              JPEG, PNG, GIF and BMP files count, hidden files do not; links to folders are followed;
             - of Kaggle's ILSVRC competition, with `ILSVRC/Data/CLS-LOC` and the `LOC_*` tables;
             - of pictures in `images/` with Pascal-VOC files in `annotations/` (or `JPEGImages/`, `Annotations/`);
             - of shards, our own or those of slim, Cloud TPU or tensorflow-datasets.

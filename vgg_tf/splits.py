@@ -10,6 +10,7 @@ import numpy as np
 from vgg_tf import annotations, files, records
 
 SPLITS = ("train", "validation", "test")
+SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
