@@ -105,6 +105,47 @@ def test_labels_that_may_count_from_0_or_from_1_must_be_declared(tmp_path, label
         assert (f"{between} classes between have no images" in source.notes) == (between > 0)
 
 
+@pytest.mark.parametrize(("train", "validation"), [((1, 2, 3), (0, 1, 2)), ((0, 1, 2), (1, 2, 3)), ((1, 2, 3), (0, 0, 1))])
+def test_splits_that_count_from_different_numbers_are_refused_with_the_numbers(tmp_path, train, validation):
+    for split, labels in (("train", train), ("validation", validation)):
+        shard(tmp_path, f"{split}-00000-of-00001", [slim(i, labels[i % 3], classes=()) for i in range(6)])
+    ranges = f"those of train {train[0]} to {train[-1]}, those of validation {validation[0]} to {validation[-1]}"
+    with pytest.raises(ValueError, match=rf"count from 0 in some splits and from 1 in others: .*{ranges}.*--labels-from 0 or"):
+        open_source(str(tmp_path))
+    assert open_source(str(tmp_path), Selection(labels_from=0)).splits["validation"].labels.tolist() == [*validation] * 2
+
+
+def test_a_split_that_lacks_classes_counts_as_the_others_do(tmp_path):
+    shard(tmp_path, "train-00000-of-00001", [slim(i, i % 3) for i in range(6)])
+    shard(tmp_path, "validation-00000-of-00001", [slim(i, i % 3) for i in (1, 2)])
+    assert labels_of(open_source(str(tmp_path)), "validation") == {"1.png": 1, "2.png": 2}
+
+
+def test_where_labels_count_from_1_a_split_of_zeros_has_none(tmp_path):
+    slim_folder(tmp_path)
+    shard(tmp_path, "test-00000-of-00001", [slim(i, 0, classes=()) for i in range(3)])
+    source = open_source(str(tmp_path))
+    assert source.classes == ("n01", "n02", "n03")
+    assert "the test images have no labels: left out" in source.notes
+
+
+def test_a_number_of_the_first_class_is_refused_where_the_classes_are_told(tmp_path):
+    write(open_source(slim_folder(tmp_path / "slim")), tmp_path / "ours", progress=False)
+    for name in (str(tmp_path / "ours"), "digits"):
+        with pytest.raises(ValueError, match=rf"{name} tells its classes, .*from 0.*. Leave --labels-from 1 away"):
+            open_source(name, Selection(labels_from=1))
+        assert open_source(name, Selection(labels_from=0)).fingerprint() == open_source(name).fingerprint()
+
+
+def test_our_shards_that_end_between_two_records_are_not_rewritten_and_named(tmp_path):
+    write(open_source(slim_folder(tmp_path / "slim")), tmp_path / "ours", shards=3, progress=False)
+    path = tmp_path / "ours" / "train-00001-of-00003"
+    whole = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    shard(tmp_path / "ours", path.name, whole[:-2])
+    with pytest.raises(ValueError, match=r"tells of 27 train images, not 25: train-00001-of-00003 holds 7 instead of 9\."):
+        open_source(str(tmp_path / "ours"))
+
+
 def test_a_label_below_the_declared_base_is_named_by_shard_and_record_also_behind_an_empty_shard(tmp_path):
     shard(tmp_path, "train-00000-of-00003", [slim(i, i % 3 + 1) for i in range(6)])
     shard(tmp_path, "train-00001-of-00003", [])
@@ -192,6 +233,16 @@ def test_names_of_the_fields_writers_are_known(tmp_path, pattern):
     shard(tmp_path, pattern.format("validation", 0, 1), [slim(i, i % 3) for i in range(24, 30)])
     source = open_source(str(tmp_path))
     assert {split: len(images) for split, images in source.splits.items()} == {"train": 24, "validation": 6}
+
+
+def test_shards_may_lie_in_a_folder_a_split(tmp_path):
+    slim_folder(tmp_path / "train")
+    shard(tmp_path / "validation", "validation-00000-of-00001", [slim(i, i % 3 + 1) for i in range(6)])
+    source = open_source(str(tmp_path))
+    assert {split: len(images) for split, images in source.splits.items()} == {"train": 30, "validation": 6}
+    slim_folder(tmp_path)
+    with pytest.raises(ValueError, match="holds train shards of two sets"):
+        open_source(str(tmp_path))
 
 
 def test_missing_shards_two_sets_and_other_formats_are_refused_by_name(tmp_path):

@@ -71,7 +71,7 @@ def test_shards_are_named_as_in_the_field():
 
 
 def test_missing_shards_are_counted_and_the_first_is_named(tmp_path):
-    collection = Measures(images=1, sides={1: 1}).collection(source([noise(1, 1)]), {"train": describe([0], 2, shards=4)})
+    collection = Measures(images=1, sides={1: 1}).collection(source([noise(1, 1)]), {"train": describe([0], 2, [1, 1, 1, 1])})
     for i in (0, 2):
         (tmp_path / f"train-0000{i}-of-00004").touch()
     with pytest.raises(FileNotFoundError, match=r"2 of 4 train shards are missing, first .*train-00001-of-00004"):
@@ -97,8 +97,8 @@ def test_dataset_json_comes_back_as_it_was(collection, tmp_path):
     assert back == collection
     assert hash(back.classes)  # tuples again, not lists
     assert back.splits == {
-        "train": {"images": 5, "per_class": [3, 2], "boxes": 0, "shards": 0},
-        "test": {"images": 1, "per_class": [0, 1], "boxes": 0, "shards": 0},
+        "train": {"images": 5, "per_class": [3, 2], "boxes": 0, "shards": 0, "per_shard": []},
+        "test": {"images": 1, "per_class": [0, 1], "boxes": 0, "shards": 0, "per_shard": []},
     }
 
 

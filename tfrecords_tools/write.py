@@ -144,12 +144,14 @@ def _describe(source, results, plan):
     from vgg_tf.measures import Measures, describe
 
     splits = {}
-    for split, count in plan["shards"].items():
+    for split in plan["shards"]:
         of_split = [result for name, result in results if name == split]
         labels = np.array([label for result in of_split for label in result.labels], np.int64)
         if not len(labels):
             raise ValueError(f"no {split} image of {source.name} can be read. Mend them, or remove the split.")
-        splits[split] = describe(labels, len(source.classes), count, sum(result.boxes for result in of_split))
+        splits[split] = describe(
+            labels, len(source.classes), [len(result.labels) for result in of_split], sum(result.boxes for result in of_split)
+        )
     total = sum((Measures.from_json(result.measures) for split, result in results if split == "train"), Measures())
     notes = sorted(line for _, result in results for line in (*result.changed, *(f"left out: {bad}" for bad in result.bad)))
     return total.collection(source, splits, notes, plan["seed"])

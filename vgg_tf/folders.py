@@ -94,9 +94,8 @@ def _images_below(folder, below=""):
     found = [f"{below}{name}" for name in files.walk(f"{folder}/{below}".rstrip("/"))]
     found = [name for name in found if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES]
     for name in found:
-        if not name.isascii() and any(
-            "\ud800" <= letter <= "\udfff" for letter in name
-        ):  # how Python holds bytes that are no UTF-8
+        # Bytes that are no UTF-8 are surrogates to Python.
+        if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
             raise ValueError(f"the name of {os.fsencode(f'{folder}/{name}')} is no UTF-8. Rename it.")
     return found
 

@@ -14,7 +14,7 @@ from vgg_tf import files, records
 from vgg_tf.splits import SPLIT_NAMES, Source, Split
 
 SHARD = re.compile(  # train-00000-of-01024, flowers_train_00000-of-00005.tfrecord, mnist-train.tfrecord-00000-of-00001
-    r"(?:.+[-_.])?(?P<split>train|validation|valid|val|test)[-_.](?:(?P<suffix>[a-z]\w*)-)?(?P<index>\d{5})-of-(?P<count>\d{5})"
+    r"(?:.+[-_./])?(?P<split>train|validation|valid|val|test)[-_.](?:(?P<suffix>[a-z]\w*)-)?(?P<index>\d{5})-of-(?P<count>\d{5})"
     r"(?:\.tfrecords?)?"
 )
 TFDS_RETRIES = 3  # of a download; its own 10 and more take minutes to say that there is no network
@@ -23,15 +23,17 @@ BATCH = 64  # records parsed at a time
 
 
 def shards_in(folder):
-    """`{split: [path of each shard, in order]}` of a folder of foreign shards; empty where there are none.
+    """`{split: [path of each shard, in order]}` of a folder of foreign shards, or of its `train/` and so on; may be empty.
 
     Raises:
         FileNotFoundError: some of a split's shards are missing; the message names them.
         ValueError: shards in a format that TensorFlow does not read.
     """
-    found = {}
-    for name in files.names(folder) if files.is_folder(folder) else ():
-        if (match := SHARD.fullmatch(name)) and SPLIT_NAMES.get(match["split"]):
+    found, there = {}, files.names(folder) if files.is_folder(folder) else []
+    for below in [name for name in there if name.lower() in SPLIT_NAMES and files.is_folder(f"{folder}/{name}")]:
+        there += [f"{below}/{name}" for name in files.names(f"{folder}/{below}")]  # as Cloud TPU's
+    for name in there:
+        if match := SHARD.fullmatch(name):
             if match["suffix"] not in (None, "tfrecord", "tfrecords"):
                 raise ValueError(f"{folder}/{name} is no TFRecord file. Prepare the set anew with file_format='tfrecord'.")
             of_set = found.setdefault((SPLIT_NAMES[match["split"]], name[: match.start("index")], match["count"]), {})
@@ -66,9 +68,14 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
     Raises:
         ValueError: damaged shards, unlabelled images, or labels that leave the base open; the message names what and where.
     """
+    ours = records.Collection.read(folder) if records.holds_shards(folder) else None
+    known = (classes, ()) if classes else (ours.classes, ours.texts) if ours else _class_names(folder)
+    if known and labels_from:
+        raise ValueError(f"{folder} tells its classes, from 0 on. Leave --labels-from {labels_from} away.")
     scanned = {split: _scan(paths, progress) for split, paths in splits.items()}
-    notes = []
-    for split in [split for split, scan in scanned.items() if (scan.labels < 0).all()]:
+    notes, train = [], scanned["train"].labels if "train" in scanned else np.zeros(1)
+    least = 1 if not known and labels_from != 0 and train.min() > 0 else 0  # where labels count from 1, 0 is none
+    for split in [split for split, scan in scanned.items() if (scan.labels < least).all()]:
         notes.append(f"the {split} images have no labels: left out")
         del scanned[split]
     if "train" not in scanned:
@@ -77,8 +84,7 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
         if (scan.labels < 0).any():
             raise ValueError(f"{scan.where(np.argmax(scan.labels < 0))} has no label. Remove it.")
     labels = np.unique(np.concatenate([scan.labels for scan in scanned.values()]))
-    known = (classes, ()) if classes else _class_names(folder)
-    base = 0 if known else _base(folder, labels, labels_from)
+    base = 0 if known else _base(folder, {split: np.unique(scan.labels) for split, scan in scanned.items()}, labels_from)
     if labels[0] < base or (known and labels[-1] >= len(known[0])):
         wrong = labels[0] if labels[0] < base else labels[-1]
         scan = next(scan for scan in scanned.values() if wrong in scan.labels)
@@ -92,6 +98,8 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
         notes.append(f"labels {labels[0]} to {labels[-1]}: counted from {base}, {how}")
         if base + len(labels) <= labels[-1]:
             notes.append(f"{labels[-1] - base + 1 - len(labels)} classes between have no images")
+    for split, scan in scanned.items() if ours else ():
+        ours.compare(folder, split, scan.counts)
     names, texts = known or _names_in_records(scanned, base, labels[-1] + 1 - base)
     found = {split: scan.split(base, names) for split, scan in scanned.items()}
     return Source(str(folder), tuple(names), found, tuple(notes), tuple(texts))
@@ -194,20 +202,28 @@ def is_tfds(paths):
 
 
 def _class_names(folder):
-    """Class names and texts that lie beside the shards: our own dataset.json, or the label file of tensorflow-datasets."""
-    if records.holds_shards(folder):
-        collection = records.Collection.read(folder)
-        return collection.classes, collection.texts
+    """Class names and texts that lie beside the shards, in the label file of tensorflow-datasets."""
     labels = f"{folder}/{records.TFDS.label}.labels.txt"
     return (files.read(labels).decode().splitlines(), ()) if files.exists(labels) else None
 
 
-def _base(folder, labels, declared):
+def _base(folder, labels_of, declared):
+    """The number of the first class, from the ascending labels of each split."""
     if declared is not None:
         return declared
-    for base in (0, 1):
-        if labels[0] == base and (base == 0 or len(labels) == labels[-1]):
-            return base
+    labels = np.unique(np.concatenate(list(labels_of.values())))
+    from_0 = {split: found[-1] for split, found in labels_of.items() if found[0] == 0}
+    # Classes that some split lacks are no matter, but one that train lacks, or a number beyond those that count from 0, is.
+    if from_0 and ("train" not in from_0 or labels[-1] > max(from_0.values())):
+        ranges = ", ".join(f"those of {split} {found[0]} to {found[-1]}" for split, found in labels_of.items())
+        raise ValueError(
+            f"the labels of {folder} count from 0 in some splits and from 1 in others: {ranges}. Write them anew, or say what "
+            "holds for all with --labels-from 0 or --labels-from 1."
+        )
+    if from_0:
+        return 0
+    if labels[0] == 1 and len(labels) == labels[-1]:
+        return 1
     raise ValueError(
         f"the labels of {folder} are {len(labels)} numbers from {labels[0]} to {labels[-1]}: from 0 or from 1 on? Say "
         "--labels-from 0 or --labels-from 1 (slim and Cloud TPU count from 1)."

@@ -84,13 +84,14 @@ class Measures:
         )
 
 
-def describe(labels, classes, shards=0, boxes=0):
-    """A split as `Collection.splits` tells it, from the labels of its images."""
+def describe(labels, classes, per_shard=(), boxes=0):
+    """A split as `Collection.splits` tells it, from the labels of its images and the number of them in each shard."""
     return {
         "images": len(labels),
         "per_class": np.bincount(labels, minlength=classes).tolist(),
         "boxes": boxes,
-        "shards": shards,
+        "shards": len(per_shard),
+        "per_shard": list(per_shard),
     }
 
 

@@ -45,7 +45,7 @@ class Collection:
         fingerprint: hex digest of classes, file names, labels and splits.
         classes: class names; the 0-based label is the position.
         splits: for each split `images` (count), `per_class` (counts), `boxes` (count), `shards` (count; 0 for images that
-            lie in files).
+            lie in files), `per_shard` (counts of images; not in older files).
         mean_rgb: `[3]`, 0..255, each image of train weighted equally.
         covariance_rgb: `[3, 3]`, in squared grey levels, likewise.
         statistics_images: number of images that mean and covariance come from.
@@ -78,6 +78,17 @@ class Collection:
         if split not in self.splits:
             raise ValueError(f"{self.name} has no split {split!r}. It has {', '.join(self.splits)}.")
         return self.splits[split]["images"]
+
+    def compare(self, folder, split, counts):
+        """Raise a ValueError that names the shards of `folder` with other `counts` of images than were written."""
+        expected = self.splits[split].get("per_shard", counts)
+        names = [shard_name(split, i, len(counts)) for i in range(len(counts))]
+        wrong = [f"{name} holds {n} instead of {m}" for name, n, m in zip(names, counts, expected, strict=True) if n != m]
+        if wrong or sum(counts) != self.images(split):
+            raise ValueError(
+                f"{os.path.join(folder, COLLECTION_FILE)} tells of {self.images(split)} {split} images, not {sum(counts)}: "
+                f"{', '.join(wrong[:5]) or 'a shard is cut'}. Delete such shards: the command that wrote them restores them."
+            )
 
     @property
     def std_rgb(self):

@@ -43,6 +43,8 @@ def open_source(name, selection=EVERYTHING):
         source = foreign.open_shards(name, shards, selection.labels_from)
     else:
         source = folders.open_folder(name, selection.takes)
+    if selection.labels_from and not isinstance(source.splits["train"].contents[0], records.Record):
+        raise ValueError(f"{name} tells its classes, labels count from 0. Leave --labels-from {selection.labels_from} away.")
     source = selection.of(source)
     return source if "validation" in source.splits else _hold_out(source)
 
