@@ -355,7 +355,7 @@ def test_a_label_out_of_range_is_named_when_a_pass_fails(shards, tmp_path):
         for example in examples:
             writer.write(example.SerializeToString())
     with (
-        pytest.raises(ValueError, match=r"train-00001-of-00003, record 2: label 7 is not in 0 to \d"),
+        pytest.raises(ValueError, match=r"train-00001-of-00003, record 2: label 7 is out of the range of 0 to \d"),
         naming_the_unreadable(str(path.parent)),
     ):
         # as the loss would
@@ -431,7 +431,7 @@ def test_the_training_input_of_six_gigabytes_of_images_holds_less_than_two_above
     for i in range(800):
         os.link(tmp_path / "shards" / f"train-{i % 4:05d}-of-00004", big / f"train-{i:05d}-of-00800")
     train = collection.splits["train"]
-    train = train | {"images": 200 * train["images"], "shards": 800}
+    train = train | {"images": 200 * train["images"], "shards": 800, "per_shard": 200 * train["per_shard"]}
     dataclasses.replace(collection, splits={"train": train}).write(big)
     assert train["images"] * collection.bytes_per_image > 6e9
     result = subprocess.run([sys.executable, "-c", MEMORY, str(big)], capture_output=True, text=True, check=True)

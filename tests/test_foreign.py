@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tests.test_write import noise, save
 from tfrecords_tools.write import write
-from vgg_tf import files, records
+from vgg_tf import files, records, soundness
 from vgg_tf.datasets import load_dataset
 from vgg_tf.selection import Selection
 from vgg_tf.sources import open_source
@@ -342,10 +342,10 @@ def lengths(tmp_path):
 )
 def test_damage_is_named_by_shard_and_record(tmp_path, lengths, record, at, cut, what):
     path = tmp_path / "train-00000-of-00001"
-    assert records.damages(str(path)) == []
+    assert soundness.damages(str(path)) == []
     start = list(itertools.accumulate(lengths, initial=0))
     damage(path, start[record] + at if at >= 0 else start[record + 1] + at, cut)
-    ((found, told),) = records.damages(str(path))
+    ((found, told),) = soundness.damages(str(path))
     assert (found, told[: len(what)]) == (record, what)
     with pytest.raises(
         ValueError, match=rf"cannot be read; fetch or write them anew:\n  .*00000-of-00001, record {record}: {what}"
@@ -362,7 +362,7 @@ def test_all_damaged_records_of_all_shards_are_named_and_the_others_are_where_th
         start = list(itertools.accumulate((len(record) + 16 for record in whole), initial=0))
         for index in damaged:
             damage(path, start[index] + 12 + 20 * (index == 2))  # the first byte of the data, or one within
-        walked = list(records.walk(str(path)))
+        walked = list(soundness.walk(str(path)))
         assert [record.index for record, what in walked if what] == damaged
         assert [record for record, _ in walked] == [
             records.Record(str(path), i, start[i] + 12, len(serialized)) for i, serialized in enumerate(whole)
@@ -410,7 +410,7 @@ def test_what_is_no_record_of_an_image_is_told_with_its_place(tmp_path):
         with pytest.raises(ValueError, match=what):
             records.unpack(serialized)
         shard(tmp_path, "shard", [slim(0, 1), serialized])
-        (_, (record, wrong)) = records.walk(str(tmp_path / "shard"))
+        (_, (record, wrong)) = soundness.walk(str(tmp_path / "shard"))
         assert wrong is None
         with pytest.raises(ValueError, match=rf"shard, record 1: {what}"):
             record.read()

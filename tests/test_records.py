@@ -121,13 +121,29 @@ def with_stranger(values):
     values["stranger"] = 1
 
 
-@pytest.mark.parametrize("change", [without_mean, with_stranger])
+def of_train(key, value):
+    return lambda values: values["splits"]["train"].__setitem__(key, value)
+
+
+def of_all(key, value):
+    return lambda values: values.__setitem__(key, value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_mean, with_stranger, of_train("images", "5"), of_train("images", -1), of_train("boxes", None),
+        lambda values: values["splits"]["train"].pop("boxes"), of_train("per_class", [5]), of_train("per_class", 5),
+        of_train("shards", 1), of_all("splits", []), of_all("classes", [1, 2]), of_all("mean_rgb", [1, 2]),
+        of_all("mean_rgb", ["1", "2", "3"]), of_all("smaller_side", None), of_all("bytes_per_image", 0),
+    ],
+)  # fmt: skip
 def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change):
     collection.write(tmp_path)
     values = json.loads((tmp_path / "dataset.json").read_text())
     change(values)
     (tmp_path / "dataset.json").write_text(json.dumps(values))
-    with pytest.raises(ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*Write the shards anew"):
+    with pytest.raises(ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"):
         records.Collection.read(tmp_path)
 
 
@@ -142,7 +158,7 @@ def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change)
 )  # fmt: skip
 def test_a_broken_dataset_json_is_refused_by_name(tmp_path, content):
     (tmp_path / "dataset.json").write_bytes(content)
-    with pytest.raises(ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*Write the shards anew"):
+    with pytest.raises(ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"):
         records.Collection.read(tmp_path)
 
 

@@ -137,6 +137,10 @@ def set_word(key, value):
         (set_word("image/encoded", b"Dear diary"), "Unknown image file format"),
         (set_word("image/encoded", b""), "the file is empty"),
         (lambda feature: feature.pop("image/encoded"), "it has no feature image/encoded"),
+        (lambda feature: feature["image/class/label"].bytes_list.value.append(b"1"), "its label is no number"),
+        (lambda feature: feature["image/height"].bytes_list.value.append(b"6"), "Key: image/height"),
+        (lambda feature: feature["image/filename"].int64_list.value.append(6), "Key: image/filename"),
+        (lambda feature: feature["image/object/bbox/label"].bytes_list.value.append(b"a"), "Key: image/object/bbox/label"),
         (
             lambda feature: feature["image/object/bbox/xmin"].float_list.value.append(0.5),
             "its boxes have corners or labels missing",
@@ -156,14 +160,32 @@ def test_something_else_than_an_example_is_found(shards):
     assert found(shards)[0] == (SHARD, 3, "it is no tf.train.Example")
 
 
-def test_names_that_come_twice_are_found_also_in_two_splits(shards):
+def test_names_that_come_twice_in_a_split_are_found_but_two_splits_may_have_one_in_common(shards):
+    """Other writers store base names, which may be the same in train and validation."""
     name = tf.train.Example.FromString(serialized(shards / SHARD)[2]).features.feature["image/filename"].bytes_list.value[0]
-    for shard, index in ((SHARD, 5), ("validation-00000-of-00001", 1)):
+    for shard, index in ((SHARD, 5), ("train-00002-of-00003", 1), ("validation-00000-of-00001", 1)):
         change(shards, index, set_word("image/filename", name), shard)
     assert found(shards) == [
         (shard, index, f"{name.decode()} is already in {shards / SHARD}, record 2")
-        for shard, index in ((SHARD, 5), ("validation-00000-of-00001", 1))
+        for shard, index in ((SHARD, 5), ("train-00002-of-00003", 1))
     ]
+
+
+@pytest.mark.parametrize("kept", [0, 5])
+def test_a_shard_that_ends_between_two_records_is_named(shards, kept):
+    rewrite(shards / SHARD, serialized(shards / SHARD)[:kept])
+    assert found(shards) == [
+        (SHARD, -1, f"it holds {kept} images instead of 8"),
+        ("dataset.json", -1, f"it tells of 24 train images, {16 + kept} can be read"),
+    ]
+
+
+def test_a_folder_in_the_place_of_a_shard_is_found(shards):
+    (shards / SHARD).unlink()
+    (shards / SHARD).mkdir()
+    (name, index, what), _ = found(shards)
+    assert (name, index) == (SHARD, -1)
+    assert what.startswith("cannot be read: ")
 
 
 @pytest.mark.parametrize(

@@ -63,13 +63,13 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
     """
     import numpy as np
 
-    from vgg_tf import sources
+    from vgg_tf import soundness, sources
 
     if records.holds_shards(source) and not selection:
         collection = records.Collection.read(source)
         collection.images(split)
         for path in records.shard_paths(source, collection, split):
-            for record, what in records.walk(path):
+            for record, what in soundness.walk(path):
                 if not n:
                     return
                 n -= 1

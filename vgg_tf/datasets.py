@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf import foreign, images, measures, records, sources
+from vgg_tf import foreign, images, measures, records, soundness, sources
 from vgg_tf.selection import EVERYTHING
 from vgg_tf.splits import Source
 
@@ -151,37 +151,16 @@ def naming_the_unreadable(source):
 def _unreadable(source):
     """Go through everything, one by one."""
     if records.holds_shards(source):
-        yield from _unreadable_in_shards(source, records.Collection.read(source))
+        yield from map(str, soundness.verify(source, progress=False))
         return
     for split in _opened(source).splits.values():
+        for path in sorted({content.path for content in split.contents if isinstance(content, records.Record)}):
+            yield from (f"{path}, record {index}: {what}" for index, what in soundness.damages(path))
         for i, name in enumerate(split.names):
             try:
                 measures.decode_named(split.read(i), name)
             except (ValueError, OSError) as error:
                 yield str(error)
-
-
-def _unreadable_in_shards(folder, collection):
-    for split, described in collection.splits.items():
-        n = 0
-        for path in records.shard_paths(folder, collection, split):
-            for index, what in records.damages(path):
-                yield f"{path}, record {index}: {what}"
-            for index, serialized in enumerate(
-                tf.data.TFRecordDataset(path).ignore_errors(log_warning=False).as_numpy_iterator()
-            ):
-                n += 1
-                try:
-                    fields = records.unpack(serialized)
-                    measures.decode_named(fields.encoded, fields.filename)
-                except ValueError as error:
-                    yield f"{path}, record {index}: {error}"
-                else:
-                    if not 0 <= fields.label < len(collection.classes):
-                        yield f"{path}, record {index}: label {fields.label} is not in 0 to {len(collection.classes) - 1}"
-        if n != described["images"]:
-            path = os.path.join(folder, records.COLLECTION_FILE)
-            yield f"{path}: it tells of {described['images']:,} {split} images, {n:,} can be read"
 
 
 @dataclass

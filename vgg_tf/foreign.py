@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from vgg_tf import files, records
+from vgg_tf import files, records, soundness
 from vgg_tf.splits import SPLIT_NAMES, Source, Split
 
 SHARD = re.compile(  # train-00000-of-01024, flowers_train_00000-of-00005.tfrecord, mnist-train.tfrecord-00000-of-00001
@@ -171,7 +171,7 @@ def _scan(paths, progress):
     for path, parts in zip(paths, scan.shards, strict=True):
         read = sum(int(part[0].sum()) + len(part[0]) * (records.BEFORE + records.AFTER) for part in parts)
         if read != files.size(path):  # TensorFlow takes a shard that ends within a header for whole
-            what = "\n  ".join(f"{path}, record {index}: {what}" for index, what in records.damages(path))
+            what = "\n  ".join(f"{path}, record {index}: {what}" for index, what in soundness.damages(path))
             raise ValueError(f"these shards cannot be read; fetch or write them anew:\n  {what}")
     scan.close()
     return scan
@@ -179,10 +179,10 @@ def _scan(paths, progress):
 
 def _faults(path):
     """`(record number, what is wrong)` of the records of a shard that the scan could not take."""
-    for record, what in records.walk(path):
+    for record, what in soundness.walk(path):
         try:
-            if not what and not isinstance(record.read().label, int):
-                what = "its label is no number"
+            if not what:
+                record.read()
         except ValueError as error:
             what = str(error).removeprefix(f"{path}, record {record.index}: ")
         if what:

@@ -5,8 +5,6 @@ The keys are the ones that slim, Cloud TPU and Model Garden share; labels are 0-
 
 import json
 import os
-import struct
-import tempfile
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -106,7 +104,7 @@ class Collection:
 
         Raises:
             FileNotFoundError: there is none.
-            ValueError: it is not one that `write` wrote.
+            ValueError: it is not one that `write` wrote; the message says what is wrong, and how to get another.
         """
         path = os.path.join(folder, COLLECTION_FILE)
         try:
@@ -115,9 +113,32 @@ class Collection:
                 raise ValueError(f"labels from {labels_from}, expected from 0")
             values["covariance_rgb"] = tuple(tuple(row) for row in values["covariance_rgb"])
             values |= {key: tuple(values[key]) for key in ("classes", "mean_rgb", "notes", "texts") if key in values}
+            _check(values)
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # broken JSON and foreign bytes are ValueErrors
-            raise ValueError(f"{path} is no dataset.json of vgg_tf ({error}). Write the shards anew.") from error
+            raise ValueError(
+                f"{path} is no dataset.json of vgg_tf ({error}). Remove it: the shards beside it can be read without, and "
+                f"python -m tfrecords_tools.write {folder} OUT writes them anew with one."
+            ) from error
+
+
+def _check(values):
+    """Raise a ValueError, KeyError or TypeError if what `dataset.json` says cannot be meant."""
+    for split, told in values["splits"].items():
+        shards, n = told["shards"], len(values["classes"])
+        counts = [told["images"], told["boxes"], shards, *told["per_class"], *told.get("per_shard", ())]
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError(f"a count of {split} is no number from 0 on")
+        if len(told["per_class"]) != n or len(told.get("per_shard", range(shards))) != shards:
+            raise ValueError(f"{split} has counts of {len(told['per_class'])} classes, expected of {n}, or not one a shard")
+    if not all(isinstance(name, str) for key in ("classes", "notes", "texts") for name in values.get(key, ())):
+        raise ValueError("a class or a note is no text")
+    if np.shape(values["mean_rgb"]) != (3,) or np.shape(values["covariance_rgb"]) != (3, 3):
+        raise ValueError("mean_rgb is not 3 numbers, or covariance_rgb not 3 times 3")
+    if not np.isfinite(np.array([*values["mean_rgb"], *np.ravel(values["covariance_rgb"]), values["smaller_side"]])).all():
+        raise ValueError("a number is not finite")
+    if type(values["bytes_per_image"]) is not int or values["bytes_per_image"] < 1:
+        raise ValueError(f"bytes_per_image is {values['bytes_per_image']!r}")
 
 
 def holds_shards(source):
@@ -259,32 +280,34 @@ def unpack(serialized):
         raise ValueError("it is no tf.train.Example") from None
     form = TFDS if TFDS.encoded in feature else SLIM
 
-    def values(key):
-        kind = key in feature and feature[key].WhichOneof("kind")  # to look up a key that is not there would make it
-        return getattr(feature[key], kind).value if kind else ()
+    def values(key, kind):  # of another kind there are none
+        return getattr(feature[key], f"{kind}_list").value if key in feature else ()  # to look it up would make it
 
-    def first(key, otherwise):
-        found = next(iter(values(key)), otherwise)
-        return found.decode(errors="replace") if isinstance(found, bytes) else found
+    def word(key):
+        return next(iter(values(key, "bytes")), b"").decode(errors="replace")
 
-    encoded = next(iter(values(form.encoded)), None)
-    if encoded is None:
+    def number(key):
+        return next(iter(values(key, "int64")), -1)
+
+    if not values(form.encoded, "bytes"):
         raise ValueError(f"it has no feature {form.encoded}, only {', '.join(sorted(feature)[:8])}")
-    label = first(form.label, -1)
-    if len(values(form.label)) > 1:
-        raise ValueError(f"it has {len(values(form.label))} labels")
-    corners = [values(key) for key in BOX_CORNERS]
-    if len(values(TFDS_BOX)) == 4:
-        ymin, xmin, ymax, xmax = values(TFDS_BOX)
+    if form.label in feature and feature[form.label].WhichOneof("kind") != "int64_list":
+        raise ValueError("its label is no number")
+    if len(labels := values(form.label, "int64")) > 1:
+        raise ValueError(f"it has {len(labels)} labels")
+    label = number(form.label)
+    corners = [values(key, "float") for key in BOX_CORNERS]
+    if len(values(TFDS_BOX, "float")) == 4:
+        ymin, xmin, ymax, xmax = values(TFDS_BOX, "float")
         corners = [[xmin], [ymin], [xmax], [ymax]]
-    names = [name.decode() for name in values(BOX_TEXT)]
+    names = [name.decode(errors="replace") for name in values(BOX_TEXT, "bytes")]
     if len(names) != len(corners[0]):
-        labels = values(BOX_LABEL) or [label] * len(corners[0])
+        labels = values(BOX_LABEL, "int64") or [label] * len(corners[0])
         names = ["" if value == label else f"label {value}" for value in labels]
     boxes = annotations.Boxes(np.array(corners, np.float32).T.reshape(-1, 4), names)
     return Fields(
-        encoded, label, first(form.filename, ""), first(SYNSET, ""), first(TEXT, ""), first("image/format", ""),
-        first("image/height", -1), first("image/width", -1), boxes,
+        values(form.encoded, "bytes")[0], label, word(form.filename), word(SYNSET), word(TEXT), word("image/format"),
+        number("image/height"), number("image/width"), boxes,
     )  # fmt: skip
 
 
@@ -306,47 +329,3 @@ class Record(NamedTuple):
             return unpack(files.read(self.path, self.offset, self.length))
         except ValueError as error:
             raise ValueError(f"{self.path}, record {self.index}: {error}") from None
-
-
-def walk(path):
-    """Go through a shard record by record, also where TensorFlow's reader gives up: slow, for shards that are damaged.
-
-    Yields:
-        `(Record, what is wrong)`, None for a sound one. Records after a damaged one are found as long as its length is whole.
-    """
-    end, offset, index = files.size(path), 0, 0
-    while offset < end:
-        header = files.read(path, offset, BEFORE)
-        if len(header) < BEFORE or not _whole(header, only_length=True):
-            what = f"cut off or overwritten at byte {offset}: {end - offset} bytes from there on cannot be read"
-            yield Record(path, index, offset, end - offset), what
-            return
-        (length,) = struct.unpack("<Q", header[:_LENGTH])
-        record, after = Record(path, index, offset + BEFORE, length), offset + BEFORE + length + AFTER
-        if after > end:
-            yield record, f"cut off: the file ends at byte {end}, the record at {after}"
-            return
-        sound = _whole(files.read(path, offset, BEFORE + length + AFTER))
-        yield record, None if sound else f"its checksum is wrong: bytes {offset} to {after} have changed"
-        offset, index = after, index + 1
-
-
-def damages(path):
-    """`(record number from 0, what is wrong)` of each damaged record of a shard; see `walk`."""
-    return [(record.index, what) for record, what in walk(path) if what]
-
-
-def _whole(frame, only_length=False):
-    """Tell whether the checksums of a framed record, or that of its length alone, are right; by TensorFlow's own reader."""
-    import tensorflow as tf
-
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(frame)
-        file.flush()
-        try:
-            for _ in tf.data.TFRecordDataset(file.name, buffer_size=0):
-                return True
-        except tf.errors.DataLossError as error:
-            # The length is checked before the data are looked for: who misses those has believed the length.
-            return only_length and "truncated" in error.message
-    return False
