@@ -78,3 +78,22 @@ def test_the_program_prints_a_line_an_image_and_saves_the_sheet(folder, tmp_path
     assert all("9 x 6, " in line and "bytes" in line for line in lines)
     with Image.open(out) as image:
         assert min(image.size) > 200
+
+
+def test_an_empty_file_is_named_and_a_class_may_have_dollars(tmp_path, monkeypatch):
+    for i in range(6):
+        save(tmp_path / "in" / ("a$x", "b$\\frac")[i % 2] / f"{i}.png", noise(6, 9, i))
+    monkeypatch.setattr(sys, "argv", ["show", str(tmp_path / "in"), "--out", str(tmp_path / "sheet.png")])
+    programs.run(show.main)
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+    for path in (tmp_path / "in").rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(SystemExit, match=r"error: cannot read a\$x/\d.png: the file is empty"):
+        programs.run(show.main)
+
+
+@pytest.mark.parametrize("name", ["sheet", "sheet.docx"])
+def test_a_picture_of_an_unknown_suffix_is_refused_before_anything_is_read(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(sys, "argv", ["show", "no such source", "--out", str(tmp_path / name)])
+    with pytest.raises(SystemExit, match=rf"a picture's name ends in .*\.png.* Received: .*{name}"):
+        programs.run(show.main)

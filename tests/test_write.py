@@ -257,6 +257,30 @@ def test_a_lost_shard_is_written_again_and_the_others_are_left_alone(zoo, tmp_pa
     assert {name for name in before if after[name] != before[name]} == {"train-00001-of-00003"}
 
 
+def test_a_shard_that_would_be_restored_with_fewer_or_more_images_is_taken_back(zoo, tmp_path):
+    save(zoo / "val" / "bee" / "2.png", noise(5, 5))
+    kept = damage(zoo)
+    quietly(zoo, tmp_path / "out", shards=1, skip_bad=True)
+    before = contents(tmp_path / "out")
+    path = tmp_path / "out" / "train-00000-of-00001"
+    path.unlink()
+    good = (zoo / "train/bee/7.png").read_bytes()
+    (zoo / "train/bee/7.png").write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=r"train-00000-of-00001 would hold 25 images, 26 by dataset.json: some were damaged or"
+    ):
+        quietly(zoo, tmp_path / "out", shards=1, skip_bad=True)
+    (zoo / "train/bee/7.png").write_bytes(good)
+    for name, content in kept.items():
+        (zoo / name).write_bytes(content)
+    with pytest.raises(ValueError, match=r"train-00000-of-00001 would hold 28 images, 26 by dataset.json"):
+        quietly(zoo, tmp_path / "out", shards=1)
+    assert not path.exists()
+    damage(zoo)
+    quietly(zoo, tmp_path / "out", shards=1, skip_bad=True)
+    assert contents(tmp_path / "out") == before
+
+
 def test_the_folder_of_other_images_or_of_another_number_of_shards_is_refused_and_untouched(zoo, tmp_path):
     quietly(zoo, tmp_path / "out", shards=3)
     before = snapshot(tmp_path / "out")
@@ -268,12 +292,27 @@ def test_the_folder_of_other_images_or_of_another_number_of_shards_is_refused_an
     assert snapshot(tmp_path / "out") == before
 
 
+def test_shards_without_a_dataset_json_or_with_a_damaged_one_are_written_anew_with_one(zoo, tmp_path):
+    first = quietly(zoo, tmp_path / "out", shards=3)
+    (tmp_path / "out" / "dataset.json").write_text("{")
+    with pytest.raises(ValueError, match=r"dataset.json is no .* Remove it: .*write .*out OUT writes them anew with one"):
+        quietly(zoo, tmp_path / "out", shards=3)
+    (tmp_path / "out" / "dataset.json").unlink()
+    with pytest.raises(
+        FileExistsError, match=r"out is not empty and holds no dataset.json. .*write .*out NEW writes them anew"
+    ):
+        quietly(zoo, tmp_path / "out", shards=3)
+    again = quietly(tmp_path / "out", tmp_path / "new")
+    assert (again.classes, again.mean_rgb) == (first.classes, first.mean_rgb)
+    assert sorted(filenames(tmp_path / "new", "train")) == sorted(filenames(tmp_path / "out", "train"))
+
+
 @pytest.mark.parametrize("stranger", ["thesis.tex", ".hidden", "train-00000-of-00003"])
 def test_a_folder_with_anything_else_in_it_is_refused_and_untouched(zoo, tmp_path, stranger):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / stranger).write_text("years of work")
     before = snapshot(tmp_path / "out")
-    with pytest.raises(FileExistsError, match=r"out is not empty and holds no shards. Choose a new folder"):
+    with pytest.raises(FileExistsError, match=r"out is not empty and holds no dataset.json. Choose a new folder"):
         quietly(zoo, tmp_path / "out", shards=3)
     assert snapshot(tmp_path / "out") == before
 
@@ -469,6 +508,41 @@ def test_without_a_check_truncated_pictures_are_not_found_but_what_is_no_picture
         quietly(zoo, tmp_path / "checked", shards=1)
 
 
+def test_what_was_copied_unchecked_is_not_taken_for_checked(zoo, tmp_path, monkeypatch):
+    monkeypatch.setattr(program, "SAMPLE", 7)
+    collection = quietly(zoo, tmp_path / "out", check=False)
+    with pytest.raises(FileExistsError, match=r"out was written with --no-check: \d+ of 28 training .*tfrecords_tools.verify"):
+        quietly(zoo, tmp_path / "out")
+    assert quietly(zoo, tmp_path / "out", check=False) == collection
+
+
+def test_boxes_outside_the_image_are_left_out_and_told(tmp_path):
+    for i in range(4):
+        save(tmp_path / "in" / "images" / f"{i}.png", noise(10, 10, i))
+        box = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>2</ymin><xmax>{}</xmax><ymax>5</ymax></bndbox></object>"
+        size = "<size><width>10</width><height>10</height></size>"  # so that what is outside covers nothing of the picture
+        boxes = box.format("ab"[i % 2], 1, 4) + box.format("b", 12, 30) + box.format("a", 3, 3)
+        (tmp_path / "in" / "annotations").mkdir(exist_ok=True)
+        (tmp_path / "in" / "annotations" / f"{i}.xml").write_text(f"<annotation>{size}{boxes}</annotation>")
+    collection = quietly(tmp_path / "in", tmp_path / "out")
+    assert sum(values["boxes"] for values in collection.splits.values()) == 4
+    assert "images/1.png: 2 boxes outside the image, or empty, left out" in collection.notes
+
+
+def test_an_annotation_that_cannot_be_read_and_would_tell_the_class_is_left_out_on_demand_and_told(
+    tmp_path, monkeypatch, capsys
+):
+    test_boxes_outside_the_image_are_left_out_and_told(tmp_path)
+    (tmp_path / "in" / "annotations" / "3.xml").write_text("<annotation>")
+    with pytest.raises(SystemExit, match=r"3\.xml is no Pascal-VOC annotation"):
+        run_here(monkeypatch, tmp_path / "in", tmp_path / "some")
+    run_here(monkeypatch, tmp_path / "in", tmp_path / "some", "--skip-bad")
+    collection = Collection.read(tmp_path / "some")
+    assert sum(values["images"] for values in collection.splits.values()) == 3
+    assert collection.notes[0].startswith("left out: 3.png: ")
+    assert f"  {collection.notes[0]}" in capsys.readouterr().out.splitlines()
+
+
 # Elsewhere than on a disk that is here and has room
 
 
@@ -522,6 +596,21 @@ def test_beam_writes_the_same_files_and_goes_on_where_the_local_writer_stopped(z
         (zoo / name).write_bytes(content)
     quietly(zoo, tmp_path / "bad", shards=3)
     assert contents(tmp_path / "bad") == contents(tmp_path / "local")
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_from_beam_too(zoo, tmp_path, monkeypatch):
+    pytest.importorskip("apache_beam", reason='needs pip install "vgg_tf[beam]"', exc_type=ImportError)
+    (tmp_path / "out" / ".writing").mkdir(parents=True)
+    (tmp_path / "out" / ".writing" / "train-00001-of-00003.tmp").symlink_to("/dev/full")
+    for arguments in ("", "--runner=DirectRunner --direct_running_mode=multi_threading"):
+        with pytest.raises(OSError, match=r"^cannot write .*train-00001-of-00003: no space is left"):
+            quietly(zoo, tmp_path / "out", shards=3, run=beam.runner(arguments))
+
+
+def test_arguments_for_beam_without_it_are_refused(zoo, tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match=r"--beam-args are for --runner beam. Add that, or leave them away"):
+        run_here(monkeypatch, zoo, tmp_path / "out", "--beam-args=--project=P")
 
 
 def test_without_beam_the_error_says_how_to_install_it(monkeypatch):

@@ -35,13 +35,18 @@ def runner(arguments):
         common = [files.absolute(out), files.absolute(work)]
         for job in jobs:
             files.write_whole(_job_path(work, job.name), pickle.dumps((job, classes, texts, skip_bad)))
-        with beam.Pipeline(options=options) as pipeline:
-            (
-                pipeline
-                | beam.Create([job.name for job in jobs])
-                | beam.Reshuffle()  # else the shards are fused into one piece of work
-                | beam.Map(write_one, *common)
-            )
+        try:
+            with beam.Pipeline(options=options) as pipeline:
+                (
+                    pipeline
+                    | beam.Create([job.name for job in jobs])
+                    | beam.Reshuffle()  # else the shards are fused into one piece of work
+                    | beam.Map(write_one, *common)
+                )
+        except Exception as error:  # runners tell of a worker's error by its traceback, in an error of their own
+            if said := [line for line in str(error).splitlines() if line.startswith("OSError: ")]:
+                raise OSError(said[-1].removeprefix("OSError: ")) from error
+            raise
         for job in jobs:
             yield read_result(work, job.name)
             tick(len(job.images))

@@ -121,9 +121,11 @@ def _write_shard(out, work, job, found, classes, texts, skip_bad, tick, writing)
             continue
         if bad and not skip_bad:
             continue
-        boxes, others = _of_classes(boxes, label_of, classes[label])
+        boxes, others, empty = _kept(boxes, label_of, classes[label])
         if others:
             changed.append(f"{filename}: {others} boxes of other classes left out")
+        if empty:
+            changed.append(f"{filename}: {empty} boxes outside the image, or empty, left out")
         if checked.change:
             changed.append(f"{filename}: {CHANGES[checked.change]}")
         if checked.measured:
@@ -165,13 +167,16 @@ def _finish(writer, out, work, result):
             files.settle(temporary, path)
 
 
-def _of_classes(boxes, label_of, own):
-    """The boxes of the classes there are, and how many others were left out; a box without a name is of the image's class."""
-    if not boxes.names:
-        return boxes, 0
+def _kept(boxes, label_of, own):
+    """The boxes of the classes there are that have an area, and how many were left out of other classes, and without.
+
+    A box without a name is of the image's class.
+    """
     names = [name or own for name in boxes.names]
-    kept = [i for i, name in enumerate(names) if name in label_of]
-    return type(boxes)(boxes.corners[kept], [names[i] for i in kept]), len(names) - len(kept)
+    known = [i for i, name in enumerate(names) if name in label_of]
+    kept = [i for i in known if (boxes.corners[i, 2:] > boxes.corners[i, :2]).all()]
+    left_out = len(names) - len(known), len(known) - len(kept)
+    return type(boxes)(boxes.corners[kept], [names[i] for i in kept]), *left_out
 
 
 _Checked = collections.namedtuple("_Checked", "encoded format change height width measured mean covariance")

@@ -64,6 +64,7 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
     import numpy as np
 
     from vgg_tf import soundness, sources
+    from vgg_tf.measures import decode_named
 
     if records.holds_shards(source) and not selection:
         collection = records.Collection.read(source)
@@ -86,21 +87,12 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
         content, encoded = part.contents[i], part.read(i)
         where = f"{content.path}, record {content.index}" if isinstance(content, records.Record) else part.names[i]
         words = _words(opened.classes[label], opened.texts[label] if opened.texts else "")
-        yield Shown(where, part.names[i], encoded, label, words, part.boxes_of(i, *_size(encoded)))
+        h, w, _ = decode_named(encoded, part.names[i]).shape
+        yield Shown(where, part.names[i], encoded, label, words, part.boxes_of(i, w, h))
 
 
 def _words(name, text):
     return name if text in ("", name) else f"{name} {text}"
-
-
-def _size(encoded):
-    """Width and height of an image that annotations may count in."""
-    import io
-
-    from PIL import Image
-
-    with Image.open(io.BytesIO(encoded)) as image:
-        return image.size
 
 
 def main():
@@ -108,9 +100,11 @@ def main():
     flags = tyro.cli(Flags, prog="python -m tfrecords_tools.show")
     if flags.n < 1:
         raise ValueError(f"n is at least 1. Received: {flags.n}.")
+    from vgg_tf import pictures
+
+    pictures.check_suffix(flags.out)
     programs.quiet_tensorflow()
 
-    from vgg_tf import pictures
     from vgg_tf.measures import decode_named
 
     shown, pixels = [], []

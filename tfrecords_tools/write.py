@@ -74,7 +74,7 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
     if seed < 0 or shards < 0:
         raise ValueError(f"seed and shards are 0 or more. Received: {seed}, {shards}.")
     out = str(out)
-    if not _lost(out, there := _finished(out, source, seed, shards)):
+    if (there := _finished(out, source, seed, shards, check)) and _whole(out, there):
         return there
     counts = _counts(there) if there else _shard_counts(source, shards)
     plan = {"fingerprint": source.fingerprint(), "seed": seed, "shards": counts, "check": check}
@@ -82,7 +82,7 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
     _begin(out, work, there)
     busy = f"{out} is being written by another process. Wait for it, or choose another folder."
     with files.one_writer(os.path.join(work, LOCK), busy):
-        if not _lost(out, there := _finished(out, source, seed, shards)):  # since we looked
+        if (there := _finished(out, source, seed, shards, check)) and _whole(out, there):  # since we looked
             return there
         _check_plan(out, work, plan, source.name)
         collection = _write(source, out, work, plan, there, skip_bad, run, progress)
@@ -115,6 +115,7 @@ def _write(source, out, work, plan, finished, skip_bad, run, progress):
             "out with --skip-bad, then run the same command again:\n  " + "\n  ".join(bad)
         )
     if finished:
+        _compare(out, finished, [(split, results[job.name]) for split, job in jobs])
         return finished
     collection = _describe(source, [(split, results[job.name]) for split, job in jobs], plan)
     collection.write(out)
@@ -135,6 +136,19 @@ def _jobs(source, plan):
         count = plan["shards"][split]
         jobs += [(split, Job(records.shard_name(split, i, count), images.take(order[i::count]), every)) for i in range(count)]
     return jobs
+
+
+def _compare(out, finished, results):
+    """Take back a restored shard that has not the images that it had; `results` of those that were there are None."""
+    for split, values in finished.splits.items():
+        of_split = [result for name, result in results if name == split]
+        for result, n in zip(of_split, values.get("per_shard", ()), strict=False):
+            if result and len(result.labels) != n:
+                files.remove(path := os.path.join(out, result.name))
+                raise ValueError(
+                    f"{path} would hold {len(result.labels)} images, {n} by dataset.json: some were damaged or mended since. "
+                    "Put back those that were there, or write to another folder."
+                )
 
 
 def _describe(source, results, plan):
@@ -174,7 +188,7 @@ def _size(content):
     return len(content) if isinstance(content, bytes) else files.size(content)
 
 
-def _finished(out, source, seed, shards):
+def _finished(out, source, seed, shards, check):
     """The collection of a finished folder, None where there is none yet."""
     if not files.exists(os.path.join(out, records.COLLECTION_FILE)):
         return None
@@ -182,6 +196,11 @@ def _finished(out, source, seed, shards):
     same = there.fingerprint == source.fingerprint() and there.seed == seed
     if not same or (shards and _shard_counts(source, shards) != _counts(there)):
         raise FileExistsError(f"{out} holds other shards, of {there.name}. Choose another folder, or delete it first.")
+    if check and there.statistics_images < there.images("train"):
+        raise FileExistsError(
+            f"{out} was written with --no-check: {there.statistics_images} of {there.images('train')} training images were "
+            f"looked at. Check them with python -m tfrecords_tools.verify {out}, or leave it at that with --no-check."
+        )
     return there
 
 
@@ -189,17 +208,18 @@ def _counts(collection):
     return {split: values["shards"] for split, values in collection.splits.items()}
 
 
-def _lost(out, there):
-    """Tell whether shards are missing of a folder that may be finished."""
-    if there is None:
-        return True
+def _whole(out, there):
+    """Tell whether all shards of a finished folder are there."""
     names = {records.shard_name(split, i, count) for split, count in _counts(there).items() for i in range(count)}
-    return not names <= set(files.names(out))
+    return names <= set(files.names(out))
 
 
 def _begin(out, work, there):
     if not there and files.exists(out) and not files.exists(work) and files.names(out):
-        raise FileExistsError(f"{out} is not empty and holds no shards. Choose a new folder.")
+        raise FileExistsError(
+            f"{out} is not empty and holds no dataset.json. Choose a new folder; shards in it can be read without, and "
+            f"python -m tfrecords_tools.write {out} NEW writes them anew with one."
+        )
     files.make_folder(work)
 
 
@@ -228,7 +248,9 @@ def main():
     from vgg_tf import sources
 
     programs.quiet_tensorflow()
-    source = sources.open_source(flags.source, flags.selection)
+    if flags.beam_args and flags.runner != "beam":
+        raise ValueError("--beam-args are for --runner beam. Add that, or leave them away.")
+    source = sources.open_source(flags.source, flags.selection, flags.skip_bad)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in source.splits.items())
     print(f"{flags.source}: {counts} images of {len(source.classes)} classes", *source.notes, sep="\n  ", flush=True)
     run = None

@@ -47,8 +47,10 @@ def read_xml(path, width, height):
 
 
 def classes_in_xml(path):
-    """Class name and area, in square pixels, of each object of a Pascal-VOC annotation."""
-    corners, names, _ = _objects(path)
+    """Class name and area, in square pixels within the stated size, of each object of a Pascal-VOC annotation."""
+    corners, names, stated = _objects(path)
+    if min(stated) > 0:
+        corners = corners.clip(0, [*stated, *stated])
     sides = np.abs(corners[:, 2:] - corners[:, :2])
     return list(zip(names, sides.prod(1).tolist(), strict=True))
 

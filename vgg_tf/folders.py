@@ -13,12 +13,13 @@ ILSVRC = "Data/CLS-LOC"  # below ILSVRC/
 VOC_FOLDERS = {"images": "annotations", "jpegimages": "annotations"}  # in lower case
 
 
-def open_folder(root, takes):
+def open_folder(root, takes, skip_bad=False):
     """List the images of a folder, in whichever of the three layouts it has.
 
     Args:
         root: path of the folder.
         takes: tells of a class name whether its images are wanted; other class folders are not even listed.
+        skip_bad: leave pictures out, with a note, whose annotation cannot be read and would tell their class.
 
     Raises:
         FileNotFoundError: there is no such folder, or a file that its layout needs is missing.
@@ -35,7 +36,7 @@ def open_folder(root, takes):
     here = {name.lower(): f"{root}/{name}" for name in files.names(root)}
     for pictures, boxes in VOC_FOLDERS.items():
         if pictures in here and boxes in here and any(name.endswith(".xml") for name in files.walk(here[boxes])):
-            return _voc(root, here[pictures], here[boxes])
+            return _voc(root, here[pictures], here[boxes], skip_bad)
     return _class_folders(root, takes)
 
 
@@ -161,14 +162,20 @@ def _synsets(path):
             yield name, text
 
 
-def _voc(root, pictures, boxes):
+def _voc(root, pictures, boxes, skip_bad):
     """Pictures of one kind of object each: the class is that of the objects, or of those that cover most of the picture."""
     annotation = _annotations_of(pictures, boxes)
-    found, mixed, without = {}, 0, 0
+    found, mixed, without, notes = {}, 0, 0, []
     for path, xml in annotation.items():
         areas = {}
-        for name, area in annotations.classes_in_xml(xml) if xml else ():
-            areas[name] = areas.get(name, 0) + area
+        try:
+            for name, area in annotations.classes_in_xml(xml) if xml else ():
+                areas[name] = areas.get(name, 0) + area
+        except ValueError as error:
+            if not skip_bad:
+                raise
+            notes.append(f"left out: {path}: {error}")
+            continue
         if not areas:
             without += 1
             continue
@@ -176,7 +183,6 @@ def _voc(root, pictures, boxes):
         found.setdefault(max(areas, key=areas.get), []).append(path)
     if len(found) < 2:
         raise ValueError(f"{boxes} tells of objects of {len(found)} classes; at least 2 are needed.")
-    notes = []
     if mixed:
         notes.append(f"{mixed} images show objects of several classes: the one that covers most is theirs")
     if without:

@@ -1,8 +1,17 @@
 """Matplotlib figures from arrays; the only room that draws."""
 
+import os
+
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+
+
+def check_suffix(path):
+    """Raise a ValueError if the suffix of a path is no format that figures can be saved in."""
+    known = FigureCanvasAgg.get_supported_filetypes()
+    if os.path.splitext(path)[1][1:].lower() not in known:
+        raise ValueError(f"a picture's name ends in {', '.join(f'.{name}' for name in sorted(known))}. Received: {path}.")
 
 
 def contact_sheet(images, titles, boxes, title):
@@ -21,21 +30,21 @@ def contact_sheet(images, titles, boxes, title):
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(1 + 1.8 * columns, 0.6 + 1.9 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(title, fontsize=9, parse_math=False)  # a $ is a $
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
     for axes, image, name, (corners, names) in zip(grid, images, titles, boxes, strict=False):
         h, w, _ = image.shape
         axes.imshow(image)
-        axes.set_title(name if len(name) <= 24 else name[:23] + "\N{HORIZONTAL ELLIPSIS}", fontsize=7)
+        axes.set_title(name if len(name) <= 24 else name[:23] + "\N{HORIZONTAL ELLIPSIS}", fontsize=7, parse_math=False)
         for (xmin, ymin, xmax, ymax), label in zip(corners, names, strict=True):
             # In pixel edges, which imshow puts at halves; black under yellow shows on any ground.
             corner, width, height = (xmin * w - 0.5, ymin * h - 0.5), (xmax - xmin) * w, (ymax - ymin) * h
             for colour, line in (("black", 2.5), ("yellow", 1)):
                 axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=line))
             if label and label not in name:
-                axes.text(*corner, label, fontsize=5, color="yellow", va="bottom")
+                axes.text(*corner, label, fontsize=5, color="yellow", va="bottom", parse_math=False)
     return figure
 
 

@@ -12,7 +12,7 @@ HOLDOUT = 0.1  # share of train held out for validation where the source has no 
 HOLDOUT_SEED = 0
 
 
-def open_source(name, selection=EVERYTHING):
+def open_source(name, selection=EVERYTHING, skip_bad=False):
     """List the images of a source.
 
     Args:
@@ -27,6 +27,7 @@ def open_source(name, selection=EVERYTHING):
 
             Without a validation split a tenth of each class of train is held out, always the same images.
         selection: which classes, and how many images of each; see `selection.Selection`.
+        skip_bad: leave out, and note, pictures whose class cannot be read in their annotation.
 
     Raises:
         FileNotFoundError: there is no such folder, or a file that its layout needs is missing.
@@ -42,10 +43,10 @@ def open_source(name, selection=EVERYTHING):
     elif shards := _shards(name):
         source = foreign.open_shards(name, shards, selection.labels_from)
     else:
-        source = folders.open_folder(name, selection.takes)
+        source = folders.open_folder(name, selection.takes, skip_bad)
+    source = selection.of(source)
     if selection.labels_from and not isinstance(source.splits["train"].contents[0], records.Record):
         raise ValueError(f"{name} tells its classes, labels count from 0. Leave --labels-from {selection.labels_from} away.")
-    source = selection.of(source)
     return source if "validation" in source.splits else _hold_out(source)
 
 
