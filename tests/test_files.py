@@ -287,3 +287,9 @@ def test_nothing_is_held_on_remote_file_systems(tmp_path):
     lock = f"ram://{tmp_path.name}/lock"
     with files.one_writer(lock, "busy"), files.one_writer(lock, "busy"):
         assert not tf.io.gfile.exists(lock)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="reads a file that fails only when it is read")
+def test_a_file_that_fails_while_it_is_read_is_named():
+    with pytest.raises(OSError, match=r"Input/output error: '/proc/self/mem'"):
+        files.read("/proc/self/mem")

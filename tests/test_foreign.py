@@ -673,6 +673,22 @@ def test_a_mocked_set_is_read_into_memory(tfds):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("labels", "what"),
+    [
+        ({"train": [-1] * 6, "test": [0, 1, 2] * 2}, "tfds:mnist has no train split with labels, only "),
+        ({"train": [0, 1, 2] * 2, "test": [0, 1, -1] * 2}, "tfds:mnist, test, image 2 has no label"),
+    ],
+)
+def test_in_memory_too_labels_that_lack_are_told(tfds, labels, what):
+    def examples(self, split, **options):
+        return tf.data.Dataset.from_tensor_slices({"image": [png(noise(6, 9, i)) for i in range(6)], "label": labels[split]})
+
+    with tfds.testing.mock_data(as_dataset_fn=examples), pytest.raises(ValueError, match=what):
+        open_source("tfds:mnist")
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_in_memory_too_a_split_without_labels_is_left_out_with_a_note(tfds):
     def examples(self, split, **options):
         labels = [0, 1, 2, 0, 1, 2] if split == "train" else [-1] * 6
@@ -689,6 +705,7 @@ def test_in_memory_too_a_split_without_labels_is_left_out_with_a_note(tfds):
     ("name", "what"),
     [
         ("no_such_set", "tensorflow-datasets has no 'no_such_set'"),
+        ("", "tfds: is followed by the name of a set, as in tfds:mnist"),
         ("voc/2007", "tfds:voc/2007 has no image with one label, only"),
         ("mnist:9.9.9", "mnist:9.9.9"),
         ("mnist/no_config", "mnist/no_config"),

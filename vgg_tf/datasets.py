@@ -14,12 +14,17 @@ from vgg_tf.splits import Source
 SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
 READ_SHARDS = 16  # shards read at the same time
 AUTO = tf.data.AUTOTUNE
-# A bad image or label, a bad checksum, a missing file, fewer images than dataset.json tells of.
+# A bad image or label, a bad checksum, a missing file, fewer images than dataset.json tells of; a file that may not be
+# read, or not be reached; what the disk says.
 READ_ERRORS = (
     tf.errors.InvalidArgumentError,
     tf.errors.DataLossError,
     tf.errors.NotFoundError,
     tf.errors.FailedPreconditionError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.UnauthenticatedError,
+    tf.errors.UnavailableError,
+    tf.errors.UnknownError,
 )
 
 
@@ -177,7 +182,7 @@ def _reader(source, split, selection):
     if records.holds_shards(source) and not selection:
         collection = records.Collection.read(source)
         n, paths = collection.images(split), records.shard_paths(source, collection, split)
-        return _shard_reader(paths, n, collection.bytes_per_image, collection.covariance_rgb)
+        return _shard_reader(paths, n, collection.bytes_per_image, collection.covariance_rgb, len(collection.classes))
     source = _opened(source, selection)
     n = source.images(split)
     images_of = source.splits[split]
@@ -186,9 +191,9 @@ def _reader(source, split, selection):
     return _file_reader(images_of, n)
 
 
-def _shard_reader(paths, n, bytes_per_image, covariance, places=None, form=records.SLIM):
+def _shard_reader(paths, n, bytes_per_image, covariance, classes, places=None, form=records.SLIM):
     """A reader of shards; with `places`, `(first, count, labels)`, record i of a shard is number `first + i`, of which
-    `labels` tells the label, -1 for records of other splits.
+    `labels` tells the label, -1 for records of other splits. Without, the records tell it, each of `classes` from 0 on.
     """
     first, count, labels = places or (np.zeros(len(paths), np.int64), np.full(len(paths), -1), None)
 
@@ -202,7 +207,10 @@ def _shard_reader(paths, n, bytes_per_image, covariance, places=None, form=recor
 
     def parse(number, serialized):
         contents, label = records.parse(serialized, form)
-        return _keyed(contents, label if labels is None else labels[number])
+        if labels is not None:
+            return _keyed(contents, labels[number])
+        tf.debugging.Assert((label >= 0) & (label < classes), ["a label is out of range", label])  # no loss would tell
+        return _keyed(contents, label)
 
     def of_split(examples):
         if labels is None:
@@ -236,7 +244,7 @@ def _record_reader(split):
     ours = records.holds_shards(folder)
     covariance = records.Collection.read(folder).covariance_rgb if ours else images.IMAGENET_COVARIANCE
     mean_bytes = max(1, sum(record.length for record in split.contents) // len(split))
-    return _shard_reader(list(shards), len(split), mean_bytes, covariance, (first, count, tf.constant(table)), form)
+    return _shard_reader(list(shards), len(split), mean_bytes, covariance, None, (first, count, tf.constant(table)), form)
 
 
 def _file_reader(files, n):

@@ -85,9 +85,12 @@ def read(path, offset=0, length=-1):
         OSError: it cannot be read; the message names it.
     """
     if not is_remote(path):
-        with open(path, "rb") as file:
-            file.seek(offset)
-            return file.read(length)
+        try:
+            with open(path, "rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except OSError as error:  # of a disk that fails, which names no file
+            raise type(error)(error.errno, error.strerror, str(path)) from None
     import tensorflow as tf
 
     with naming(path, "read"), _gfile().GFile(path, "rb") as file:

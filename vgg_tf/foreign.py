@@ -262,6 +262,8 @@ def open_tfds(name, labels_from=None, progress=True):
     """
     import tensorflow_datasets as tfds
 
+    if not name:
+        raise ValueError("tfds: is followed by the name of a set, as in tfds:mnist.")
     try:
         builder = tfds.builder(name)
     except (ValueError, AssertionError) as error:  # no such set, version or configuration
@@ -283,11 +285,15 @@ def open_tfds(name, labels_from=None, progress=True):
         decoders = {"image": tfds.decode.SkipDecoding()}
         examples = list(builder.as_dataset(split=split, decoders=decoders, shuffle_files=False).as_numpy_iterator())
         labels = np.array([example["label"] for example in examples], np.int64)
-        if (labels < 0).any():
+        if (labels < 0).all():
             notes.append(f"the {split} images have no labels: left out")
             continue
+        if (labels < 0).any():
+            raise ValueError(f"tfds:{name}, {split}, image {np.argmax(labels < 0)} has no label. Prepare the set anew.")
         names = [f"{split}/{i:06d}" for i in range(len(examples))]
         splits[SPLIT_NAMES[split]] = Split(names, labels, [example["image"] for example in examples])
+    if "train" not in splits:
+        raise ValueError(f"tfds:{name} has no train split with labels, only {', '.join(builder.info.splits) or 'none'}.")
     return Source(f"tfds:{name}", tuple(features["label"].names), splits, tuple(notes))
 
 
