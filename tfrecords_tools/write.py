@@ -215,11 +215,13 @@ def _whole(out, there):
 
 
 def _begin(out, work, there):
-    if not there and files.exists(out) and not files.exists(work) and files.names(out):
-        raise FileExistsError(
-            f"{out} is not empty and holds no dataset.json. Choose a new folder; shards in it can be read without, and "
-            f"python -m tfrecords_tools.write {out} NEW writes them anew with one."
-        )
+    if not there and files.exists(out) and not files.exists(work) and (names := files.names(out)):
+        if any("-of-" in name for name in names):
+            raise FileExistsError(
+                f"{out} holds shards but no dataset.json. Choose a new folder. These can be read without, and "
+                f"python -m tfrecords_tools.write {out} NEW writes them anew with one."
+            )
+        raise FileExistsError(f"{out} is not empty and holds no shards. Choose a new folder.")
     files.make_folder(work)
 
 
