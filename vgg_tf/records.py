@@ -129,8 +129,9 @@ def _check(values):
         counts = [told["images"], told["boxes"], shards, *told["per_class"], *told.get("per_shard", ())]
         if not all(type(count) is int and count >= 0 for count in counts):
             raise ValueError(f"a count of {split} is no number from 0 on")
-        if len(told["per_class"]) != n or len(told.get("per_shard", range(shards))) != shards:
-            raise ValueError(f"{split} has counts of {len(told['per_class'])} classes, expected of {n}, or not one a shard")
+        for key, m in (("per_class", n), ("per_shard", shards)):
+            if key in told and len(told[key]) != m:
+                raise ValueError(f"{key} of {split} are {len(told[key])} counts, expected {m}")
     if not all(isinstance(name, str) for key in ("classes", "notes", "texts") for name in values.get(key, ())):
         raise ValueError("a class or a note is no text")
     if np.shape(values["mean_rgb"]) != (3,) or np.shape(values["covariance_rgb"]) != (3, 3):
