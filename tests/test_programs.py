@@ -140,7 +140,7 @@ def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path):
             ["vgg_tf.train", "--data", "bad-test", "--epochs", "1", *TINY],
             r"error: what follows.*\n  cannot read test/class0/0.png",
         ),
-        (["vgg_tf.train", "--data", "good", "--initializer", "magic"], r"error: No Keras initializer 'magic'\..*\n$"),
+        (["vgg_tf.train", "--data", "good", "--initializer", "magic"], r"error: No initializer 'magic'\..*\n$"),
         (["vgg_tf.train", "--epoch", "3"], r"--epochs"),
         (["vgg_tf.evaluate", "thesis"], r"error: thesis is no run folder.*python -m vgg_tf\.train\.\n$"),
         (["tfrecords_tools.write", "empty", "out"], r"error: empty holds images in 0 class folders.*\n$"),
