@@ -29,19 +29,36 @@ def test_the_photographs_are_eight_different_views_of_the_size(pixels):
 
 
 def test_scales_and_loss_are_those_of_the_layers_outputs(pixels):
-    # The other route: each layer's output by a model of its own, the loss by Keras.
-    model, labels = net("vgg11_bn"), np.arange(8) % 10
+    # The other route: each layer's output by a model of its own as it is trained, the loss by Keras.
+    model, labels = net("vgg11_bn", dropout=0.0), np.arange(8) % 10
     found = probe(model, pixels, labels)
     for name, layer in (("normalize", "normalize"), ("block2_conv1", "block2_relu1"), ("fc1", "fc1")):
-        out = keras.Model(model.input, model.get_layer(layer).output)(pixels).numpy()
+        out = keras.Model(model.input, model.get_layer(layer).output)(pixels, training=True).numpy()
         assert found.scales[name] == pytest.approx(np.sqrt((out**2).mean()), rel=1e-4)
-    scores = keras.Model(model.input, model.get_layer("predictions").output)(pixels)
+    scores = keras.Model(model.input, model.get_layer("predictions").output)(pixels, training=True)
     loss = keras.losses.sparse_categorical_crossentropy(labels, scores, from_logits=True)
     assert found.loss == pytest.approx(float(np.mean(loss)), rel=1e-5)
     assert found.logits == pytest.approx(np.std(scores), rel=1e-4)
     assert found.guessing == math.log(10)
     kernels = [layer.name for layer in model.layers if hasattr(layer, "kernel")]
     assert list(found.scales) == ["normalize", *kernels]
+
+
+def test_the_look_leaves_moments_dropout_and_its_seeds_as_they_were(pixels):
+    model = net("vgg11_bn", width=0.125)
+    before = [variable.numpy() for variable in model.variables]
+    first = probe(model, pixels)
+    assert all(np.array_equal(a, b) for a, b in zip(before, (variable.numpy() for variable in model.variables), strict=True))
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.5, 0.5]
+    assert probe(model, pixels) == first
+
+
+@pytest.mark.parametrize("arch", ["vgg11_bn", "vgg19_bn"])
+def test_batch_normalisation_carries_any_start_as_it_does_in_training(pixels, arch):
+    # By the moments that a fresh network has, 0 and 1, the input's scale of 80 would reach the logits: a loss of hundreds.
+    found = probe(net(arch, width=1.0, head_width=512), pixels)
+    assert not found.fatal
+    assert found.scales["block5_conv1"] == pytest.approx(0.7, abs=0.1), "half a Gaussian of variance 1 passes a ReLU"
 
 
 def test_only_eight_images_are_looked_at(pixels):

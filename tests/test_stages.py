@@ -1,11 +1,15 @@
 """The paper's chain of trainings."""
 
 import re
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from vgg_tf import train
 from vgg_tf.recipes import Stage, stages_of
 from vgg_tf.stages import Flags, chain
 
@@ -83,7 +87,7 @@ def test_the_chain_trains_every_stage_from_the_one_before(trained):
         ("3-vgg13-S55", "all 13 layers copied"),
     ]
     report = (folder / "runs" / "vgg13-stages-digits" / "2-vgg13-S37" / "inherited.txt").read_text()
-    assert "random   block1_conv2, block2_conv2, block4_conv1" in report
+    assert "left     block1_conv2, block2_conv2, block4_conv1" in report
 
 
 @pytest.mark.slow
@@ -109,3 +113,60 @@ def test_the_plan_shows_images_and_hours_and_trains_nothing(tmp_path):
     ]
     assert all(float(speed) > 0 for _, _, speed, _ in rows)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_chain_may_be_moved_but_not_be_given_other_flags(trained):
+    folder, words, _ = trained
+    shutil.copytree(folder / "runs" / "vgg13-stages-digits", folder / "moved")
+    result = program(*words, "--out", "moved", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("is done") == 4
+    result = program(*words, "--out", "moved", "--seed", "3", cwd=folder)
+    assert result.returncode == 1
+    assert "stage" not in result.stdout, "nothing is trained before all stages are looked at"
+    assert "1-vgg11-S37 holds another run: seed 0 there, 3 here" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_stage_of_other_weights_than_those_it_came_from_is_refused(trained):
+    folder, words, _ = trained
+    shutil.copytree(folder / "runs" / "vgg13-stages-digits", folder / "retrained")
+    first = folder / "retrained" / "1-vgg11-S37" / "model.keras"
+    first.write_bytes((folder / "retrained" / "2-vgg13-S37" / "model.keras").read_bytes())
+    result = program(*words, "--out", "retrained", cwd=folder)
+    assert result.returncode == 1
+    assert "2-vgg13-S37 holds another run: other weights by --inherit" in result.stderr
+
+
+@pytest.mark.slow
+def test_layers_that_stay_random_are_not_frozen(trained):
+    folder, _, _ = trained
+    source = folder / "runs" / "vgg13-stages-digits" / "2-vgg13-S37"
+    words = ["vgg_tf.train", "--arch", "vgg13", "--data", "digits", "--recipe", "paper", "--size", "32", "--scale", "37", *TINY]
+    words += ["--inherit", source, "--freeze-until", "block3", "--out", "frozen"]
+    result = program(*words, cwd=folder)
+    assert result.returncode == 1
+    assert "would keep random weights for ever in block1_conv2, block2_conv2. Give --inherit-layers all-match" in result.stderr
+    result = program(*words, "--inherit-layers", "all-matching", cwd=folder)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(("word", "value"), [("--inherit-layers", "fc1"), ("--freeze-until", "block4")])
+def test_what_needs_inherited_weights_is_refused_without_them(word, value):
+    with pytest.raises(ValueError, match=f"{word} is for weights that come from elsewhere: give --inherit as well"):
+        train.parse(["--data", "digits", word, value])
+
+
+def test_the_short_timing_goes_on_where_the_images_make_one_batch_only(tmp_path):
+    random = np.random.default_rng(0)
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for i in range(4):
+            Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(tmp_path / label / f"{i}.png")
+    images, speed = train.timing(
+        ["--arch", "vgg11", "--data", str(tmp_path), "--size", "32", "--scale", "36", "--epochs", "3", "--width", "0.0625"]
+        + ["--head-width", "16"]
+    )
+    assert images == 3 * 6, "one of four of each class is held out"
+    assert speed > 0

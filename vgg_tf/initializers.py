@@ -42,6 +42,11 @@ INITIALIZERS = {
 }
 
 
+def automatic(standardized):
+    """What `auto` is for an input, as `initialization` explains it: the config of a Keras initialiser."""
+    return {"class_name": "HeNormal", "config": {}} if standardized else _GLOROT
+
+
 def initialization(name, standardized):
     """The initialisers of a name.
 
@@ -60,8 +65,7 @@ def initialization(name, standardized):
     if isinstance(name, str) and name in INITIALIZERS:
         return INITIALIZERS[name]
     if name in (None, "auto"):
-        trunk = {"class_name": "HeNormal", "config": {}} if standardized else _GLOROT
-        return Initialization(trunk, trunk, _GLOROT, "He's or Glorot's, by the input")
+        name = automatic(standardized)
     try:
         config = keras.saving.serialize_keras_object(keras.initializers.get(name))
     except ValueError:

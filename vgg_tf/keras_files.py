@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import h5py
 
@@ -52,7 +53,9 @@ def _keras3(file):
     arrays, nameless = {}, []
 
     def visit(place, group):
-        if isinstance(group, h5py.Group) and place.endswith("vars") and not place.startswith(("optimizer", "vars")):
+        if isinstance(group, h5py.Group) and place.endswith("vars") and not place.startswith("optimizer"):
+            if arrays.get(group.attrs.get("name")):
+                raise ValueError(f"{file.filename} has two layers called {group.attrs['name']}: one network is expected.")
             if "name" in group.attrs:
                 arrays[group.attrs["name"]] = [group[str(i)][()] for i in range(len(group))]
             elif len(group):
@@ -68,7 +71,10 @@ def _keras3(file):
 
 
 def _keras2(group):
-    """Arrays by layer of a `.h5` of Keras 2, `block1_conv1/kernel:0` or `block1_conv1_W_1:0`, also of models in models."""
+    """Arrays by layer of a `.h5` of Keras 2, `block1_conv1/kernel:0` or `block1_conv1_W_1:0`, also of models in models.
+
+    TensorFlow 1 numbered the variables of a second network: `block1_conv1_1/kernel:0` in the layer block1_conv1.
+    """
     arrays = {}
     for layer in group.attrs["layer_names"]:
         layer = layer.decode() if isinstance(layer, bytes) else layer
@@ -76,5 +82,6 @@ def _keras2(group):
         for name in group[layer].attrs["weight_names"]:
             name = name.decode() if isinstance(name, bytes) else name
             owner = name.split("/")[-2] if "/" in name else layer
+            owner = layer if re.fullmatch(re.escape(layer) + r"_\d+", owner) else owner
             arrays.setdefault(owner, []).append(group[layer][name][()])
     return arrays

@@ -99,16 +99,16 @@ def build_vgg(
         ValueError: unknown architecture, arguments that do not fit together, or weights of another network.
     """
     row = architecture(arch)
+    _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std)
     if weights is not None:
         weights = (
             imagenet_weights(arch, include_top) if isinstance(weights, str) and weights == "imagenet" else read_weights(weights)
         )
-        if mean is None and weights.mean is not None:
+        if mean is None and std is None and weights.mean is not None:
             mean, std = (adapt_statistics(values, input_shape[2]) for values in (weights.mean, weights.std))
     if classes is None:
         last = weights and weights.layers.get("predictions")
         classes = last["kernel"].shape[-1] if last else 1000
-    _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std)
     seeds = itertools.repeat(None) if seed is None else itertools.count(seed * 1000)
     starts = initialization(initializer, row.batch_norm or std is not None)
     height, wide, channels = input_shape
@@ -187,11 +187,11 @@ def convert_head(model, dense=True):
         A new `keras.Model` with copies of the weights; layers and names are those of `build_vgg`.
 
     Raises:
-        ValueError: the network has no head.
+        ValueError: the network has no head, or is not of `build_vgg`.
     """
     names = [layer.name for layer in model.layers]
-    if "fc1" not in names:
-        raise ValueError(f"{model.name} has no head to convert. Build it with include_top=True.")
+    if not {"fc1", "normalize"} <= set(names):
+        raise ValueError(f"{model.name} is no network with a head by build_vgg, which alone can be converted.")
     last_pool = names.index("block5_pool")
     fc1 = model.get_layer("fc1")
     h, w = fc1.kernel_size if isinstance(fc1, keras.layers.Conv2D) else model.get_layer("flatten").input.shape[1:3]
@@ -241,5 +241,5 @@ def _check(include_top, input_shape, pooling, classifier_activation, dense, clas
         raise ValueError(f'classifier_activation is "softmax" or None. Received: {classifier_activation!r}.')
     if dense and not include_top:
         raise ValueError("dense=True is a form of the head: it needs include_top=True.")
-    if classes < 1:
+    if classes is not None and classes < 1:
         raise ValueError(f"classes is a positive number. Received: {classes}.")

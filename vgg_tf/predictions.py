@@ -19,7 +19,7 @@ def decode_predictions(posteriors, classes, top=5):
         dataset.json has one, as for synsets, else the name again.
 
     Raises:
-        ValueError: not as many names as posteriors.
+        ValueError: not as many names as posteriors, or posteriors that are not numbers.
     """
     texts = None
     if isinstance(classes, str) or hasattr(classes, "__fspath__"):
@@ -29,6 +29,10 @@ def decode_predictions(posteriors, classes, top=5):
     posteriors = np.asarray(posteriors)
     if posteriors.ndim != 2 or posteriors.shape[1] != len(classes):
         raise ValueError(f"posteriors are [B, {len(classes)}] for {len(classes)} classes. Received: {posteriors.shape}.")
+    if not np.isfinite(posteriors).all():
+        raise ValueError("posteriors has numbers that are none (NaN or infinite).")
+    if top < 1:
+        raise ValueError(f"top is at least 1. Received: {top}.")
     best = np.argsort(-posteriors, axis=1, kind="stable")[:, :top]
     texts = texts or classes
     return [[(classes[i], texts[i], float(row[i])) for i in indices] for row, indices in zip(posteriors, best, strict=True)]

@@ -58,6 +58,7 @@ def main(arguments=None):
                 f"{name:12}" + "".join(f"{number:10.3g}" for number in numbers) + f"  {found.verdict.split(':')[0]}", flush=True
             )
         print()
+    print("\n".join(f"{name:12}{row.source}" for name, row in INITIALIZERS.items()))
 
 
 if __name__ == "__main__":

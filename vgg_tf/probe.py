@@ -37,7 +37,9 @@ class Probe:
 
 
 def probe(model, pixels, labels=None):
-    """Send one batch through a network as it is.
+    """Send one batch through a network as it is trained: batch normalisation by the batch's own moments; without dropout.
+
+    The network is as before afterwards.
 
     Args:
         model: a network of `build_vgg` with its head, not in its dense form.
@@ -48,14 +50,28 @@ def probe(model, pixels, labels=None):
         A `Probe`.
     """
     layers = _signal_layers(model)
-    inside = keras.Model(model.input, [layer.output for layer in layers.values()])
-    outputs = [np.asarray(keras.ops.convert_to_numpy(x), np.float64) for x in inside(np.asarray(pixels)[:IMAGES])]
-    scales = {name: float(np.sqrt(np.square(x).mean())) for name, x in zip(layers, outputs, strict=True)}
-    scores = outputs[-1]
+    outputs = _as_trained(keras.Model(model.input, [layer.output for layer in layers.values()]), np.asarray(pixels)[:IMAGES])
+    scales = {name: float(np.sqrt(np.square(x, dtype=np.float64).mean())) for name, x in zip(layers, outputs, strict=True)}
+    scores = np.float64(outputs[-1])
     shifted = scores - scores.max(axis=1, keepdims=True)
     logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     right = logs if labels is None else logs[np.arange(len(logs)), np.asarray(labels)[:IMAGES]]
     return _judge(scales, float(scores.std()), float(-right.mean()), math.log(scores.shape[1]))
+
+
+def _as_trained(network, pixels):
+    """Outputs of all layers in training mode, as float32 arrays, without a trace: no dropout, and the moments kept."""
+    kept = [variable.numpy() for variable in network.non_trainable_variables]
+    rates = {layer: layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)}
+    try:
+        for layer in rates:
+            layer.rate = 0.0
+        return [np.float32(keras.ops.convert_to_numpy(keras.ops.cast(x, "float32"))) for x in network(pixels, training=True)]
+    finally:
+        for layer, rate in rates.items():
+            layer.rate = rate
+        for variable, value in zip(network.non_trainable_variables, kept, strict=True):
+            variable.assign(value)
 
 
 def _signal_layers(model):
@@ -114,7 +130,7 @@ def images_per_second(scores, batches, seconds=5.0):
 
     Args:
         scores: a compiled network; its weights change.
-        batches: data set of batches `(images, labels)`, at least two.
+        batches: iterable of batches `(images, labels)`, at least two.
         seconds: how long to look; at least one step.
 
     Returns:

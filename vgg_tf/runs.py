@@ -39,7 +39,8 @@ class Settings:
         policy: Keras dtype policy.
         recipe: every number.
         selection: the classes and images of the data that are taken.
-        inherit: where the first weights come from: the absolute path of a run or file, `imagenet`, or empty.
+        inherit: where the first weights come from: the path of a run or file, `imagenet`, or empty. It may move.
+        inherit_fingerprint: of those weights.
         inherit_layers: which layers do: `paper`, `all-matching` or names with commas between.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     recipe: recipes.Recipe
     selection: Selection = EVERYTHING
     inherit: str = ""
+    inherit_fingerprint: str = ""
     inherit_layers: str = "paper"
 
     def to_json(self):
@@ -65,10 +67,11 @@ class Settings:
     def differences(self, new):
         """What tells the run that is there from this new one, in words; empty if nothing does. Data may have moved."""
         words = ["other images"] if self.fingerprint != new.fingerprint else []
-        flags = {"arch": "--arch", "policy": "--precision", "inherit": "--inherit", "inherit_layers": "--inherit-layers"}
-        for name, flag in flags.items():
+        if self.inherit_fingerprint != new.inherit_fingerprint:
+            words.append(f"other weights by --inherit ({self.inherit or 'none'} there, {new.inherit or 'none'} here)")
+        for name, flag in {"arch": "--arch", "policy": "--precision", "inherit_layers": "--inherit-layers"}.items():
             if getattr(self, name) != getattr(new, name):
-                words.append(f"{flag} {getattr(self, name) or 'none'} there, {getattr(new, name) or 'none'} here")
+                words.append(f"{flag} {getattr(self, name)} there, {getattr(new, name)} here")
         return ", ".join(filter(None, [*words, recipes.differences(self.recipe, new.recipe)]))
 
 
@@ -235,12 +238,16 @@ def open_run(folder, settings):
     with files.one_writer(folder / LOCK, busy):
         recipe = folder / "recipe.json"
         there = read_run(folder).settings if recipe.exists() else settings
-        begun = any((folder / name).exists() for name in (LAST, PREVIOUS))
-        if begun and (difference := there.differences(settings)):
+        if begun(folder) and (difference := there.differences(settings)):
             raise FileExistsError(f"{folder} holds another run: {difference}. Choose another --out, or delete it first.")
         if not recipe.exists() or there.differences(settings):  # nothing was trained yet: nothing is lost
             files.write_whole(recipe, json.dumps(settings.to_json(), indent=1).encode())
         yield Run(folder, settings)
+
+
+def begun(folder):
+    """Tell whether a folder holds a run with an epoch done."""
+    return any((Path(folder) / name).exists() for name in (LAST, PREVIOUS))
 
 
 def read_run(folder):

@@ -1,6 +1,8 @@
 """Train as the paper did, stage after stage: `python -m vgg_tf.stages --arch vgg16 --data SHARDS`, in one resumable command."""
 
 import shlex
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +10,9 @@ import tyro
 
 from vgg_tf import programs, train
 from vgg_tf.architectures import architecture
-from vgg_tf.recipes import stages_of
+from vgg_tf.recipes import differences, stages_of
 
-OWN = ("--arch", "--data", "--recipe", "--out", "--size", "--scale", "--learning-rate", "--inherit", "--inherit-layers")
+OWN = ("--recipe", "--scale", "--learning-rate", "--inherit", "--inherit-layers")
 
 
 @dataclass(frozen=True)
@@ -66,25 +68,47 @@ def main(arguments=None):
     flags, others = tyro.cli(Flags, args=arguments, return_unknown_args=True, prog="python -m vgg_tf.stages")
     architecture(flags.arch)
     stages = chain(flags, others)
+    source = _check(stages)
     if flags.plan:
-        _plan(stages)
+        _plan(stages, source)
         return
     for i, (_, _, words) in enumerate(stages, start=1):
         print(f"\nstage {i} of {len(stages)}: python -m vgg_tf.train {shlex.join(words)}", flush=True)
-        train.main(words)
+        # A process each, so that a stage ends as its command by hand does, and gives all memory back.
+        code = subprocess.run([sys.executable, "-m", "vgg_tf.train", *words]).returncode
+        if code:
+            sys.exit(code)
 
 
-def _plan(stages):
+def _check(stages):
+    """Open the data, and refuse words that do not fit all stages, or those that have begun, before any of them takes days.
+
+    Returns:
+        the `splits.Source`, or None where the data are shards.
+    """
+    source = None
+    for _, out, words in stages:
+        flags, source = train.parse(words, source)
+        from vgg_tf import runs  # after the flags: --help needs no numpy
+
+        if runs.begun(out) and (difference := differences(runs.read_run(out).settings.recipe, flags.numbers)):
+            raise FileExistsError(f"{out} holds another run: {difference}. Choose another --out, or delete it first.")
+    return source
+
+
+def _plan(stages, source):
     """Print the images that the stages will see at most, and the hours, by a short timing of each."""
     print(f"{'stage':24}{'images':>14}{'images/s':>10}{'hours':>10}  weights from")
     left, before = 0.0, "random"
     for stage, out, words in stages:
-        images, speed = train.timing(words)
-        hours, done = images / speed / 3600, (out / "report.json").exists()
-        left += 0 if done else hours
-        layers = f" ({stage.layers} layers)" if stage.layers else ""
-        print(f"{out.name:24}{images:14,}{speed:10.1f}{hours:10.2f}  {before}{layers}{', done' * done}", flush=True)
-        before = out.name
+        words_before, before = f"{before} ({stage.layers} layers)" if stage.layers else before, out.name
+        if (out / "report.json").exists():
+            print(f"{out.name:24}{'done':>14}{'':20}  {words_before}")
+            continue
+        images, speed = train.timing(words, source)
+        hours = images / speed / 3600
+        left += hours
+        print(f"{out.name:24}{images:14,}{speed:10.1f}{hours:10.2f}  {words_before}", flush=True)
     print(f"{'to be done':24}{'':24}{left:10.2f}  at most: a plateau after the last drop ends a stage earlier")
 
 

@@ -1,5 +1,6 @@
 """Train a VGG network: `python -m vgg_tf.train --arch vgg16 --data FOLDER`. Without data: the handwritten digits."""
 
+import itertools
 import math
 import sys
 from dataclasses import dataclass, field
@@ -52,8 +53,12 @@ class Flags(Words):
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(default_factory=recipes.Recipe)
 
 
-def parse(arguments=None):
+def parse(arguments=None, source=None):
     """Flags from the command line: the recipe that --recipe, --arch and --data name is the default of all others.
+
+    Args:
+        arguments: the words after `python -m vgg_tf.train`.
+        source: the data of these words where they are opened already.
 
     Returns:
         flags: the `Flags`.
@@ -66,16 +71,24 @@ def parse(arguments=None):
     source = smaller_side = None
     if plain == arguments:
         programs.quiet_tensorflow()
-        if holds_shards(words.data) and not words.selection:
+        if source is None and holds_shards(words.data) and not words.selection:
             smaller_side = Collection.read(words.data).smaller_side
         else:
             from vgg_tf import sources  # brings numpy, a third of the time of --help
 
-            source = sources.open_source(words.data, words.selection)
+            source = source or sources.open_source(words.data, words.selection)
             smaller_side = source.smaller_side() if words.recipe == "auto" else None
     recipe = recipes.preset(words.recipe, words.arch, smaller_side, words.data)
     default = Flags(numbers=recipes.smoke(recipe) if words.smoke else recipe)
-    return tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.train"), source
+    flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.train")
+    if not flags.inherit:
+        for word, value in (
+            ("--inherit-layers", flags.inherit_layers != "paper"),
+            ("--freeze-until", flags.numbers.freeze_until),
+        ):
+            if value:
+                raise ValueError(f"{word} is for weights that come from elsewhere: give --inherit as well.")
+    return flags, source
 
 
 def main(arguments=None):
@@ -96,9 +109,9 @@ def main(arguments=None):
     keras.utils.set_random_seed(recipe.seed)
     shards = None if source else Collection.read(flags.data)
     fingerprint = source.fingerprint() if source else shards.fingerprint
-    inherit = files.absolute(flags.inherit) if flags.inherit not in ("", "imagenet") else flags.inherit
+    weights, inherit = _weights(flags, out)
     settings = runs.Settings(
-        flags.arch, where, fingerprint, devices.policy, recipe, flags.selection, inherit, flags.inherit_layers
+        flags.arch, where, fingerprint, devices.policy, recipe, flags.selection, flags.inherit, inherit, flags.inherit_layers
     )
     with runs.open_run(out, settings) as run:
         if report := run.report():
@@ -116,10 +129,28 @@ def main(arguments=None):
         else:
             collection = shards or measures.measure(source)
         collection.write(out)
-        _train(run, collection, data, devices, flags.smoke, flags.check)
+        _train(run, collection, data, devices, weights, flags)
 
 
-def _train(run, collection, data, devices, smoke, check):
+def _weights(flags, out):
+    """The weights to inherit, read before anything else is done, and their fingerprint; None and an empty one without.
+
+    A run that has begun needs its source no more.
+    """
+    from vgg_tf import runs, weight_files
+
+    if not flags.inherit:
+        return None, ""
+    if flags.inherit == "imagenet":
+        weights = weight_files.imagenet_weights(flags.arch)
+    elif runs.begun(out) and not Path(flags.inherit).exists():
+        return None, runs.read_run(out).settings.inherit_fingerprint
+    else:
+        weights = weight_files.read_weights(flags.inherit)
+    return weights, weights.fingerprint()
+
+
+def _train(run, collection, data, devices, weights, flags):
     import keras
 
     from vgg_tf import datasets, training
@@ -138,22 +169,16 @@ def _train(run, collection, data, devices, smoke, check):
 
     def centre_crops(split, cache="none"):
         batches = datasets.load_dataset(data, split, scale=recipe.evaluation_scale, cache=cache, **common)
-        return batches.take(SMOKE_BATCHES if smoke else -1)
+        return batches.take(SMOKE_BATCHES if flags.smoke else -1)
 
     validation = centre_crops("validation", recipe.cache) if "validation" in collection.splits else None
     split = "test" if "test" in collection.splits else "validation" if validation else None
     with devices.scope(), datasets.naming_the_unreadable(data):
-        model = training.build(run.settings.arch, recipe, collection)
+        model = training.build(run.settings.arch, recipe, collection, weights and weights.std is not None)
         state = training.train(
-            run,
-            model,
-            plan.steps,
-            plan.batch,
-            train,
-            validation,
-            begin=lambda: _inherit(run, model, collection.classes),
-            check=check,
-        )
+            run, model, plan.steps, plan.batch, train, validation,
+            begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check,
+        )  # fmt: skip
         best = training.scores_of(keras.saving.load_model(run.best, compile=False))
         training.compile_scores(best)
         errors = training.evaluate(best, centre_crops(split)) if split else {}
@@ -162,7 +187,7 @@ def _train(run, collection, data, devices, smoke, check):
     seconds = sum(row["seconds"] for row in state.rows)
     report = {
         "split": split,
-        "n": min(collection.images(split), SMOKE_BATCHES * plan.batch if smoke else math.inf) if split else 0,
+        "n": min(collection.images(split), SMOKE_BATCHES * plan.batch if flags.smoke else math.inf) if split else 0,
         **errors,
         "seconds": seconds,
         "images_per_second": plan.steps * plan.batch * len(state.rows) / seconds,
@@ -183,16 +208,16 @@ def _training_batches(data, recipe, collection, batch, steps):
     )  # fmt: skip
 
 
-def timing(arguments):
+def timing(arguments, source=None):
     """What a training will cost here, without doing it: steps are made for a few seconds on a network that is thrown away.
 
     Args:
-        arguments: the words after `python -m vgg_tf.train`.
+        arguments, source: as for `parse`.
 
     Returns:
         images of the whole training, at most; images a second, with the data they wait for, in batches of at most 32.
     """
-    flags, source = parse(arguments)
+    flags, source = parse(arguments, source)
     recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
 
     import keras
@@ -207,23 +232,31 @@ def timing(arguments):
     with devices.scope():
         scores = training.scores_of(training.build(flags.arch, recipe, collection))
         training.compile_scores(scores, training.make_optimizer(recipe, plan.steps))
-        batches = _training_batches(source or flags.data, recipe, collection, batch, None)(0)
-        speed = images_per_second(scores, batches)
+        batches = _training_batches(source or flags.data, recipe, collection, batch, None)
+        speed = images_per_second(scores, itertools.chain.from_iterable(map(batches, itertools.count())))
     return recipe.epochs * plan.steps * plan.batch, speed
 
 
-def _inherit(run, model, classes):
+def _inherit(run, model, weights, classes):
     """Take the first weights from where the settings say, and note in the run folder which came from there."""
-    from vgg_tf import weight_files, weights
+    from vgg_tf.weights import inherit_weights
 
-    settings = run.settings
-    if not settings.inherit:
+    note = run.folder / "inherited.txt"
+    note.unlink(missing_ok=True)  # of a run that never began
+    if weights is None:
         return
-    source = weight_files.imagenet_weights(settings.arch) if settings.inherit == "imagenet" else settings.inherit
+    settings = run.settings
     layers = settings.inherit_layers
-    layers = layers if layers in ("paper", "all-matching") else layers.split(",")
-    report = weights.inherit_weights(source, model, layers, classes)
-    files.write_whole(run.folder / "inherited.txt", f"{report}\n".encode())
+    if layers not in ("paper", "all-matching"):
+        layers = [name.strip() for name in layers.split(",")]
+    report = inherit_weights(weights, model, layers, classes)
+    left = {*report.random, *report.skipped}
+    if stuck := [layer.name for layer in model.layers if not layer.trainable and layer.name in left]:
+        raise ValueError(
+            f"--freeze-until {settings.recipe.freeze_until} would keep random weights for ever in {', '.join(stuck)}. Give "
+            "--inherit-layers all-matching, or freeze less."
+        )
+    files.write_whole(note, f"{report}\n".encode())
 
 
 def closing_line(report):

@@ -11,6 +11,7 @@ import numpy as np
 
 from vgg_tf import pictures
 from vgg_tf.architectures import architecture
+from vgg_tf.initializers import automatic
 from vgg_tf.network import build_vgg
 from vgg_tf.probe import probe
 from vgg_tf.schedules import Schedule
@@ -57,18 +58,27 @@ def arithmetic(recipe, n, replicas=1):
     return Arithmetic(batch, (recipe.steps_per_epoch or updates) * parts, note)
 
 
-def build(arch, recipe, collection):
-    """The network of a recipe for these images, with their mean (and std) inside; random weights; gives posteriors."""
+def build(arch, recipe, collection, standardized=None):
+    """The network of a recipe for these images, with their mean (and std) inside; random weights; gives posteriors.
+
+    Args:
+        arch, recipe, collection: what is trained on what.
+        standardized: whether the input will be divided by a std in the end, where weights bring their own statistics along:
+            the initialiser of all other kernels hangs on it. None: as the recipe says.
+    """
     if recipe.average and architecture(arch).batch_norm:
         raise ValueError(
             f"--average is not for {arch}: averaged weights do not fit the moments of batch normalisation. Give 0."
         )
+    initializer = recipe.initializer
+    if initializer == "auto" and standardized is not None:
+        initializer = automatic(standardized or architecture(arch).batch_norm)
     return build_vgg(
         arch,
         input_shape=(recipe.size, recipe.size, 3),
         classes=len(collection.classes),
         dropout=recipe.dropout,
-        initializer=None if recipe.initializer == "auto" else recipe.initializer,
+        initializer=initializer,
         l2=recipe.l2,
         width=recipe.width,
         head_width=recipe.head_width or None,
@@ -223,8 +233,8 @@ def _look(model, batches, recipe, check, say):
     say(f"a look at one batch: {found.verdict}")
     if found.fatal and check:
         raise FloatingPointError(
-            f"A look at one batch: {found.verdict}. Try --initializer auto (now {recipe.initializer}) or other weights. "
-            "python -m vgg_tf.preflight --init compares the initialisers; --no-check trains all the same."
+            f"A look at one batch: {found.verdict}. Look at the weights that were inherited, or the initializer (now "
+            f"{recipe.initializer}; auto is safe): python -m vgg_tf.preflight --init compares them; --no-check trains all the same."
         )
 
 

@@ -3,13 +3,14 @@
 | form | how it is known | input |
 | --- | --- | --- |
 | a run folder | model.keras in it | by its layer `normalize` |
-| `.keras`, `.h5` of Keras | zip, HDF5 | by its layer `normalize`; without one BGR minus Caffe's mean |
-| `.weights.h5` | HDF5 | its metadata; without, the mean of `normalize` is not known |
+| `.keras`, `.h5` of Keras | zip, HDF5 | by its layer `normalize`; without one BGR minus Caffe's mean, but for Keras Hub's |
+| `.weights.h5` | HDF5 | its metadata; without, the mean of `normalize` is not known; without such a layer as `.keras` |
 | `.safetensors` of torchvision or timm | safetensors | its metadata; without, RGB by torchvision's mean and std |
 | a Keras Hub preset folder | config.json and `*.weights.h5` | scale and offset of its preprocessor.json |
 """
 
 import contextlib
+import hashlib
 import json
 import re
 import zipfile
@@ -23,6 +24,7 @@ from vgg_tf import files, keras_files, state_dicts
 from vgg_tf.architectures import ARCHITECTURES, IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD
 
 OURS = re.compile(r"block[1-5]_(conv|bn)\d+|fc1|fc2|predictions")
+_HUB = ("vgg_backbone", "vgg_image_classifier")  # as Keras Hub calls its models, whose preprocessors are files of their own
 UNKNOWN_MEAN = "the mean of its input is not told: that of the target stays"
 _VARIABLES = {1: ("kernel",), 2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
 FORMS = (
@@ -37,7 +39,7 @@ class Weights:
 
     Attributes:
         layers: float32 arrays by layer and variable, in Keras' layout: `kernel` is `[h, w, in, out]` or `[in, out]`, the
-            first one for RGB; `bias`; `gamma`, `beta`, `moving_mean`, `moving_variance`.
+            first one for RGB; `bias`; `gamma`, `beta`, `moving_mean`, `moving_variance`. A-LRN's `block1_lrn` has none.
         form: what they were read from, in words.
         mean, std: of the input they belong to, RGB 0..255, one number a channel. mean None: not known; std None: 1.
         classes: names of the classes, or None.
@@ -53,12 +55,22 @@ class Weights:
     source: str = ""
     notes: tuple[str, ...] = ()
 
+    def fingerprint(self):
+        """Hex digest of the weights and of the statistics of their input, wherever they lie."""
+        digest = hashlib.blake2b(repr((self.mean, self.std)).encode(), digest_size=8)
+        for name, values in sorted(self.layers.items()):
+            for variable, array in values.items():
+                digest.update(f"{name}/{variable}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
 
 def read_weights(source):
     """Read the weights of a network.
 
     Args:
         source: a Keras model, or the path of a file or folder of one of the forms above; it is known by its content.
+            `Weights` are given back.
 
     Returns:
         `Weights`.
@@ -68,6 +80,8 @@ def read_weights(source):
         ValueError: no weights of a VGG network, damaged, a pickle, or numbers that are none; the message says what was
             expected and what was found.
     """
+    if isinstance(source, Weights):
+        return source
     if hasattr(source, "layers"):
         called, weights = f"the network {source.name}", _of_model(source)
     else:
@@ -76,6 +90,10 @@ def read_weights(source):
         if not path.exists():
             raise FileNotFoundError(f"No weights at {path}. Known forms: {FORMS}.")
         weights = _of_folder(path) if path.is_dir() else _of_file(path)
+    for name, values in weights.layers.items():
+        kernel = values.get("kernel")
+        if kernel is not None and kernel.ndim not in ((2, 4) if name in state_dicts.TORCHVISION_HEAD else (4,)):
+            raise ValueError(f"{called} has a kernel of shape {kernel.shape} in {name}, which is none of a VGG network.")
     bad = [name for name, values in weights.layers.items() if not all(np.isfinite(array).all() for array in values.values())]
     if bad:
         raise ValueError(f"{called} has weights that are not numbers (NaN or infinite) in {', '.join(bad)}.")
@@ -117,8 +135,9 @@ def write_weights(model, path, classes=None):
         classes: names of the classes, for the metadata.
     """
     path, weights = Path(path), _of_model(model)
-    if weights.mean is None:
-        raise ValueError("Only networks of build_vgg can be written: this one has no layer 'normalize'.")
+    row = _row(model)
+    if weights.mean is None or row is None or weights.notes:
+        raise ValueError(f"Only networks of build_vgg can be written. {model.name} has {', '.join(_names(model))}.")
     if not path.name.endswith((".safetensors", ".weights.h5")):
         raise ValueError(f"Weights are written as *.weights.h5 or *.safetensors. Received: {path.name}.")
     sides = _map_sides(model)
@@ -127,7 +146,7 @@ def write_weights(model, path, classes=None):
         if path.suffix == ".safetensors":
             from safetensors.numpy import save
 
-            state = state_dicts.to_state_dict(weights.layers, _row(model), sides)
+            state = state_dicts.to_state_dict(weights.layers, row, sides)
             files.write_whole(path, save(state, metadata={"vgg_tf": json.dumps(about), "format": "pt"}))
             return
         temporary = path.with_name(f".{path.name}.tmp.weights.h5")
@@ -137,15 +156,15 @@ def write_weights(model, path, classes=None):
         files.settle(temporary, path)
 
 
+def _names(model):
+    return [layer.name for layer in model.layers if layer.weights or layer.name in ("normalize", state_dicts.LRN)]
+
+
 def _row(model):
-    names = {layer.name for layer in model.layers}
-    fitting = (
-        row
-        for row in ARCHITECTURES.values()
-        if state_dicts.trunk_names(row).keys() == {name for name in names if OURS.fullmatch(name) and name[0] == "b"}
-        and row.lrn == ("block1_lrn" in names)
-    )
-    return next(fitting)  # C and D have the same names, which are all that is asked for
+    """The network's row of the table, or None. C and D have the same names, which are all that is asked for."""
+    names = {name for name in _names(model) if name.startswith("block")}
+    fitting = (row for row in ARCHITECTURES.values() if state_dicts.trunk_names(row).keys() == names - {state_dicts.LRN})
+    return next((row for row in fitting if row.lrn == (state_dicts.LRN in names)), None)
 
 
 def _map_sides(model):
@@ -158,8 +177,9 @@ def _map_sides(model):
     return None
 
 
-def _float32(array):
-    # ascontiguousarray would turn scalars into vectors; there are none.
+def _float32(array, name):
+    if np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"{name} holds whole numbers ({array.dtype}): quantised weights cannot be read.")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
@@ -172,18 +192,20 @@ def _keras(arrays, normalize, where, form, about=None):
             if ("_bn" in name) != (len(names) == 4):
                 shapes = ", ".join(str(value.shape) for value in values)
                 raise ValueError(f"{where}: {name} has arrays of shapes {shapes}; a kernel and a bias were expected.")
-            layers[name] = {key: _float32(value) for key, value in zip(names, values, strict=True)}
+            layers[name] = {key: _float32(value, f"{where}: {name}") for key, value in zip(names, values, strict=True)}
     others = [name for name, values in arrays.items() if values and name not in layers]
     if not layers:
         found = ", ".join(others[:6]) + (", ..." if len(others) > 6 else "") or "no arrays at all"
         raise ValueError(f"{where} holds no VGG network: layers such as block1_conv1 and fc1 expected, found {found}.")
+    if state_dicts.LRN in arrays:
+        layers[state_dicts.LRN] = {}
     weights = Weights(layers, form, notes=_left(others))
     if about:
         return _with(weights, about)
     if normalize:
         mean, std = np.ravel(normalize["mean"]), np.sqrt(np.ravel(normalize["variance"]))
         return replace(weights, mean=tuple(mean.tolist()), std=None if (std == 1).all() else tuple(std.tolist()))
-    if normalize is not None:
+    if normalize is not None or any(name.startswith(_HUB) for name in arrays):
         return _noting(weights, UNKNOWN_MEAN)
     first = layers.get("block1_conv1")
     if first is None or first["kernel"].shape[2] != 3:
@@ -211,17 +233,18 @@ def _left(others):
 def _of_model(model):
     arrays, normalize = {}, None
 
-    def walk(layers):
+    def walk(layer):
         nonlocal normalize
-        for layer in layers:
-            if hasattr(layer, "layers"):
-                walk(layer.layers)
-            elif layer.name == "normalize":
-                normalize = {"mean": layer.input_mean, "variance": layer.input_variance}
-            else:
-                arrays[layer.name] = layer.get_weights()
+        if arrays.get(layer.name):
+            raise ValueError(f"{model.name} has two layers called {layer.name}: one network is expected.")
+        arrays[layer.name] = [] if hasattr(layer, "layers") or layer.name == "normalize" else layer.get_weights()
+        if layer.name == "normalize":
+            known = getattr(layer, "input_mean", None) is not None
+            normalize = {"mean": layer.input_mean, "variance": layer.input_variance} if known else {}
+        for part in getattr(layer, "layers", ()):
+            walk(part)
 
-    walk(model.layers)
+    walk(model)
     return _keras(arrays, normalize, f"The network {model.name}", "a Keras model")
 
 
@@ -254,11 +277,13 @@ def _of_preset(path):
     if lacking := [name for name in ("fc1", "fc2", "predictions") if name not in weights.layers]:
         weights = _noting(weights, f"the preset lacks {', '.join(lacking)}")
     converter = path / "preprocessor.json"
-    config = json.loads(converter.read_text())["config"]["image_converter"]["config"] if converter.exists() else {}
-    if config.get("scale") is None or config.get("offset") is None:
+    with _opening(converter):
+        config = json.loads(converter.read_text())["config"]["image_converter"] if converter.exists() else None
+    if config is None:
         return _noting(weights, UNKNOWN_MEAN)
-    scale, offset = (np.broadcast_to(np.float64(config[key]), 3) for key in ("scale", "offset"))
-    return replace(weights, mean=tuple((-offset / scale).tolist()), std=tuple((1 / scale).tolist()))
+    given = ((config["config"].get(key), none) for key, none in (("scale", 1), ("offset", 0)))
+    scale, offset = (np.broadcast_to(np.float64(none if value is None else value), 3) for value, none in given)
+    return replace(weights, mean=tuple((0 - offset / scale).tolist()), std=tuple((1 / scale).tolist()))
 
 
 def _of_torch(arrays, metadata, path):
@@ -267,7 +292,9 @@ def _of_torch(arrays, metadata, path):
         layers, others = state_dicts.from_state_dict(arrays, about.get("map_sides"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}.") from None
-    layers = {name: {key: _float32(value) for key, value in values.items()} for name, values in layers.items()}
+    layers = {
+        name: {key: _float32(value, f"{path}: {name}") for key, value in values.items()} for name, values in layers.items()
+    }
     weights = Weights(layers, "names of torchvision or timm", notes=_left(others))
     if about:
         return _with(weights, about)
@@ -282,7 +309,7 @@ def _opening(path):
 
     try:
         yield
-    except (OSError, zipfile.BadZipFile, SafetensorError, json.JSONDecodeError) as error:
+    except (zipfile.BadZipFile, SafetensorError, json.JSONDecodeError, OSError, KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is torn or damaged ({error}). Get it again.") from None
 
 

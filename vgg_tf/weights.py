@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vgg_tf.weight_files import Weights, read_weights
+from vgg_tf.state_dicts import LRN
+from vgg_tf.weight_files import read_weights
 
 # "The first four convolutional layers and the last three fully-connected layers" of A (section 3.1), by their place in
 # Table 1. By position they would not fit: the second convolution of B to E reads 64 channels, A's 64 to give 128.
@@ -39,7 +40,7 @@ class Report:
         else:
             lines = [f"weights from {self.source}: all {len(self.copied)} layers copied"]
         lines += [f"  changed  {name}: {how}" for name, how in self.copied.items() if how]
-        lines += [f"  random   {', '.join(self.random)}"] if self.random else []
+        lines += [f"  left     {', '.join(self.random)}"] if self.random else []
         lines += [f"  skipped  {name}: {reason}" for name, reason in self.skipped.items()]
         return "\n".join([*lines, *(f"  note     {note}" for note in self.notes)])
 
@@ -64,7 +65,7 @@ def inherit_weights(source, target, layers="paper", classes=None, say=print):
     Raises:
         ValueError: nothing could be copied, or no such layers; the target is as it was. And as `read_weights` raises.
     """
-    weights = source if isinstance(source, Weights) else read_weights(source)
+    weights = read_weights(source)
     ours = _layers(target)
     wanted = _wanted(layers, ours)
     arrays, copied, skipped = {}, {}, {}
@@ -74,7 +75,9 @@ def inherit_weights(source, target, layers="paper", classes=None, say=print):
         except _Unfit as reason:
             skipped[name] = str(reason)
     random = tuple(name for name in ours if name not in wanted)
-    report = Report(f"{weights.source} ({weights.form})", copied, random, skipped, weights.notes)
+    theirs = [name for name in weights.layers if name not in {layer.name for layer in target.layers}]
+    notes = (f"in the source alone: {', '.join(theirs)}",) if theirs else ()
+    report = Report(f"{weights.source} ({weights.form})", copied, random, skipped, weights.notes + notes)
     if not copied:
         raise ValueError(f"No layer could be copied.\n{report}")
     return _apply(weights, target, arrays, report, say)
@@ -96,12 +99,13 @@ def load_weights(target, source, new_head=False, say=print):
         ValueError: a layer is missing on either side or has another shape; the message lists what was expected and found.
             The target is as it was.
     """
-    weights = source if isinstance(source, Weights) else read_weights(source)
+    weights = read_weights(source)
     ours = _layers(target)
     arrays, copied, skipped = {}, {}, {}
-    faults = [
-        f"{name} is not in {target.name}" for name in weights.layers if name not in ours and (name not in HEAD or "fc1" in ours)
-    ]
+    known = {layer.name for layer in target.layers}
+    unknown = [name for name in weights.layers if name not in known and (name not in HEAD or "fc1" in known)]
+    faults = [f"{name} is not in {target.name}" for name in unknown]
+    faults += [f"{LRN}: not in the source"] if LRN in known - weights.layers.keys() else []
     for name, layer in ours.items():
         try:
             arrays[name], copied[name] = _fitted(name, weights, layer)
@@ -153,7 +157,7 @@ def _fitted(name, weights, layer, classes=None):
     if len(values) != len(shapes):
         raise _Unfit(f"{len(values)} arrays there, {len(shapes)} here")
     if name == "predictions" and values[0].shape[-1] != shapes[0][-1]:
-        raise _Unfit(f"{values[0].shape[-1]} classes there, {shapes[0][-1]} here")
+        raise _Unfit(f"{values[0].shape[-1]} classes there {values[0].shape}, {shapes[0][-1]} here {shapes[0]}")
     if name == "predictions" and None not in (classes, weights.classes) and tuple(classes) != weights.classes:
         raise _Unfit("other classes there, as many as here")
     how = ""
@@ -181,7 +185,7 @@ def adapt_channels(kernel, channels, std=None):
     Args:
         kernel: `[h, w, 3, out]` for RGB.
         channels: 1 sums over RGB, so that a grey image scores as the colour image of three such channels, up to the means
-            of the three. Others repeat R, G, B, R, ... and keep the sum over the channels.
+            of the three. Others repeat R, G, B, R, ... times 3 / channels, which keeps the sum over them about as large.
         std: what the RGB input is divided by, or None. A grey image is divided by its mean.
 
     Returns:
@@ -197,7 +201,7 @@ def adapt_statistics(values, channels):
     """Mean or std of RGB for another number of channels: the average for grey, else repeated. None stays None."""
     if values is None or len(values) == channels:
         return values
-    return (float(np.mean(values)),) if channels == 1 else tuple(values[i % 3] for i in range(channels))
+    return (float(np.mean(values)),) if channels == 1 else tuple(values[i % len(values)] for i in range(channels))
 
 
 def statistics(model):
@@ -225,9 +229,10 @@ def freeze(model, until):
         ValueError: no such layer or block.
     """
     names = [layer.name for layer in model.layers]
-    first = next((i for i, name in enumerate(names) if name == until or name.startswith(f"{until}_")), None)
+    blocks = sorted({name.split("_")[0] for name in names if name.startswith("block")})
+    known = until in blocks or until in _layers(model)
+    first = next((i for i, name in enumerate(names) if known and (name == until or name.startswith(f"{until}_"))), None)
     if first is None:
-        blocks = sorted({name.split("_")[0] for name in names if name.startswith("block")})
         raise ValueError(f"No layer {until!r} to freeze until. Try {', '.join([*blocks, *_layers(model)])}.")
     for layer in model.layers[:first]:
         layer.trainable = False
@@ -240,9 +245,10 @@ def _apply(weights, target, arrays, report, say):
         channels = target.input.shape[-1]
         theirs = tuple(adapt_statistics(values, channels) for values in (weights.mean, weights.std))
         ours = statistics(target)
+        notes.append(f"{_said(*theirs)} of the source")
         if not all(_close(a, b) for a, b in zip(theirs, ours, strict=True)):
             set_statistics(target, *theirs)
-            notes.append(f"{_said(*theirs)} of the source taken, {_said(*ours)} before")
+            notes[-1] += f" taken, {_said(*ours)} before"
     for name, values in arrays.items():
         target.get_layer(name).set_weights(values)
     report = replace(report, notes=tuple(notes))

@@ -1,0 +1,151 @@
+"""Torchvision's and timm's names and layout come down to ours, and go back to the same bits."""
+
+import numpy as np
+import pytest
+
+from vgg_tf.architectures import ARCHITECTURES
+from vgg_tf.state_dicts import from_state_dict, to_state_dict, trunk_names
+
+# As torchvision's vgg.py has them; M is a pooling.
+CONFIGURATIONS = {
+    "vgg11": "64 M 128 M 256 256 M 512 512 M 512 512 M",
+    "vgg13": "64 64 M 128 128 M 256 256 M 512 512 M 512 512 M",
+    "vgg16": "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M",
+    "vgg19": "64 64 M 128 128 M 256 256 256 256 M 512 512 512 512 M 512 512 512 512 M",
+}
+
+
+def state(arch="vgg11", sides=(2, 3), classes=5, hidden=6):
+    """A state dict of random numbers, 1/64 of the channels wide, for fc1 on a map of `sides`."""
+    rng = np.random.default_rng(0)
+    arrays, index, channels = {}, 0, 3
+
+    def layer(name, *shape, buffers=()):
+        for word, size in [("weight", shape), ("bias", shape[:1]), *((word, shape[:1]) for word in buffers)]:
+            arrays[f"{name}.{word}"] = rng.normal(size=size).astype(np.float32)
+
+    for word in CONFIGURATIONS[arch.removesuffix("_bn")].split():
+        if word != "M":
+            layer(f"features.{index}", int(word) // 64, channels, 3, 3)
+            channels = int(word) // 64
+            if arch.endswith("_bn"):
+                layer(f"features.{index + 1}", channels, buffers=("running_mean", "running_var"))
+                arrays[f"features.{index + 1}.num_batches_tracked"] = np.array(0, np.int64)
+            index += 3 if arch.endswith("_bn") else 2
+        else:
+            index += 1
+    layer("classifier.0", hidden, channels * sides[0] * sides[1])
+    layer("classifier.3", hidden, hidden)
+    layer("classifier.6", classes, hidden)
+    return arrays
+
+
+@pytest.mark.parametrize("arch", ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"])
+def test_every_array_of_torchvision_is_used_and_goes_out_again_bit_by_bit(arch):
+    arrays = state(arch)
+    layers, others = from_state_dict(arrays, (2, 3))
+    assert others == []
+    assert layers.keys() == trunk_names(ARCHITECTURES[arch]).keys() | {"fc1", "fc2", "predictions"}
+    back = to_state_dict(layers, ARCHITECTURES[arch], (2, 3))
+    assert back.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert back[name].dtype == array.dtype
+        np.testing.assert_array_equal(back[name], array, err_msg=name)
+
+
+def test_a_kernel_keeps_rows_and_columns_and_puts_channels_last():
+    arrays = state()
+    kernel = from_state_dict(arrays, (2, 3))[0]["block3_conv1"]["kernel"]
+    theirs = arrays["features.6.weight"]
+    assert kernel.shape == (3, 3, 2, 4)
+    for out, channel, row, column in np.ndindex(theirs.shape):
+        assert kernel[row, column, channel, out] == theirs[out, channel, row, column]
+
+
+def test_fc1_of_torch_reads_channel_by_channel_and_ours_row_by_row():
+    arrays = state()
+    kernel = from_state_dict(arrays, (2, 3))[0]["fc1"]["kernel"]
+    for row, column, channel in np.ndindex(2, 3, 8):
+        ours, theirs = (row * 3 + column) * 8 + channel, (channel * 2 + row) * 3 + column
+        np.testing.assert_array_equal(kernel[ours], arrays["classifier.0.weight"][:, theirs])
+
+
+def test_without_being_told_the_map_is_square():
+    arrays = state(sides=(3, 3))
+    np.testing.assert_array_equal(
+        from_state_dict(arrays)[0]["fc1"]["kernel"], from_state_dict(arrays, (3, 3))[0]["fc1"]["kernel"]
+    )
+    with pytest.raises(ValueError, match="fc1 reads 48 numbers, which are no map of 2x2 with 8 channels"):
+        from_state_dict(state())
+
+
+def test_timms_convolutions_of_the_head_are_torchvisions_rows():
+    arrays = state()
+    timm = {name: array for name, array in arrays.items() if name.startswith("features")}
+    for word in ("weight", "bias"):
+        timm[f"head.fc.{word}"] = arrays[f"classifier.6.{word}"]
+        timm[f"pre_logits.fc1.{word}"] = arrays[f"classifier.0.{word}"]
+        timm[f"pre_logits.fc2.{word}"] = arrays[f"classifier.3.{word}"]
+    timm["pre_logits.fc1.weight"] = timm["pre_logits.fc1.weight"].reshape(6, 8, 2, 3)
+    timm["pre_logits.fc2.weight"] = timm["pre_logits.fc2.weight"].reshape(6, 6, 1, 1)
+    layers, others = from_state_dict(timm)
+    theirs = from_state_dict(arrays, (2, 3))[0]
+    assert others == []
+    assert layers["fc1"]["kernel"].shape == (2, 3, 8, 6)
+    for name, values in theirs.items():
+        for word, array in values.items():
+            np.testing.assert_array_equal(layers[name][word].reshape(array.shape), array, err_msg=f"{name} {word}")
+    # Out again only as torchvision's, from the convolutions, too.
+    back = to_state_dict(layers, ARCHITECTURES["vgg11"], (2, 3))
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(back[name], array, err_msg=name)
+
+
+def test_a_trunk_alone_and_a_head_without_its_last_layer_are_read_as_what_they_are():
+    arrays = state()
+    trunk = {name: array for name, array in arrays.items() if name.startswith("features")}
+    assert "fc1" not in from_state_dict(trunk)[0]
+    cut = {name: array for name, array in arrays.items() if not name.startswith("classifier.6")}
+    layers, others = from_state_dict(cut, (2, 3))
+    assert "fc2" in layers
+    assert "predictions" not in layers
+    assert others == []
+
+
+def test_what_is_not_of_the_network_is_listed():
+    assert from_state_dict(state() | {"ema.decay": np.zeros(1)}, (2, 3))[1] == ["ema.decay"]
+
+
+def test_a_lrn_keeps_a_place_of_its_own_among_torchs_numbers():
+    # Its LRN is a layer of the Sequential, so all that follows counts one more than in A.
+    plain, lrn = (trunk_names(ARCHITECTURES[name]) for name in ("vgg11", "vgg11_lrn"))
+    assert (plain["block1_conv1"], plain["block2_conv1"]) == ("features.0", "features.3")
+    assert (lrn["block1_conv1"], lrn["block2_conv1"]) == ("features.0", "features.4")
+    layers = from_state_dict(state(), (2, 3))[0]
+    again = from_state_dict(to_state_dict(layers, ARCHITECTURES["vgg11_lrn"], (2, 3)), (2, 3))[0]
+    assert again.keys() - layers.keys() == {"block1_lrn"}
+    np.testing.assert_array_equal(again["block5_conv2"]["kernel"], layers["block5_conv2"]["kernel"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: {"layer1.0.conv1.weight": a["features.0.weight"]}, "features.0.weight.* found layer1.0.conv1.weight"),
+        (lambda a: {}, "expected.* found nothing"),
+        (lambda a: {f"module.{k}": v for k, v in a.items()}, "found module.classifier.0.bias"),
+        (lambda a: {k: v for k, v in a.items() if not k.startswith("features.18")}, "all other layers of one of vgg11"),
+        (lambda a: {k: v for k, v in a.items() if k != "features.0.bias"}, "features.0.bias, .* all other layers"),
+        (lambda a: {k: v for k, v in a.items() if k != "classifier.0.weight"}, "classifier.0.weight not found"),
+        (lambda a: {k: v for k, v in a.items() if k != "classifier.6.bias"}, "classifier.6.bias not found"),
+        (lambda a: a | {"classifier.3.weight": np.zeros((6, 6, 1))}, r"classifier.3.weight has the shape \(6, 6, 1\)"),
+    ],
+)
+def test_names_of_another_network_and_layers_in_parts_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        from_state_dict(change(state()), (2, 3))
+
+
+def test_batch_normalisation_without_its_moments_is_refused():
+    arrays = {name: array for name, array in state("vgg11_bn").items() if "running_var" not in name}
+    with pytest.raises(ValueError, match=r"features\.1\.running_var not found"):
+        from_state_dict(arrays, (2, 3))
