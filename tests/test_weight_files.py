@@ -1,7 +1,8 @@
 """Foreign files score as those who wrote them would, by a slow numpy that shares nothing with Keras."""
 
 import json
-import subprocess
+import pickle
+import shlex
 import zipfile
 
 import h5py
@@ -11,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from vgg_tf import build_vgg, read_weights, write_weights
-from vgg_tf.architectures import ARCHITECTURES, IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD
+from vgg_tf.architectures import IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD
 from vgg_tf.weight_files import UNKNOWN_MEAN, imagenet_weights
 
 # As torchvision's vgg.py has them; M is a pooling.
@@ -404,7 +405,7 @@ def preset(folder, layers, converter=None, head=True, dense=True):
     ("converter", "scale", "offset"),
     [
         # As of the presets vgg_*_imagenet, which were torchvision's.
-        ({"scale": [0.0171, 0.0175, 0.0174], "offset": [-2.118, -2.036, -1.804]}, (0.0171, 0.0175, 0.0174), (-2.118, -2.036, -1.804)),
+        ({"scale": [0.017, 0.018, 0.017], "offset": [-2.1, -2.0, -1.8]}, (0.017, 0.018, 0.017), (-2.1, -2.0, -1.8)),
         ({"scale": 1 / 255, "offset": None}, 1 / 255, 0),
         ({"scale": None, "offset": -100.0}, 1, -100),
     ],
@@ -533,7 +534,7 @@ def test_only_networks_of_ours_and_known_names_of_files_are_written(tmp_path):
         write_weights(other, tmp_path / "a.safetensors")
     model = scrambled()
     longer = keras.Model(model.input, keras.layers.Dense(2, name="mine")(model.output))
-    with pytest.raises(ValueError, match="has normalize, block1_conv1, .*, predictions, mine"):
+    with pytest.raises(ValueError, match=r"has normalize, block1_conv1, .*, predictions, mine"):
         write_weights(longer, tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match=r"written as \*\.weights\.h5 or \*\.safetensors. Received: a.pth"):
         write_weights(model, tmp_path / "a.pth")
@@ -657,9 +658,93 @@ def test_numbers_that_are_none_are_refused_with_their_layer(name, value, tmp_pat
     elif name == "a.h5":
         old_h5(tmp_path / name, keras_layers("vgg11") | {"block3_conv2.kernel": kernel}, "W")
     else:
-        write_weights(scrambled(), tmp_path / name)
-        with pytest.raises(ValueError, match=r"not numbers \(NaN or infinite\) in block3_conv2\."):
-            write_weights(model, tmp_path / name)
-        return
-    with pytest.raises(ValueError, match=r"has weights that are not numbers \(NaN or infinite\) in block3_conv2\."):
+        write_weights(model, tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name} has weights that are not numbers \(NaN or infinite\) in block3_conv2\."):
         read_weights(tmp_path / name)
+
+
+def other_h5(path):
+    with h5py.File(path, "w") as file:
+        file["images"] = np.zeros(3)
+
+
+def theanos(path):
+    layers = {name.replace("block", "convolution2d_"): array for name, array in keras_layers("vgg11", top=False).items()}
+    old_h5(path, layers, "W")
+
+
+def one_bias_too_many(path):
+    new_h5(path, keras_layers("vgg11"))
+    with h5py.File(path, "a") as file:
+        file["layers/conv2d_0/vars/2"] = np.zeros(4, np.float32)
+
+
+def vector_as_kernel(path):
+    new_h5(path, keras_layers("vgg11") | {"block1_conv1.kernel": np.zeros((27, 4), np.float32)})
+
+
+def whole_numbers(path):
+    new_h5(path, keras_layers("vgg11") | {"fc1.kernel": np.zeros((128, 16), np.int8)})
+
+
+def nameless(path):
+    new_h5(path, keras_layers("vgg11"))
+    with h5py.File(path, "a") as file:
+        for group in file["layers"].values():
+            del group["vars"].attrs["name"]
+
+
+def twice(path):
+    new_h5(path, keras_layers("vgg11"))
+    with h5py.File(path, "a") as file:
+        file.copy("layers", "layers/other")
+
+
+def arrays_zip(path):
+    np.savez(path, a=np.zeros(2))
+    path.with_name(path.name + ".npz").rename(path)
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda path: path.write_text("weights, honestly"), r"is no file of weights\. Known forms: a run folder, \.keras"),
+        (lambda path: path.mkdir(), r"holds no weights: it has nothing\. Known forms"),
+        (arrays_zip, r"is a zip archive, but no \.keras file: it has a\.npy\. Known forms"),
+        (other_h5, r"holds no VGG network: layers such as block1_conv1 and fc1 expected, found no arrays at all"),
+        (theanos, r"layers such as block1_conv1 and fc1 expected, found convolution2d_1_conv1, .*, \.\.\.\."),
+        (
+            one_bias_too_many,
+            r"block1_conv1 has arrays of shapes \(3, 3, 3, 4\), \(4,\), \(4,\); kernel, bias were expected",
+        ),
+        (vector_as_kernel, r"has a kernel of shape \(27, 4\) in block1_conv1, which is none of a VGG network"),
+        (whole_numbers, r"fc1 holds whole numbers \(int8\): quantised weights cannot be read"),
+        (nameless, r"tells no names of layers \(at layers/conv2d_0/vars\), only their order"),
+        (twice, r"has two layers called block1_conv1: one network is expected"),
+    ],
+)
+def test_what_holds_no_vgg_network_is_refused_with_what_was_expected_and_found(write, message, tmp_path):
+    write(tmp_path / "source")
+    with pytest.raises(ValueError, match=message) as error:
+        read_weights(tmp_path / "source")
+    assert str(tmp_path / "source") in str(error.value)
+
+
+def test_state_dicts_of_other_networks_are_refused_with_names_and_file(tmp_path):
+    save_file({"layer1.0.conv1.weight": np.zeros((2, 2, 3, 3), np.float32)}, tmp_path / "resnet18.safetensors")
+    with pytest.raises(ValueError, match=r"resnet18\.safetensors: names of torchvision.* found layer1\.0\.conv1\.weight"):
+        read_weights(tmp_path / "resnet18.safetensors")
+
+
+def test_nothing_there_is_said_with_the_known_forms(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No weights at .*none\.h5\. Known forms: a run folder"):
+        read_weights(tmp_path / "none.h5")
+
+
+def test_a_network_that_learnt_its_mean_with_adapt_is_said_not_to_tell_it():
+    inputs = keras.Input((32, 32, 3))
+    normalize = keras.layers.Normalization(name="normalize")
+    normalize.adapt(IMAGES)
+    model = keras.Model(inputs, keras.layers.Conv2D(4, 3, name="block1_conv1")(normalize(inputs)))
+    weights = read_weights(model)
+    assert (weights.mean, weights.notes) == (None, (UNKNOWN_MEAN,))

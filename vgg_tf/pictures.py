@@ -65,7 +65,7 @@ def curves(lines, title, xlabel, ylabel):
     for label, (x, y, style) in lines.items():
         axes.plot(x, y, style, label=label, marker="o", markersize=3)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     axes.grid(alpha=0.3)
     return figure
 

@@ -234,7 +234,7 @@ def _look(model, batches, recipe, check, say):
     if found.fatal and check:
         raise FloatingPointError(
             f"A look at one batch: {found.verdict}. Look at the weights that were inherited, or the initializer (now "
-            f"{recipe.initializer}; auto is safe): python -m vgg_tf.preflight --init compares them; --no-check trains all the same."
+            f"{recipe.initializer}; auto is safe): python -m vgg_tf.preflight --init compares them. --no-check trains anyway."
         )
 
 

@@ -177,10 +177,10 @@ def _map_sides(model):
     return None
 
 
-def _float32(array, name):
-    if np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"{name} holds whole numbers ({array.dtype}): quantised weights cannot be read.")
-    return np.ascontiguousarray(array, dtype=np.float32)
+def _float32(arrays, name):
+    if whole := [str(array.dtype) for array in arrays.values() if np.issubdtype(array.dtype, np.integer)]:
+        raise ValueError(f"{name} holds whole numbers ({whole[0]}): quantised weights cannot be read.")
+    return {key: np.ascontiguousarray(array, dtype=np.float32) for key, array in arrays.items()}
 
 
 def _keras(arrays, normalize, where, form, about=None):
@@ -189,10 +189,11 @@ def _keras(arrays, normalize, where, form, about=None):
     for name, values in arrays.items():
         if OURS.fullmatch(name) and values:
             names = _VARIABLES.get(len(values), ())
-            if ("_bn" in name) != (len(names) == 4):
+            if not names or ("_bn" in name) != (len(names) == 4):
                 shapes = ", ".join(str(value.shape) for value in values)
-                raise ValueError(f"{where}: {name} has arrays of shapes {shapes}; a kernel and a bias were expected.")
-            layers[name] = {key: _float32(value, f"{where}: {name}") for key, value in zip(names, values, strict=True)}
+                expected = ", ".join(_VARIABLES[4 if "_bn" in name else 2])
+                raise ValueError(f"{where}: {name} has arrays of shapes {shapes}; {expected} were expected.")
+            layers[name] = _float32(dict(zip(names, values, strict=True)), f"{where}: {name}")
     others = [name for name, values in arrays.items() if values and name not in layers]
     if not layers:
         found = ", ".join(others[:6]) + (", ..." if len(others) > 6 else "") or "no arrays at all"
@@ -208,7 +209,7 @@ def _keras(arrays, normalize, where, form, about=None):
     if normalize is not None or any(name.startswith(_HUB) for name in arrays):
         return _noting(weights, UNKNOWN_MEAN)
     first = layers.get("block1_conv1")
-    if first is None or first["kernel"].shape[2] != 3:
+    if first is None or first["kernel"].shape[2:3] != (3,):
         return _noting(weights, UNKNOWN_MEAN)
     # keras.applications and Caffe take BGR minus the mean: the first kernel turned round takes RGB.
     layers["block1_conv1"] = {**first, "kernel": np.ascontiguousarray(first["kernel"][:, :, ::-1])}
@@ -292,9 +293,7 @@ def _of_torch(arrays, metadata, path):
         layers, others = state_dicts.from_state_dict(arrays, about.get("map_sides"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}.") from None
-    layers = {
-        name: {key: _float32(value, f"{path}: {name}") for key, value in values.items()} for name, values in layers.items()
-    }
+    layers = {name: _float32(values, f"{path}: {name}") for name, values in layers.items()}
     weights = Weights(layers, "names of torchvision or timm", notes=_left(others))
     if about:
         return _with(weights, about)
