@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from vgg_tf.architectures import ARCHITECTURES, architecture
-from vgg_tf.network import IMAGENET_MEAN, LocalResponseNormalization, build_vgg
+from vgg_tf.network import IMAGENET_MEAN, LocalResponseNormalization, build_vgg, convert_head
+from vgg_tf.weight_files import write_weights
 
 
 def tiny(arch="vgg11", **options):
@@ -250,3 +251,167 @@ def test_a_saved_model_loads_and_answers_the_same(tmp_path):
 def test_arguments_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         tiny(**options)
+
+
+# --- With weights ---
+
+
+def scrambled(arch="vgg11", **options):
+    """A network on 64 pixels whose every weight, biases and moments too, is another number."""
+    model = tiny(arch, **{"input_shape": (64, 64, 3)} | options)
+    rng = np.random.default_rng(5)
+    model.set_weights([(w + rng.normal(0, 0.02, w.shape).clip(-0.1, 0.1)).astype(np.float32) for w in model.get_weights()])
+    return model
+
+
+def test_weights_bring_their_number_of_classes_and_their_mean_and_std(tmp_path):
+    source = scrambled(classes=7, mean=(90, 100, 110), std=(50, 60, 70))
+    write_weights(source, tmp_path / "a.weights.h5")
+    model = tiny(weights=tmp_path / "a.weights.h5", classes=None, input_shape=(64, 64, 3))
+    images = noise(2, 64, 64, 3)
+    np.testing.assert_array_equal(model.predict(images, verbose=0), source.predict(images, verbose=0))
+
+
+def test_a_mean_or_std_given_beside_weights_that_know_better_gives_way_and_that_is_said(capsys):
+    source = scrambled(mean=(90, 100, 110))
+    for given in ({"std": (1, 2, 3)}, {"mean": (1, 2, 3)}):
+        model = tiny(weights=source, input_shape=(64, 64, 3), **given)
+        assert "note     mean (90, 100, 110) and no std of the source taken, mean (" in capsys.readouterr().out
+        images = noise(2, 64, 64, 3)
+        np.testing.assert_array_equal(model.predict(images, verbose=0), source.predict(images, verbose=0))
+
+
+def test_new_classes_on_a_trained_trunk_are_one_call_that_says_what_is_new(capsys):
+    source = scrambled("vgg13_bn")
+    model = tiny("vgg13_bn", weights=source, classes=3, freeze_until="block4", input_shape=(64, 64, 3))
+    assert "skipped  predictions: 5 classes there (16, 5), 3 here (16, 3)" in capsys.readouterr().out
+    assert model.output.shape == (None, 3)
+    for layer in model.layers:
+        if layer.weights and layer.name != "predictions":
+            for ours, theirs in zip(layer.get_weights(), source.get_layer(layer.name).get_weights(), strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+    learning = {layer.name.split("_")[0] for layer in model.layers if layer.trainable_weights}
+    assert learning == {"block4", "block5", "fc1", "fc2", "predictions"}
+
+
+def test_a_trunk_alone_takes_a_new_head_of_1000_classes(capsys):
+    trunk = scrambled(include_top=False)
+    assert tiny(weights=trunk, classes=None, input_shape=(64, 64, 3)).output.shape == (None, 1000)
+    said = capsys.readouterr().out
+    for name in ("fc1", "fc2", "predictions"):
+        assert f"skipped  {name}: not in the source" in said
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"is not for this vgg13: block1_conv2: not in the source"):
+        tiny("vgg13", weights=scrambled(), input_shape=(64, 64, 3))
+    with pytest.raises(ValueError, match=r"is not for this vgg11: fc1: \(256, 16\) there, \(576, 16\) here"):
+        tiny(weights=scrambled(), input_shape=(96, 96, 3))
+    with pytest.raises(ValueError, match=r"block1_conv1: \(3, 3, 1, 8\) there, \(3, 3, 3, 8\) here"):
+        tiny(weights=scrambled(input_shape=(64, 64, 1)), input_shape=(64, 64, 3))
+
+
+@pytest.mark.parametrize(("channels", "mean"), [(1, [110]), (4, [90, 100, 140, 90])])
+def test_other_numbers_of_channels_take_weights_for_rgb(channels, mean):
+    source = scrambled(mean=(90, 100, 140))
+    model = tiny(weights=source, input_shape=(64, 64, channels))
+    np.testing.assert_allclose(model.get_layer("normalize").input_mean, mean)
+    kernel, rgb = (net.get_layer("block1_conv1").get_weights()[0] for net in (model, source))
+    expected = rgb.sum(2, keepdims=True) if channels == 1 else rgb[:, :, [0, 1, 2, 0]] * 0.75
+    np.testing.assert_allclose(kernel, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_dense_network_takes_the_weights_of_an_fc_head():
+    source = scrambled(classifier_activation=None)
+    dense = tiny(weights=source, dense=True, input_shape=(64, 64, 3))
+    images = noise(2, 64, 64, 3)
+    scores = source.predict(images, verbose=0)
+    np.testing.assert_allclose(dense.predict(images, verbose=0)[:, 0, 0], scores, rtol=1e-4, atol=1e-5)
+
+
+# --- The head as convolutions, and back ---
+
+
+def head_on_windows(model, maps, h, w):
+    """Scores of the fc head of `model` on each window of `h` rows and `w` columns of `maps`, one after the other."""
+    layers = [
+        [array.astype(np.float64) for array in model.get_layer(name).get_weights()] for name in ("fc1", "fc2", "predictions")
+    ]
+    rows, columns = maps.shape[1] - h + 1, maps.shape[2] - w + 1
+    scores = np.empty((len(maps), rows, columns, len(layers[-1][1])))
+    for n, i, j in np.ndindex(scores.shape[:3]):
+        x = maps[n, i : i + h, j : j + w].astype(np.float64).reshape(-1)
+        for k, (kernel, bias) in enumerate(layers):
+            x = x @ kernel + bias
+            x = x if k == 2 else np.maximum(x, 0)
+        scores[n, i, j] = x
+    return scores
+
+
+@pytest.mark.parametrize(
+    ("arch", "crop", "sides"),
+    [
+        ("vgg11_lrn", (64, 64), (150, 200)),
+        ("vgg13_bn", (64, 96), (128, 160)),
+        ("vgg11", (224, 224), (256, 320)),
+    ],
+)
+def test_each_score_of_the_converted_net_is_the_fc_heads_on_its_window_of_the_last_map(arch, crop, sides):
+    model = scrambled(arch, input_shape=(*crop, 3), std=(50, 60, 70))
+    dense = convert_head(model)
+    images, (h, w) = noise(2, *sides, 3), (crop[0] // 32, crop[1] // 32)
+    maps = keras.Model(dense.input, dense.get_layer("block5_pool").output).predict(images, verbose=0)
+    scores, expected = dense.predict(images, verbose=0), head_on_windows(model, maps, h, w)
+    assert scores.shape == expected.shape
+    assert scores.shape[1:3] == (sides[0] // 32 - h + 1, sides[1] // 32 - w + 1)
+    # Positions differ, or any one of them would do.
+    spread = expected.std((1, 2)).max()
+    np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-3 * spread)
+    turned = head_on_windows(model, maps[:, ::-1], h, w)[:, ::-1]
+    assert np.abs(scores - turned).max() > 0.03 * spread, "the order of rows in fc1 is not seen"
+    # On one crop it is the network it was.
+    one = dense.predict(images[:, : crop[0], : crop[1]], verbose=0)[:, 0, 0].astype(np.float64)
+    posteriors = np.exp(one) / np.exp(one).sum(1, keepdims=True)
+    np.testing.assert_allclose(posteriors, model.predict(images[:, : crop[0], : crop[1]], verbose=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("arch", ["vgg11_lrn", "vgg16c_bn"])
+def test_the_head_goes_there_and_back_with_every_bit_and_setting(arch):
+    model = scrambled(arch, mean=(90, 100, 110), std=(50, 60, 70), dropout=0.3, l2=1e-3, freeze_until="block3", name="mine")
+    back = convert_head(convert_head(model), dense=False)
+    assert [layer.name for layer in back.layers] == [layer.name for layer in model.layers]
+    for ours, theirs in zip(back.layers, model.layers, strict=True):
+        assert len(ours.trainable_weights) == len(theirs.trainable_weights)
+        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert back.name == "mine"
+    assert back.get_layer("fc1_dropout").rate == 0.3
+    np.testing.assert_allclose(sum(back.losses), sum(model.losses), rtol=1e-6)
+    images = noise(2, 64, 64, 3)
+    np.testing.assert_array_equal(back.predict(images, verbose=0), model.predict(images, verbose=0))
+
+
+def test_the_converted_network_is_a_copy():
+    model = scrambled()
+    dense = convert_head(model)
+    before = model.get_weights()
+    dense.set_weights([np.zeros_like(array) for array in dense.get_weights()])
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_converted_network_keeps_its_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = scrambled()
+        dense = convert_head(model)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for name in ("block3_conv1", "fc1", "predictions"):
+        assert dense.get_layer(name).dtype_policy.name == model.get_layer(name).dtype_policy.name
+    assert dense.get_layer("fc1").dtype_policy.name == "mixed_bfloat16"
+    assert dense(noise(1, 64, 64, 3)).dtype == "float32"
+
+
+def test_a_network_without_head_has_none_to_convert():
+    with pytest.raises(ValueError, match="vgg11 is no network with a head by build_vgg, which alone can be converted"):
+        convert_head(tiny(include_top=False))

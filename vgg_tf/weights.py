@@ -75,7 +75,7 @@ def inherit_weights(source, target, layers="paper", classes=None, say=print):
         except _Unfit as reason:
             skipped[name] = str(reason)
     random = tuple(name for name in ours if name not in wanted)
-    theirs = [name for name in weights.layers if name not in {layer.name for layer in target.layers}]
+    theirs = [name for name in sorted(weights.layers) if name not in {layer.name for layer in target.layers}]
     notes = (f"in the source alone: {', '.join(theirs)}",) if theirs else ()
     report = Report(f"{weights.source} ({weights.form})", copied, random, skipped, weights.notes + notes)
     if not copied:
@@ -103,7 +103,7 @@ def load_weights(target, source, new_head=False, say=print):
     ours = _layers(target)
     arrays, copied, skipped = {}, {}, {}
     known = {layer.name for layer in target.layers}
-    unknown = [name for name in weights.layers if name not in known and (name not in HEAD or "fc1" in known)]
+    unknown = [name for name in sorted(weights.layers) if name not in known and (name not in HEAD or "fc1" in known)]
     faults = [f"{name} is not in {target.name}" for name in unknown]
     faults += [f"{LRN}: not in the source"] if LRN in known - weights.layers.keys() else []
     for name, layer in ours.items():
