@@ -156,7 +156,6 @@ def test_a_state_dict_scores_as_in_torch_and_no_likely_mistake_would(arch, form,
     agrees_and_mistakes_do_not(log_posteriors(model), torch_scores(state, arch, IMAGES), mistaken)
 
 
-@pytest.mark.slow
 def test_fc1_on_the_map_of_224_pixels_is_in_torchs_order(tmp_path):
     images = np.random.default_rng(1).uniform(0, 255, (2, 224, 224, 3)).astype(np.float32)
     state = torch_state("vgg11", map_side=7)
@@ -437,6 +436,18 @@ def test_a_file_out_of_a_preset_is_not_taken_for_bgr(tmp_path):
     weights = read_weights(tmp_path / "vgg" / "model.weights.h5")
     assert (weights.mean, weights.notes) == (None, (UNKNOWN_MEAN,))
     np.testing.assert_array_equal(weights.layers["block1_conv1"]["kernel"], layers["block1_conv1.kernel"])
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.weights.h5", "model"])
+def test_a_network_that_rescales_its_input_is_not_taken_for_bgr(name, tmp_path):
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(4, 3, name="block1_conv1")(keras.layers.Rescaling(1 / 255)(inputs))
+    model = keras.Model(inputs, x)
+    if name != "model":
+        (model.save if name == "a.keras" else model.save_weights)(tmp_path / name)
+    weights = read_weights(model if name == "model" else tmp_path / name)
+    assert (weights.mean, weights.notes) == (None, (UNKNOWN_MEAN,))
+    np.testing.assert_array_equal(weights.layers["block1_conv1"]["kernel"], model.get_layer("block1_conv1").kernel)
 
 
 # --- Our own files, and out again ---

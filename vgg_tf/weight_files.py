@@ -3,7 +3,7 @@
 | form | how it is known | input |
 | --- | --- | --- |
 | a run folder | model.keras in it | by its layer `normalize` |
-| `.keras`, `.h5` of Keras | zip, HDF5 | by its layer `normalize`; without one BGR minus Caffe's mean, but for Keras Hub's |
+| `.keras`, `.h5` of Keras | zip, HDF5 | by its layer `normalize`; without one BGR minus Caffe's mean, or not known |
 | `.weights.h5` | HDF5 | its metadata; without, the mean of `normalize` is not known; without such a layer as `.keras` |
 | `.safetensors` of torchvision or timm | safetensors | its metadata; without, RGB by torchvision's mean and std |
 | a Keras Hub preset folder | config.json and `*.weights.h5` | scale and offset of its preprocessor.json |
@@ -24,7 +24,8 @@ from vgg_tf import files, keras_files, state_dicts
 from vgg_tf.architectures import ARCHITECTURES, IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD
 
 OURS = re.compile(r"block[1-5]_(conv|bn)\d+|fc1|fc2|predictions")
-_HUB = ("vgg_backbone", "vgg_image_classifier")  # as Keras Hub calls its models, whose preprocessors are files of their own
+# Layers and models (Keras Hub's, whose preprocessors are files of their own) that tell of another input than Caffe's.
+_NOT_CAFFE = ("rescaling", "normalization", "vgg_backbone", "vgg_image_classifier")
 UNKNOWN_MEAN = "the mean of its input is not told: that of the target stays"
 _VARIABLES = {1: ("kernel",), 2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
 FORMS = (
@@ -94,8 +95,7 @@ def read_weights(source):
         kernel = values.get("kernel")
         if kernel is not None and kernel.ndim not in ((2, 4) if name in state_dicts.TORCHVISION_HEAD else (4,)):
             raise ValueError(f"{called} has a kernel of shape {kernel.shape} in {name}, which is none of a VGG network.")
-    bad = [name for name, values in weights.layers.items() if not all(np.isfinite(array).all() for array in values.values())]
-    if bad:
+    if bad := [name for name, values in weights.layers.items() if not all(np.isfinite(v).all() for v in values.values())]:
         raise ValueError(f"{called} has weights that are not numbers (NaN or infinite) in {', '.join(bad)}.")
     return replace(weights, source=called)
 
@@ -206,7 +206,7 @@ def _keras(arrays, normalize, where, form, about=None):
     if normalize:
         mean, std = np.ravel(normalize["mean"]), np.sqrt(np.ravel(normalize["variance"]))
         return replace(weights, mean=tuple(mean.tolist()), std=None if (std == 1).all() else tuple(std.tolist()))
-    if normalize is not None or any(name.startswith(_HUB) for name in arrays):
+    if normalize is not None or any(name.startswith(_NOT_CAFFE) for name in arrays):
         return _noting(weights, UNKNOWN_MEAN)
     first = layers.get("block1_conv1")
     if first is None or first["kernel"].shape[2:3] != (3,):
