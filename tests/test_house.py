@@ -30,6 +30,7 @@ STOREYS = [
     ["folders", "foreign"],
     ["sources", "probe"],
     ["datasets", "training", "shards"],
+    ["topology"],
     ["beam"],
     ["write", "verify", "show", "train", "evaluate", "preflight"],
     ["stages"],

@@ -17,6 +17,7 @@ _HOMES = {
     "inherit_weights": "weights",
     "load_weights": "weights",
     "read_weights": "weight_files",
+    "strategy": "devices",
     "write_weights": "weight_files",
     "load_dataset": "datasets",
     "process_path": "images",

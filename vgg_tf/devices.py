@@ -1,13 +1,25 @@
-"""A word (auto, tpu, gpu, cpu) becomes a TensorFlow strategy, and a device the precision it computes best in."""
+"""A word (auto, tpu, gpu, cpu) becomes an engine, a way to share a batch among devices, and the precision they are best in.
+
+TensorFlow no longer sees the TPUs of Kaggle, Colab and new Cloud TPU machines; JAX does. So a TPU is taken by TensorFlow's
+TPUStrategy where that works, and else by Keras on JAX. Keras fixes its backend when it is first imported, so this room imports
+neither Keras nor an engine before it has chosen.
+"""
 
 import contextlib
+import importlib.util
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 StrategyName = Literal["auto", "tpu", "gpu", "cpu"]
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+
+# PCI device numbers of Google's TPU chips (jax/_src/hardware_utils.py). Google's network cards have the same vendor.
+_VENDOR = "0x1ae0"
+PCI = Path("/sys/bus/pci/devices")
+TPU_CHIPS = {"0x0027": "v3", "0x005e": "v4", "0x0062": "v5p", "0x0063": "v5e", "0x006f": "v6e", "0x0076": "v7x"}
 
 
 @dataclass(frozen=True)
@@ -16,66 +28,101 @@ class Devices:
 
     Attributes:
         kind: `tpu`, `gpu` or `cpu`.
+        engine: Keras' backend, `tensorflow` or `jax`.
         replicas: devices that share a batch.
-        strategy: a `tf.distribute.Strategy`, or None for a single device.
+        distribution: a `tf.distribute.Strategy` or a `keras.distribution.DataParallel`; None for a single device.
         policy: Keras dtype policy.
         reason: one line for the user.
     """
 
     kind: str
+    engine: str
     replicas: int
-    strategy: object
+    distribution: object
     policy: str
     reason: str
 
     def scope(self):
-        """Context in which the model and its optimizer are made."""
-        return self.strategy.scope() if self.strategy else contextlib.nullcontext()
+        """Context in which the model and its optimizer are made, trained and tested."""
+        return self.distribution.scope() if self.distribution else contextlib.nullcontext()
+
+
+def strategy(word="auto", precision="auto"):
+    """For notebooks: choose the devices, tell which and why, set Keras' dtype policy. `with strategy("tpu").scope(): ...`
+
+    Args:
+        word, precision: as for `choose`.
+
+    Returns:
+        `Devices`, which has `.scope()`.
+    """
+    devices = choose(word, precision)
+    import keras
+
+    keras.config.set_dtype_policy(devices.policy)
+    print(devices.reason)
+    return devices
 
 
 def choose(word="auto", precision="auto"):
-    """Find the devices.
+    """Find the devices, and make Keras run on the engine that sees them.
 
     Args:
-        word: `tpu`, `gpu` or `cpu`; `auto` is the first of them that TensorFlow sees, and says so.
-        precision: a Keras dtype policy; `auto` is mixed_bfloat16 on TPUs and on CPUs with AMX, mixed_float16 on GPUs,
-            float32 elsewhere. Scores are float32 always.
+        word: `tpu`: TensorFlow's where it sees one, else JAX'. `gpu`: all GPUs that TensorFlow sees, else those of JAX. `cpu`.
+            `auto` is the first of them that is there. A KERAS_BACKEND that is set decides the engine.
+        precision: a Keras dtype policy; `auto` is mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and on CPUs with
+            AMX, mixed_float16 on older GPUs, float32 elsewhere. Scores are float32 always.
 
     Raises:
-        ValueError: TensorFlow sees no such device; the message says what to do.
+        ValueError: there is no such device, or Keras already runs on the other engine; the message says what to do.
     """
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        raise ValueError(f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}; this program runs on TensorFlow. Unset it.")
+    engines = _engines()
+    for kind in ("tpu", "gpu", "cpu") if word == "auto" else (word,):
+        for engine in engines:
+            found = _FINDERS[engine, kind](word == kind)
+            if found:
+                _settle(engine, kind)
+                return _devices(kind, engine, found, precision)
+    raise ValueError(_missing(word, engines))
 
-    import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
-    tpu = _tpu_strategy() if word in ("auto", "tpu") else None
-    if word == "tpu" and tpu is None:
+def _engines():
+    """Engines in question, the preferred one first: the one that the user or an imported Keras has decided for, or both."""
+    chosen = os.environ.get("KERAS_BACKEND")
+    if chosen not in (None, "", "tensorflow", "jax"):
+        raise ValueError(f"KERAS_BACKEND is {chosen}; vgg_tf runs on tensorflow and on jax. Set one of them, or unset it.")
+    return (chosen,) if chosen else ("tensorflow", "jax")
+
+
+def _settle(engine, kind):
+    """Make Keras run on this engine.
+
+    Raises:
+        ValueError: it is imported already, on another.
+    """
+    os.environ["KERAS_BACKEND"] = engine
+    if "keras" in sys.modules and (loaded := sys.modules["keras"].config.backend()) != engine:
+        os.environ["KERAS_BACKEND"] = loaded
         raise ValueError(
-            "TensorFlow sees no TPU here. Current Colab and Kaggle images bring a TensorFlow without TPU support; use "
-            "--strategy auto to train on what there is."
+            f"The {kind} is {engine}'s, but Keras was imported on {loaded}. Set KERAS_BACKEND={engine} before the first import "
+            "of keras or vgg_tf, and restart (the kernel of a notebook)."
         )
-    if word == "gpu" and not gpus:
-        raise ValueError(
-            'TensorFlow sees no GPU here. pip install "tensorflow[and-cuda]" for an NVIDIA GPU, or use --strategy auto.'
-        )
-    if tpu is not None:
-        return _devices("tpu", tpu.num_replicas_in_sync, tpu, precision)
-    if gpus and word != "cpu":
-        return _devices("gpu", len(gpus), tf.distribute.MirroredStrategy() if len(gpus) > 1 else None, precision)
-    if gpus:
-        tf.config.set_visible_devices([], "GPU")
-    return _devices("cpu", 1, None, precision)
 
 
-def _devices(kind, replicas, strategy, precision):
-    best = {"tpu": "mixed_bfloat16", "gpu": "mixed_float16", "cpu": "mixed_bfloat16" if has_amx() else "float32"}[kind]
-    policy = best if precision == "auto" else precision
-    return Devices(kind, replicas, strategy, policy, f"{replicas} {kind}{'s' if replicas > 1 else ''}, {policy}")
+def tpu_chips():
+    """TPU chips in this machine: their version and number, such as `("v5e", 8)`, or `(None, 0)`."""
+    found = []
+    for device in PCI.glob("*"):
+        with contextlib.suppress(OSError):
+            if (device / "vendor").read_text().strip() == _VENDOR:
+                found.append(TPU_CHIPS.get((device / "device").read_text().strip()))
+    chips = [version for version in found if version]
+    return (chips[0], len(chips)) if chips else (None, 0)
 
 
-def _tpu_strategy():
+def _tensorflow_tpu(asked):
+    if not (asked or tpu_chips()[1]):
+        return None
     import tensorflow as tf
 
     try:
@@ -83,10 +130,122 @@ def _tpu_strategy():
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, tf.errors.NotFoundError, tf.errors.InternalError):
         return None  # what builds and machines without a TPU raise
-    return tf.distribute.TPUStrategy(resolver)
+    return _Found(tf.config.list_logical_devices("TPU"), lambda: tf.distribute.TPUStrategy(resolver), "TPUStrategy")
+
+
+def _tensorflow_gpu(asked):
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return _Found(gpus, tf.distribute.MirroredStrategy, "MirroredStrategy") if gpus else None
+
+
+def _tensorflow_cpu(asked):
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        tf.config.set_visible_devices([], "GPU")
+    return _Found(tf.config.list_physical_devices("CPU")[:1], None, "")
+
+
+def _jax(kind):
+    def find(asked):
+        if importlib.util.find_spec("jax") is None or (kind == "tpu" and not (asked or tpu_chips()[1])):
+            return None
+        if not tpu_chips()[1]:
+            os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # libtpu would ask Google's servers for minutes
+        import jax
+
+        try:
+            found = jax.devices(kind)
+        except RuntimeError:  # no such platform
+            return None
+
+        def distribution():
+            import keras
+
+            names = [f"{kind}:{device.id}" for device in found]
+            return keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
+
+        return _Found(found, distribution, "DataParallel")
+
+    return find
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Devices of an engine, what makes them share a batch once Keras runs on it, and its name."""
+
+    devices: list
+    distribution: object
+    name: str
+
+
+_FINDERS = {
+    ("tensorflow", "tpu"): _tensorflow_tpu,
+    ("tensorflow", "gpu"): _tensorflow_gpu,
+    ("tensorflow", "cpu"): _tensorflow_cpu,
+    ("jax", "tpu"): _jax("tpu"),
+    ("jax", "gpu"): _jax("gpu"),
+    ("jax", "cpu"): _jax("cpu"),
+}
+
+
+def _devices(kind, engine, found, precision):
+    n = len(found.devices)
+    # TPUStrategy also for one core: nothing else runs TensorFlow's models on a TPU.
+    shared = n > 1 or (engine, kind) == ("tensorflow", "tpu")
+    distribution = found.distribution() if shared else None
+    policy = _best_policy(kind, engine, found.devices) if precision == "auto" else precision
+    how = {"tensorflow": "TensorFlow", "jax": "Keras on JAX"}[engine] + (f", {found.name}" if shared else "")
+    return Devices(kind, engine, n, distribution, policy, f"{n} {kind}{'s' * (n > 1)}, {policy}, {how}")
+
+
+def _best_policy(kind, engine, devices):
+    if kind == "gpu":
+        return "mixed_bfloat16" if _compute_capability(engine, devices[0]) >= 8 else "mixed_float16"
+    return "mixed_bfloat16" if kind == "tpu" or has_amx() else "float32"
+
+
+def _compute_capability(engine, gpu):
+    """Major number of NVIDIA's compute capability; 8 and above multiply bfloat16 matrices. 0 where it is not known."""
+    if engine == "jax":
+        return int(float(getattr(gpu, "compute_capability", 0)))
+    import tensorflow as tf
+
+    return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0,))[0]
 
 
 def has_amx():
     """Tell whether the CPU multiplies bfloat16 matrices in hardware (AMX): 2.5 to 5 times as fast as float32 there."""
     info = Path("/proc/cpuinfo")
     return info.exists() and " amx_bf16" in info.read_text()
+
+
+def shared_by_tensorflow():
+    """Tell whether a strategy of TensorFlow's is at work, under which each device would take moments of its own part."""
+    import keras
+    import tensorflow as tf
+
+    return keras.config.backend() == "tensorflow" and tf.distribute.has_strategy()
+
+
+def _missing(kind, engines):
+    """What to do where there is no such device."""
+    where = f"No {kind} for {' or '.join({'tensorflow': 'TensorFlow', 'jax': 'JAX'}[engine] for engine in engines)} here. "
+    if kind == "gpu":
+        return where + (
+            'pip install "tensorflow[and-cuda]" (or "jax[cuda12]") on a machine with an NVIDIA GPU, or use --strategy auto.'
+        )
+    version, n = tpu_chips()
+    if n:
+        wheel = "" if importlib.util.find_spec("jax") and importlib.util.find_spec("libtpu") else "They need JAX. "
+        return where + (
+            f'The machine has {n} chips of TPU {version}. {wheel}pip install -U "jax[tpu]" keras tensorflow-cpu, unset '
+            "KERAS_BACKEND or set it to jax, end other programs that hold the TPU, and restart."
+        )
+    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
+        return where + "Choose Settings, Accelerator, TPU v5e-8, and restart; or use --strategy auto."
+    if "COLAB_RELEASE_TAG" in os.environ:
+        return where + "Choose Runtime, Change runtime type, v5e-1 TPU or v6e-1 TPU, and restart; or use --strategy auto."
+    return where + "No TPU chip is in this machine: use a TPU machine of Kaggle, Colab or Cloud TPU, or --strategy auto."

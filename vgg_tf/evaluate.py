@@ -28,7 +28,7 @@ class Flags:
     batch_size: int = 0
     """Images a batch; 0 is the recipe's."""
     strategy: StrategyName = "auto"
-    """Where to test, in the precision of the training; auto is the first of tpu, gpu, cpu that TensorFlow sees."""
+    """Where to test, in the precision of the training; auto is the first of tpu, gpu, cpu that is there."""
 
 
 def main(arguments=None):
@@ -56,8 +56,9 @@ def main(arguments=None):
     from vgg_tf import datasets, training
 
     recipe = run.settings.recipe
+    batch = -(-(flags.batch_size or recipe.batch_size) // devices.replicas) * devices.replicas
     batches = datasets.load_dataset(
-        source, flags.split, training=False, batch_size=flags.batch_size or recipe.batch_size, size=recipe.size,
+        source, flags.split, training=False, batch_size=batch, size=recipe.size,
         scale=flags.scale or recipe.evaluation_scale,
     )  # fmt: skip
     with devices.scope(), datasets.naming_the_unreadable(source):

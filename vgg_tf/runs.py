@@ -142,7 +142,12 @@ class Run:
     def save_best(self, model):
         """Keep this model as the best, whole or not at all."""
         temporary = self.folder / ".model.tmp.keras"
+        shared = [layer for layer in model.layers if getattr(layer, "synchronized", False)]
+        for layer in shared:  # batch normalisation over TensorFlow's devices, which a file must not ask of JAX
+            layer.synchronized = False
         model.save(temporary)
+        for layer in shared:
+            layer.synchronized = True
         files.settle(temporary, self.best)
 
     def save_last(self, state, model, optimizer):

@@ -40,9 +40,10 @@ class Flags(Words):
     out: Path | None = None
     """Run folder; runs/<arch>-<name of the data> by default."""
     strategy: StrategyName = "auto"
-    """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow sees."""
+    """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow or JAX sees."""
     precision: Precision = "auto"
-    """auto: mixed_bfloat16 on TPUs and on CPUs with AMX, mixed_float16 on GPUs, else float32."""
+    """auto: mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and on CPUs with AMX, mixed_float16 on older GPUs, else
+    float32."""
     inherit: str = ""
     """Take the first weights from a run folder, a file of Keras (.keras, .weights.h5, .h5) or of torchvision or timm
     (.safetensors), a Keras Hub preset, or imagenet (Keras' own, for vgg16 and vgg19)."""
@@ -98,7 +99,7 @@ def main(arguments=None):
     name = f"{flags.arch}-{Path(where).name.replace(':', '-')}" + ("-smoke" if flags.smoke else "")
     recipe, out = flags.numbers, flags.out or Path("runs") / name
     devices = choose(flags.strategy, flags.precision)
-    if devices.strategy and recipe.accumulate > 1:
+    if devices.engine == "tensorflow" and devices.distribution and recipe.accumulate > 1:
         raise ValueError("--accumulate works on a single device: Keras cannot accumulate under TensorFlow's strategies.")
 
     import keras

@@ -11,6 +11,7 @@ import numpy as np
 
 from vgg_tf import pictures
 from vgg_tf.architectures import architecture
+from vgg_tf.devices import shared_by_tensorflow
 from vgg_tf.initializers import automatic
 from vgg_tf.network import build_vgg
 from vgg_tf.probe import probe
@@ -114,9 +115,12 @@ def scores_of(model):
 def compile_scores(scores, optimizer="sgd", smoothing=0.0):
     """Compile a network of scores; its weighted metrics count each image of a masked batch once.
 
-    The loss that Keras reports of masked batches is diluted by the mask, so the loss is a metric, too. XLA stays off: on
-    CPUs it is ten times slower for these convolutions, under TensorFlow's strategies it fails.
+    The loss that Keras reports of masked batches is diluted by the mask, so the loss is a metric, too. XLA stays off in
+    TensorFlow: on CPUs it is ten times slower for these convolutions, under its strategies it fails. JAX is XLA.
     """
+    for layer in scores.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):  # JAX takes the moments of the whole batch by itself
+            layer.synchronized = shared_by_tensorflow()
     classes = scores.output.shape[-1]
     scores.compile(
         optimizer,
@@ -126,7 +130,7 @@ def compile_scores(scores, optimizer="sgd", smoothing=0.0):
             keras.metrics.SparseCategoricalAccuracy(name="top1"),
             keras.metrics.SparseTopKCategoricalAccuracy(min(5, classes), name="top5"),
         ],
-        jit_compile=False,
+        jit_compile=keras.config.backend() == "jax",
     )
 
 
@@ -227,7 +231,7 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None,
 
 def _look(model, batches, recipe, check, say):
     """Tell how the fresh network takes one batch, and refuse one that cannot train."""
-    pixels, labels, *mask = (keras.ops.convert_to_numpy(x) for x in next(iter(batches)))
+    pixels, labels, *mask = map(np.asarray, next(iter(batches)))
     real = mask[0] > 0 if mask else slice(None)
     found = probe(model, pixels[real], labels[real])
     say(f"a look at one batch: {found.verdict}")
@@ -273,6 +277,9 @@ def _epoch(scores, epoch, recipe, steps, batch, training):
     # shuffle=False: the batches come in their own order, and fit would warn.
     values = scores.fit(training(epoch), epochs=1, verbose=0, shuffle=False, callbacks=[watch]).history
     seconds = time.perf_counter() - start
+    if recipe.average:  # on JAX weights and averages are the same arrays now, which the next step would give away
+        for variable in scores.trainable_variables:
+            variable.assign(variable.numpy())
     row = {
         "epoch": epoch + 1,
         "learning_rate": rate,

@@ -1,0 +1,111 @@
+"""Which engine and which devices a word becomes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vgg_tf import devices, preflight
+
+pytest.importorskip("jax")
+
+
+def chosen(code, **environment):
+    """What a fresh process prints as JSON, or its error's last line."""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={"PATH": "", "PYTHONPATH": ":".join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu", **environment},
+    )
+    if result.returncode:
+        return result.stderr.strip().splitlines()[-1]
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+CHOOSE = """
+import json, sys
+from vgg_tf.devices import choose
+found = choose({word!r})
+import keras
+with found.scope():
+    pass
+print(json.dumps([found.kind, found.engine, found.replicas, keras.config.backend(), found.reason]))
+"""
+
+
+def test_a_cpu_is_tensorflows_unless_the_user_has_chosen_jax():
+    kind, engine, replicas, backend, reason = chosen(CHOOSE.format(word="auto"))
+    assert (kind, engine, replicas, backend) == ("cpu", "tensorflow", 1, "tensorflow")
+    assert reason.startswith("1 cpu, ")
+    kind, engine, replicas, backend, reason = chosen(CHOOSE.format(word="auto"), KERAS_BACKEND="jax")
+    assert (kind, engine, replicas, backend) == ("cpu", "jax", 1, "jax")
+    assert reason.endswith("Keras on JAX")
+
+
+def test_several_devices_of_jax_share_a_batch():
+    flags = "--xla_force_host_platform_device_count=4"
+    kind, engine, replicas, _, reason = chosen(CHOOSE.format(word="cpu"), KERAS_BACKEND="jax", XLA_FLAGS=flags)
+    assert (kind, engine, replicas) == ("cpu", "jax", 4)
+    assert reason.endswith("Keras on JAX, DataParallel")
+
+
+def test_a_keras_that_runs_on_the_other_engine_is_told_to_restart():
+    code = "import keras\nimport os\nos.environ['KERAS_BACKEND'] = 'jax'\n" + CHOOSE.format(word="cpu")
+    error = chosen(code, KERAS_BACKEND="tensorflow")
+    assert "Keras was imported on tensorflow. Set KERAS_BACKEND=jax before the first import of keras or vgg_tf" in error
+
+
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [
+        ({}, "No TPU chip is in this machine: use a TPU machine of Kaggle, Colab or Cloud TPU, or --strategy auto"),
+        ({"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, "Choose Settings, Accelerator, TPU v5e-8"),
+        ({"COLAB_RELEASE_TAG": "release"}, "Choose Runtime, Change runtime type, v5e-1 TPU or v6e-1 TPU"),
+    ],
+)
+def test_without_a_tpu_the_remedy_is_that_of_the_place(monkeypatch, place, remedy):
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(devices, "tpu_chips", lambda: (None, 0))
+    assert remedy in devices._missing("tpu", ("tensorflow", "jax"))
+
+
+def test_chips_that_no_framework_takes_are_named_with_what_to_install(monkeypatch):
+    monkeypatch.setattr(devices, "tpu_chips", lambda: ("v5e", 8))
+    message = devices._missing("tpu", ("tensorflow",))
+    assert "No tpu for TensorFlow here. The machine has 8 chips of TPU v5e" in message
+    assert 'pip install -U "jax[tpu]" keras tensorflow-cpu' in message
+
+
+def test_tpu_chips_are_told_from_googles_network_cards(tmp_path, monkeypatch):
+    # A Cloud machine with four v6e chips, one network card of the same vendor, and a disk.
+    numbers = [("0x1ae0", "0x006f")] * 4 + [("0x1ae0", "0x0042"), ("0x8086", "0x006f")]
+    for i, (vendor, device) in enumerate(numbers):
+        (tmp_path / str(i)).mkdir()
+        (tmp_path / str(i) / "vendor").write_text(f"{vendor}\n")
+        (tmp_path / str(i) / "device").write_text(f"{device}\n")
+    monkeypatch.setattr(devices, "PCI", Path(tmp_path))
+    assert devices.tpu_chips() == ("v6e", 4)
+
+
+def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    with pytest.raises(ValueError, match="KERAS_BACKEND is torch; vgg_tf runs on tensorflow and on jax"):
+        devices.choose()
+
+
+@pytest.mark.parametrize(
+    ("versions", "chips", "remedy"),
+    [
+        ({"tensorflow-tpu": "2.20.0", "libtpu": "0.0.52"}, 8, "aborts at import with libtpu 0.0.52"),
+        ({"tensorflow-tpu": "2.20.0", "libtpu": "0.0.14", "jax": "0.7.2"}, 8, "cannot both own the TPU"),
+        ({"tensorflow-cpu": "2.20.0"}, 8, 'pip install -U "jax[tpu]"'),
+        ({"jax": "0.7.2", "libtpu": "0.0.21"}, 1, "pip install tensorflow-cpu"),
+        ({"jax": "0.7.2", "libtpu": "0.0.21", "tensorflow-cpu": "2.21.0"}, 1, "nothing to mend"),
+    ],
+)
+def test_the_doctor_knows_the_pairs_that_fail(versions, chips, remedy):
+    assert any(remedy in line for line in preflight.remedies(versions, chips))

@@ -1,0 +1,83 @@
+"""The same training on TensorFlow and on JAX, on one device and on several: each run is a process of its own."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+ENGINES = [("tensorflow", 1), ("tensorflow", 2), ("tensorflow", 4), ("jax", 1), ("jax", 2), ("jax", 4)]
+
+# Five steps on a batch of 8, then a test of 13 images in batches of 8, the last one filled up.
+WORKER = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+engine, n, arch, out = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * n)
+from vgg_tf.devices import choose
+if engine == "tensorflow" and n > 1:
+    scope = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(n)]).scope
+else:
+    devices = choose("cpu", "float32")
+    assert (devices.engine, devices.replicas) == (engine, n), devices
+    scope = devices.scope
+import keras
+from vgg_tf import training
+from vgg_tf.network import build_vgg
+from vgg_tf.recipes import Recipe
+random = np.random.default_rng(0)
+images = random.integers(0, 256, (53, 32, 32, 3)).astype(np.uint8)
+labels = random.integers(0, 4, 53).astype(np.int32)
+with scope():
+    model = build_vgg(arch, input_shape=(32, 32, 3), classes=4, width=0.125, head_width=16, dropout=0.0, std=(74.0,) * 3)
+    for i, variable in enumerate(model.weights):
+        if variable.name == "kernel":
+            shape = tuple(variable.shape)
+            variable.assign(np.random.default_rng(i).normal(0, (2 / np.prod(shape[:-1])) ** 0.5, shape).astype(np.float32))
+    scores = training.scores_of(model)
+    training.compile_scores(scores, training.make_optimizer(Recipe(learning_rate=0.02), 5))
+    data = tf.data.Dataset.from_tensor_slices((images[:40], labels[:40])).batch(8, drop_remainder=True)
+    history = scores.fit(data, verbose=0, shuffle=False).history
+    mask = np.float32([1] * 13 + [0] * 3)
+    rest = [np.concatenate([x[40:], np.zeros_like(x[:3])]) for x in (images, labels)]
+    errors = training.evaluate(scores, tf.data.Dataset.from_tensor_slices((*rest, mask)).batch(8))
+    posteriors = model.predict(images[40:48], verbose=0)
+if engine == "jax" or n == 1:
+    model.save(out + ".keras")
+np.savez(out, *[variable.numpy() for variable in model.weights], posteriors=posteriors)
+print(json.dumps([history["loss"][0], errors]))
+"""
+
+
+def train(folder, engine, n, arch):
+    """Loss, test errors, weights and posteriors of one way."""
+    environment = os.environ | {"KERAS_BACKEND": engine, "XLA_FLAGS": f"--xla_force_host_platform_device_count={n}"}
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+    out = folder / f"{engine}{n}-{arch}.npz"
+    words = [sys.executable, "-c", WORKER, engine, str(n), arch, str(out)]
+    result = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr[-3000:]
+    loss, errors = json.loads(result.stdout.splitlines()[-1])
+    return loss, errors, dict(np.load(out))
+
+
+@needs_jax
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["vgg11", "vgg11_bn"])
+def test_five_steps_end_alike_on_both_engines_and_on_one_two_and_four_devices(tmp_path, arch):
+    # Tolerance: float32 sums in another order.
+    loss, errors, weights = train(tmp_path, *ENGINES[0], arch)
+    start = weights["arr_0"] * 0
+    for engine, n in ENGINES[1:]:
+        other_loss, other_errors, others = train(tmp_path, engine, n, arch)
+        assert other_loss == pytest.approx(loss, rel=1e-4)
+        assert other_errors == pytest.approx(errors, rel=1e-4)
+        for name, value in weights.items():
+            np.testing.assert_allclose(others[name], value, rtol=1e-4, atol=1e-4, err_msg=f"{engine} {n} {name}")
+    assert np.abs(weights["arr_0"] - start).max() > 0

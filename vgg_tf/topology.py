@@ -1,0 +1,208 @@
+"""Compile a training step for a TPU that is not here: does it fit, how much does it compute, how fast can it be at best.
+
+libtpu compiles for a topology without the chips. The step is the one that Keras on JAX runs: the recipe's network, its SGD, its
+metrics, uint8 images shared among all devices. This room must be imported before Keras or JAX: it chooses their backend.
+"""
+
+import functools
+import math
+import os
+import re
+import time
+from dataclasses import dataclass
+
+os.environ["KERAS_BACKEND"] = "jax"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # libtpu would ask Google's servers for minutes
+os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-8")
+os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Published numbers of one JAX device, which is a chip, and half a chip of v3 and v4 (cloud.google.com/tpu/docs).
+
+    Attributes:
+        peak: bfloat16 multiplications and additions a second, TFLOP/s.
+        bandwidth: of its memory, GB/s.
+    """
+
+    peak: float
+    bandwidth: float
+
+
+CHIPS = {"v3": Chip(61.5, 450), "v4": Chip(137.5, 614), "v5e": Chip(197, 819), "v6e": Chip(918, 1640)}
+# Those that libtpu is known to compile for in minutes; of others it refuses some and never ends with some.
+TOPOLOGIES = ("v3:2x2", "v4:2x2x1", "v5e:2x2", "v5e:2x4", "v6e:2x2")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A compiled step.
+
+    Attributes:
+        devices: number of JAX devices.
+        batch: images a step, on all devices.
+        needed: memory a device needs, bytes; of a step that does not fit its temporaries alone.
+        available: memory of a device, bytes.
+        flops, bytes: operations and memory traffic of a device, by XLA's count; 0 where it does not fit.
+        seconds: that the compilation took.
+    """
+
+    devices: int
+    batch: int
+    needed: int
+    available: int
+    flops: float
+    bytes: float
+    seconds: float
+
+    @property
+    def fits(self):
+        """Tell whether a device has the memory."""
+        return self.needed <= self.available
+
+
+class Topology:
+    """TPU devices that are not here, and a network's training step on them."""
+
+    def __init__(self, name, arch, recipe, classes):
+        """Build the network.
+
+        Args:
+            name: such as `v5e:2x4`.
+            arch: the architecture's name.
+            recipe: the `Recipe`.
+            classes: number of classes.
+
+        Raises:
+            ValueError: no such topology.
+        """
+        import jax
+        import keras
+        import numpy as np
+        from jax.experimental import topologies
+
+        if name not in TOPOLOGIES:
+            raise ValueError(f"No topology {name!r}. Known: {', '.join(TOPOLOGIES)}.")
+        self.chip, self.recipe = CHIPS[name.split(":")[0]], recipe
+        found = topologies.get_topology_desc(platform="tpu", topology_name=name)
+        self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
+        keras.config.set_dtype_policy("mixed_bfloat16")
+
+        from vgg_tf import training
+        from vgg_tf.network import build_vgg
+
+        model = build_vgg(
+            arch, input_shape=(recipe.size, recipe.size, 3), classes=classes, dropout=recipe.dropout, l2=recipe.l2,
+            width=recipe.width, head_width=recipe.head_width or None, initializer="zeros",
+        )  # fmt: skip
+        self.scores = training.scores_of(model)
+        training.compile_scores(self.scores, training.make_optimizer(recipe, 1), recipe.label_smoothing)
+        self.scores.optimizer.build(self.scores.trainable_variables)
+        images, labels = np.zeros((2, recipe.size, recipe.size, 3), np.uint8), np.zeros(2, np.int32)
+        self.scores._symbolic_build(data_batch=(images, labels))  # makes the metrics' variables, as fit would
+
+    @property
+    def devices(self):
+        """Number of JAX devices."""
+        return self.mesh.devices.size
+
+    @functools.cached_property
+    def available(self):
+        """Memory of a device, bytes: what XLA says of a program that fits nowhere."""
+        import jax
+
+        everywhere = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
+        endless = jax.ShapeDtypeStruct((2**40,), "float32", sharding=everywhere)
+        try:
+            jax.jit(lambda x: x + x[::-1]).lower(endless).compile()
+        except jax.errors.JaxRuntimeError as error:
+            return _out_of_memory(error)[1]
+        raise AssertionError("libtpu compiled a program of 4 TiB")
+
+    def compile(self, batch):
+        """Compile the step for `batch` images on all devices together.
+
+        Returns:
+            A `Step`.
+        """
+        import jax
+
+        spec = jax.sharding.PartitionSpec
+        replicated, shared = jax.sharding.NamedSharding(self.mesh, spec()), jax.sharding.NamedSharding(self.mesh, spec("batch"))
+        scores, side = self.scores, self.recipe.size
+        state = tuple(
+            [jax.ShapeDtypeStruct(v.value.shape, v.value.dtype, sharding=replicated) for v in group]
+            for group in (
+                scores.trainable_variables,
+                scores.non_trainable_variables,
+                scores.optimizer.variables,
+                scores.metrics_variables,
+            )
+        )
+        data = (
+            jax.ShapeDtypeStruct((batch, side, side, 3), "uint8", sharding=shared),
+            jax.ShapeDtypeStruct((batch,), "int32", sharding=shared),
+        )
+        start = time.perf_counter()
+        lowered = jax.jit(scores.train_step, donate_argnums=0).lower(state, data)
+        try:
+            compiled = lowered.compile()
+        except jax.errors.JaxRuntimeError as error:
+            needed = _out_of_memory(error)[0]
+            return Step(self.devices, batch, needed, self.available, 0.0, 0.0, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
+        # Outputs lie in the place of the arguments they replace.
+        needed = memory.argument_size_in_bytes + memory.temp_size_in_bytes
+        needed += memory.output_size_in_bytes - memory.alias_size_in_bytes
+        return Step(self.devices, batch, needed, self.available, cost["flops"], cost["bytes accessed"], seconds)
+
+
+def _out_of_memory(error):
+    """Bytes needed and there, of XLA's error; any other error is raised."""
+    units = {"K": 2**10, "M": 2**20, "G": GIB, "T": 2**40}
+    found = re.search(r"\(([\d.]+)([KMGT])\) exceeds available HBM \(([\d.]+)([KMGT])\)", str(error))
+    if "RESOURCE_EXHAUSTED" not in str(error) or not found:
+        raise error
+    needed, unit, available, other = found.groups()
+    return int(float(needed) * units[unit]), int(float(available) * units[other])
+
+
+def largest_batch(first, second):
+    """The batch that fills the memory, by the line through two steps that fit: a multiple of 8 a device.
+
+    Args:
+        first, second: `Step`s of different batches.
+    """
+    slope = (second.needed - first.needed) / (second.batch - first.batch)
+    if slope <= 0:  # so small that XLA's arrangement hides the batch
+        return second.batch
+    eight = 8 * first.devices
+    return int((first.available - first.needed) / slope + first.batch) // eight * eight
+
+
+def analytic_flops(model):
+    """Operations of a training step, an image: a multiplication and an addition a weight and position, padding not counted.
+
+    Forward, and backward twice that (to the weights, and to the input, which the first layer needs not).
+
+    Args:
+        model: a network of `build_vgg` with its head, for crops of one size.
+    """
+    total, first = 0, True
+    for layer in model.layers:
+        if not hasattr(layer, "kernel"):
+            continue
+        forward = 2 * math.prod(layer.kernel.shape)
+        if len(layer.kernel.shape) == 4:
+            for side in layer.output.shape[1:3]:
+                reach = layer.kernel.shape[0]
+                # of `reach` rows under the kernel, reach // 2 are missing at either edge, one less a step inwards
+                forward *= (side * reach - reach // 2 * (reach // 2 + 1)) / reach
+        total += forward * (2 if first else 3)
+        first = False
+    return total
