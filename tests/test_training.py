@@ -179,6 +179,19 @@ def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_o
     assert lines[0].startswith("a look at one batch: explodes")
 
 
+def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_any_engine_loads(tmp_path):
+    # Keras refuses synchronized=True on JAX.
+    with open_run(tmp_path / "run") as run:
+        model = training.build("vgg11_bn", TINY, collection())
+        norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        for layer in norms:
+            layer.synchronized = True
+        run.save_best(model)
+        assert all(layer.synchronized for layer in norms)
+    loaded = keras.saving.load_model(run.best)
+    assert [layer.synchronized for layer in loaded.layers if hasattr(layer, "synchronized")] == [False] * len(norms)
+
+
 def test_averages_and_batch_normalisation_are_not_mixed():
     with pytest.raises(ValueError, match="--average is not for vgg11_bn"):
         training.build("vgg11_bn", dataclasses.replace(TINY, average=0.9), collection())
