@@ -76,7 +76,7 @@ def test_without_a_tpu_the_remedy_is_that_of_the_place(monkeypatch, place, remed
 def test_chips_that_no_framework_takes_are_named_with_what_to_install(monkeypatch):
     monkeypatch.setattr(devices, "tpu_chips", lambda: ("v5e", 8))
     message = devices._missing("tpu", ("tensorflow",))
-    assert "No tpu for TensorFlow here. The machine has 8 chips of TPU v5e" in message
+    assert "No TPU for TensorFlow here. The machine has 8 chips of TPU v5e" in message
     assert 'pip install -U "jax[tpu]" keras tensorflow-cpu' in message
 
 

@@ -132,7 +132,7 @@ def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path):
         (["vgg_tf.train", "--data", "good", "--out", "thesis"], r"error: thesis is not empty and holds no run.*--out\.\n$"),
         (
             ["vgg_tf.train", "--data", "good", "--strategy", "tpu"],
-            r"error: TensorFlow sees no TPU here\..*--strategy auto.*\n$",
+            r"error: No TPU for TensorFlow( or JAX)? here\..*--strategy auto\.\n$",
         ),
         (["vgg_tf.train", "--data", "good", "--scale", "16"], r"error: --scale must be .* not below the crop's side of 32"),
         (["vgg_tf.train", "--data", "bad", *TINY], r"error: cannot read class0/0\.png: .*\n$"),

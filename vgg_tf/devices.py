@@ -232,7 +232,9 @@ def shared_by_tensorflow():
 
 def _missing(kind, engines):
     """What to do where there is no such device."""
-    where = f"No {kind} for {' or '.join({'tensorflow': 'TensorFlow', 'jax': 'JAX'}[engine] for engine in engines)} here. "
+    where = (
+        f"No {kind.upper()} for {' or '.join({'tensorflow': 'TensorFlow', 'jax': 'JAX'}[engine] for engine in engines)} here. "
+    )
     if kind == "gpu":
         return where + (
             'pip install "tensorflow[and-cuda]" (or "jax[cuda12]") on a machine with an NVIDIA GPU, or use --strategy auto.'
