@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -17,7 +16,7 @@ from vgg_tf.selection import EVERYTHING
 class Flags:
     """Top-1 and top-5 error of a run's best network; every image counts once."""
 
-    run: Annotated[Path, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional]
     """Run folder of python -m vgg_tf.train."""
     data: str | None = None
     """A folder of shards or of class folders, or `digits`; the run's own data by default."""
@@ -38,8 +37,6 @@ def main(arguments=None):
     from vgg_tf import runs, sources
 
     run = runs.read_run(flags.run)
-    if not run.best.exists():
-        raise FileNotFoundError(f"{run.folder} has no model.keras yet: its first epoch is not done. Continue the training.")
     programs.quiet_tensorflow()
     name, selection = (flags.data, EVERYTHING) if flags.data else (run.settings.data, run.settings.selection)
     data = Collection.read(name) if holds_shards(name) and not selection else sources.open_source(name, selection)
@@ -51,8 +48,6 @@ def main(arguments=None):
     source = name if isinstance(data, Collection) else data
     devices = choose(flags.strategy)
 
-    import keras
-
     from vgg_tf import datasets, training
 
     recipe = run.settings.recipe
@@ -62,7 +57,7 @@ def main(arguments=None):
         scale=flags.scale or recipe.evaluation_scale,
     )  # fmt: skip
     with devices.scope(), datasets.naming_the_unreadable(source):
-        scores = training.scores_of(keras.saving.load_model(run.best, compile=False))
+        scores = training.scores_of(run.load_best())
         training.compile_scores(scores)
         start = time.perf_counter()
         errors = training.evaluate(scores, batches)

@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -135,25 +136,69 @@ def remove(path):
 
 def write_whole(path, data):
     """Write bytes so that whoever reads `path` finds all of them, or what was there before."""
+    with writing(path) as temporary:
+        Path(temporary).write_bytes(data)
+
+
+@contextlib.contextmanager
+def writing(path):
+    """Within, write to the path on this machine that this gives; then `path` becomes that, whole, or stays as it was."""
     folder, name = os.path.split(str(path))
-    temporary = os.path.join(folder, f".{name}.tmp")
-    with naming(path):
-        if is_remote(path):
-            with _gfile().GFile(temporary, "wb") as file:
-                file.write(data)
-        else:
-            Path(temporary).write_bytes(data)
-        settle(temporary, path)
+    room = tempfile.mkdtemp() if is_remote(path) else folder
+    temporary = os.path.join(room, f".tmp.{name}")  # Keras and matplotlib go by the end of the name
+    try:
+        with naming(path):
+            yield temporary
+            if is_remote(path):
+                beside = os.path.join(folder, f".tmp.{name}")
+                _gfile().copy(temporary, beside, overwrite=True)
+                settle(beside, path)
+            else:
+                settle(temporary, path)
+    finally:
+        remove(room if is_remote(path) else temporary)
+
+
+@contextlib.contextmanager
+def local(path, leave_out=()):
+    """Within, a path on this machine with what `path` holds: itself, or a copy for what reads no remote files.
+
+    Args:
+        path: of a file, or of a folder, of which the files are copied that lie in it directly.
+        leave_out: names of files that need not be copied.
+    """
+    if not is_remote(path):
+        yield str(path)
+        return
+    path = str(path).rstrip("/")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, os.path.basename(path))
+        with naming(path, "read"):
+            if not is_folder(path):
+                _gfile().copy(path, copy)
+            else:
+                os.mkdir(copy)
+                for name in names(path):
+                    if name not in leave_out and not is_folder(f"{path}/{name}"):
+                        _gfile().copy(f"{path}/{name}", os.path.join(copy, name))
+        yield copy
+
+
+def rename(old, new):
+    """Give a file another name, which one that had it loses."""
+    if is_remote(old):
+        with naming(new):
+            _gfile().rename(old, new, overwrite=True)
+    else:
+        os.replace(old, new)
 
 
 def settle(temporary, path):
     """Give a file that is written to its end its final name, once the disk has it."""
-    if is_remote(path):
-        _gfile().rename(str(temporary), str(path), overwrite=True)
-        return
-    with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    if not is_remote(path):
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+    rename(str(temporary), str(path))
 
 
 @contextlib.contextmanager

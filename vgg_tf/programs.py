@@ -1,8 +1,14 @@
-"""What every program shares: a quiet TensorFlow, the user's mistakes as one line, Ctrl-C without a traceback."""
+"""What every program shares: a quiet TensorFlow, the user's mistakes as one line, Ctrl-C and SIGTERM without a traceback."""
 
+import contextlib
+import math
 import os
+import signal
+import subprocess
 import sys
 import tempfile
+import threading
+import time
 import traceback
 
 TENSORFLOW_MISSING = (
@@ -14,14 +20,57 @@ TENSORFLOW_MISSING = (
 # their traceback.
 _OUR_FAULTS = (ValueError, FloatingPointError)
 
+PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, give the same command again
+
+
+class PreemptedError(Exception):
+    """SIGTERM has ended the work: the machine is taken away, or its time is up."""
+
+
+class Notice:
+    """Within, SIGTERM does not kill at once: whoever works asks whether the time that is left is enough.
+
+    Only the main thread can be told of signals; in others SIGTERM kills as ever.
+
+    Args:
+        grace: seconds from SIGTERM until all is lost.
+    """
+
+    def __init__(self, grace):
+        self.grace, self.end, self._before = grace, math.inf, None
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._told)
+        return self
+
+    def __exit__(self, *_):
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def _told(self, *_):
+        self.end = min(self.end, time.monotonic() + self.grace)
+
+    def heed(self, seconds):
+        """Go on where `seconds` more end in time, which is always so without a notice.
+
+        Raises:
+            PreemptedError: they do not.
+        """
+        if time.monotonic() + seconds > self.end:
+            raise PreemptedError
+
 
 def run(main):
-    """Call `main()` as a program: exit code 0, 1 after an error told in one line, 130 after Ctrl-C."""
+    """Call `main()` as a program: exit code 0, 1 after an error told in one line, 75 after SIGTERM, 130 after Ctrl-C."""
     try:
         main()
     except KeyboardInterrupt:
         print("\ninterrupted; the same command continues", file=sys.stderr)
         sys.exit(130)
+    except PreemptedError:
+        print("\nterminated; all epochs that were done are saved, the same command continues", file=sys.stderr)
+        sys.exit(PREEMPTED)
     except BrokenPipeError:  # the reader, such as head, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
@@ -49,6 +98,29 @@ def lacks_tensorflow(error):
 def _is_ours(error):
     frames = list(traceback.walk_tb(error.__traceback__))
     return frames[-1][0].f_globals.get("__name__", "").split(".")[0] in ("vgg_tf", "tfrecords_tools", "__main__")
+
+
+def call(words, **options):
+    """Run a program of ours and hand SIGTERM on to it.
+
+    Args:
+        words: after `python -m`.
+        options: of `subprocess.Popen`.
+
+    Returns:
+        its exit code.
+    """
+    with subprocess.Popen([sys.executable, "-m", *words], **options) as child:
+        before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # it was told as well
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(10)
+            child.kill()
+            raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def quiet_tensorflow():

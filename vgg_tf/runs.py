@@ -15,9 +15,10 @@ import contextlib
 import csv
 import io
 import json
+import math
 import os
+import shutil
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from vgg_tf import files, recipes, records, weights
 from vgg_tf.selection import EVERYTHING, Selection
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
-LOCK = ".lock"
+RECIPE, LOCK = "recipe.json", ".lock"
 
 
 @dataclass(frozen=True)
@@ -129,26 +130,72 @@ class State:
 
 @dataclass(frozen=True)
 class Run:
-    """An open run folder; make one with `open_run` or `read_run`."""
+    """An open run folder; make one with `open_run` or `read_run`.
 
-    folder: Path
+    Attributes:
+        folder: its path, here or on a file system of TensorFlow's.
+        settings: what was asked for.
+        writes: False for all but the first of several processes that train together.
+    """
+
+    folder: str
     settings: Settings
+    writes: bool = True
+
+    def path(self, name):
+        """Path of one of its files."""
+        return os.path.join(self.folder, name)
 
     @property
     def best(self):
         """Path of the best network."""
-        return self.folder / "model.keras"
+        return self.path("model.keras")
+
+    def load_best(self):
+        """The best network, not compiled.
+
+        Raises:
+            FileNotFoundError: no epoch was ever done.
+        """
+        import keras
+
+        if not files.exists(self.best):
+            raise FileNotFoundError(
+                f"{self.folder} has no model.keras yet: its first epoch is not done. Continue the training."
+            )
+        with files.local(self.best) as path:
+            return keras.saving.load_model(path, compile=False)
+
+    def check_space(self, model, optimizer):
+        """Refuse a disk on which two states and two networks, the new ones beside the old, would find no room.
+
+        Raises:
+            OSError: there is less; the message says how much is needed.
+        """
+        if files.is_remote(self.folder) or not self.writes:
+            return
+        best = sum(4 * math.prod(weight.shape) for weight in model.weights)
+        state = sum(4 * math.prod(variable.shape) for _, variable in _variables(model, optimizer))
+        names = (LAST, PREVIOUS, "model.keras")
+        there = sum(files.size(path) for path in map(self.path, names) if files.exists(path))
+        needed, free = 2 * (best + state) + 10**6 - there, shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise OSError(
+                f"{self.folder} lies on a disk with {free / 1e6:,.0f} MB left; this run needs {needed / 1e6:,.0f} MB. Free "
+                "some, or choose another --out."
+            )
 
     def save_best(self, model):
         """Keep this model as the best, whole or not at all."""
-        temporary = self.folder / ".model.tmp.keras"
+        if not self.writes:
+            return
         shared = [layer for layer in model.layers if getattr(layer, "synchronized", False)]
         for layer in shared:  # batch normalisation over TensorFlow's devices, which a file must not ask of JAX
             layer.synchronized = False
-        model.save(temporary)
+        with files.writing(self.best) as temporary:
+            model.save(temporary)
         for layer in shared:
             layer.synchronized = True
-        files.settle(temporary, self.best)
 
     def save_last(self, state, model, optimizer):
         """Write the state and all variables: weights, dropout's seeds, optimizer; keep the state before as well.
@@ -157,12 +204,13 @@ class Run:
         """
         from safetensors.numpy import save
 
+        if not self.writes:
+            return
         metadata = {"state": json.dumps(asdict(state)), "statistics": json.dumps(weights.statistics(model))}
         data = save(dict(_variables(model, optimizer, read=True)), metadata=metadata)
-        last = self.folder / LAST
-        if last.exists():
-            os.replace(last, self.folder / PREVIOUS)
-        files.write_whole(last, data)
+        if files.exists(self.path(LAST)):
+            files.rename(self.path(LAST), self.path(PREVIOUS))
+        files.write_whole(self.path(LAST), data)
         self.write_log(state)
 
     def restore(self, model, optimizer):
@@ -176,11 +224,10 @@ class Run:
 
         torn = []
         for name in (LAST, PREVIOUS):
-            path = self.folder / name
-            if not path.exists():
+            if not files.exists(self.path(name)):
                 continue
             try:
-                with safe_open(path, framework="numpy") as file:
+                with files.local(self.path(name)) as path, safe_open(path, framework="numpy") as file:
                     values = json.loads(file.metadata()["state"])
                     statistics = json.loads(file.metadata().get("statistics", "null"))
                     arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -199,20 +246,29 @@ class Run:
 
     def write_log(self, state):
         """Write log.csv from the state, which is what counts."""
+        if not self.writes:
+            return
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(state.rows[0]))
         writer.writeheader()
         writer.writerows(state.rows)
-        files.write_whole(self.folder / "log.csv", text.getvalue().encode())
+        files.write_whole(self.path("log.csv"), text.getvalue().encode())
+
+    def draw(self, figure):
+        """Write history.png from a figure of matplotlib's."""
+        if self.writes:
+            with files.writing(self.path("history.png")) as temporary:
+                figure.savefig(temporary, dpi=120)
 
     def write_report(self, report):
         """Write the result; from now on the run has ended."""
-        files.write_whole(self.folder / "report.json", json.dumps(report, indent=1).encode())
+        if self.writes:
+            files.write_whole(self.path("report.json"), json.dumps(report, indent=1).encode())
 
     def report(self):
         """The result of a run that has ended, else None."""
-        path = self.folder / "report.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        path = self.path("report.json")
+        return json.loads(files.read_text(path)) if files.exists(path) else None
 
     def collection(self):
         """The `records.Collection` of the images the run was made on."""
@@ -235,24 +291,23 @@ def open_run(folder, settings):
         FileExistsError: the folder holds another run or something else; nothing of it is touched.
         BlockingIOError: the run is being trained by another process.
     """
-    folder = Path(folder)
-    if folder.exists() and not (folder / "recipe.json").exists() and any(path.name[0] != "." for path in folder.iterdir()):
+    folder, recipe = str(folder), os.path.join(folder, RECIPE)
+    if files.exists(folder) and not files.exists(recipe) and any(name[0] != "." for name in files.names(folder)):
         raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     busy = f"{folder} is being trained by another process. Wait for it, or choose another --out."
-    with files.one_writer(folder / LOCK, busy):
-        recipe = folder / "recipe.json"
-        there = read_run(folder).settings if recipe.exists() else settings
+    with files.one_writer(os.path.join(folder, LOCK), busy):
+        there = read_run(folder).settings if files.exists(recipe) else settings
         if begun(folder) and (difference := there.differences(settings)):
             raise FileExistsError(f"{folder} holds another run: {difference}. Choose another --out, or delete it first.")
-        if not recipe.exists() or there.differences(settings):  # nothing was trained yet: nothing is lost
+        if not files.exists(recipe) or there.differences(settings):  # nothing was trained yet: nothing is lost
             files.write_whole(recipe, json.dumps(settings.to_json(), indent=1).encode())
         yield Run(folder, settings)
 
 
 def begun(folder):
     """Tell whether a folder holds a run with an epoch done."""
-    return any((Path(folder) / name).exists() for name in (LAST, PREVIOUS))
+    return any(files.exists(os.path.join(folder, name)) for name in (LAST, PREVIOUS))
 
 
 def read_run(folder):
@@ -262,10 +317,10 @@ def read_run(folder):
         FileNotFoundError: it is none.
         ValueError: its recipe.json cannot be read.
     """
-    path = Path(folder) / "recipe.json"
-    if not path.exists():
+    path = os.path.join(folder, RECIPE)
+    if not files.exists(path):
         raise FileNotFoundError(f"{folder} is no run folder: it has no recipe.json. Train one with python -m vgg_tf.train.")
     try:
-        return Run(Path(folder), Settings.from_json(json.loads(path.read_text())))
+        return Run(str(folder), Settings.from_json(json.loads(files.read_text(path))))
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} cannot be read ({error}). Choose another --out, or delete the folder.") from error

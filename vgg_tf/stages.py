@@ -1,14 +1,14 @@
 """Train as the paper did, stage after stage: `python -m vgg_tf.stages --arch vgg16 --data SHARDS`, in one resumable command."""
 
+import os
 import shlex
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from vgg_tf import programs, train
+from vgg_tf import files, programs, train
 from vgg_tf.architectures import architecture
 from vgg_tf.recipes import differences, stages_of
 
@@ -27,7 +27,7 @@ class Flags:
     """A folder of shards, of class folders or of the ILSVRC competition, tfds:NAME, or digits (scikit-learn's)."""
     arch: str = "vgg16"
     """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but vgg11_lrn)."""
-    out: Path | None = None
+    out: str | None = None
     """Folder of the runs; runs/<arch>-stages-<name of the data> by default."""
     size: int = 224
     """Side of the crops in pixels; other sides scale S in proportion."""
@@ -50,15 +50,15 @@ def chain(flags, others):
     """
     if own := [word for word in others if word.split("=")[0].replace("_", "-") in OWN]:
         raise ValueError(f"{', '.join(own)}: each stage has its own. Give it to python -m vgg_tf.train for a single run.")
-    folder = flags.out or Path("runs") / f"{flags.arch}-stages-{Path(flags.data).name.replace(':', '-')}"
+    folder = flags.out or os.path.join("runs", f"{flags.arch}-stages-{Path(flags.data).name.replace(':', '-')}")
     stages = []
     for i, stage in enumerate(stages_of(flags.arch, flags.size), start=1):
         scale = ",".join(map(str, sorted(set(stage.scale))))
-        out = folder / f"{i}-{stage.arch}-S{scale.replace(',', '-')}"
+        out = os.path.join(folder, f"{i}-{stage.arch}-S{scale.replace(',', '-')}")
         words = ["--arch", stage.arch, "--data", flags.data, "--recipe", stage.recipe]
-        words += ["--size", str(flags.size), "--scale", scale, "--out", str(out)]
+        words += ["--size", str(flags.size), "--scale", scale, "--out", out]
         if stages:
-            words += ["--inherit", str(stages[-1][1]), "--inherit-layers", stage.layers]
+            words += ["--inherit", stages[-1][1], "--inherit-layers", stage.layers]
         stages.append((stage, out, [*words, *others]))
     return stages
 
@@ -75,8 +75,7 @@ def main(arguments=None):
     for i, (_, _, words) in enumerate(stages, start=1):
         print(f"\nstage {i} of {len(stages)}: python -m vgg_tf.train {shlex.join(words)}", flush=True)
         # A process each, so that a stage ends as its command by hand does, and gives all memory back.
-        code = subprocess.run([sys.executable, "-m", "vgg_tf.train", *words]).returncode
-        if code:
+        if code := programs.call(["vgg_tf.train", *words]):
             sys.exit(code)
 
 
@@ -101,14 +100,15 @@ def _plan(stages, source):
     print(f"{'stage':24}{'images':>14}{'images/s':>10}{'hours':>10}  weights from")
     left, before = 0.0, "random"
     for stage, out, words in stages:
-        words_before, before = f"{before} ({stage.layers} layers)" if stage.layers else before, out.name
-        if (out / "report.json").exists():
-            print(f"{out.name:24}{'done':>14}{'':20}  {words_before}")
+        name = os.path.basename(out)
+        words_before, before = f"{before} ({stage.layers} layers)" if stage.layers else before, name
+        if files.exists(os.path.join(out, "report.json")):
+            print(f"{name:24}{'done':>14}{'':20}  {words_before}")
             continue
         images, speed = train.timing(words, source)
         hours = images / speed / 3600
         left += hours
-        print(f"{out.name:24}{images:14,}{speed:10.1f}{hours:10.2f}  {words_before}", flush=True)
+        print(f"{name:24}{images:14,}{speed:10.1f}{hours:10.2f}  {words_before}", flush=True)
     print(f"{'to be done':24}{'':24}{left:10.2f}  at most: a plateau after the last drop ends a stage earlier")
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +38,8 @@ class Words:
 class Flags(Words):
     """Train a VGG network on images, test it, and keep everything in a run folder that the same command continues."""
 
-    out: Path | None = None
-    """Run folder; runs/<arch>-<name of the data> by default."""
+    out: str = ""
+    """Run folder, here or on gs://; runs/<arch>-<name of the data> by default."""
     strategy: StrategyName = "auto"
     """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow or JAX sees."""
     precision: Precision = "auto"
@@ -51,6 +52,8 @@ class Flags(Words):
     """Which layers: paper (the seven that the paper copies from A), all-matching, or names with commas between."""
     check: bool = True
     """Refuse a start whose loss will be NaN, by a look at one batch."""
+    grace: float = 25.0
+    """Seconds that SIGTERM leaves: an epoch that ends in them is saved, one that does not is left at once; exit code 75."""
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(default_factory=recipes.Recipe)
 
 
@@ -97,7 +100,7 @@ def main(arguments=None):
     flags, source = parse(arguments)
     where = flags.data if flags.data == "digits" or flags.data.startswith("tfds:") else files.absolute(flags.data)
     name = f"{flags.arch}-{Path(where).name.replace(':', '-')}" + ("-smoke" if flags.smoke else "")
-    recipe, out = flags.numbers, flags.out or Path("runs") / name
+    recipe, out = flags.numbers, flags.out or os.path.join("runs", name)
     devices = choose(flags.strategy, flags.precision)
     if devices.engine == "tensorflow" and devices.distribution and recipe.accumulate > 1:
         raise ValueError("--accumulate works on a single device: Keras cannot accumulate under TensorFlow's strategies.")
@@ -123,7 +126,7 @@ def main(arguments=None):
         if flags.data == "digits":  # the whole road, shards and all
             from tfrecords_tools.write import write
 
-            data = out / "shards"
+            data = os.path.join(out, "shards")
             collection = write(source, data, progress=False)
         elif holds_shards(out) and run.collection().fingerprint == fingerprint:  # the run's own dataset.json
             collection = run.collection()
@@ -144,7 +147,7 @@ def _weights(flags, out):
         return None, ""
     if flags.inherit == "imagenet":
         weights = weight_files.imagenet_weights(flags.arch)
-    elif runs.begun(out) and not Path(flags.inherit).exists():
+    elif runs.begun(out) and not files.exists(flags.inherit):
         return None, runs.read_run(out).settings.inherit_fingerprint
     else:
         weights = weight_files.read_weights(flags.inherit)
@@ -152,7 +155,6 @@ def _weights(flags, out):
 
 
 def _train(run, collection, data, devices, weights, flags):
-    import keras
 
     from vgg_tf import datasets, training
 
@@ -174,13 +176,13 @@ def _train(run, collection, data, devices, weights, flags):
 
     validation = centre_crops("validation", recipe.cache) if "validation" in collection.splits else None
     split = "test" if "test" in collection.splits else "validation" if validation else None
-    with devices.scope(), datasets.naming_the_unreadable(data):
+    with devices.scope(), datasets.naming_the_unreadable(data), programs.Notice(flags.grace) as notice:
         model = training.build(run.settings.arch, recipe, collection, weights and weights.std is not None)
         state = training.train(
             run, model, plan.steps, plan.batch, train, validation,
-            begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check,
+            begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check, heed=notice.heed,
         )  # fmt: skip
-        best = training.scores_of(keras.saving.load_model(run.best, compile=False))
+        best = training.scores_of(run.load_best())
         training.compile_scores(best)
         errors = training.evaluate(best, centre_crops(split)) if split else {}
     if split != "test":
@@ -242,8 +244,8 @@ def _inherit(run, model, weights, classes):
     """Take the first weights from where the settings say, and note in the run folder which came from there."""
     from vgg_tf.weights import inherit_weights
 
-    note = run.folder / "inherited.txt"
-    note.unlink(missing_ok=True)  # of a run that never began
+    note = run.path("inherited.txt")
+    files.remove(note)  # of a run that never began
     if weights is None:
         return
     settings = run.settings

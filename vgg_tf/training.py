@@ -1,7 +1,6 @@
 """The loop: a network and its batches, epoch by epoch, into a run folder that survives any interruption."""
 
 import math
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from vgg_tf import pictures
+from vgg_tf import pictures, progress
 from vgg_tf.architectures import architecture
 from vgg_tf.devices import shared_by_tensorflow
 from vgg_tf.initializers import automatic
@@ -18,7 +17,6 @@ from vgg_tf.probe import probe
 from vgg_tf.schedules import Schedule
 
 DRAW_EVERY = 60  # seconds
-LOOK_EVERY = 50  # steps between two looks at the loss, which wait for the device
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ def make_optimizer(recipe, steps):
     )
 
 
-def train(run, model, steps, batch, training, validation, say=print, begin=None, check=True):
+def train(run, model, steps, batch, training, validation, say=print, begin=None, check=True, heed=lambda seconds: None):
     """Train to the end of the recipe, or on from where the run folder stands.
 
     Args:
@@ -183,6 +181,8 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None,
         say: called with each line for the user.
         begin: called before the first step of a run that starts anew, such as to take weights from elsewhere.
         check: refuse a start that ends in NaN, by a look at one batch; without it, it is only told.
+        heed: called after each step with the seconds until the next state is saved; may raise to end here, without loss of
+            what was saved before (see `programs.Notice`).
 
     Returns:
         The final `runs.State`.
@@ -190,11 +190,13 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None,
     Raises:
         FloatingPointError: the loss is not a number, or will not be one; the message says what to look at. The run folder
             is as before.
+        OSError: the disk has no room for the run.
     """
     recipe = run.settings.recipe
     scores = scores_of(model)
     compile_scores(scores, make_optimizer(recipe, steps), recipe.label_smoothing)
     scores.optimizer.build(scores.trainable_variables)
+    run.check_space(scores, scores.optimizer)
     state, note = run.restore(scores, scores.optimizer)
     if note:
         say(note)
@@ -204,9 +206,12 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None,
         _look(model, training(0) if validation is None else validation, recipe, check, say)
     if recipe.schedule == "plateau" and validation is None:
         say("without validation there is no plateau: the learning rate stays as it is")
-    drawn = time.perf_counter()
+    drawn, after = time.perf_counter(), 0.0  # seconds from an epoch's last step to its saved state
     while state.epoch < recipe.epochs and not state.stopped:
-        row, last_weights = _epoch(scores, state.epoch, recipe, steps, batch, training)
+        heed(math.inf)
+        watch = progress.Watch(state.epoch, recipe, steps, batch, run.writes, heed, after)
+        row = _epoch(scores, watch, training(state.epoch))
+        stepped = time.perf_counter()
         checked = evaluate(scores, validation) if validation is not None else {}
         error, loss = checked.get("top1_error"), checked.get("loss")
         row |= {"validation_top5_error": checked.get("top5_error"), "validation_loss": loss, "validation_error": error}
@@ -215,12 +220,13 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None,
         if validation is None or (error, loss) < state.best:
             run.save_best(model)
             state = replace(state, best=(error, loss) if checked else state.best, best_epoch=state.epoch)
-        for variable, value in zip(scores.trainable_variables, last_weights, strict=False):
+        for variable, value in zip(scores.trainable_variables, watch.last_weights, strict=False):
             variable.assign(value)
         if recipe.schedule == "plateau" and checked:
             state = _after_plateau(state, error, recipe, scores.optimizer, say)
         run.save_last(state, scores, scores.optimizer)
-        say(_line(row, state, recipe))
+        after = time.perf_counter() - stepped
+        say(progress.line(row, state, recipe))
         if time.perf_counter() - drawn > DRAW_EVERY:
             _draw(run, state)
             drawn = time.perf_counter()
@@ -244,51 +250,39 @@ def _look(model, batches, recipe, check, say):
 
 def _draw(run, state):
     title = f"{run.settings.arch} on {Path(run.settings.data).name}"
-    pictures.history(state.rows, title).savefig(run.folder / "history.png", dpi=120)
+    run.draw(pictures.history(state.rows, title))
 
 
 def _check_finite(validation_loss, scores, recipe, epoch):
     """Refuse an epoch that has exploded in its last steps, which the running loss does not show."""
     finite = validation_loss is None or math.isfinite(validation_loss)
     if not finite or not all(np.isfinite(variable.numpy()).all() for variable in scores.trainable_variables):
-        raise _explosion("not a number after", recipe, epoch)
+        raise progress.explosion("not a number after", recipe, epoch)
 
 
-def _explosion(what, recipe, epoch):
-    rate = recipe.learning_rate
-    return FloatingPointError(
-        f"The loss is {what} epoch {epoch + 1}. Look at the learning rate ({rate:g}; try --learning-rate {rate / 10:g}), the "
-        f"initializer ({recipe.initializer}; a Gaussian of std 0.1 explodes, auto does not) and the images. The run folder "
-        "holds the last good epoch, if there was one; other numbers then want another --out."
-    )
+def _epoch(scores, watch, batches):
+    """Train one epoch; give its row of the log.
 
-
-def _epoch(scores, epoch, recipe, steps, batch, training):
-    """Train one epoch.
-
-    Returns:
-        row: of the log.
-        last_weights: the weights after the last step where the recipe averages, else empty: `fit` ends with the average
-            in their place, which is what is to be tested, but not what is to be trained on.
+    Where the recipe averages, `fit` ends with the averages in place of the weights: they are what is to be tested, but not
+    what is to be trained on; those are in `watch.last_weights`.
     """
-    watch = _Watch(epoch, recipe, steps, batch)
     rate = float(keras.ops.convert_to_numpy(scores.optimizer.learning_rate))
     start = time.perf_counter()
     # shuffle=False: the batches come in their own order, and fit would warn.
-    values = scores.fit(training(epoch), epochs=1, verbose=0, shuffle=False, callbacks=[watch]).history
+    values = scores.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[watch]).history
     seconds = time.perf_counter() - start
-    if recipe.average:  # on JAX weights and averages are the same arrays now, which the next step would give away
+    if watch.last_weights:  # on JAX weights and averages are the same arrays now, which the next step would give away
         for variable in scores.trainable_variables:
             variable.assign(variable.numpy())
     row = {
-        "epoch": epoch + 1,
+        "epoch": watch.epoch + 1,
         "learning_rate": rate,
         "loss": values["loss"][-1],
         "train_error": 100 * (1 - values["top1"][-1]),
-        "images_per_second": steps * batch / seconds,
+        "images_per_second": watch.steps * watch.batch / seconds,
         "seconds": seconds,
     }
-    return row, watch.last_weights
+    return row
 
 
 def _after_plateau(state, error, recipe, optimizer, say):
@@ -300,45 +294,3 @@ def _after_plateau(state, error, recipe, optimizer, say):
     if stop:
         say(f"plateau at epoch {state.epoch} after the last drop: done")
     return replace(state, plateau=plateau, stopped=stop)
-
-
-def _line(row, state, recipe):
-    words = [f"epoch {state.epoch:>{len(str(recipe.epochs))}}/{recipe.epochs}", f"loss {row['loss']:.3f}"]
-    words.append(f"train error {row['train_error']:.2f} %")
-    if row["validation_error"] is not None:
-        best = " *" if state.best_epoch == state.epoch else ""
-        words.append(f"validation error {row['validation_error']:.2f} %{best}, top-5 {row['validation_top5_error']:.2f} %")
-    words += [f"rate {row['learning_rate']:.3g}", f"{row['images_per_second']:.0f} images/s", f"{row['seconds']:.0f} s"]
-    return ", ".join(words)
-
-
-class _Watch(keras.callbacks.Callback):
-    """A bar with rate and ETA on a terminal, and a stop where the loss is not a number."""
-
-    def __init__(self, epoch, recipe, steps, batch):
-        super().__init__()
-        self.epoch, self.recipe, self.steps, self.batch, self.bar = epoch, recipe, steps, batch, None
-        self.last_weights = []
-
-    def on_train_begin(self, logs=None):
-        from tqdm import tqdm
-
-        label = f"epoch {self.epoch + 1}/{self.recipe.epochs}"
-        total = self.steps * self.batch
-        self.bar = tqdm(total=total, desc=label, unit=" images", leave=False, disable=None, file=sys.stdout)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update(self.batch)
-        if (batch + 1) % LOOK_EVERY == 0 or batch + 1 == self.steps:
-            loss = float(logs["loss"])
-            self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-            if not math.isfinite(loss):
-                self.bar.close()
-                raise _explosion(f"{loss} at step {batch + 1} of", self.recipe, self.epoch)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.recipe.average:
-            self.last_weights = [variable.numpy() for variable in self.model.trainable_variables]
-
-    def on_train_end(self, logs=None):
-        self.bar.close()

@@ -87,10 +87,10 @@ def read_weights(source):
         called, weights = f"the network {source.name}", _of_model(source)
     else:
         called = str(source)
-        path = Path(source)
-        if not path.exists():
-            raise FileNotFoundError(f"No weights at {path}. Known forms: {FORMS}.")
-        weights = _of_folder(path) if path.is_dir() else _of_file(path)
+        if not files.exists(called):
+            raise FileNotFoundError(f"No weights at {called}. Known forms: {FORMS}.")
+        with files.local(called, leave_out=("last.safetensors", "previous.safetensors")) as path:
+            weights = _of_folder(Path(path)) if Path(path).is_dir() else _of_file(Path(path))
     for name, values in weights.layers.items():
         kernel = values.get("kernel")
         if kernel is not None and kernel.ndim not in ((2, 4) if name in state_dicts.TORCHVISION_HEAD else (4,)):
