@@ -22,7 +22,7 @@ PROGRAMS = [
 STOREYS = [
     ["architectures", "recipes", "files", "selection", "images", "schedules", "devices", "pictures", "programs", "progress"],
     ["annotations", "state_dicts", "keras_files", "initializers"],
-    ["weight_files", "records"],
+    ["weight_files", "records", "hosts"],
     ["weights"],
     ["network"],
     ["splits", "runs", "predictions", "measures"],

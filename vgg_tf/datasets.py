@@ -44,6 +44,7 @@ def load_dataset(
     covariance=None,
     cache="none",
     selection=EVERYTHING,
+    part=(0, 1),
 ):
     """One pass over a split, as batches.
 
@@ -63,11 +64,15 @@ def load_dataset(
             ImageNet's published one for images in files.
         cache: keep the images in memory, `bytes` as encoded, `pixels` decoded (before any random step), or `none`.
         selection: a `selection.Selection` of classes and images; of our shards it means to read them through once more.
+        part: `(process, processes)`, of several processes that share each batch. A training pass from shards takes this
+            process's share from shards of its own. From files, and from a cache, it takes its rows of the batches that one
+            process alone would make. Other passes take a range of the split. All have the same number of batches.
 
     Returns:
         A `tf.data.Dataset` of known length. Training: `(images, labels)`, uint8 `[batch_size, size, size, 3]` and int32
         `[batch_size]`. Else `(images, labels, mask)`: the last batch is filled up with black images of mask 0, so that a
-        mean weighted by the mask, float32 `[batch_size]`, counts each image once.
+        mean weighted by the mask, float32 `[batch_size]`, counts each image once. Of several processes each has its part
+        of these rows.
 
     Raises:
         ValueError: no such split, more steps than the images give, or sizes that do not fit; the message says what would.
@@ -83,8 +88,13 @@ def load_dataset(
         raise ValueError(f"scale must be S or (S_min, S_max), not below the crop's side of {size} pixels. Received: {scale}.")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
-    reader = _reader(source, split, selection)
+    share = _Share(*part, batch_size)
+    if batch_size % share.processes:
+        raise ValueError(f"{share.processes} processes share a batch; {batch_size} does not divide by it.")
+    reader = _reader(source, split, selection, share)
     n = reader.images
+    if n < share.processes:
+        raise ValueError(f"{n} {split} images are fewer than {share.processes} processes.")
     if training:
         full = n // batch_size
         if not full or not 0 <= (steps or 0) <= full:
@@ -94,7 +104,7 @@ def load_dataset(
         steps = steps or full
     base = None
     if cache != "none":
-        base = reader.ordered()
+        base = reader.ordered(0, n) if training else reader.ordered(*share.range(n))
         if cache == "pixels":
             base = base.map(_decoded, num_parallel_calls=AUTO)
         base = base.cache()
@@ -111,21 +121,22 @@ def load_dataset(
     def one(epoch):
         epoch = tf.constant(epoch, tf.int64)
         if not training:
-            examples = base or reader.ordered()
+            examples = base or reader.ordered(*share.range(n))
         elif base is not None:
             # The whole order at once: the buffer shares its memory with the cache.
-            examples = _shuffled(base, n, seed, epoch)
+            examples = share.rows(_shuffled(base, n, seed, epoch))
         else:
             examples = reader.shuffled(seed, epoch)
         examples = examples.map(lambda key, image, label: view(key, image, label, epoch), num_parallel_calls=AUTO)
         if training:
-            batches = examples.batch(batch_size, drop_remainder=True, num_parallel_calls=AUTO).take(steps)
+            batches = examples.batch(share.batch, drop_remainder=True, num_parallel_calls=AUTO).take(steps)
             count = steps
         else:
             blank = (tf.zeros([size, size, 3], tf.uint8), tf.constant(0), tf.constant(0.0))
-            padding = tf.data.Dataset.from_tensors(blank).repeat(-n % batch_size)
-            batches = examples.concatenate(padding).batch(batch_size, drop_remainder=True, num_parallel_calls=AUTO)
+            start, end = share.range(n)
             count = -(-n // batch_size)
+            padding = tf.data.Dataset.from_tensors(blank).repeat(count * share.batch - (end - start))
+            batches = examples.concatenate(padding).batch(share.batch, drop_remainder=True, num_parallel_calls=AUTO)
         # Keras makes one step too many, on dead data, on a dataset of unknown length (keras#23084).
         batches = batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(AUTO)
         options = tf.data.Options()
@@ -168,9 +179,34 @@ def _unreadable(source):
                 yield str(error)
 
 
+@dataclass(frozen=True)
+class _Share:
+    """What is one process's of batches that several share."""
+
+    process: int
+    processes: int
+    whole: int
+
+    @property
+    def batch(self):
+        """Rows of each batch."""
+        return self.whole // self.processes
+
+    def range(self, n):
+        """First and end of its range of a split of `n` images."""
+        return n * self.process // self.processes, n * (self.process + 1) // self.processes
+
+    def rows(self, examples):
+        """Its rows of the batches that would be made of these examples."""
+        if self.processes == 1:
+            return examples
+        mine = examples.enumerate().filter(lambda i, _: i % self.whole // self.batch == self.process)
+        return mine.map(lambda _, example: example)
+
+
 @dataclass
 class _Reader:
-    """A split as `(key, encoded bytes, label)`, in its own order or in that of an epoch."""
+    """A split as `(key, encoded bytes, label)`: `ordered(start, end)` of it, or a process's part in the order of an epoch."""
 
     images: int
     covariance: object
@@ -178,86 +214,108 @@ class _Reader:
     shuffled: object
 
 
-def _reader(source, split, selection):
+def _reader(source, split, selection, share):
     if records.holds_shards(source) and not selection:
         collection = records.Collection.read(source)
         n, paths = collection.images(split), records.shard_paths(source, collection, split)
-        return _shard_reader(paths, n, collection.bytes_per_image, collection.covariance_rgb, len(collection.classes))
+        counts = collection.splits[split].get("per_shard")
+        if counts is None and share.processes > 1:
+            raise ValueError(f"{source} was written by an earlier version, without counts of its shards. Write it anew.")
+        return _shard_reader(
+            paths, counts, n, share, collection.bytes_per_image, collection.covariance_rgb, classes=len(collection.classes)
+        )
     source = _opened(source, selection)
     n = source.images(split)
     images_of = source.splits[split]
     if isinstance(images_of.contents[0], records.Record):
-        return _record_reader(images_of)
-    return _file_reader(images_of, n)
+        return _record_reader(images_of, share)
+    return _file_reader(images_of, n, share)
 
 
-def _shard_reader(paths, n, bytes_per_image, covariance, classes, places=None, form=records.SLIM):
-    """A reader of shards; with `places`, `(first, count, labels)`, record i of a shard is number `first + i`, of which
-    `labels` tells the label, -1 for records of other splits. Without, the records tell it, each of `classes` from 0 on.
+def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=None, labels=None, form=records.SLIM):
+    """A reader of `n` images in shards of so many records (`counts`; None where they are not known).
+
+    `labels` tells the labels of all records, through all shards, -1 for those of other splits. Without it the records tell
+    their own, each of `classes` from 0 on.
     """
-    first, count, labels = places or (np.zeros(len(paths), np.int64), np.full(len(paths), -1), None)
 
-    def examples(paths, first, count):
-        def of_shard(path, first, count):
-            return tf.data.TFRecordDataset(path, buffer_size=2**23).take(count).enumerate(first)
+    def columns(start, end):
+        """Paths of the shards that hold images start to end; of each the records to skip, to take, the number of the first."""
+        if labels is None and (start, end) == (0, n):  # whatever is there: too many are an error as well
+            return np.array(paths), np.zeros(len(paths), np.int64), np.full(len(paths), -1), np.zeros(len(paths), np.int64)
+        if labels is not None:
+            mine = np.flatnonzero(labels >= 0)[start:end]
+            start, end = mine[0], mine[-1] + 1
+        ends = np.cumsum(counts)
+        begins = ends - counts
+        low, high = np.maximum(start, begins), np.minimum(end, ends)
+        some = high > low
+        return np.array(paths)[some], (low - begins)[some], (high - low)[some], low[some]
 
-        return tf.data.Dataset.from_tensor_slices((paths, first, count)).interleave(
-            of_shard, cycle_length=min(READ_SHARDS, len(first)), num_parallel_calls=AUTO, deterministic=True
+    def examples(paths, skip, count, first):
+        def of_shard(path, skip, count, first):
+            return tf.data.TFRecordDataset(path, buffer_size=2**23).skip(skip).take(count).enumerate(first)
+
+        return tf.data.Dataset.from_tensor_slices((paths, skip, count, first)).interleave(
+            of_shard, cycle_length=min(READ_SHARDS, len(paths)), num_parallel_calls=AUTO, deterministic=True
         )
+
+    table = None if labels is None else tf.constant(labels)
 
     def parse(number, serialized):
         contents, label = records.parse(serialized, form)
-        if labels is not None:
-            return _keyed(contents, labels[number])
+        if table is not None:
+            return _keyed(contents, table[number])
         tf.debugging.Assert((label >= 0) & (label < classes), ["a label is out of range", label])  # no loss would tell
         return _keyed(contents, label)
 
     def of_split(examples):
-        if labels is None:
+        if table is None:
             return examples
-        return examples.filter(lambda number, serialized: labels[number] >= 0)
+        return examples.filter(lambda number, serialized: table[number] >= 0)
 
     def shuffled(seed, epoch):
-        order = tf.random.experimental.stateless_shuffle(range(len(paths)), seed=tf.stack([tf.constant(seed, tf.int64), epoch]))
-        in_order = [tf.gather(column, order) for column in (paths, first, count)]
+        mine = columns(*share.range(n))
+        seeds = tf.stack([tf.constant(seed, tf.int64), epoch])
+        order = tf.random.experimental.stateless_shuffle(range(len(mine[0])), seed=seeds)
+        in_order = [tf.gather(column, order) for column in mine]
         buffer = max(1, min(n, SHUFFLE_BYTES // bytes_per_image))
         return _shuffled(of_split(examples(*in_order)), buffer, seed, epoch).map(parse, num_parallel_calls=AUTO)
 
-    def ordered():
-        return of_split(examples(paths, first, count)).map(parse, num_parallel_calls=AUTO)
+    def ordered(start, end):
+        return of_split(examples(*columns(start, end))).map(parse, num_parallel_calls=AUTO)
 
     return _Reader(n, covariance, ordered, shuffled)
 
 
-def _record_reader(split):
+def _record_reader(split, share):
     """A reader of some records of foreign shards: the shards are read through, as random access is slow, others left out."""
     shards = {}
     for record, label in zip(split.contents, split.labels.tolist(), strict=True):
         shards.setdefault(record.path, {})[record.index] = label
-    count = np.array([max(labels) + 1 for labels in shards.values()])
-    first = np.cumsum([0, *count[:-1]])
-    table = np.full(count.sum(), -1)
-    for start, labels in zip(first, shards.values(), strict=True):
+    counts = np.array([max(labels) + 1 for labels in shards.values()])
+    table = np.full(counts.sum(), -1)
+    for start, labels in zip(np.cumsum([0, *counts[:-1]]), shards.values(), strict=True):
         table[start + np.array(list(labels))] = list(labels.values())
     form = records.TFDS if foreign.is_tfds(list(shards)) else records.SLIM
     folder = os.path.dirname(next(iter(shards)))
     ours = records.holds_shards(folder)
     covariance = records.Collection.read(folder).covariance_rgb if ours else images.IMAGENET_COVARIANCE
     mean_bytes = max(1, sum(record.length for record in split.contents) // len(split))
-    return _shard_reader(list(shards), len(split), mean_bytes, covariance, None, (first, count, tf.constant(table)), form)
+    return _shard_reader(list(shards), counts, len(split), share, mean_bytes, covariance, labels=table, form=form)
 
 
-def _file_reader(files, n):
+def _file_reader(files, n, share):
     contents = tf.data.Dataset.from_tensor_slices((files.contents, files.labels))
 
     def read(content, label):
         return _keyed(content if isinstance(files.contents[0], bytes) else tf.io.read_file(content), label)
 
     def shuffled(seed, epoch):
-        return _shuffled(contents, n, seed, epoch).map(read, num_parallel_calls=AUTO)
+        return share.rows(_shuffled(contents, n, seed, epoch)).map(read, num_parallel_calls=AUTO)
 
-    def ordered():
-        return contents.map(read, num_parallel_calls=AUTO)
+    def ordered(start, end):
+        return contents.skip(start).take(end - start).map(read, num_parallel_calls=AUTO)
 
     return _Reader(n, images.IMAGENET_COVARIANCE, ordered, shuffled)
 

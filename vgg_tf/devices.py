@@ -1,13 +1,14 @@
 """A word (auto, tpu, gpu, cpu) becomes an engine, a way to share a batch among devices, and the precision they are best in.
 
 TensorFlow no longer sees the TPUs of Kaggle, Colab and new Cloud TPU machines; JAX does. So a TPU is taken by TensorFlow's
-TPUStrategy where that works, and else by Keras on JAX. Keras fixes its backend when it is first imported, so this room imports
-neither Keras nor an engine before it has chosen.
+TPUStrategy where that works, and else by Keras on JAX. Keras fixes its backend when it is first imported, and TensorFlow
+imports Keras: so the engine is settled before either of them is here, and what TensorFlow sees is asked of another process.
 """
 
 import contextlib
 import importlib.util
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 # PCI device numbers of Google's TPU chips (jax/_src/hardware_utils.py). Google's network cards have the same vendor.
 _VENDOR = "0x1ae0"
 PCI = Path("/sys/bus/pci/devices")
+GPUS = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows', AMD's
 TPU_CHIPS = {"0x0027": "v3", "0x005e": "v4", "0x0062": "v5p", "0x0063": "v5e", "0x006f": "v6e", "0x0076": "v7x"}
 
 
@@ -33,6 +35,7 @@ class Devices:
         distribution: a `tf.distribute.Strategy` or a `keras.distribution.DataParallel`; None for a single device.
         policy: Keras dtype policy.
         reason: one line for the user.
+        process, processes: this one, from 0, of those that train together.
     """
 
     kind: str
@@ -41,6 +44,20 @@ class Devices:
     distribution: object
     policy: str
     reason: str
+    process: int = 0
+    processes: int = 1
+
+    @property
+    def part(self):
+        """This process and their number, as `datasets.load_dataset` takes them."""
+        return self.process, self.processes
+
+    def wait(self, name):
+        """Wait until all processes have come to the point of this name."""
+        if self.processes > 1:
+            from jax.experimental import multihost_utils
+
+            multihost_utils.sync_global_devices(name)
 
     def scope(self):
         """Context in which the model and its optimizer are made, trained and tested."""
@@ -76,14 +93,36 @@ def choose(word="auto", precision="auto"):
     Raises:
         ValueError: there is no such device, or Keras already runs on the other engine; the message says what to do.
     """
+    settle(word)
     engines = _engines()
     for kind in ("tpu", "gpu", "cpu") if word == "auto" else (word,):
         for engine in engines:
             found = _FINDERS[engine, kind](word == kind)
             if found:
-                _settle(engine, kind)
+                _check_loaded(engine, kind)
                 return _devices(kind, engine, found, precision)
     raise ValueError(_missing(word, engines))
+
+
+def settle(word="auto", several=False):
+    """Set KERAS_BACKEND to the engine that sees the devices, before TensorFlow is imported; nothing once it is, or is set.
+
+    Args:
+        word: as for `choose`.
+        several: of several processes, which only JAX connects.
+    """
+    if os.environ.get("KERAS_BACKEND") or "keras" in sys.modules:
+        return
+    there = {"tpu": bool(tpu_chips()[1]), "gpu": any(Path(place).exists() for place in GPUS)}
+    kinds = [kind for kind in there if word == kind or (word == "auto" and there[kind])]
+    jax = several or (importlib.util.find_spec("jax") and any(not _tensorflow_sees(k) and _jax(k)(True) for k in kinds))
+    os.environ["KERAS_BACKEND"] = "jax" if jax else "tensorflow"
+
+
+def _tensorflow_sees(kind):
+    """Ask another process, which may also abort: tensorflow-tpu does with a libtpu that it does not know."""
+    code = f"import sys; from vgg_tf import devices; sys.exit(not devices._FINDERS['tensorflow', '{kind}'](True))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
 def _engines():
@@ -94,15 +133,10 @@ def _engines():
     return (chosen,) if chosen else ("tensorflow", "jax")
 
 
-def _settle(engine, kind):
-    """Make Keras run on this engine.
-
-    Raises:
-        ValueError: it is imported already, on another.
-    """
-    os.environ["KERAS_BACKEND"] = engine
-    if "keras" in sys.modules and (loaded := sys.modules["keras"].config.backend()) != engine:
-        os.environ["KERAS_BACKEND"] = loaded
+def _check_loaded(engine, kind):
+    """Raise a ValueError where Keras was imported on another engine."""
+    loaded = sys.modules["keras"].config.backend() if "keras" in sys.modules else engine
+    if loaded != engine:
         raise ValueError(
             f"The {kind} is {engine}'s, but Keras was imported on {loaded}. Set KERAS_BACKEND={engine} before the first import "
             "of keras or vgg_tf, and restart (the kernel of a notebook)."
@@ -198,7 +232,14 @@ def _devices(kind, engine, found, precision):
     distribution = found.distribution() if shared else None
     policy = _best_policy(kind, engine, found.devices) if precision == "auto" else precision
     how = {"tensorflow": "TensorFlow", "jax": "Keras on JAX"}[engine] + (f", {found.name}" if shared else "")
-    return Devices(kind, engine, n, distribution, policy, f"{n} {kind}{'s' * (n > 1)}, {policy}, {how}")
+    process, processes = 0, 1
+    if engine == "jax":
+        import jax
+
+        process, processes = jax.process_index(), jax.process_count()
+    together = f" in {processes} processes" * (processes > 1)
+    reason = f"{n} {kind}{'s' * (n > 1)}{together}, {policy}, {how}"
+    return Devices(kind, engine, n, distribution, policy, reason, process, processes)
 
 
 def _best_policy(kind, engine, devices):

@@ -100,19 +100,23 @@ def _is_ours(error):
     return frames[-1][0].f_globals.get("__name__", "").split(".")[0] in ("vgg_tf", "tfrecords_tools", "__main__")
 
 
-def call(words, **options):
+def call(words, said=None, **options):
     """Run a program of ours and hand SIGTERM on to it.
 
     Args:
         words: after `python -m`.
+        said: called with each line that it writes as an error; without it they are written as ever.
         options: of `subprocess.Popen`.
 
     Returns:
         its exit code.
     """
-    with subprocess.Popen([sys.executable, "-m", *words], **options) as child:
+    errors = subprocess.PIPE if said else None
+    with subprocess.Popen([sys.executable, "-m", *words], stderr=errors, text=True, **options) as child:
         before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         try:
+            for line in child.stderr or ():
+                said(line)
             return child.wait()
         except KeyboardInterrupt:  # it was told as well
             with contextlib.suppress(subprocess.TimeoutExpired):

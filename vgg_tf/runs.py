@@ -18,7 +18,7 @@ import json
 import math
 import os
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -282,16 +282,29 @@ def _variables(model, optimizer, read=False):
 
 
 @contextlib.contextmanager
-def open_run(folder, settings):
+def open_run(folder, settings, process=0):
     """Make a run folder, or open the one that these settings made, for one writer at a time.
 
-    A folder whose first epoch was never done is taken over.
+    A folder whose first epoch was never done is taken over. Of several processes the first makes it, the others look into it
+    afterwards.
 
     Raises:
+        ValueError: this is not the first process, and it sees no folder of the first one, or one of other flags.
         FileExistsError: the folder holds another run or something else; nothing of it is touched.
         BlockingIOError: the run is being trained by another process.
     """
     folder, recipe = str(folder), os.path.join(folder, RECIPE)
+    if process:
+        if not files.exists(recipe):
+            raise ValueError(
+                f"Process {process} does not see the run folder {folder} of the first one. Give an --out that all machines "
+                "see: on a shared disk, or on gs://."
+            )
+        run = read_run(folder)
+        if difference := run.settings.differences(settings):
+            raise ValueError(f"Process {process} has other flags or data than the first one: {difference}.")
+        yield replace(run, writes=False)
+        return
     if files.exists(folder) and not files.exists(recipe) and any(name[0] != "." for name in files.names(folder)):
         raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
     files.make_folder(folder)

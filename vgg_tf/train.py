@@ -10,9 +10,9 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf import files, programs, recipes
+from vgg_tf import files, hosts, programs, recipes
 from vgg_tf.architectures import architecture
-from vgg_tf.devices import Precision, StrategyName, choose
+from vgg_tf.devices import Precision, StrategyName, choose, settle
 from vgg_tf.records import Collection, holds_shards
 from vgg_tf.selection import Selection
 
@@ -21,7 +21,7 @@ SMOKE_BATCHES = 2  # tested in a smoke run
 
 @dataclass(frozen=True)
 class Words:
-    """The flags that the defaults of all others hang on."""
+    """The flags that the defaults of all others hang on, and where to train: TensorFlow and Keras are imported for the data."""
 
     arch: str = "vgg16"
     """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but vgg11_lrn)."""
@@ -31,6 +31,9 @@ class Words:
     """auto, paper, paper384, paper-jitter, cifar or digits: the default of the numbers below. auto looks at the data."""
     smoke: bool = False
     """Walk the whole road with tiny numbers, to see that it works; the errors mean nothing."""
+    strategy: StrategyName = "auto"
+    """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow or JAX sees."""
+    together: Annotated[hosts.Hosts, tyro.conf.arg(name="")] = field(default_factory=hosts.Hosts)
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
 
 
@@ -40,8 +43,6 @@ class Flags(Words):
 
     out: str = ""
     """Run folder, here or on gs://; runs/<arch>-<name of the data> by default."""
-    strategy: StrategyName = "auto"
-    """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow or JAX sees."""
     precision: Precision = "auto"
     """auto: mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and on CPUs with AMX, mixed_float16 on older GPUs, else
     float32."""
@@ -74,6 +75,7 @@ def parse(arguments=None, source=None):
     architecture(words.arch)
     source = smaller_side = None
     if plain == arguments:
+        settle(words.strategy, several=words.together.told().processes > 1)
         programs.quiet_tensorflow()
         if source is None and holds_shards(words.data) and not words.selection:
             smaller_side = Collection.read(words.data).smaller_side
@@ -101,6 +103,7 @@ def main(arguments=None):
     where = flags.data if flags.data == "digits" or flags.data.startswith("tfds:") else files.absolute(flags.data)
     name = f"{flags.arch}-{Path(where).name.replace(':', '-')}" + ("-smoke" if flags.smoke else "")
     recipe, out = flags.numbers, flags.out or os.path.join("runs", name)
+    flags.together.told().join()
     devices = choose(flags.strategy, flags.precision)
     if devices.engine == "tensorflow" and devices.distribution and recipe.accumulate > 1:
         raise ValueError("--accumulate works on a single device: Keras cannot accumulate under TensorFlow's strategies.")
@@ -117,23 +120,28 @@ def main(arguments=None):
     settings = runs.Settings(
         flags.arch, where, fingerprint, devices.policy, recipe, flags.selection, flags.inherit, inherit, flags.inherit_layers
     )
-    with runs.open_run(out, settings) as run:
+    if devices.process:
+        devices.wait("run folder")
+    with runs.open_run(out, settings, devices.process) as run:
+        # The digits go the whole road, shards and all.
+        data = os.path.join(out, "shards") if flags.data == "digits" else source or flags.data
+        if run.writes and not run.report():
+            if flags.data == "digits":
+                from tfrecords_tools.write import write
+
+                collection = write(source, data, progress=False)
+            elif holds_shards(out) and run.collection().fingerprint == fingerprint:  # the run's own dataset.json
+                collection = run.collection()
+            else:
+                collection = shards or measures.measure(source)
+            collection.write(out)
+        if run.writes:
+            devices.wait("run folder")
         if report := run.report():
             print(f"{out} is done; delete it or choose another --out to train anew")
             print(closing_line(report))
-            return
-        data = source or flags.data
-        if flags.data == "digits":  # the whole road, shards and all
-            from tfrecords_tools.write import write
-
-            data = os.path.join(out, "shards")
-            collection = write(source, data, progress=False)
-        elif holds_shards(out) and run.collection().fingerprint == fingerprint:  # the run's own dataset.json
-            collection = run.collection()
         else:
-            collection = shards or measures.measure(source)
-        collection.write(out)
-        _train(run, collection, data, devices, weights, flags)
+            _train(run, run.collection(), data, devices, weights, flags)
 
 
 def _weights(flags, out):
@@ -162,31 +170,35 @@ def _train(run, collection, data, devices, weights, flags):
     n = collection.images("train")
     plan = training.arithmetic(recipe, n, devices.replicas)
     counts = ", ".join(f"{values['images']:,} {split}" for split, values in collection.splits.items())
-    print(f"{run.settings.arch} on {run.settings.data}: {counts} images of {len(collection.classes)} classes; {devices.reason}")
-    for note in (*collection.notes[:5], plan.note):
-        if note:
-            print(f"  {note}", flush=True)
+    say = print if run.writes else lambda line: None
+    say(f"{run.settings.arch} on {run.settings.data}: {counts} images of {len(collection.classes)} classes; {devices.reason}")
+    for note in filter(None, (*collection.notes[:5], plan.note)):
+        say(f"  {note}")
 
     common = {"batch_size": plan.batch, "size": recipe.size, "seed": recipe.seed}
-    train = _training_batches(data, recipe, collection, plan.batch, plan.steps)
+    train = _training_batches(data, recipe, collection, plan.batch, plan.steps, devices.part)
 
-    def centre_crops(split, cache="none"):
-        batches = datasets.load_dataset(data, split, scale=recipe.evaluation_scale, cache=cache, **common)
+    def centre_crops(split, cache="none", part=devices.part):
+        batches = datasets.load_dataset(data, split, scale=recipe.evaluation_scale, cache=cache, part=part, **common)
         return batches.take(SMOKE_BATCHES if flags.smoke else -1)
 
     validation = centre_crops("validation", recipe.cache) if "validation" in collection.splits else None
+    look = None
+    if devices.processes > 1:  # all of them at the same batch
+        look = centre_crops("validation" if validation else "train", part=(0, devices.processes))
     split = "test" if "test" in collection.splits else "validation" if validation else None
     with devices.scope(), datasets.naming_the_unreadable(data), programs.Notice(flags.grace) as notice:
         model = training.build(run.settings.arch, recipe, collection, weights and weights.std is not None)
         state = training.train(
-            run, model, plan.steps, plan.batch, train, validation,
-            begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check, heed=notice.heed,
+            run, model, plan.steps, plan.batch, train, validation, say,
+            begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check, heed=notice.heed, look=look,
         )  # fmt: skip
+        devices.wait("best network")
         best = training.scores_of(run.load_best())
         training.compile_scores(best)
         errors = training.evaluate(best, centre_crops(split)) if split else {}
     if split != "test":
-        print(f"no test split: the error is that of {split}, which chose the network" if split else "no images to test on")
+        say(f"no test split: the error is that of {split}, which chose the network" if split else "no images to test on")
     seconds = sum(row["seconds"] for row in state.rows)
     report = {
         "split": split,
@@ -199,15 +211,17 @@ def _train(run, collection, data, devices, weights, flags):
         "parameters": model.count_params(),
     }
     run.write_report(report)
-    print(closing_line(report))
+    say(closing_line(report))
+    devices.wait("report")
 
 
-def _training_batches(data, recipe, collection, batch, steps):
+def _training_batches(data, recipe, collection, batch, steps, part=(0, 1)):
     from vgg_tf import datasets
 
     return datasets.load_dataset(
         data, "train", epoch=None, batch_size=batch, size=recipe.size, scale=recipe.scale, seed=recipe.seed, steps=steps,
         flip=recipe.flip, shift=recipe.rgb_shift, covariance=collection.covariance_rgb, cache=recipe.cache,
+        part=part,
     )  # fmt: skip
 
 
@@ -271,4 +285,4 @@ def closing_line(report):
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    hosts.run("vgg_tf.train", main)

@@ -168,7 +168,9 @@ def make_optimizer(recipe, steps):
     )
 
 
-def train(run, model, steps, batch, training, validation, say=print, begin=None, check=True, heed=lambda seconds: None):
+def train(
+    run, model, steps, batch, training, validation, say=print, begin=None, check=True, heed=lambda seconds: None, look=None
+):
     """Train to the end of the recipe, or on from where the run folder stands.
 
     Args:
@@ -181,6 +183,7 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None,
         say: called with each line for the user.
         begin: called before the first step of a run that starts anew, such as to take weights from elsewhere.
         check: refuse a start that ends in NaN, by a look at one batch; without it, it is only told.
+        look: batches to look at before the first step; None: validation, or training.
         heed: called after each step with the seconds until the next state is saved; may raise to end here, without loss of
             what was saved before (see `programs.Notice`).
 
@@ -203,7 +206,7 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None,
     if not state.epoch:
         if begin:
             begin()
-        _look(model, training(0) if validation is None else validation, recipe, check, say)
+        _look(model, look or (training(0) if validation is None else validation), recipe, check, say)
     if recipe.schedule == "plateau" and validation is None:
         say("without validation there is no plateau: the learning rate stays as it is")
     drawn, after = time.perf_counter(), 0.0  # seconds from an epoch's last step to its saved state
