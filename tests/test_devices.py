@@ -58,6 +58,33 @@ def test_a_keras_that_runs_on_the_other_engine_is_told_to_restart():
     assert "Keras was imported on tensorflow. Set KERAS_BACKEND=jax before the first import of keras or vgg_tf" in error
 
 
+# A machine whose TPU only JAX sees: its chips are there for us, JAX' CPU stands for them, TensorFlow is as it is.
+TPU_OF_JAX = """
+from vgg_tf import devices, train
+cpu = devices._FINDERS["jax", "cpu"]
+devices.tpu_chips = lambda: ("v5e", 1)
+devices._jax = lambda kind: cpu
+devices._FINDERS["jax", "tpu"] = cpu
+train.main(["--smoke", "--arch", "vgg11", "--width", "0.0625", "--head-width", "16", "--strategy", {word!r}, "--out", {out!r}])
+import json, keras
+print(json.dumps(keras.config.backend()))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["auto", "tpu"])
+def test_a_tpu_that_only_jax_sees_is_taken_although_the_data_need_tensorflow_first(tmp_path, word):
+    # TensorFlow imports Keras, which fixes its backend: the engine must be settled before.
+    assert chosen(TPU_OF_JAX.format(word=word, out=str(tmp_path / "run"))) == "jax"
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["policy"] == "mixed_bfloat16"
+
+
+def test_the_error_of_a_missing_tpu_names_the_engines_that_were_asked():
+    code = CHOOSE.format(word="tpu")
+    assert "No TPU for TensorFlow or JAX here" in chosen(code)
+    assert "No TPU for JAX here" in chosen(code, KERAS_BACKEND="jax")
+
+
 @pytest.mark.parametrize(
     ("place", "remedy"),
     [

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+_settled = False  # KERAS_BACKEND is ours, not the user's
+
 StrategyName = Literal["auto", "tpu", "gpu", "cpu"]
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 
@@ -101,7 +103,7 @@ def choose(word="auto", precision="auto"):
             if found:
                 _check_loaded(engine, kind)
                 return _devices(kind, engine, found, precision)
-    raise ValueError(_missing(word, engines))
+    raise ValueError(_missing(word, ("tensorflow", "jax") if _settled else engines))
 
 
 def settle(word="auto", several=False):
@@ -111,12 +113,14 @@ def settle(word="auto", several=False):
         word: as for `choose`.
         several: of several processes, which only JAX connects.
     """
-    if os.environ.get("KERAS_BACKEND") or "keras" in sys.modules:
+    global _settled
+    if len(_engines()) == 1 or "keras" in sys.modules:
         return
     there = {"tpu": bool(tpu_chips()[1]), "gpu": any(Path(place).exists() for place in GPUS)}
     kinds = [kind for kind in there if word == kind or (word == "auto" and there[kind])]
     jax = several or (importlib.util.find_spec("jax") and any(not _tensorflow_sees(k) and _jax(k)(True) for k in kinds))
     os.environ["KERAS_BACKEND"] = "jax" if jax else "tensorflow"
+    _settled = True
 
 
 def _tensorflow_sees(kind):

@@ -1,0 +1,286 @@
+"""Several processes train one network: real ones, on this machine, connected by JAX."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tfrecords_tools.write import write
+from vgg_tf import sources
+from vgg_tf.datasets import load_dataset
+from vgg_tf.hosts import Hosts
+from vgg_tf.records import Collection
+
+TINY = ["--arch", "vgg11_bn", "--width", "0.0625", "--head-width", "16", "--batch-size", "16", "--strategy", "cpu"]
+SLURM = {"SLURM_JOB_ID": "4711", "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_NTASKS": "2", "SLURM_STEP_NUM_NODES": "1"}
+POD = {"TPU_WORKER_HOSTNAMES": "10.0.0.2,10.0.0.3", "TPU_WORKER_ID": "1"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "told"),
+    [
+        (Hosts(), {}, Hosts("", 1, 0)),
+        (Hosts("a:1234", 3, 2), {}, Hosts("a:1234", 3, 2)),
+        (Hosts("a:1234", 3, 2), POD, Hosts("a:1234", 3, 2)),
+        (Hosts(), SLURM | {"SLURM_PROCID": "1"}, Hosts("", 2, 1)),
+        (Hosts(processes=1), SLURM | {"SLURM_PROCID": "1"}, Hosts("", 1, 0)),
+        (Hosts(), SLURM | {"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, Hosts("", 1, 0)),
+        (Hosts(), {"SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, Hosts("", 1, 0)),  # sbatch without srun
+        (Hosts(), POD, Hosts("10.0.0.2:8476", 2, 1)),
+        (Hosts(), {"TPU_WORKER_HOSTNAMES": "localhost", "TPU_WORKER_ID": "0"}, Hosts("", 1, 0)),
+    ],
+)
+def test_flags_say_who_is_who_and_else_slurm_or_the_pod(flags, environment, told):
+    found = flags.told(environment)
+    assert (found.coordinator, max(found.processes, 1), found.process) == (told.coordinator, told.processes, told.process)
+
+
+@pytest.mark.parametrize(
+    "flags", [Hosts("a:1", 2, 2), Hosts("a:1", 2, -1), Hosts("", 2, 0), Hosts("a", 2, 0), Hosts("a:1"), Hosts("", 0, 1)]
+)
+def test_flags_that_do_not_fit_together_are_refused(flags):
+    with pytest.raises(ValueError, match="--coordinator HOST:PORT, --processes N of at least 2 and --process I below it"):
+        flags.told({})
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """The digits in five shards, with a test split whose number no batch of 16 divides."""
+    folder = tmp_path_factory.mktemp("shards")
+    write(sources.open_source("digits"), folder, shards=5, progress=False)
+    return str(folder)
+
+
+def columns(source, n, epoch=0, **options):
+    """Batches of a pass as `n` processes get them: for each process a list of batches of numpy arrays."""
+    common = {"batch_size": 48, "size": 16, "scale": 16, "seed": 3, "epoch": epoch, "shift": 0, "flip": False}
+    parts = [load_dataset(source, part=(i, n), **common | options) for i in range(n)]
+    return [[tuple(map(np.asarray, batch)) for batch in part] for part in parts]
+
+
+@pytest.mark.parametrize("cache", ["none", "pixels"])
+def test_rows_of_several_processes_are_those_that_one_process_has_from_files_and_from_a_cache(shards, cache):
+    source = shards if cache == "pixels" else "digits"
+    (alone,) = columns(source, 1, epoch=2, cache=cache)
+    for n in (2, 3):
+        together = columns(source, n, epoch=2, cache=cache)
+        assert {len(part) for part in together} == {len(alone)}
+        for batch, *shares in zip(alone, *together, strict=True):
+            for whole, *rows in zip(batch, *shares, strict=True):
+                assert {len(row) for row in rows} == {48 // n}
+                np.testing.assert_array_equal(np.concatenate(rows), whole)
+
+
+@pytest.mark.parametrize("classes", [(), ("3", "7", "8")])  # a selection reads the records by a table of labels
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_from_shards_each_process_draws_from_its_own_and_all_have_the_same_number_of_batches(shards, n, classes):
+    from vgg_tf.selection import Selection
+
+    options = {"selection": Selection(classes=classes), "batch_size": 42, "steps": 4}
+    together = columns(shards, n, **options)
+    assert {len(part) for part in together} == {4}
+    seen = [{view.tobytes() for images, _ in part for view in images} for part in together]
+    assert [len(views) for views in seen] == [4 * 42 // n] * n
+    assert len(set.union(*seen)) == 4 * 42  # none is another's
+    other = [{view.tobytes() for images, _ in part for view in images} for part in columns(shards, n, epoch=1, **options)]
+    for i, views in enumerate(other):  # nor becomes it in another epoch
+        assert not views & set.union(*(set(), *seen[:i], *seen[i + 1 :]))
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize("source", ["digits", "shards"])
+def test_a_test_by_several_processes_counts_every_image_once(shards, source, split):
+    source = shards if source == "shards" else source
+    (alone,) = columns(source, 1, split=split)
+    expected = sorted(view.tobytes() for images, _, mask in alone for view in images[mask > 0])
+    for n in (2, 3):
+        together = columns(source, n, split=split)
+        assert {len(part) for part in together} == {len(alone)}
+        seen = sorted(view.tobytes() for part in together for images, _, mask in part for view in images[mask > 0])
+        assert seen == expected
+
+
+def test_batches_that_processes_cannot_share_and_splits_too_small_for_them_are_refused(shards):
+    with pytest.raises(ValueError, match="5 processes share a batch; 48 does not divide by it"):
+        columns(shards, 5)
+    with pytest.raises(ValueError, match="360 test images are fewer than 2000 processes"):
+        load_dataset(shards, "test", batch_size=2000, size=16, part=(0, 2000))
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def start(words, n=2, **environment):
+    """`n` processes of a program; they may use the port of nobody else."""
+    words, port = list(map(str, words)), free_port()
+    processes = []
+    for i in range(n):
+        flags = [] if environment else ["--coordinator", f"127.0.0.1:{port}", "--processes", str(n), "--process", str(i)]
+        own = {key: value.format(i) for key, value in environment.items()}
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", *words, *flags], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=os.environ | {"JAX_PLATFORMS": "cpu"} | own,
+            )
+        )  # fmt: skip
+    return processes
+
+
+def end(processes):
+    """Exit code, output and errors of each."""
+    said = [process.communicate(timeout=300) for process in processes]
+    return [(process.returncode, *words) for process, words in zip(processes, said, strict=True)]
+
+
+def alone(*words):
+    result = subprocess.run(
+        [sys.executable, "-m", *map(str, words)], capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": "jax"}
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def assert_alike(one, other):
+    """End states equal to 1e-3 of the largest number of each variable: sums of float32 in another order, 24 steps long."""
+    one, other = (load_file(folder / "last.safetensors") for folder in (one, other))
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        np.testing.assert_allclose(other[key], value, rtol=0, atol=1e-3 * np.abs(value).max(), err_msg=key)
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_test_as_one_does(tmp_path):
+    pytest.importorskip("jax")
+    words = ["vgg_tf.train", *TINY, "--epochs", 2, "--steps-per-epoch", 12]
+    told = alone(*words, "--out", tmp_path / "one").splitlines()
+    (code, said, errors), (other_code, other_said, _) = end(start([*words, "--out", tmp_path / "two"]))
+    assert (code, other_code, errors) == (0, 0, "")
+    assert "2 cpus in 2 processes" in said
+    assert "error" not in other_said  # the first one speaks
+    assert said.splitlines()[-1].split(", n=")[0] == told[-1].split(", n=")[0]  # the test's errors
+    assert_alike(tmp_path / "one", tmp_path / "two")
+    names = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("one", "two")]
+    assert names[0] == names[1]
+    (code, said, _), *_ = end(start(["vgg_tf.evaluate", tmp_path / "two", "--batch-size", 48, "--strategy", "cpu"]))
+    assert code == 0
+    one = alone("vgg_tf.evaluate", tmp_path / "two", "--strategy", "cpu")
+    assert said.splitlines()[-1].split(", loss")[0] == one.splitlines()[-1].split(", loss")[0]
+
+
+# What one process makes of the batches that two would have read, each from its own shards.
+UNION = """
+import sys
+import numpy as np
+import tensorflow as tf
+from vgg_tf import datasets, devices, runs, train, training
+folder, shards, *words = sys.argv[1:]
+flags, _ = train.parse(words)
+recipe, collection = flags.numbers, train.Collection.read(shards)
+device = devices.choose("cpu")
+import keras
+keras.utils.set_random_seed(recipe.seed)
+plan = training.arithmetic(recipe, collection.images("train"))
+def read(split, **options):
+    parts = [datasets.load_dataset(shards, split, batch_size=plan.batch, size=recipe.size, seed=recipe.seed, part=(i, 2),
+        **options) for i in range(2)]
+    return tf.data.Dataset.zip(*parts).map(lambda one, two: tuple(tf.concat(rows, 0) for rows in zip(one, two)))
+def training_batches(epoch):
+    return read("train", epoch=epoch, scale=recipe.scale, steps=plan.steps, flip=recipe.flip, shift=recipe.rgb_shift)
+settings = runs.Settings(flags.arch, shards, collection.fingerprint, device.policy, recipe)
+with runs.open_run(folder, settings) as run:
+    model = training.build(flags.arch, recipe, collection)
+    training.train(run, model, plan.steps, plan.batch, training_batches, read("validation", scale=recipe.evaluation_scale))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_with_their_own_shards_train_as_one_on_the_same_batches(tmp_path, shards):
+    pytest.importorskip("jax")
+    words = [*TINY, "--data", shards, "--recipe", "digits", "--cache", "none", "--epochs", "2", "--steps-per-epoch", "12"]
+    results = end(start(["vgg_tf.train", *words, "--out", tmp_path / "two"]))
+    assert [code for code, *_ in results] == [0, 0], results
+    result = subprocess.run(
+        [sys.executable, "-c", UNION, tmp_path / "one", shards, *words],
+        capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": "jax"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert_alike(tmp_path / "one", tmp_path / "two")
+
+
+def wait_for(path, word, seconds=200):
+    """Wait until a file has this word."""
+    begin = time.monotonic()
+    while not (path.exists() and word in path.read_text()):
+        assert time.monotonic() - begin < seconds, f"no {word!r} in {path}"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])  # a killed process, and a machine that has hung up
+def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_commands_continue(tmp_path, victim, blow):
+    pytest.importorskip("jax")
+    words = ["vgg_tf.train", *TINY, "--epochs", 40, "--steps-per-epoch", 40, "--out", tmp_path / "run"]
+    processes = start(words)
+    wait_for(tmp_path / "run" / "log.csv", "\n2,")
+    child = int(subprocess.run(["pgrep", "-P", str(processes[victim].pid)], capture_output=True, text=True).stdout)
+    os.kill(child, blow)
+    begin = time.monotonic()
+    survivor = processes[1 - victim]
+    _, errors = survivor.communicate(timeout=60)
+    assert time.monotonic() - begin < 60
+    assert survivor.returncode == 1
+    assert errors == (
+        f"error: process {1 - victim} of 2 has lost another one, which has ended, was killed or cannot be reached. All epochs "
+        "that were done are saved: give the same commands again on all machines.\n"
+    )
+    if blow == signal.SIGSTOP:
+        os.kill(child, signal.SIGKILL)
+    processes[victim].communicate()
+    processes = start(words)
+    wait_for(tmp_path / "run" / "log.csv", "\n6,")
+    for process in processes:  # as a scheduler does
+        process.terminate()
+    (code, said, errors), (other, *_) = end(processes)
+    assert "continuing after epoch" in said
+    assert {code, other} <= {75, 1}  # whoever ends first may tear the other from its step
+    assert 75 in (code, other)
+
+
+@pytest.mark.slow
+def test_a_process_with_other_flags_or_without_the_folder_ends_all_with_a_reason(tmp_path):
+    pytest.importorskip("jax")
+    port = free_port()
+    common = [*TINY, "--epochs", "1", "--steps-per-epoch", "2", "--coordinator", f"127.0.0.1:{port}", "--processes", "2"]
+    flags = [["--out", "run"], ["--out", "run", "--learning-rate", "0.123"]]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "vgg_tf.train", *common, "--process", str(i), *own],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
+        )
+        for i, own in enumerate(flags)
+    ]  # fmt: skip
+    (first, _, _), (second, _, errors) = end(processes)
+    assert (first, second) == (1, 1)
+    assert errors == "error: Process 1 has other flags or data than the first one: learning_rate 0.01 there, 0.123 here.\n"
+
+
+@pytest.mark.slow
+def test_slurm_needs_no_flags(tmp_path):
+    pytest.importorskip("jax")
+    port = 61440 + free_port() % 4096  # JAX makes the port of the job's number
+    environment = SLURM | {"SLURM_JOB_ID": str(port - 61440), "SLURM_PROCID": "{}", "SLURM_LOCALID": "{}"}
+    words = ["vgg_tf.train", *TINY, "--smoke", "--out", tmp_path / "run"]
+    (code, said, _), (other, _, _) = end(start(words, **environment))
+    assert (code, other) == (0, 0)
+    assert "2 cpus in 2 processes" in said
+    assert Collection.read(tmp_path / "run").images("test") == 360
