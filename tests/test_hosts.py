@@ -150,17 +150,17 @@ def alone(*words):
 
 
 def assert_alike(one, other):
-    """End states equal to 1e-3 of the largest number of each variable: sums of float32 in another order, 24 steps long."""
+    """End states equal to 1e-4: sums of float32 in another order."""
     one, other = (load_file(folder / "last.safetensors") for folder in (one, other))
     assert one.keys() == other.keys()
     for key, value in one.items():
-        np.testing.assert_allclose(other[key], value, rtol=0, atol=1e-3 * np.abs(value).max(), err_msg=key)
+        np.testing.assert_allclose(other[key], value, rtol=1e-4, atol=1e-4, err_msg=key)
 
 
 @pytest.mark.slow
 def test_two_processes_train_and_test_as_one_does(tmp_path):
     pytest.importorskip("jax")
-    words = ["vgg_tf.train", *TINY, "--epochs", 2, "--steps-per-epoch", 12]
+    words = ["vgg_tf.train", *TINY, "--epochs", 1, "--steps-per-epoch", 6]
     told = alone(*words, "--out", tmp_path / "one").splitlines()
     (code, said, errors), (other_code, other_said, _) = end(start([*words, "--out", tmp_path / "two"]))
     assert (code, other_code, errors) == (0, 0, "")
@@ -205,7 +205,7 @@ with runs.open_run(folder, settings) as run:
 @pytest.mark.slow
 def test_two_processes_with_their_own_shards_train_as_one_on_the_same_batches(tmp_path, shards):
     pytest.importorskip("jax")
-    words = [*TINY, "--data", shards, "--recipe", "digits", "--cache", "none", "--epochs", "2", "--steps-per-epoch", "12"]
+    words = [*TINY, "--data", shards, "--recipe", "digits", "--cache", "none", "--epochs", "1", "--steps-per-epoch", "6"]
     results = end(start(["vgg_tf.train", *words, "--out", tmp_path / "two"]))
     assert [code for code, *_ in results] == [0, 0], results
     result = subprocess.run(
@@ -225,8 +225,7 @@ def wait_for(path, word, seconds=200):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])  # a killed process, and a machine that has hung up
+@pytest.mark.parametrize(("victim", "blow"), [(0, signal.SIGKILL), (1, signal.SIGSTOP)])  # killed, or a machine that hangs
 def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_commands_continue(tmp_path, victim, blow):
     pytest.importorskip("jax")
     words = ["vgg_tf.train", *TINY, "--epochs", 40, "--steps-per-epoch", 40, "--out", tmp_path / "run"]
