@@ -40,16 +40,17 @@ def test_a_cpu_is_tensorflows_unless_the_user_has_chosen_jax():
     kind, engine, replicas, backend, reason = chosen(CHOOSE.format(word="auto"))
     assert (kind, engine, replicas, backend) == ("cpu", "tensorflow", 1, "tensorflow")
     assert reason.startswith("1 cpu, ")
+    assert reason.endswith("TensorFlow; no tpu or gpu here")
     kind, engine, replicas, backend, reason = chosen(CHOOSE.format(word="auto"), KERAS_BACKEND="jax")
     assert (kind, engine, replicas, backend) == ("cpu", "jax", 1, "jax")
-    assert reason.endswith("Keras on JAX")
+    assert reason.endswith("Keras on JAX; no tpu or gpu here; KERAS_BACKEND says so")
 
 
 def test_several_devices_of_jax_share_a_batch():
     flags = "--xla_force_host_platform_device_count=4"
     kind, engine, replicas, _, reason = chosen(CHOOSE.format(word="cpu"), KERAS_BACKEND="jax", XLA_FLAGS=flags)
     assert (kind, engine, replicas) == ("cpu", "jax", 4)
-    assert reason.endswith("Keras on JAX, DataParallel")
+    assert reason.endswith("Keras on JAX, DataParallel; KERAS_BACKEND says so")
 
 
 def test_a_keras_that_runs_on_the_other_engine_is_told_to_restart():

@@ -41,6 +41,11 @@ def test_flags_say_who_is_who_and_else_slurm_or_the_pod(flags, environment, told
     assert (found.coordinator, max(found.processes, 1), found.process) == (told.coordinator, told.processes, told.process)
 
 
+def test_several_tpu_slices_are_not_taken_for_one():
+    with pytest.raises(ValueError, match="Several TPU slices do not tell who is who: give --coordinator"):
+        Hosts().told(POD | {"MEGASCALE_NUM_SLICES": "2"})
+
+
 @pytest.mark.parametrize(
     "flags", [Hosts("a:1", 2, 2), Hosts("a:1", 2, -1), Hosts("", 2, 0), Hosts("a", 2, 0), Hosts("a:1"), Hosts("", 0, 1)]
 )

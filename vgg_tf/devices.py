@@ -97,12 +97,18 @@ def choose(word="auto", precision="auto"):
     """
     settle(word)
     engines = _engines()
-    for kind in ("tpu", "gpu", "cpu") if word == "auto" else (word,):
+    kinds = ("tpu", "gpu", "cpu") if word == "auto" else (word,)
+    for i, kind in enumerate(kinds):
         for engine in engines:
             found = _FINDERS[engine, kind](word == kind)
             if found:
                 _check_loaded(engine, kind)
-                return _devices(kind, engine, found, precision)
+                why = f"; no {' or '.join(kinds[:i])} here" if i else ""
+                if not _settled and "KERAS_BACKEND" in os.environ:
+                    why += "; KERAS_BACKEND says so"
+                elif engine == "jax" and kind != "cpu":
+                    why += f"; TensorFlow sees no {kind}"
+                return _devices(kind, engine, found, precision, why)
     raise ValueError(_missing(word, ("tensorflow", "jax") if _settled else engines))
 
 
@@ -229,7 +235,7 @@ _FINDERS = {
 }
 
 
-def _devices(kind, engine, found, precision):
+def _devices(kind, engine, found, precision, why):
     n = len(found.devices)
     # TPUStrategy also for one core: nothing else runs TensorFlow's models on a TPU.
     shared = n > 1 or (engine, kind) == ("tensorflow", "tpu")
@@ -242,7 +248,7 @@ def _devices(kind, engine, found, precision):
 
         process, processes = jax.process_index(), jax.process_count()
     together = f" in {processes} processes" * (processes > 1)
-    reason = f"{n} {kind}{'s' * (n > 1)}{together}, {policy}, {how}"
+    reason = f"{n} {kind}{'s' * (n > 1)}{together}, {policy}, {how}{why}"
     return Devices(kind, engine, n, distribution, policy, reason, process, processes)
 
 

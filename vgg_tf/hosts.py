@@ -57,6 +57,8 @@ class Hosts:
             return self
         if "SLURM_STEP_NODELIST" in environment and int(environment.get("SLURM_NTASKS", 1)) > 1:
             return Hosts("", int(environment["SLURM_NTASKS"]), int(environment["SLURM_PROCID"]))  # JAX reads the rest
+        if int(environment.get("MEGASCALE_NUM_SLICES", 1)) > 1:
+            raise ValueError("Several TPU slices do not tell who is who: give --coordinator, --processes and --process.")
         machines = environment.get("TPU_WORKER_HOSTNAMES", "").split(",")
         if len(machines) > 1:
             return Hosts(f"{machines[0]}:{PORT}", len(machines), int(environment["TPU_WORKER_ID"]))

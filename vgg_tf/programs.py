@@ -112,7 +112,7 @@ def call(words, said=None, **options):
         its exit code.
     """
     errors = subprocess.PIPE if said else None
-    with subprocess.Popen([sys.executable, "-m", *words], stderr=errors, text=True, **options) as child:
+    with subprocess.Popen([sys.executable, "-m", *words], stderr=errors, text=True, errors="replace", **options) as child:
         before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         try:
             for line in child.stderr or ():

@@ -114,7 +114,8 @@ def compile_scores(scores, optimizer="sgd", smoothing=0.0):
     """Compile a network of scores; its weighted metrics count each image of a masked batch once.
 
     The loss that Keras reports of masked batches is diluted by the mask, so the loss is a metric, too. XLA stays off in
-    TensorFlow: on CPUs it is ten times slower for these convolutions, under its strategies it fails. JAX is XLA.
+    TensorFlow: on CPUs it is ten times slower for these convolutions, under its strategies it fails. JAX is XLA. A call makes
+    one step: more fail under TensorFlow's strategies (keras#19246), and on JAX Keras makes them one by one anyway.
     """
     for layer in scores.layers:
         if isinstance(layer, keras.layers.BatchNormalization):  # JAX takes the moments of the whole batch by itself
