@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf import files, programs, recipes
+from vgg_tf import files, programs, recipes, tracking
 from vgg_tf.architectures import architecture
 from vgg_tf.devices import Precision, StrategyName, choose
 from vgg_tf.records import Collection, holds_shards
@@ -51,6 +51,8 @@ class Flags(Words):
     """Which layers: paper (the seven that the paper copies from A), all-matching, or names with commas between."""
     check: bool = True
     """Refuse a start whose loss will be NaN, by a look at one batch."""
+    track: str = ""
+    """Show each epoch's numbers in tensorboard, wandb (Weights & Biases; WANDB_MODE=offline works), or tensorboard,wandb."""
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(default_factory=recipes.Recipe)
 
 
@@ -82,6 +84,7 @@ def parse(arguments=None, source=None):
     recipe = recipes.preset(words.recipe, words.arch, smaller_side, words.data)
     default = Flags(numbers=recipes.smoke(recipe) if words.smoke else recipe)
     flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.train")
+    tracking.check(flags.track)
     if not flags.inherit:
         for word, value in (
             ("--inherit-layers", flags.inherit_layers != "paper"),
@@ -174,11 +177,11 @@ def _train(run, collection, data, devices, weights, flags):
 
     validation = centre_crops("validation", recipe.cache) if "validation" in collection.splits else None
     split = "test" if "test" in collection.splits else "validation" if validation else None
-    with devices.scope(), datasets.naming_the_unreadable(data):
+    with tracking.opened(flags.track, run) as track, devices.scope(), datasets.naming_the_unreadable(data):
         model = training.build(run.settings.arch, recipe, collection, weights and weights.std is not None)
         state = training.train(
             run, model, plan.steps, plan.batch, train, validation,
-            begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check,
+            begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check, track=track,
         )  # fmt: skip
         best = training.scores_of(keras.saving.load_model(run.best, compile=False))
         training.compile_scores(best)

@@ -170,7 +170,7 @@ def make_optimizer(recipe, steps):
     )
 
 
-def train(run, model, steps, batch, training, validation, say=print, begin=None, check=True):
+def train(run, model, steps, batch, training, validation, say=print, begin=None, check=True, track=lambda rows: None):
     """Train to the end of the recipe, or on from where the run folder stands.
 
     Args:
@@ -183,6 +183,7 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None,
         say: called with each line for the user.
         begin: called before the first step of a run that starts anew, such as to take weights from elsewhere.
         check: refuse a start that ends in NaN, by a look at one batch; without it, it is only told.
+        track: called with all rows of the log, before the first epoch and after each.
 
     Returns:
         The final `runs.State`.
@@ -204,6 +205,7 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None,
         _look(model, training(0) if validation is None else validation, recipe, check, say)
     if recipe.schedule == "plateau" and validation is None:
         say("without validation there is no plateau: the learning rate stays as it is")
+    track(state.rows)
     drawn = time.perf_counter()
     while state.epoch < recipe.epochs and not state.stopped:
         row, last_weights = _epoch(scores, state.epoch, recipe, steps, batch, training)
@@ -220,6 +222,7 @@ def train(run, model, steps, batch, training, validation, say=print, begin=None,
         if recipe.schedule == "plateau" and checked:
             state = _after_plateau(state, error, recipe, scores.optimizer, say)
         run.save_last(state, scores, scores.optimizer)
+        track(state.rows)
         say(_line(row, state, recipe))
         if time.perf_counter() - drawn > DRAW_EVERY:
             _draw(run, state)
