@@ -8,6 +8,7 @@
 | inherited.txt | which layers came from another network, where they did |
 | last.safetensors | the whole state after the last epoch; `previous.safetensors` is the one before |
 | log.csv, history.png | one row, one point an epoch |
+| tensorboard, wandb | folders of the trackers that were asked for |
 | report.json | the result; there when the run has ended |
 """
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf import files, hosts, programs, recipes
+from vgg_tf import files, hosts, programs, recipes, tracking
 from vgg_tf.architectures import architecture
 from vgg_tf.devices import Precision, StrategyName, choose, settle
 from vgg_tf.records import Collection, holds_shards
@@ -55,6 +55,8 @@ class Flags(Words):
     """Refuse a start whose loss will be NaN, by a look at one batch."""
     grace: float = 25.0
     """Seconds that SIGTERM leaves: an epoch that ends in them is saved, one that does not is left at once; exit code 75."""
+    track: str = ""
+    """Show each epoch's numbers in tensorboard, wandb (Weights & Biases; WANDB_MODE=offline works), or tensorboard,wandb."""
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(default_factory=recipes.Recipe)
 
 
@@ -87,6 +89,7 @@ def parse(arguments=None, source=None):
     recipe = recipes.preset(words.recipe, words.arch, smaller_side, words.data)
     default = Flags(numbers=recipes.smoke(recipe) if words.smoke else recipe)
     flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.train")
+    tracking.check(flags.track)
     if not flags.inherit:
         for word, value in (
             ("--inherit-layers", flags.inherit_layers != "paper"),
@@ -187,11 +190,14 @@ def _train(run, collection, data, devices, weights, flags):
     if devices.processes > 1:  # all of them at the same batch
         look = centre_crops("validation" if validation else "train", part=(0, devices.processes))
     split = "test" if "test" in collection.splits else "validation" if validation else None
-    with devices.scope(), datasets.naming_the_unreadable(data), programs.Notice(flags.grace) as notice:
+    tracks = tracking.opened(flags.track if run.writes else "", run)
+    notice = programs.Notice(flags.grace)
+    with tracks as track, notice, devices.scope(), datasets.naming_the_unreadable(data):
         model = training.build(run.settings.arch, recipe, collection, weights and weights.std is not None)
         state = training.train(
             run, model, plan.steps, plan.batch, train, validation, say,
-            begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check, heed=notice.heed, look=look,
+            begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check,
+            look=look, heed=notice.heed, track=track,
         )  # fmt: skip
         devices.wait("best network")
         best = training.scores_of(run.load_best())

@@ -170,8 +170,9 @@ def make_optimizer(recipe, steps):
 
 
 def train(
-    run, model, steps, batch, training, validation, say=print, begin=None, check=True, heed=lambda seconds: None, look=None
-):
+    run, model, steps, batch, training, validation, say=print, begin=None, check=True,
+    look=None, heed=lambda seconds: None, track=lambda rows: None,
+):  # fmt: skip
     """Train to the end of the recipe, or on from where the run folder stands.
 
     Args:
@@ -187,6 +188,7 @@ def train(
         look: batches to look at before the first step; None: validation, or training.
         heed: called after each step with the seconds until the next state is saved; may raise to end here, without loss of
             what was saved before (see `programs.Notice`).
+        track: called with all rows of the log, before the first epoch and after each.
 
     Returns:
         The final `runs.State`.
@@ -210,6 +212,7 @@ def train(
         _look(model, look or (training(0) if validation is None else validation), recipe, check, say)
     if recipe.schedule == "plateau" and validation is None:
         say("without validation there is no plateau: the learning rate stays as it is")
+    track(state.rows)
     drawn, after = time.perf_counter(), 0.0  # seconds from an epoch's last step to its saved state
     while state.epoch < recipe.epochs and not state.stopped:
         heed(math.inf)
@@ -230,6 +233,7 @@ def train(
             state = _after_plateau(state, error, recipe, scores.optimizer, say)
         run.save_last(state, scores, scores.optimizer)
         after = time.perf_counter() - stepped
+        track(state.rows)
         say(progress.line(row, state, recipe))
         if time.perf_counter() - drawn > DRAW_EVERY:
             _draw(run, state)
