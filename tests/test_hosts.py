@@ -275,7 +275,7 @@ def test_a_process_with_other_flags_or_without_the_folder_ends_all_with_a_reason
     ]  # fmt: skip
     (first, _, _), (second, _, errors) = end(processes)
     assert (first, second) == (1, 1)
-    assert errors == "error: Process 1 has other flags or data than the first one: learning_rate 0.01 there, 0.123 here.\n"
+    assert errors == "error: Process 1 has other flags or data than the first one: learning_rate 0.02 there, 0.123 here.\n"
 
 
 @pytest.mark.slow
