@@ -20,7 +20,7 @@ PROGRAMS = [
 
 # Each storey imports only from those before it; rooms of the same storey know nothing of each other, except as listed.
 STOREYS = [
-    ["architectures", "recipes", "files", "selection", "images", "schedules", "devices", "pictures", "programs"],
+    ["architectures", "recipes", "files", "selection", "images", "schedules", "devices", "pictures", "programs", "bounds"],
     ["annotations", "state_dicts", "keras_files", "initializers"],
     ["weight_files", "records"],
     ["weights"],
