@@ -20,7 +20,19 @@ PROGRAMS = [
 
 # Each storey imports only from those before it; rooms of the same storey know nothing of each other, except as listed.
 STOREYS = [
-    ["architectures", "recipes", "files", "selection", "images", "schedules", "devices", "pictures", "programs", "progress"],
+    [
+        "architectures",
+        "recipes",
+        "files",
+        "selection",
+        "images",
+        "schedules",
+        "devices",
+        "pictures",
+        "programs",
+        "progress",
+        "bounds",
+    ],
     ["annotations", "state_dicts", "keras_files", "initializers", "tracking"],
     ["weight_files", "records", "hosts"],
     ["weights"],

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
+from vgg_tf.bounds import GIB, Bounds, Step, largest_batch, next_batch, table, topologies
+
 # In a process of its own: the room makes Keras run on JAX.
 COUNT = """
-from vgg_tf.topology import Step, analytic_flops, largest_batch
+from vgg_tf.topology import analytic_flops
 from vgg_tf.network import build_vgg
 import keras
 for arch in ("vgg11", "vgg16"):
@@ -27,8 +29,6 @@ for arch in ("vgg11", "vgg16"):
         else:
             taps += 2 * inputs * outputs * 3
     print(arch, analytic_flops(model), taps)
-steps = [Step(8, batch, 1000 + 5 * batch, 21000, 1.0, 1.0, 0.0) for batch in (512, 1024)]
-print("batch", largest_batch(*steps))
 """
 
 
@@ -51,9 +51,165 @@ def test_a_step_of_vgg16_has_90_gflop_an_image(counts):
     assert float(counts["vgg16"][0]) == pytest.approx(90e9, rel=0.01)
 
 
-def test_the_largest_batch_fills_the_memory_in_eights_of_a_device(counts):
+def compiler(room, jump_above=10**9):
+    """A make-believe compiler for 8 devices of 16 GiB: 1 GiB of weights, 10 MiB an image, 4 GiB more above a batch."""
+
+    def compiled(batch):
+        room.append(batch)
+        temporaries = batch // 8 * 10 * 2**20 + (4 * GIB if batch > jump_above else 0)
+        fits = GIB + temporaries <= 16 * GIB
+        return Step(8, batch, temporaries + GIB * fits, 16 * GIB, 1.0 * fits, 1.0 * fits, 0.0)
+
+    return compiled
+
+
+def searched(compiled, batch):
+    """The largest batch that the search finds to fit; None if none."""
+    steps = []
+    while batch:
+        steps.append(compiled(batch))
+        batch = next_batch(steps)
+    return max((step.batch for step in steps if step.fits), default=None)
+
+
+def test_the_largest_batch_fills_the_memory_in_eights_of_a_device():
     # 1000 + 5 * batch = 21000 at 4000, which is 62 times 64 and a half.
-    assert counts["batch"] == ["3968"]
+    assert largest_batch(*(Step(8, batch, 1000 + 5 * batch, 21000, 1.0, 1.0, 0.0) for batch in (512, 1024))) == 3968
+
+
+@pytest.mark.parametrize("batch", [8, 256, 512, 4096])
+def test_where_memory_is_a_line_three_compilations_find_the_largest_batch(batch):
+    room = []
+    # 15 GiB of images of 10 MiB: 1,536 a device.
+    assert searched(compiler(room), batch) == 12288
+    assert len(room) == 3
+
+
+@pytest.mark.parametrize("batch", [6400, 8192, 12288, 12352, 16384, 65536, 2**20])
+def test_where_twice_the_batch_or_the_batch_does_not_fit_the_search_is_short_and_finds_three_quarters(batch):
+    room = []
+    assert 0.75 * 12288 <= searched(compiler(room), batch) <= 12288
+    assert len(room) <= 4
+
+
+def test_where_memory_is_no_line_what_is_found_was_compiled_and_fits():
+    room = []
+    # With 4 GiB more there is room for 11 GiB of images above 5,000: 9,011 of them. The line says 12,288, as above.
+    found = searched(compiler(room, jump_above=5000), 512)
+    assert room[:3] == [512, 1024, 12288]
+    assert found in room
+    assert found <= 9011
+    assert len(room) == 4
+
+
+def test_where_no_eight_images_a_device_fit_the_search_ends():
+    room = []
+
+    def compiled(batch):
+        room.append(batch)
+        return Step(8, batch, 100 * GIB, 16 * GIB, 0.0, 0.0, 0.0)
+
+    assert searched(compiled, 2**20) is None
+    assert len(room) < 10
+
+
+def test_what_xla_refused_does_not_fit_though_its_rounded_numbers_are_equal():
+    assert not Step(8, 64, 16 * GIB, 16 * GIB, 0.0, 0.0, 0.0).fits
+
+
+def test_the_table_says_what_a_pencil_says():
+    def step(devices, batch, gib, available, flops=0.0, traffic=0.0):
+        return Step(devices, batch, int(gib * GIB), int(available * GIB), flops, traffic, 1.0)
+
+    # A tenth of a second at 197 TFLOP/s, half of it at 819 GB/s: 10,000 images/s, 36 M of them in an hour, ten times that.
+    kaggle = step(8, 1000, 6, 15.75, 19.7e12, 40.95e9)
+    # A tenth of a second at 918 TFLOP/s, a fifth at 1,640 GB/s.
+    memory_bound = step(4, 1000, 7.5, 31.25, 91.8e12, 328e9)
+    # Half the batch in an eighth of a second at 61.5 TFLOP/s a core: 4,000 images/s.
+    half = step(8, 500, 10, 15.5, 7.6875e12, 1e9)
+    rows = [
+        Bounds("v5e:2x4", kaggle, step(8, 2560, 15.5, 15.75, 1.0, 1.0), 10, 36_000_000),
+        Bounds("v6e:2x2", memory_bound, memory_bound, 10, 36_000_000),
+        Bounds("v3:2x2", step(8, 1000, 20, 15.5), half, 10, 36_000_000),
+        Bounds("v4:2x2x1", step(8, 1000, 2000, 15.25), None, 10, 36_000_000),
+    ]
+    refused = "GiB for temporaries alone: does not fit"
+    heading, line, *cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in table(rows).splitlines()]
+    assert set(line) == {"---"}
+    assert [name for name in heading if "bound, not measured" in name] == heading[6:]
+    assert "1,000" in heading[3]
+    assert "10 epochs" in heading[8]
+    assert "20 hours" in heading[9]
+    assert cells == [
+        ["v5e:2x4", "8", "15.75", "6.00 GiB: fits", "2,560", "157.6", "100", "10,000", "10.0", "0.50"],
+        ["v6e:2x2", "4", "31.25", "7.50 GiB: fits", "1,000", "367.2", "200", "5,000", "20.0", "-"],
+        ["v3:2x2", "8", "15.50", f"20.00 {refused}", "500", "123.0", "125 for 500", "4,000", "25.0", "-"],
+        ["v4:2x2x1", "8", "15.25", f"2000.00 {refused}", *["-"] * 6],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "batch", "told"),
+    [
+        ("v5e:2x4,v9:1x1", 256, "No topology 'v9:1x1'. Known: v3:2x2, v4:2x2x1, v5e:2x2, v5e:2x4, v6e:2x2."),
+        ("v5e:2x4,", 256, "No topology ''."),
+        ("v5e:2x2,v5e:2x4", 4, "The 8 devices of v5e:2x4 share a batch; 4 does not divide by it."),
+    ],
+)
+def test_all_names_and_their_batch_are_checked_before_anything_is_built(names, batch, told):
+    code = "import sys; from vgg_tf import preflight, programs\n"
+    code += f"try: programs.run(lambda: preflight.main(['--topology', '{names}', '--batch-size', '{batch}']))\n"
+    code += "finally: print([name for name in ('jax', 'keras', 'tensorflow') if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: {told}")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == "[]\n"
+
+
+def test_a_name_given_twice_is_compiled_once():
+    assert topologies("v3:2x2, v5e:2x4,v3:2x2", 256) == ["v3:2x2", "v5e:2x4"]
+
+
+# The program with a compiler that needs nothing installed: 16 GiB a device of v5e and 32 of v6e, 64 MiB an image.
+FAKE = """
+import importlib.util, sys, types
+from vgg_tf import bounds, preflight, programs
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *package: name in ("jax", "libtpu") or found(name, *package)
+programs.quiet_tensorflow = lambda: None
+preflight._input_rate = lambda recipe: (100.0, 2)
+class Topology:
+    scores = None
+    def __init__(self, name, arch, recipe, classes):
+        self.devices, self.available = bounds.TOPOLOGIES[name], (32 if name == "v6e:2x2" else 16) * bounds.GIB
+    def compile(self, batch):
+        needed = batch // self.devices * 64 * 2**20
+        fits = needed <= self.available
+        return bounds.Step(self.devices, batch, needed, self.available, 1e12 * fits, 1e9 * fits, 1.0)
+sys.modules["vgg_tf.topology"] = types.SimpleNamespace(Topology=Topology, analytic_flops=lambda model: 9e10)
+programs.run(lambda: preflight.main(["--topology", "v5e:2x2,v6e:2x2", "--batch-size", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize(("batch", "code", "first", "second"), [(2048, 1, "1,024", "2,048"), (1024, 0, "1,024", "2,048")])
+def test_a_topology_without_the_memory_stops_no_other_and_is_told_by_the_exit_code(batch, code, first, second):
+    result = subprocess.run([sys.executable, "-c", FAKE, str(batch)], capture_output=True, text=True)
+    assert result.returncode == code, result.stderr[-2000:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in result.stdout.splitlines() if line[:3] == "| v"]
+    assert [row[0] for row in rows] == ["v5e:2x2", "v6e:2x2"]
+    assert [row[3].endswith("does not fit") for row in rows] == [code == 1, False]
+    assert [row[4] for row in rows] == [first, second]
+
+
+@pytest.mark.slow
+def test_libtpu_knows_every_topology_by_its_number_of_devices():
+    pytest.importorskip("libtpu")
+    code = "import jax; from vgg_tf import bounds, topology; from jax.experimental.topologies import get_topology_desc\n"
+    code += "for name, n in bounds.TOPOLOGIES.items():\n"
+    code += "    assert len(get_topology_desc(platform='tpu', topology_name=name).devices) == n, name"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
 
 
 @pytest.mark.slow
@@ -68,6 +224,7 @@ def test_a_small_net_compiles_for_eight_chips_and_its_bounds_are_marked_as_such(
     assert "BOUND, NOT MEASURED" in result.stdout
     xla, ours = map(float, re.search(r"([\d.]+) GFLOP an image by XLA's count, ([\d.]+) by ours", result.stdout).groups())
     assert xla == pytest.approx(ours, rel=0.1)
+    assert re.search(r"^\| v5e:2x4 \| 8 \| 15.75 \| [\d.]+ GiB: fits \| [\d,]+ \|", result.stdout, re.M)
 
 
 def test_without_libtpu_the_command_says_what_to_install():

@@ -1,5 +1,6 @@
 """Look before a long training: `python -m vgg_tf.preflight --init`, `--topology v5e:2x4`, `--doctor`."""
 
+import functools
 import os
 import sys
 import time
@@ -8,12 +9,11 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf import programs, recipes
+from vgg_tf import bounds, programs, recipes
 from vgg_tf.architectures import TORCHVISION_STD, architecture
 
 _SHOWN = ("normalize", "block1", "block2", "block3", "block4", "block5", "fc1", "fc2")
 IMAGENET_IMAGES = 1_281_167
-KAGGLE_HOURS = 20  # of TPU a week, as Kaggle publishes it
 LIBTPU_MISSING = 'compiling for a TPU needs JAX and libtpu: pip install "vgg_tf[preflight]" (or jax libtpu)'
 
 
@@ -35,7 +35,7 @@ class Flags(Words):
     """Send eight views of two photographs through the network from each initialiser, and tell how the signal fares."""
     topology: str = ""
     """Compile the recipe's training step for these TPU chips, which need not be here: v3:2x2, v4:2x2x1, v5e:2x2, v5e:2x4
-    or v6e:2x2."""
+    or v6e:2x2; several with commas between."""
     doctor: bool = False
     """Tell what is installed, which devices each framework sees, and what to do."""
     classes: int = 1000
@@ -58,7 +58,7 @@ def main(arguments=None):
     if flags.topology and flags.init:
         raise ValueError("--topology runs on JAX: check --init by itself.")
     if flags.topology:
-        _topology(flags)
+        _topologies(flags)
     if flags.init:
         _init(flags)
     if flags.doctor:
@@ -96,80 +96,85 @@ def _init(flags):
     print("\n".join(f"{name:12}{row.source}" for name, row in INITIALIZERS.items()))
 
 
-def _topology(flags):
-    """Compile the step for the topology; print whether it fits, and its bounds."""
+def _topologies(flags):
+    """Compile the step for each topology; print what was found, a table last.
+
+    Exit code 1 if there is one that the asked batch does not fit on.
+    """
     import importlib.util
 
+    names = bounds.topologies(flags.topology, flags.numbers.batch_size)
     if not all(importlib.util.find_spec(name) for name in ("jax", "libtpu")):
         raise ModuleNotFoundError(LIBTPU_MISSING)
-    recipe = flags.numbers
+    rows = [_topology(flags, name) for name in names]
+    print(f"\n{bounds.table(rows)}")
+    sys.exit(0 if all(row.asked.fits for row in rows) else 1)
+
+
+def _topology(flags, name):
+    """Compile the step for one topology, at the asked batch and in search of the largest; print and return the `Bounds`."""
     from vgg_tf import topology  # chooses JAX, so it comes before Keras
 
     programs.quiet_tensorflow()
-    target = topology.Topology(flags.topology, flags.arch, recipe, flags.classes)
-    if recipe.batch_size % target.devices:
-        raise ValueError(f"{target.devices} devices share a batch; {recipe.batch_size} does not divide by it.")
-    counted = topology.analytic_flops(target.scores)
+    recipe = flags.numbers
+    target = topology.Topology(name, flags.arch, recipe, flags.classes)
     print(
-        f"{flags.arch}, {recipe.size} pixels, {flags.classes} classes, mixed_bfloat16, on {flags.topology}: "
-        f"{target.devices} devices of {target.available / topology.GIB:.2f} GiB"
+        f"{flags.arch}, {recipe.size} pixels, {flags.classes} classes, mixed_bfloat16, on {name}: "
+        f"{target.devices} devices of {target.available / bounds.GIB:.2f} GiB",
+        flush=True,
     )
-
-    def compiled(batch):
+    steps, batch = [], recipe.batch_size
+    while batch:
         step = target.compile(batch)
-        need = f"needs {step.needed / topology.GIB:.2f} GiB a device" + ("" if step.flops else " for its temporaries alone")
-        print(
-            f"  batch {batch:6,}: {'fits' if step.fits else 'does not fit'}, {need}; compiled in {step.seconds:.0f} s",
-            flush=True,
-        )
-        return step
-
-    asked = compiled(recipe.batch_size)
-    fitting, eight = [asked] * asked.fits, 8 * target.devices
-    others = [2, 1 / 2] if asked.fits else [2**-i for i in range(1, 20)]
-    for batch in (int(recipe.batch_size * other) // eight * eight for other in others):
-        if len(fitting) < 2 and batch:  # two that fit make the line
-            step = compiled(batch)
-            fitting += [step] * step.fits
-    if len(fitting) < 2:
-        print("Fewer than 16 images a device fit: take a smaller --size or --width, or more chips.")
-        sys.exit(1)
-    low, high = sorted(fitting, key=lambda step: step.batch)
-    most = topology.largest_batch(low, high)
-    print(f"the largest batch that fits, by the line through the two: {most:,}")
-    while most > high.batch and not compiled(most).fits:
-        most -= eight
-    _bounds(flags, target, asked if asked.fits else high, counted)
-    sys.exit(0 if asked.fits else 1)
+        steps.append(step)
+        verdict = "fits" if step.fits else "does not fit"
+        print(f"  batch {batch:6,}: {verdict}, needs {step.need} a device; compiled in {step.seconds:.0f} s", flush=True)
+        batch = bounds.next_batch(steps)
+        if batch and len(steps) == 2 and all(step.fits for step in steps):
+            print(f"the largest batch that fits, by the line through the two: {batch:,}", flush=True)
+    largest = max((step for step in steps if step.fits), key=lambda step: step.batch, default=None)
+    row = bounds.Bounds(name, steps[0], largest, recipe.epochs, flags.images)
+    if largest is None:
+        print("Fewer than 8 images a device might fit: take a smaller --size or --width, or more chips.", flush=True)
+        return row
+    above = [step.batch for step in steps if not step.fits]
+    print(f"the largest compiled that fits: {largest.batch:,}; " + (f"{min(above):,} does not" if above else "more may fit"))
+    _bounds(row, topology.analytic_flops(target.scores) / 1e9, _input_rate(recipe))
+    return row
 
 
-def _bounds(flags, target, step, counted):
-    """Print what the chip's published numbers allow, and what the host would have to deliver."""
-    images = step.batch / step.devices
+def _bounds(row, counted, here):
+    """Print what the chip's published numbers allow, and what the host would have to deliver.
+
+    Args:
+        row: the `Bounds`.
+        counted: our own count of the operations of an image, in 1e9.
+        here: images/s of the training input on this machine, and its cores.
+    """
+    rate, cores = here
+    step, kaggle = row.step, "" if row.weeks is None else f"{row.weeks:.2f} weeks of Kaggle's {bounds.KAGGLE_HOURS} hours; "
     print(
-        f"{step.flops / images / 1e9:.1f} GFLOP an image by XLA's count, {counted / 1e9:.1f} by ours; "
-        f"{step.bytes / images / 1e6:.0f} MB of memory traffic an image by XLA's count"
+        f"{row.gflop:.1f} GFLOP an image by XLA's count, {counted:.1f} by ours; "
+        f"{step.bytes * step.devices / step.batch / 1e6:.0f} MB of memory traffic an image by XLA's count"
     )
-    compute, memory = step.flops / (target.chip.peak * 1e12), step.bytes / (target.chip.bandwidth * 1e9)
-    floor = max(compute, memory)
-    speed, epochs = step.batch / floor, flags.numbers.epochs
-    hours = epochs * flags.images / speed / 3600
     print("BOUND, NOT MEASURED, from the published peak of the chip:")
     print(
-        f"  a step of {step.batch:,} images takes at least {1e3 * floor:.0f} ms ({1e3 * compute:.0f} of computing, "
-        f"{1e3 * memory:.0f} of memory traffic): at most {speed:,.0f} images/s"
+        f"  a step of {step.batch:,} images takes at least {1e3 * row.floor:.0f} ms ({1e3 * row.compute:.0f} of computing, "
+        f"{1e3 * row.traffic:.0f} of memory traffic): at most {row.speed:,.0f} images/s"
     )
     print(
-        f"  {epochs} epochs of {flags.images:,} images: at least {hours:.1f} hours, {hours / KAGGLE_HOURS:.1f} weeks of "
-        f"Kaggle's {KAGGLE_HOURS} hours; at 40 % of the peak {hours / 0.4:.1f} hours"
+        f"  {row.epochs} epochs of {row.images:,} images: at least {row.hours:.1f} hours; {kaggle}"
+        f"at 40 % of the peak {row.hours / 0.4:.1f} hours"
     )
-    here, cores = _input_rate(flags.numbers)
+    needed = row.speed / (rate / cores)
     print(
-        f"the training input on this machine: {here:,.0f} images/s on {cores} cores, measured on two photographs of 640 x 427; "
-        f"the bound asks for {speed / (here / cores):,.0f} such cores, 40 % of it for {0.4 * speed / (here / cores):,.0f}"
+        f"the training input on this machine: {rate:,.0f} images/s on {cores} cores, measured on two photographs of 640 x 427; "
+        f"the bound asks for {needed:,.0f} such cores, 40 % of it for {0.4 * needed:,.0f}",
+        flush=True,
     )
 
 
+@functools.cache
 def _input_rate(recipe, seconds=5.0):
     """Images a second of the recipe's training views, and the cores they had."""
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Compile a training step for a TPU that is not here: does it fit, how much does it compute, how fast can it be at best.
+"""Compile a training step for a TPU that is not here: how much memory does it take, how much does it compute.
 
 libtpu compiles for a topology without the chips. The step is the one that Keras on JAX runs: the recipe's network, its SGD, its
 metrics, uint8 images shared among all devices. This room must be imported before Keras or JAX: it chooses their backend.
@@ -9,60 +9,14 @@ import math
 import os
 import re
 import time
-from dataclasses import dataclass
+
+from vgg_tf.bounds import GIB, Step
 
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # libtpu would ask Google's servers for minutes
 os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-8")
 os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
-
-GIB = 2**30
-
-
-@dataclass(frozen=True)
-class Chip:
-    """Published numbers of one JAX device, which is a chip, and half a chip of v3 and v4 (cloud.google.com/tpu/docs).
-
-    Attributes:
-        peak: bfloat16 multiplications and additions a second, TFLOP/s.
-        bandwidth: of its memory, GB/s.
-    """
-
-    peak: float
-    bandwidth: float
-
-
-CHIPS = {"v3": Chip(61.5, 450), "v4": Chip(137.5, 614), "v5e": Chip(197, 819), "v6e": Chip(918, 1640)}
-# Those that libtpu is known to compile for in minutes; of others it refuses some and never ends with some.
-TOPOLOGIES = ("v3:2x2", "v4:2x2x1", "v5e:2x2", "v5e:2x4", "v6e:2x2")
-
-
-@dataclass(frozen=True)
-class Step:
-    """A compiled step.
-
-    Attributes:
-        devices: number of JAX devices.
-        batch: images a step, on all devices.
-        needed: memory a device needs, bytes; of a step that does not fit its temporaries alone.
-        available: memory of a device, bytes.
-        flops, bytes: operations and memory traffic of a device, by XLA's count; 0 where it does not fit.
-        seconds: that the compilation took.
-    """
-
-    devices: int
-    batch: int
-    needed: int
-    available: int
-    flops: float
-    bytes: float
-    seconds: float
-
-    @property
-    def fits(self):
-        """Tell whether a device has the memory."""
-        return self.needed <= self.available
 
 
 class Topology:
@@ -72,22 +26,17 @@ class Topology:
         """Build the network.
 
         Args:
-            name: such as `v5e:2x4`.
+            name: one of `bounds.TOPOLOGIES`, such as `v5e:2x4`.
             arch: the architecture's name.
             recipe: the `Recipe`.
             classes: number of classes.
-
-        Raises:
-            ValueError: no such topology.
         """
         import jax
         import keras
         import numpy as np
         from jax.experimental import topologies
 
-        if name not in TOPOLOGIES:
-            raise ValueError(f"No topology {name!r}. Known: {', '.join(TOPOLOGIES)}.")
-        self.chip, self.recipe = CHIPS[name.split(":")[0]], recipe
+        self.recipe = recipe
         found = topologies.get_topology_desc(platform="tpu", topology_name=name)
         self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
         keras.config.set_dtype_policy("mixed_bfloat16")
@@ -170,19 +119,6 @@ def _out_of_memory(error):
         raise error
     needed, unit, available, other = found.groups()
     return int(float(needed) * units[unit]), int(float(available) * units[other])
-
-
-def largest_batch(first, second):
-    """The batch that fills the memory, by the line through two steps that fit: a multiple of 8 a device.
-
-    Args:
-        first, second: `Step`s of different batches.
-    """
-    slope = (second.needed - first.needed) / (second.batch - first.batch)
-    if slope <= 0:  # so small that XLA's arrangement hides the batch
-        return second.batch
-    eight = 8 * first.devices
-    return int((first.available - first.needed) / slope + first.batch) // eight * eight
 
 
 def analytic_flops(model):

@@ -1,0 +1,211 @@
+"""What compiled training steps tell of a chip: which batches fit, the least time that its published numbers allow, one table.
+
+Nothing here was measured on a TPU.
+"""
+
+from dataclasses import dataclass
+
+GIB = 2**30
+KAGGLE, KAGGLE_HOURS = "v5e:2x4", 20  # what Kaggle lends, and its hours a week, as Kaggle publishes them
+COMPILATIONS = 4  # that a search may take once a batch fits; VGG-16 takes about two minutes each on 2 cores
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Published numbers of one JAX device, which is a chip, and half a chip of v3 and v4 (cloud.google.com/tpu/docs).
+
+    Attributes:
+        peak: bfloat16 multiplications and additions a second, TFLOP/s.
+        bandwidth: of its memory, GB/s.
+    """
+
+    peak: float
+    bandwidth: float
+
+
+CHIPS = {"v3": Chip(61.5, 450), "v4": Chip(137.5, 614), "v5e": Chip(197, 819), "v6e": Chip(918, 1640)}
+# Those that libtpu is known to compile for in minutes, and their JAX devices; of others it refuses some and never ends
+# with some.
+TOPOLOGIES = {"v3:2x2": 8, "v4:2x2x1": 8, "v5e:2x2": 4, "v5e:2x4": 8, "v6e:2x2": 4}
+
+
+def topologies(words, batch):
+    """The names in `words`, which have commas between, each once.
+
+    Args:
+        words: such as `v3:2x2,v5e:2x4`.
+        batch: images a step, which the devices of each must share evenly.
+
+    Raises:
+        ValueError: no such topology, or one whose devices cannot share the batch.
+    """
+    names = list(dict.fromkeys(word.strip() for word in words.split(",")))
+    for name in names:
+        if name not in TOPOLOGIES:
+            raise ValueError(f"No topology {name!r}. Known: {', '.join(TOPOLOGIES)}.")
+        if batch % TOPOLOGIES[name]:
+            raise ValueError(f"The {TOPOLOGIES[name]} devices of {name} share a batch; {batch} does not divide by it.")
+    return names
+
+
+@dataclass(frozen=True)
+class Step:
+    """A compiled step.
+
+    Attributes:
+        devices: number of JAX devices.
+        batch: images a step, on all devices.
+        needed: memory a device needs, bytes; of a step that does not fit its temporaries alone.
+        available: memory of a device, bytes.
+        flops, bytes: operations and memory traffic of a device, by XLA's count; 0 where it does not fit.
+        seconds: that the compilation took.
+    """
+
+    devices: int
+    batch: int
+    needed: int
+    available: int
+    flops: float
+    bytes: float
+    seconds: float
+
+    @property
+    def fits(self):
+        """Tell whether XLA compiled it, and a device has the memory."""
+        return bool(self.flops) and self.needed <= self.available
+
+    @property
+    def need(self):
+        """The memory needed, in words."""
+        return f"{self.needed / GIB:.2f} GiB" + ("" if self.flops else " for temporaries alone")
+
+
+def largest_batch(first, second):
+    """The batch that fills the memory, by the line through two steps that fit: a multiple of 8 a device.
+
+    Args:
+        first, second: `Step`s of different batches.
+    """
+    slope = (second.needed - first.needed) / (second.batch - first.batch)
+    if slope <= 0:  # so small that XLA's arrangement hides the batch
+        return second.batch
+    eight = 8 * first.devices
+    return int((first.available - first.needed) / slope + first.batch) // eight * eight
+
+
+def next_batch(steps):
+    """The batch to compile next, in search of the largest that fits: a multiple of 8 a device; 0 ends the search.
+
+    While all fit: twice the batch, then that of the line through the two. While none fits: half the batch, or less where the
+    memory tells so. Between one that fits and one that does not: the middle.
+
+    Args:
+        steps: the `Step`s so far, at least one.
+    """
+    eight = 8 * steps[0].devices
+    fitting = sorted((step for step in steps if step.fits), key=lambda step: step.batch)
+    if not fitting:
+        least = min(steps, key=lambda step: step.batch)
+        return int(least.batch * min(1 / 2, least.available / least.needed)) // eight * eight
+    high, failed = fitting[-1].batch, [step.batch for step in steps if not step.fits]
+    if len(steps) >= COMPILATIONS:
+        return 0
+    if failed:
+        batch = (high + min(failed)) // 2 // eight * eight
+    elif len(fitting) == 1:
+        batch = max(2 * high // eight, 1) * eight
+    else:
+        batch = largest_batch(*fitting) if len(fitting) == 2 else 0
+    return batch if batch > high else 0
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is known of a training on one topology.
+
+    Attributes:
+        topology: its name, such as `v5e:2x4`.
+        asked: the `Step` of the batch that was asked for.
+        largest: the `Step` of the largest batch that was compiled and fits; None if none did.
+        epochs: passes over the training images.
+        images: number of training images.
+    """
+
+    topology: str
+    asked: Step
+    largest: Step | None
+    epochs: int
+    images: int
+
+    @property
+    def step(self):
+        """The `Step` that the times are of: the asked one if it fits, else the largest that does, else None."""
+        return self.asked if self.asked.fits else self.largest
+
+    @property
+    def gflop(self):
+        """Operations of an image by XLA's count, in 1e9."""
+        return self.step.flops * self.step.devices / self.step.batch / 1e9
+
+    @property
+    def compute(self):
+        """Seconds that a step's operations take at the chip's peak."""
+        return self.step.flops / (CHIPS[self.topology.split(":")[0]].peak * 1e12)
+
+    @property
+    def traffic(self):
+        """Seconds that a step's memory traffic takes at the chip's bandwidth."""
+        return self.step.bytes / (CHIPS[self.topology.split(":")[0]].bandwidth * 1e9)
+
+    @property
+    def floor(self):
+        """Seconds that a step takes at least."""
+        return max(self.compute, self.traffic)
+
+    @property
+    def speed(self):
+        """Images a second at most, on all devices."""
+        return self.step.batch / self.floor
+
+    @property
+    def hours(self):
+        """Hours that the training takes at least."""
+        return self.epochs * self.images / self.speed / 3600
+
+    @property
+    def weeks(self):
+        """Weeks of Kaggle's hours at least; None for what Kaggle does not lend."""
+        return self.hours / KAGGLE_HOURS if self.topology == KAGGLE else None
+
+
+# Heading and cell of each column; those that follow from a step that fits are a dash without one.
+_FACTS = {
+    "topology": lambda row: row.topology,
+    "devices": lambda row: f"{row.asked.devices}",
+    "GiB a device": lambda row: f"{row.asked.available / GIB:.2f}",
+    "needed a device at batch {batch:,}": lambda row: f"{row.asked.need}: {'fits' if row.asked.fits else 'does not fit'}",
+}
+_FINDINGS = {
+    "largest batch compiled that fits": lambda row: f"{row.largest.batch:,}",
+    "GFLOP an image, by XLA": lambda row: f"{row.gflop:.1f}",
+    "ms a step (bound, not measured)": lambda row: (
+        f"{1e3 * row.floor:.0f}" + ("" if row.asked.fits else f" for {row.step.batch:,}")
+    ),
+    "images/s (bound, not measured)": lambda row: f"{row.speed:,.0f}",
+    "hours of {epochs} epochs (bound, not measured)": lambda row: f"{row.hours:.1f}",
+    "weeks of Kaggle's {hours} hours (bound, not measured)": lambda row: "-" if row.weeks is None else f"{row.weeks:.2f}",
+}
+
+
+def table(rows):
+    """A Markdown table, a line a topology.
+
+    Args:
+        rows: `Bounds` of the same network, batch and epochs.
+    """
+    words = {"batch": rows[0].asked.batch, "epochs": rows[0].epochs, "hours": KAGGLE_HOURS}
+    lines = [[heading.format(**words) for heading in (*_FACTS, *_FINDINGS)], ["---"] * len(_FACTS | _FINDINGS)]
+    for row in rows:
+        found = [cell(row) if row.step else "-" for cell in _FINDINGS.values()]
+        lines.append([*(cell(row) for cell in _FACTS.values()), *found])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
