@@ -1,6 +1,7 @@
 """What every program shares: a quiet TensorFlow, the user's mistakes as one line, Ctrl-C and SIGTERM without a traceback."""
 
 import contextlib
+import io
 import math
 import os
 import signal
@@ -94,6 +95,8 @@ class Notice:
 
 def run(main):
     """Call `main()` as a program: exit code 0, 1 after an error told in one line, 75 after SIGTERM, 130 after Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a line at a time also into a file, which a kill would leave without
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         with Notice(0):  # nothing is under way yet that would be worth a delay
             main()
