@@ -234,6 +234,8 @@ class Run:
             except SafetensorError:
                 torn.append(name)
                 continue
+            if torn and self.writes:  # or the next state would put it in the place of the whole one
+                files.remove(self.path(LAST))
             for key, variable in _variables(model, optimizer):
                 variable.assign(arrays[key])
             if statistics:  # constants of the first layer, which may be those of the network that weights were inherited from
