@@ -13,11 +13,13 @@
 
 import contextlib
 import csv
+import functools
 import io
 import json
 import math
 import os
 import shutil
+import zlib
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -207,7 +209,8 @@ class Run:
         if not self.writes:
             return
         metadata = {"state": json.dumps(asdict(state)), "statistics": json.dumps(weights.statistics(model))}
-        data = save(dict(_variables(model, optimizer, read=True)), metadata=metadata)
+        arrays = dict(_variables(model, optimizer, read=True))
+        data = save(arrays, metadata=metadata | {"checksum": _checksum(metadata["state"], arrays)})
         if files.exists(self.path(LAST)):
             files.rename(self.path(LAST), self.path(PREVIOUS))
         files.write_whole(self.path(LAST), data)
@@ -228,9 +231,10 @@ class Run:
                 continue
             try:
                 with files.local(self.path(name)) as path, safe_open(path, framework="numpy") as file:
-                    values = json.loads(file.metadata()["state"])
-                    statistics = json.loads(file.metadata().get("statistics", "null"))
+                    metadata = file.metadata()
                     arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                if metadata.get("checksum", whole := _checksum(metadata["state"], arrays)) != whole:
+                    raise SafetensorError("as long as it was, but not what it was")
             except SafetensorError:
                 torn.append(name)
                 continue
@@ -238,7 +242,8 @@ class Run:
                 files.remove(self.path(LAST))
             for key, variable in _variables(model, optimizer):
                 variable.assign(arrays[key])
-            if statistics:  # constants of the first layer, which may be those of the network that weights were inherited from
+            values = json.loads(metadata["state"])
+            if statistics := json.loads(metadata.get("statistics", "null")):  # constants, perhaps of the network inherited from
                 weights.set_statistics(model, *statistics)
             values |= {"rows": tuple(values["rows"]), "best": tuple(values["best"]), "plateau": Plateau(**values["plateau"])}
             state = State(**values)
@@ -281,6 +286,12 @@ def _variables(model, optimizer, read=False):
     for owner, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
         for i, variable in enumerate(variables):
             yield f"{owner}/{i:04d}", np.asarray(variable.numpy()) if read else variable
+
+
+def _checksum(state, arrays):
+    """Of the state and all bits of the arrays, in words."""
+    parts = (state.encode(), *(array.tobytes() for _, array in sorted(arrays.items())))
+    return f"crc32 {functools.reduce(lambda crc, part: zlib.crc32(part, crc), parts, 0):08x}"
 
 
 @contextlib.contextmanager
