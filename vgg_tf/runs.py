@@ -310,6 +310,7 @@ def open_run(folder, settings):
     files.make_folder(folder)
     busy = f"{folder} is being trained by another process. Wait for it, or choose another --out."
     with files.one_writer(os.path.join(folder, LOCK), busy):
+        files.remove_unfinished(folder)
         there = read_run(folder).settings if files.exists(recipe) else settings
         if begun(folder) and (difference := there.differences(settings)):
             raise FileExistsError(f"{folder} holds another run: {difference}. Choose another --out, or delete it first.")
