@@ -159,6 +159,17 @@ def writing(path):
         remove(room if is_remote(path) else temporary)
 
 
+def remove_unfinished(folder):
+    """Remove what killed processes left of files they were `writing`; only for who is the folder's one writer.
+
+    On remote file systems, where nobody is known to be that, they stay until the same file is written again.
+    """
+    if not is_remote(folder):
+        for name in names(folder):
+            if name.startswith(".tmp."):
+                remove(os.path.join(folder, name))
+
+
 @contextlib.contextmanager
 def local(path, leave_out=()):
     """Within, a path on this machine with what `path` holds: itself, or a copy for what reads no remote files.

@@ -6,6 +6,7 @@ Python has no chance to speak. So the work is done in a child process, and its p
 
 import os
 import re
+import signal
 import sys
 import threading
 import traceback
@@ -112,13 +113,13 @@ def _watch(program, main):
     code = programs.call([program, *arguments], env=os.environ | {_PIPE: str(reading)}, pass_fds=[reading], said=_Quiet())
     os.close(writing)
     who = f"process {hosts.process} of {hosts.processes}"
-    if code in (LOST, -6):
+    if code in (LOST, 128 + signal.SIGABRT):
         sys.exit(
             f"error: {who} has lost another one, which has ended, was killed or cannot be reached. All epochs that were done "
             "are saved: give the same commands again on all machines."
         )
-    if code < 0:
-        sys.exit(f"error: {who} was killed by signal {-code}. Give the same commands again on all machines.")
+    if code > 128:
+        sys.exit(f"error: {who} was killed by signal {code - 128}. Give the same commands again on all machines.")
     sys.exit(code)
 
 

@@ -1,9 +1,11 @@
 """What every program shares: a quiet TensorFlow, the user's mistakes as one line, Ctrl-C and SIGTERM without a traceback."""
 
 import contextlib
+import io
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,35 +23,65 @@ TENSORFLOW_MISSING = (
 _OUR_FAULTS = (ValueError, FloatingPointError)
 
 PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, give the same command again
+TERMINATED = "terminated; the same command continues"
 
 
-class PreemptedError(Exception):
-    """SIGTERM has ended the work: the machine is taken away, or its time is up."""
+class PreemptedError(BaseException):
+    """SIGTERM has ended the work: the machine is taken away, or its time is up. No fault, which a library might catch."""
 
 
 class Notice:
     """Within, SIGTERM does not kill at once: whoever works asks whether the time that is left is enough.
 
-    Only the main thread can be told of signals; in others SIGTERM kills as ever.
+    Who does not ask in time, as in a compilation or a long test, is ended with exit code 75 when all of it has passed. Only
+    the main thread can be told of signals; in others SIGTERM kills as ever.
 
     Args:
-        grace: seconds from SIGTERM until all is lost.
+        grace: seconds from SIGTERM until all is lost; infinite for who ends by other means.
     """
 
     def __init__(self, grace):
-        self.grace, self.end, self._before = grace, math.inf, None
+        self.grace, self.end = grace, math.inf
+        self.told, self.hand_on = False, lambda: None
+        self._undo = contextlib.ExitStack()
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._told)
+            mouth, ear = socket.socketpair()  # Python calls handlers between steps only, but writes here at once
+            mouth.setblocking(False)
+            said = os.dup(2)  # which TensorFlow's import turns away
+            watch = threading.Thread(target=self._watch, args=(ear, said), daemon=True)
+            watch.start()
+            self._undo.callback(watch.join)
+            self._undo.callback(mouth.close)
+            self._undo.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False))
+            self._undo.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, self._handle))
         return self
 
     def __exit__(self, *_):
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
+        self._undo.close()
 
-    def _told(self, *_):
-        self.end = min(self.end, time.monotonic() + self.grace)
+    def _handle(self, *_):
+        self._hear()
+        self.hand_on()
+
+    def _hear(self):
+        self.told, self.end = True, min(self.end, time.monotonic() + self.grace)
+
+    def _watch(self, ear, said):
+        with ear:
+            while True:
+                ear.settimeout(None if self.end == math.inf else max(1e-3, self.end - time.monotonic()))
+                try:
+                    heard = ear.recv(64)
+                except TimeoutError:
+                    os.write(said, f"\n{TERMINATED}\n".encode())
+                    os._exit(PREEMPTED)
+                if signal.SIGTERM in heard:
+                    self._hear()
+                if not heard:
+                    break
+        os.close(said)
 
     def heed(self, seconds):
         """Go on where `seconds` more end in time, which is always so without a notice.
@@ -63,13 +95,16 @@ class Notice:
 
 def run(main):
     """Call `main()` as a program: exit code 0, 1 after an error told in one line, 75 after SIGTERM, 130 after Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a line at a time also into a file, which a kill would leave without
+        sys.stdout.reconfigure(line_buffering=True)
     try:
-        main()
+        with Notice(0):  # nothing is under way yet that would be worth a delay
+            main()
     except KeyboardInterrupt:
         print("\ninterrupted; the same command continues", file=sys.stderr)
         sys.exit(130)
     except PreemptedError:
-        print("\nterminated; all epochs that were done are saved, the same command continues", file=sys.stderr)
+        print(f"\n{TERMINATED}", file=sys.stderr)
         sys.exit(PREEMPTED)
     except BrokenPipeError:  # the reader, such as head, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -109,22 +144,29 @@ def call(words, said=None, **options):
         options: of `subprocess.Popen`.
 
     Returns:
-        its exit code.
+        its exit code, as a shell tells it.
+
+    Raises:
+        PreemptedError: SIGTERM came too early, or too late, for the program to end by it.
     """
     errors = subprocess.PIPE if said else None
-    with subprocess.Popen([sys.executable, "-m", *words], stderr=errors, text=True, errors="replace", **options) as child:
-        before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    words = [sys.executable, "-m", *words]
+    with Notice(math.inf) as notice, subprocess.Popen(words, stderr=errors, text=True, errors="replace", **options) as child:
+        notice.hand_on = child.terminate
+        if notice.told:  # while it was started
+            child.terminate()
         try:
             for line in child.stderr or ():
                 said(line)
-            return child.wait()
+            code = child.wait()
         except KeyboardInterrupt:  # it was told as well
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(10)
             child.kill()
             raise
-        finally:
-            signal.signal(signal.SIGTERM, before)
+    if notice.told and code in (0, -signal.SIGTERM):
+        raise PreemptedError
+    return code if code >= 0 else 128 - code
 
 
 def quiet_tensorflow():

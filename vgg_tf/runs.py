@@ -14,11 +14,13 @@
 
 import contextlib
 import csv
+import functools
 import io
 import json
 import math
 import os
 import shutil
+import zlib
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -208,7 +210,8 @@ class Run:
         if not self.writes:
             return
         metadata = {"state": json.dumps(asdict(state)), "statistics": json.dumps(weights.statistics(model))}
-        data = save(dict(_variables(model, optimizer, read=True)), metadata=metadata)
+        arrays = dict(_variables(model, optimizer, read=True))
+        data = save(arrays, metadata=metadata | {"checksum": _checksum(metadata["state"], arrays)})
         if files.exists(self.path(LAST)):
             files.rename(self.path(LAST), self.path(PREVIOUS))
         files.write_whole(self.path(LAST), data)
@@ -229,15 +232,19 @@ class Run:
                 continue
             try:
                 with files.local(self.path(name)) as path, safe_open(path, framework="numpy") as file:
-                    values = json.loads(file.metadata()["state"])
-                    statistics = json.loads(file.metadata().get("statistics", "null"))
+                    metadata = file.metadata()
                     arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                if metadata.get("checksum", whole := _checksum(metadata["state"], arrays)) != whole:
+                    raise SafetensorError("as long as it was, but not what it was")
             except SafetensorError:
                 torn.append(name)
                 continue
+            if torn and self.writes:  # or the next state would put it in the place of the whole one
+                files.remove(self.path(LAST))
             for key, variable in _variables(model, optimizer):
                 variable.assign(arrays[key])
-            if statistics:  # constants of the first layer, which may be those of the network that weights were inherited from
+            values = json.loads(metadata["state"])
+            if statistics := json.loads(metadata.get("statistics", "null")):  # constants, perhaps of the network inherited from
                 weights.set_statistics(model, *statistics)
             values |= {"rows": tuple(values["rows"]), "best": tuple(values["best"]), "plateau": Plateau(**values["plateau"])}
             state = State(**values)
@@ -282,6 +289,12 @@ def _variables(model, optimizer, read=False):
             yield f"{owner}/{i:04d}", np.asarray(variable.numpy()) if read else variable
 
 
+def _checksum(state, arrays):
+    """Of the state and all bits of the arrays, in words."""
+    parts = (state.encode(), *(array.tobytes() for _, array in sorted(arrays.items())))
+    return f"crc32 {functools.reduce(lambda crc, part: zlib.crc32(part, crc), parts, 0):08x}"
+
+
 @contextlib.contextmanager
 def open_run(folder, settings, process=0):
     """Make a run folder, or open the one that these settings made, for one writer at a time.
@@ -311,6 +324,7 @@ def open_run(folder, settings, process=0):
     files.make_folder(folder)
     busy = f"{folder} is being trained by another process. Wait for it, or choose another --out."
     with files.one_writer(os.path.join(folder, LOCK), busy):
+        files.remove_unfinished(folder)
         there = read_run(folder).settings if files.exists(recipe) else settings
         if begun(folder) and (difference := there.differences(settings)):
             raise FileExistsError(f"{folder} holds another run: {difference}. Choose another --out, or delete it first.")
