@@ -15,7 +15,7 @@ from vgg_tf import runs, training
 from vgg_tf.measures import Measures, colours
 from vgg_tf.network import build_vgg
 from vgg_tf.recipes import Recipe, preset
-from vgg_tf.schedules import Schedule
+from vgg_tf.schedules import Plateau, Schedule
 from vgg_tf.sources import Source, Split
 from vgg_tf.weights import inherit_weights, statistics
 
@@ -319,7 +319,7 @@ def test_schedules_follow_their_formulas(kind, warmup):
 
 
 def test_the_plateau_drops_the_rate_when_patience_is_over_and_stops_after_the_last_drop():
-    plateau, story = runs.Plateau(), []
+    plateau, story = Plateau(), []
     for error in [50, 40, 41, 40, 39, 39, 39, 39, 39, 39]:
         plateau, drop, stop = plateau.after(error, patience=2, most=2)
         story.append("drop" if drop else "stop" if stop else "")

@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from vgg_tf import files, recipes, records, weights
+from vgg_tf.schedules import Plateau
 from vgg_tf.selection import EVERYTHING, Selection
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
@@ -77,37 +78,6 @@ class Settings:
             if getattr(self, name) != getattr(new, name):
                 words.append(f"{flag} {getattr(self, name)} there, {getattr(new, name)} here")
         return ", ".join(filter(None, [*words, recipes.differences(self.recipe, new.recipe)]))
-
-
-@dataclass(frozen=True)
-class Plateau:
-    """The paper's rule: divide when the validation error stops falling, a few times, then stop (section 3.1).
-
-    Attributes:
-        best: lowest validation error so far, in %.
-        waited: epochs since then, or since the last drop.
-        drops: drops so far.
-    """
-
-    best: float = float("inf")
-    waited: int = 0
-    drops: int = 0
-
-    def after(self, error, patience, most):
-        """The state after an epoch with this validation error, whether to drop the rate now, and whether to stop.
-
-        Args:
-            error: top-1 error, in %.
-            patience: epochs without a lower error that make a plateau.
-            most: drops in all; the plateau after the last one ends the training.
-        """
-        if error < self.best:
-            return Plateau(error, 0, self.drops), False, False
-        if self.waited + 1 < patience:
-            return Plateau(self.best, self.waited + 1, self.drops), False, False
-        if self.drops == most:
-            return Plateau(self.best, self.waited + 1, self.drops), False, True
-        return Plateau(self.best, 0, self.drops + 1), True, False
 
 
 @dataclass(frozen=True)
