@@ -1,0 +1,222 @@
+"""A run survives kills, signals and full disks: real ones, and the end is that of a run that met none."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from vgg_tf import evaluate, runs, train, weight_files
+
+# Dropout, a plateau that fires (the rate is far too low to learn at), short epochs.
+WORDS = [
+    "--arch", "vgg11", "--width", "0.0625", "--head-width", "16", "--batch-size", "16", "--steps-per-epoch", "8",
+    "--strategy", "cpu", "--schedule", "plateau", "--patience", "2", "--learning-rate", "1e-7",
+]  # fmt: skip
+PLATEAU = "learning rate 1e-08"
+
+
+def start(folder, *words, program="vgg_tf.train"):
+    return subprocess.Popen(
+        [sys.executable, "-m", program, *WORDS, "--out", str(folder), *map(str, words)],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(process):
+    said, errors = process.communicate(timeout=300)
+    return process.returncode, said, errors
+
+
+def wait_for_epoch(folder, n, seconds=120):
+    begin, log = time.monotonic(), folder / "log.csv"
+    while not (log.exists() and f"\n{n}," in log.read_text()):
+        assert time.monotonic() - begin < seconds
+        time.sleep(0.02)
+
+
+def same_end(one, other):
+    """Tell whether two runs ended with the same bits in state and best network."""
+    states = [load_file(folder / runs.LAST) for folder in (one, other)]
+    best = [weight_files.read_weights(folder).fingerprint() for folder in (one, other)]
+    same = states[0].keys() == states[1].keys() and all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
+    return same and best[0] == best[1]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of 30 epochs that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    code, said, errors = finish(start(folder, "--epochs", 30))
+    assert code == 0, errors
+    assert PLATEAU in said
+    return folder
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_leave_no_trace_in_the_end(whole, tmp_path):
+    seed = random.randrange(10**6)
+    moments, code, kills = random.Random(seed), None, 0
+    while code != 0:
+        process = start(tmp_path / "run", "--epochs", 30)
+        try:
+            # Start-up takes some 8 s, an epoch a tenth of one.
+            code = process.wait(moments.uniform(4, 14) if kills < 5 else 200)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            kills += 1
+        _, errors = process.communicate()
+        assert code in (None, 0), f"seed {seed}: {errors}"
+    assert kills, f"seed {seed}"
+    assert same_end(whole, tmp_path / "run"), f"seed {seed}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grace", [60, 0])
+def test_sigterm_saves_the_epoch_that_ends_within_the_grace_and_leaves_one_that_does_not(whole, tmp_path, grace):
+    process = start(tmp_path / "run", "--epochs", 30, "--grace", grace)
+    wait_for_epoch(tmp_path / "run", 2)
+    process.terminate()
+    code, _, errors = finish(process)
+    assert code == 75
+    assert errors.strip() == "terminated; the same command continues"
+    code, said, _ = finish(start(tmp_path / "run", "--epochs", 30))
+    assert code == 0
+    assert "continuing after epoch" in said
+    assert same_end(whole, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_sigterm_reaches_the_training_through_the_stages(tmp_path):
+    words = [
+        "--arch",
+        "vgg13",
+        "--data",
+        "digits",
+        "--size",
+        "32",
+        "--width",
+        "0.0625",
+        "--head-width",
+        "16",
+        "--batch-size",
+        "16",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vgg_tf.stages", *words, "--steps-per-epoch", "8", "--strategy", "cpu", "--out", tmp_path],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    begin = time.monotonic()
+    while not list(tmp_path.glob("1-*/log.csv")):
+        assert time.monotonic() - begin < 120
+        time.sleep(0.05)
+    process.terminate()
+    code, _, errors = finish(process)
+    assert code == 75
+    assert errors.count("terminated; the same command continues") == 1
+    time.sleep(1)
+    left = subprocess.run(["pgrep", "-f", f"vgg_tf.train.*{tmp_path}"], capture_output=True, text=True).stdout
+    assert not left
+
+
+def tiny(folder, epochs):
+    return [*WORDS, "--epochs", str(epochs), "--steps-per-epoch", "2", "--out", str(folder)]
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    """Four short epochs without an interruption."""
+    folder = tmp_path_factory.mktemp("four") / "run"
+    train.main(tiny(folder, 4))
+    return folder
+
+
+@pytest.mark.parametrize("name", [runs.LAST, "model.keras", "log.csv", "history.png", "report.json"])
+def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, name):
+    folder = tmp_path / "run"
+    save, check = runs.Run.save_last, runs.Run.check_space
+
+    def fill(run):
+        (folder / f".tmp.{name}").symlink_to("/dev/full")
+
+    def save_and_fill(run, state, *rest):
+        save(run, state, *rest)
+        if state.epoch == 2:
+            fill(run)
+
+    if name == "model.keras":  # the best network may be that of the first epoch
+        monkeypatch.setattr(runs.Run, "check_space", lambda run, *networks: (check(run, *networks), fill(run)))
+    else:
+        monkeypatch.setattr(runs.Run, "save_last", save_and_fill)
+    with pytest.raises(
+        OSError, match=rf"cannot write .*/{name}: no space is left\. Free some, then give the same command again"
+    ):
+        train.main(tiny(folder, 4))
+    monkeypatch.undo()
+    train.main(tiny(folder, 4))
+    assert same_end(four, folder)
+
+
+def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_networks(tmp_path, monkeypatch):
+    # 138,357,544 weights of D (section 2.3), with momentum: 3.3 GB.
+    class Weight:
+        shape = (138_357_544,)
+
+    class Network:
+        weights = variables = (Weight,)
+
+    run = runs.Run(str(tmp_path), None)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3_300_000_000))
+    with pytest.raises(OSError, match="3,300 MB left; this run needs 3,322 MB"):
+        run.check_space(Network, Network)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3_330_000_000))
+    run.check_space(Network, Network)
+
+
+def test_a_run_in_a_bucket_ends_as_one_on_the_disk(four, tmp_path, capsys):
+    folder = f"ram://{tmp_path.name}/run"
+    words = tiny(folder, 4)
+    with monkey_stop(2), contextlib.suppress(KeyboardInterrupt):
+        train.main(words)
+    with runs.open_run(folder, runs.read_run(folder).settings) as run:
+        assert not run.report()
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(f"{folder}/{runs.LAST}", "rb") as file:
+        torn = file.read()[:1000]
+    with tf.io.gfile.GFile(f"{folder}/{runs.LAST}", "wb") as file:
+        file.write(torn)
+    capsys.readouterr()
+    train.main(words)
+    said = capsys.readouterr().out
+    assert "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 1" in said
+    here, there = weight_files.read_weights(four).fingerprint(), weight_files.read_weights(folder).fingerprint()
+    assert here == there
+    closing = said.splitlines()[-1].split(", n=")[0]
+    evaluate.main([folder, "--strategy", "cpu"])
+    assert capsys.readouterr().out.splitlines()[-1].split(", loss")[0] == closing
+
+
+@contextlib.contextmanager
+def monkey_stop(epoch):
+    """Within, Ctrl-C comes as soon as this epoch is saved."""
+    save = runs.Run.save_last
+
+    def stopping(run, state, *rest):
+        save(run, state, *rest)
+        if state.epoch == epoch:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    runs.Run.save_last = stopping
+    try:
+        yield
+    finally:
+        runs.Run.save_last = save
