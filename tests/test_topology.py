@@ -89,7 +89,8 @@ def test_where_memory_is_a_line_three_compilations_find_the_largest_batch(batch)
 def test_where_twice_the_batch_or_the_batch_does_not_fit_the_search_is_short_and_finds_three_quarters(batch):
     room = []
     assert 0.75 * 12288 <= searched(compiler(room), batch) <= 12288
-    assert len(room) <= 4
+    assert len([batch for batch in room if batch <= 12288]) <= 3  # those take long
+    assert len(room) <= 16
 
 
 def test_where_memory_is_no_line_what_is_found_was_compiled_and_fits():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 GIB = 2**30
 KAGGLE, KAGGLE_HOURS = "v5e:2x4", 20  # what Kaggle lends, and its hours a week, as Kaggle publishes them
-COMPILATIONS = 4  # that a search may take once a batch fits; VGG-16 takes about two minutes each on 2 cores
+FITTING = 3  # compilations of batches that fit, which take minutes for VGG-16 on 2 cores; of those that do not, a second
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def next_batch(steps):
         least = min(steps, key=lambda step: step.batch)
         return int(least.batch * min(1 / 2, least.available / least.needed)) // eight * eight
     high, failed = fitting[-1].batch, [step.batch for step in steps if not step.fits]
-    if len(steps) >= COMPILATIONS:
+    if len(fitting) == FITTING:
         return 0
     if failed:
         batch = (high + min(failed)) // 2 // eight * eight
