@@ -243,7 +243,9 @@ def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=
         """Paths of the shards that hold images start to end; of each the records to skip, to take, the number of the first."""
         if labels is None and (start, end) == (0, n):  # whatever is there: too many are an error as well
             return np.array(paths), np.zeros(len(paths), np.int64), np.full(len(paths), -1), np.zeros(len(paths), np.int64)
-        if labels is not None:
+        if labels is not None and (start, end) == (0, n):
+            start, end = 0, len(labels)
+        elif labels is not None:
             mine = np.flatnonzero(labels >= 0)[start:end]
             start, end = mine[0], mine[-1] + 1
         ends = np.cumsum(counts)

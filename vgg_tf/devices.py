@@ -54,6 +54,18 @@ class Devices:
         """This process and their number, as `datasets.load_dataset` takes them."""
         return self.process, self.processes
 
+    def agree(self, *values):
+        """Raise a ValueError where the processes have different values, whose collective steps would not meet."""
+        if self.processes > 1:
+            import zlib
+
+            import numpy as np
+            from jax.experimental import multihost_utils
+
+            mine = np.uint32(zlib.crc32(repr(values).encode()))
+            if (multihost_utils.process_allgather(mine) != mine).any():
+                raise ValueError(f"Process {self.process} has other flags or data than another one: {values}.")
+
     def wait(self, name):
         """Wait until all processes have come to the point of this name."""
         if self.processes > 1:
@@ -95,11 +107,17 @@ def choose(word="auto", precision="auto"):
     Raises:
         ValueError: there is no such device, or Keras already runs on the other engine; the message says what to do.
     """
+    if word not in ("auto", "tpu", "gpu", "cpu"):
+        raise ValueError(f"The strategy is auto, tpu, gpu or cpu. Received: {word!r}.")
     settle(word)
     engines = _engines()
+    if _settled and word in ("tpu", "gpu"):  # the other one may have what was not asked for before
+        engines += tuple(engine for engine in ("tensorflow", "jax") if engine not in engines)
     kinds = ("tpu", "gpu", "cpu") if word == "auto" else (word,)
     for i, kind in enumerate(kinds):
         for engine in engines:
+            if kind == "cpu" and len(engines) > 1 and _loaded() not in (None, engine):  # both have one
+                continue
             found = _FINDERS[engine, kind](word == kind)
             if found:
                 _check_loaded(engine, kind)
@@ -124,14 +142,20 @@ def settle(word="auto", several=False):
         return
     there = {"tpu": bool(tpu_chips()[1]), "gpu": any(Path(place).exists() for place in GPUS)}
     kinds = [kind for kind in there if word == kind or (word == "auto" and there[kind])]
-    jax = several or (importlib.util.find_spec("jax") and any(not _tensorflow_sees(k) and _jax(k)(True) for k in kinds))
+    found = importlib.util.find_spec("jax") and any(not _sees("tensorflow", kind) and _sees("jax", kind) for kind in kinds)
+    jax = several or found
     os.environ["KERAS_BACKEND"] = "jax" if jax else "tensorflow"
     _settled = True
 
 
-def _tensorflow_sees(kind):
-    """Ask another process, which may also abort: tensorflow-tpu does with a libtpu that it does not know."""
-    code = f"import sys; from vgg_tf import devices; sys.exit(not devices._FINDERS['tensorflow', '{kind}'](True))"
+def users_environment():
+    """The environment, without the engine that we settled for: of a child that is to choose for itself."""
+    return {name: value for name, value in os.environ.items() if not (_settled and name == "KERAS_BACKEND")}
+
+
+def _sees(engine, kind):
+    """Ask another process: it holds no TPU when it has ended, and may abort, as tensorflow-tpu does with some libtpus."""
+    code = f"import sys; from vgg_tf import devices; sys.exit(not devices._FINDERS['{engine}', '{kind}'](True))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
@@ -143,10 +167,15 @@ def _engines():
     return (chosen,) if chosen else ("tensorflow", "jax")
 
 
+def _loaded():
+    """The engine that an imported Keras runs on; None where there is none."""
+    return sys.modules["keras"].config.backend() if "keras" in sys.modules else None
+
+
 def _check_loaded(engine, kind):
     """Raise a ValueError where Keras was imported on another engine."""
-    loaded = sys.modules["keras"].config.backend() if "keras" in sys.modules else engine
-    if loaded != engine:
+    loaded = _loaded()
+    if loaded not in (None, engine):
         raise ValueError(
             f"The {kind} is {engine}'s, but Keras was imported on {loaded}. Set KERAS_BACKEND={engine} before the first import "
             "of keras or vgg_tf, and restart (the kernel of a notebook)."

@@ -52,6 +52,13 @@ def main(arguments=None):
     source = name if isinstance(data, Collection) else data
     together.join()
     devices = choose(flags.strategy)
+    devices.agree(
+        run.settings.fingerprint,
+        data.fingerprint if isinstance(data, Collection) else data.fingerprint(),
+        flags.split,
+        flags.scale,
+        flags.batch_size,
+    )
 
     from vgg_tf import datasets, training
 

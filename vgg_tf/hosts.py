@@ -6,7 +6,7 @@ Python has no chance to speak. So the work is done in a child process, and its p
 
 import os
 import re
-import signal
+import socket
 import sys
 import threading
 import traceback
@@ -21,11 +21,12 @@ START = 300  # seconds to wait for all of them in the beginning
 PORT = 8476  # of the first process on a TPU pod, as JAX has it there
 LOST = 76  # exit code of a child that saw a connection break
 _PIPE = "VGG_TF_PARENT"  # file descriptor on which a child sees its parent's end
+_CONNECTED = "vgg_tf: all processes are connected"  # a line for the parent
 _TORN = re.compile(
     "gloo|coordination service|unavailable:|heartbeat|deadline_exceeded|connection (closed|reset)", re.IGNORECASE
 )
 # What JAX, Gloo and TensorFlow write of their own accord, and from where on they write of a lost process.
-_NOISE = re.compile(r"^\[Gloo\]|absl::InitializeLog|oneDNN custom operations")
+_NOISE = re.compile(r"^\[Gloo\]|absl::InitializeLog|oneDNN (custom operations|supports)")
 _END = re.compile("JAX distributed service detected fatal errors|coordination_service_agent")
 
 
@@ -48,11 +49,15 @@ class Hosts:
         """
         if self.coordinator or self.processes > 1 or self.process:
             host, _, port = self.coordinator.rpartition(":")
-            if not (host and port.isdigit() and 0 <= self.process < self.processes > 1):
+            if not (host and port.isdigit() and 0 < int(port) < 2**16 and 0 <= self.process < self.processes > 1):
                 raise ValueError(
                     "Several processes want --coordinator HOST:PORT, --processes N of at least 2 and --process I below it. "
                     f"Received: {self.coordinator or 'no coordinator'}, {self.processes}, {self.process}."
                 )
+            try:
+                socket.getaddrinfo(host, port)
+            except OSError as error:
+                raise ValueError(f"--coordinator names a machine that is not found here: {host} ({error.strerror}).") from None
             return self
         if self.processes == 1:
             return self
@@ -82,8 +87,18 @@ class Hosts:
             raise ModuleNotFoundError('several processes need JAX: pip install "jax[tpu]", "jax[cuda12]" or jax') from None
         print(f"process {self.process} of {self.processes} waits for the others", flush=True)
         given = (self.coordinator, self.processes, self.process) if self.coordinator else ()
-        # As keras.distribution.initialize does, which would wait 100 s for a sign of life.
-        jax.distributed.initialize(*given, heartbeat_timeout_seconds=HEARTBEAT, initialization_timeout=START)
+        jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from us
+        try:
+            # As keras.distribution.initialize does, which would wait 100 s for a sign of life.
+            jax.distributed.initialize(*given, heartbeat_timeout_seconds=HEARTBEAT, initialization_timeout=START)
+        except RuntimeError as error:
+            if "start RPC server" not in str(error):
+                raise
+            raise ValueError(
+                f"The port of --coordinator {self.coordinator} is taken on this machine. Choose another."
+            ) from None
+        if _PIPE in os.environ:
+            print(_CONNECTED, file=sys.stderr, flush=True)
 
 
 def run(program, main):
@@ -109,11 +124,17 @@ def _watch(program, main):
     hosts = tyro.cli(Hosts, args=arguments, return_unknown_args=True, prog=f"python -m {program}")[0].told()
     if hosts.processes == 1:
         return main()
-    reading, writing = os.pipe()
-    code = programs.call([program, *arguments], env=os.environ | {_PIPE: str(reading)}, pass_fds=[reading], said=_Quiet())
+    (reading, writing), quiet = os.pipe(), _Quiet()
+    code = programs.call([program, *arguments], env=os.environ | {_PIPE: str(reading)}, pass_fds=[reading], said=quiet)
     os.close(writing)
     who = f"process {hosts.process} of {hosts.processes}"
-    if code in (LOST, 128 + signal.SIGABRT):
+    lost = code == LOST or quiet.ended
+    if lost and not quiet.connected:
+        sys.exit(
+            f"error: {who} has waited for the others for {START // 60} minutes. Look at what they say, and at --coordinator, "
+            "--processes and --process of all of them."
+        )
+    if lost:
         sys.exit(
             f"error: {who} has lost another one, which has ended, was killed or cannot be reached. All epochs that were done "
             "are saved: give the same commands again on all machines."
@@ -124,13 +145,19 @@ def _watch(program, main):
 
 
 class _Quiet:
-    """A filter of lines: all but the noise, and nothing of what JAX writes of its end."""
+    """A filter of lines: all but the noise, and nothing of what JAX writes of its end.
 
-    ended = False
+    Attributes:
+        connected: all processes have met.
+        ended: JAX has aborted for the sake of another process.
+    """
+
+    connected = ended = False
 
     def __call__(self, line):
+        self.connected = self.connected or _CONNECTED in line
         self.ended = self.ended or bool(_END.search(line))
-        if not (self.ended or _NOISE.search(line)):
+        if not (self.ended or _CONNECTED in line or _NOISE.search(line)):
             sys.stderr.write(line)
             sys.stderr.flush()
 

@@ -10,6 +10,7 @@ import tyro
 
 from vgg_tf import files, programs, train
 from vgg_tf.architectures import architecture
+from vgg_tf.devices import users_environment
 from vgg_tf.recipes import differences, stages_of
 
 OWN = ("--recipe", "--scale", "--learning-rate", "--inherit", "--inherit-layers")
@@ -75,7 +76,7 @@ def main(arguments=None):
     for i, (_, _, words) in enumerate(stages, start=1):
         print(f"\nstage {i} of {len(stages)}: python -m vgg_tf.train {shlex.join(words)}", flush=True)
         # A process each, so that a stage ends as its command by hand does, and gives all memory back.
-        if code := programs.call(["vgg_tf.train", *words]):
+        if code := programs.call(["vgg_tf.train", *words], env=users_environment()):
             sys.exit(code)
 
 

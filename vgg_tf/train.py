@@ -108,6 +108,7 @@ def main(arguments=None):
     recipe, out = flags.numbers, flags.out or os.path.join("runs", name)
     flags.together.told().join()
     devices = choose(flags.strategy, flags.precision)
+    devices.wait("all here")  # connects them now: later, one that is slower than half a minute would be given up
     if devices.engine == "tensorflow" and devices.distribution and recipe.accumulate > 1:
         raise ValueError("--accumulate works on a single device: Keras cannot accumulate under TensorFlow's strategies.")
 
@@ -140,10 +141,10 @@ def main(arguments=None):
             collection.write(out)
         if run.writes:
             devices.wait("run folder")
-        if report := run.report():
+        if (report := run.report()) and run.writes:
             print(f"{out} is done; delete it or choose another --out to train anew")
             print(closing_line(report))
-        else:
+        elif not report:
             _train(run, run.collection(), data, devices, weights, flags)
 
 
