@@ -26,8 +26,8 @@ POD = {"TPU_WORKER_HOSTNAMES": "10.0.0.2,10.0.0.3", "TPU_WORKER_ID": "1"}
     ("flags", "environment", "told"),
     [
         (Hosts(), {}, Hosts("", 1, 0)),
-        (Hosts("a:1234", 3, 2), {}, Hosts("a:1234", 3, 2)),
-        (Hosts("a:1234", 3, 2), POD, Hosts("a:1234", 3, 2)),
+        (Hosts("localhost:1234", 3, 2), {}, Hosts("localhost:1234", 3, 2)),
+        (Hosts("localhost:1234", 3, 2), POD, Hosts("localhost:1234", 3, 2)),
         (Hosts(), SLURM | {"SLURM_PROCID": "1"}, Hosts("", 2, 1)),
         (Hosts(processes=1), SLURM | {"SLURM_PROCID": "1"}, Hosts("", 1, 0)),
         (Hosts(), SLURM | {"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, Hosts("", 1, 0)),
@@ -47,7 +47,16 @@ def test_several_tpu_slices_are_not_taken_for_one():
 
 
 @pytest.mark.parametrize(
-    "flags", [Hosts("a:1", 2, 2), Hosts("a:1", 2, -1), Hosts("", 2, 0), Hosts("a", 2, 0), Hosts("a:1"), Hosts("", 0, 1)]
+    "flags",
+    [
+        Hosts("localhost:1", 2, 2),
+        Hosts("localhost:1", 2, -1),
+        Hosts("", 2, 0),
+        Hosts("localhost", 2, 0),
+        Hosts("localhost:99999", 2, 0),
+        Hosts("localhost:1"),
+        Hosts("", 0, 1),
+    ],
 )
 def test_flags_that_do_not_fit_together_are_refused(flags):
     with pytest.raises(ValueError, match="--coordinator HOST:PORT, --processes N of at least 2 and --process I below it"):

@@ -1,10 +1,8 @@
 """A run survives kills, signals and full disks: real ones, and the end is that of a run that met none."""
 
 import contextlib
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -184,7 +182,7 @@ def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_netw
 def test_a_run_in_a_bucket_ends_as_one_on_the_disk(four, tmp_path, capsys):
     folder = f"ram://{tmp_path.name}/run"
     words = tiny(folder, 4)
-    with monkey_stop(2), contextlib.suppress(KeyboardInterrupt):
+    with stopping_after(2), pytest.raises(KeyboardInterrupt):
         train.main(words)
     with runs.open_run(folder, runs.read_run(folder).settings) as run:
         assert not run.report()
@@ -206,14 +204,14 @@ def test_a_run_in_a_bucket_ends_as_one_on_the_disk(four, tmp_path, capsys):
 
 
 @contextlib.contextmanager
-def monkey_stop(epoch):
-    """Within, Ctrl-C comes as soon as this epoch is saved."""
+def stopping_after(epoch):
+    """Within, the training ends as by Ctrl-C as soon as this epoch is saved."""
     save = runs.Run.save_last
 
     def stopping(run, state, *rest):
         save(run, state, *rest)
         if state.epoch == epoch:
-            os.kill(os.getpid(), signal.SIGINT)
+            raise KeyboardInterrupt
 
     runs.Run.save_last = stopping
     try:

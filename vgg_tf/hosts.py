@@ -85,18 +85,18 @@ class Hosts:
             import jax
         except ModuleNotFoundError:
             raise ModuleNotFoundError('several processes need JAX: pip install "jax[tpu]", "jax[cuda12]" or jax') from None
+        if self.coordinator and not self.process:
+            with socket.socket() as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    trial.bind(("", int(self.coordinator.rpartition(":")[2])))
+                except OSError as error:
+                    raise ValueError(f"--coordinator {self.coordinator}: {error.strerror}. Choose another port.") from None
         print(f"process {self.process} of {self.processes} waits for the others", flush=True)
         given = (self.coordinator, self.processes, self.process) if self.coordinator else ()
         jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from us
-        try:
-            # As keras.distribution.initialize does, which would wait 100 s for a sign of life.
-            jax.distributed.initialize(*given, heartbeat_timeout_seconds=HEARTBEAT, initialization_timeout=START)
-        except RuntimeError as error:
-            if "start RPC server" not in str(error):
-                raise
-            raise ValueError(
-                f"The port of --coordinator {self.coordinator} is taken on this machine. Choose another."
-            ) from None
+        # As keras.distribution.initialize does, which would wait 100 s for a sign of life.
+        jax.distributed.initialize(*given, heartbeat_timeout_seconds=HEARTBEAT, initialization_timeout=START)
         if _PIPE in os.environ:
             print(_CONNECTED, file=sys.stderr, flush=True)
 
