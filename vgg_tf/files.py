@@ -214,13 +214,15 @@ def settle(temporary, path):
 
 @contextlib.contextmanager
 def naming(path, verb="write"):
-    """Turn a full disk and TensorFlow's errors of files, which name neither file nor remedy, into an OSError that does."""
+    """Turn errors of the disk and TensorFlow's errors of files, which name no file, into an OSError that does."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _full(path, verb) from error
+        if error.errno is None or error.filename is not None:
             raise
-        raise _full(path, verb) from error
+        raise OSError(f"cannot {verb} {path}: {error.strerror}") from error
     except Exception as error:
         errors = getattr(sys.modules.get("tensorflow"), "errors", None)
         if errors is None or not isinstance(error, errors.OpError):
