@@ -192,7 +192,12 @@ def local(path, leave_out=()):
                 for name in names(path):
                     if name not in leave_out and not is_folder(f"{path}/{name}"):
                         _gfile().copy(f"{path}/{name}", os.path.join(copy, name))
-        yield copy
+        try:
+            yield copy
+        except ValueError as error:
+            if copy not in str(error):
+                raise
+            raise ValueError(str(error).replace(copy, path)) from error  # what the user gave, not the copy
 
 
 def rename(old, new):
