@@ -192,7 +192,12 @@ def local(path, leave_out=()):
                 for name in names(path):
                     if name not in leave_out and not is_folder(f"{path}/{name}"):
                         _gfile().copy(f"{path}/{name}", os.path.join(copy, name))
-        yield copy
+        try:
+            yield copy
+        except ValueError as error:
+            if copy not in str(error):
+                raise
+            raise ValueError(str(error).replace(copy, path)) from error  # what the user gave, not the copy
 
 
 def rename(old, new):
@@ -214,13 +219,15 @@ def settle(temporary, path):
 
 @contextlib.contextmanager
 def naming(path, verb="write"):
-    """Turn a full disk and TensorFlow's errors of files, which name neither file nor remedy, into an OSError that does."""
+    """Turn errors of the disk and TensorFlow's errors of files, which name no file, into an OSError that does."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _full(path, verb) from error
+        if error.errno is None or error.filename is not None:
             raise
-        raise _full(path, verb) from error
+        raise OSError(f"cannot {verb} {path}: {error.strerror}") from error
     except Exception as error:
         errors = getattr(sys.modules.get("tensorflow"), "errors", None)
         if errors is None or not isinstance(error, errors.OpError):
