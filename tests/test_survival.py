@@ -3,6 +3,7 @@
 import contextlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -61,18 +62,17 @@ def whole(tmp_path_factory):
 @pytest.mark.slow
 def test_kills_at_random_moments_leave_no_trace_in_the_end(whole, tmp_path):
     seed = random.randrange(10**6)
-    moments, code, kills = random.Random(seed), None, 0
-    while code != 0:
-        process = start(tmp_path / "run", "--epochs", 30)
-        try:
-            # Start-up takes some 8 s, an epoch a tenth of one.
-            code = process.wait(moments.uniform(4, 14) if kills < 5 else 200)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            kills += 1
+    moments, out = random.Random(seed), tmp_path / "run"
+    epochs = len((whole / "log.csv").read_text().splitlines()) - 1  # the plateau ends it early
+    for epoch in sorted(moments.sample(range(1, epochs - 3), 4)):
+        process = start(out, "--epochs", 30)
+        wait_for_epoch(out, epoch)
+        time.sleep(moments.uniform(0, 0.2))  # an epoch takes a tenth of one
+        process.kill()
         _, errors = process.communicate()
-        assert code in (None, 0), f"seed {seed}: {errors}"
-    assert kills, f"seed {seed}"
+        assert process.returncode == -signal.SIGKILL, f"seed {seed}: {errors}"
+    code, _, errors = finish(start(out, "--epochs", 30))
+    assert code == 0, f"seed {seed}: {errors}"
     assert same_end(whole, tmp_path / "run"), f"seed {seed}"
 
 

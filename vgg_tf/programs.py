@@ -43,15 +43,16 @@ class Notice:
     def __init__(self, grace):
         self.grace, self.end = grace, math.inf
         self.told, self.hand_on = False, lambda: None
-        self._undo = contextlib.ExitStack()
+        self._undo, self._leaving, self._said = contextlib.ExitStack(), threading.RLock(), 2
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
             mouth, ear = socket.socketpair()  # Python calls handlers between steps only, but writes here at once
             mouth.setblocking(False)
-            said = os.dup(2)  # which TensorFlow's import turns away
-            watch = threading.Thread(target=self._watch, args=(ear, said), daemon=True)
+            self._said = os.dup(2)  # which TensorFlow's import turns away
+            watch = threading.Thread(target=self._watch, args=(ear,), daemon=True)
             watch.start()
+            self._undo.callback(os.close, self._said)
             self._undo.callback(watch.join)
             self._undo.callback(mouth.close)
             self._undo.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False))
@@ -67,21 +68,26 @@ class Notice:
 
     def _hear(self):
         self.told, self.end = True, min(self.end, time.monotonic() + self.grace)
+        if not self.grace:  # here as well, so that nothing is begun meanwhile, such as another process
+            self._leave()
 
-    def _watch(self, ear, said):
+    def _leave(self):
+        with self._leaving:
+            os.write(self._said, f"\n{TERMINATED}\n".encode())
+            os._exit(PREEMPTED)
+
+    def _watch(self, ear):
         with ear:
             while True:
                 ear.settimeout(None if self.end == math.inf else max(1e-3, self.end - time.monotonic()))
                 try:
                     heard = ear.recv(64)
                 except TimeoutError:
-                    os.write(said, f"\n{TERMINATED}\n".encode())
-                    os._exit(PREEMPTED)
+                    self._leave()
                 if signal.SIGTERM in heard:
                     self._hear()
                 if not heard:
-                    break
-        os.close(said)
+                    return
 
     def heed(self, seconds):
         """Go on where `seconds` more end in time, which is always so without a notice.
