@@ -1,0 +1,154 @@
+"""Section 3.2 against slow and obvious ways: windows of the last map, crops one by one, averages in the stated order."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vgg_tf import images, protocols
+from vgg_tf.network import build_vgg
+from vgg_tf.protocols import PROTOCOLS, Protocol, Evaluator, corners
+
+CROP = 64  # a last map of 2 x 2
+SIZES = [(70, 90), (90, 70), (64, 64), (71, 131), (90, 70)]
+
+
+@pytest.fixture(scope="module")
+def model(pictures):
+    """A tiny net whose posteriors are far from uniform and hang on where things are."""
+    model = build_vgg("vgg11", input_shape=(CROP, CROP, 3), classes=6, width=0.125, head_width=16, std=(60.0,) * 3, seed=1)
+    head = model.get_layer("predictions")
+    crops = np.stack([picture[:CROP, :CROP] for picture in pictures])
+    scores = keras.Model(model.input, head.output)(crops).numpy()
+    gain = 1.5 / scores.std(0).mean()
+    head.bias.assign(-gain * scores.mean(0))
+    head.kernel.assign(gain * head.kernel.numpy())
+    return model
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    random = np.random.default_rng(0)
+    coarse = [random.integers(0, 256, (h // 8 + 1, w // 8 + 1, 3)) for h, w in SIZES]
+    return [np.kron(x, np.ones((8, 8, 1)))[:h, :w].astype(np.uint8) for x, (h, w) in zip(coarse, SIZES, strict=True)]
+
+
+def posteriors(model, pictures, protocol, **options):
+    contents = [tf.io.encode_png(picture).numpy() for picture in pictures]
+    return Evaluator(model, protocol, **options).posteriors(tf.data.Dataset.from_tensor_slices(contents), len(pictures))
+
+
+def windows(model, image):
+    """The dense form, obviously: the head on each window of the last map, scores averaged, softmax."""
+    trunk = keras.Model(model.input, model.get_layer("block5_pool").output)
+    side = CROP // 32
+    h, w = (length // 32 * 32 for length in image.shape[:2])
+    big = build_vgg("vgg11", include_top=False, input_shape=(None, None, 3), width=0.125, std=(60.0,) * 3)
+    for layer in big.layers:
+        if layer.weights:
+            layer.set_weights(trunk.get_layer(layer.name).get_weights())
+    last = np.float64(big(image[np.newaxis, :, :]).numpy()[0])
+    assert last.shape[:2] == (h // 32, w // 32)
+    weights = [[np.float64(array) for array in model.get_layer(name).get_weights()] for name in ("fc1", "fc2", "predictions")]
+    scores = []
+    for i in range(last.shape[0] - side + 1):
+        for j in range(last.shape[1] - side + 1):
+            x = last[i : i + side, j : j + side].reshape(-1)
+            x = np.maximum(x @ weights[0][0] + weights[0][1], 0)
+            x = np.maximum(x @ weights[1][0] + weights[1][1], 0)
+            scores.append(x @ weights[2][0] + weights[2][1])
+    x = np.exp(np.mean(scores, 0))
+    return x / x.sum()
+
+
+def crops_one_by_one(model, image, view):
+    """Mean posteriors of crops, each predicted by itself."""
+    found = []
+    for top, left in corners(*image.shape[:2], CROP, view):
+        crop = image[top : top + CROP, left : left + CROP]
+        for seen in (crop,) if view == "center" else (crop, crop[:, ::-1]):
+            found.append(np.float64(model(seen[np.newaxis]).numpy()[0]))
+    return np.mean(found, 0)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_posteriors_are_those_of_the_slow_way(model, pictures, name):
+    # Tolerance: float32 in another order.
+    protocol = Protocol(name, (64, 71, 90), CROP)
+    expected = []
+    for picture in pictures:
+        by_scale = []
+        for scale in protocol.scales:
+            whole = images.rescale(picture, scale).numpy()
+            slow = {"dense": lambda x: (windows(model, x) + windows(model, x[:, ::-1])) / 2}
+            kinds = [slow.get(kind, lambda x, kind=kind: crops_one_by_one(model, x, kind))(whole) for kind in PROTOCOLS[name]]
+            by_scale.append(np.mean(kinds, 0))
+        expected.append(np.mean(by_scale, 0))
+    expected = np.array(expected)
+    assert np.ptp(expected, 0).max() > 0.1  # the pictures differ
+    found = posteriors(model, pictures, protocol, batch_size=7)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["multi-crop+dense", "center"])
+def test_every_image_counts_once_at_any_batch_size_and_number_of_devices(model, pictures, name):
+    protocol = Protocol(name, (71, 80), CROP)
+    expected = posteriors(model, pictures, protocol, batch_size=1)
+    np.testing.assert_allclose(expected.sum(1), 1, atol=1e-6)
+    for batch_size, replicas in ((2, 1), (5, 2), (64, 4)):
+        found = posteriors(model, pictures, protocol, batch_size=batch_size, replicas=replicas)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scale", "crop", "several", "expected"),
+    [
+        (256, 224, False, (256,)),  # section 4.1
+        ((256, 512), 224, False, (384,)),
+        (256, 224, True, (224, 256, 288)),  # Table 4
+        (384, 224, True, (352, 384, 416)),
+        ((256, 512), 224, True, (256, 384, 512)),
+        (36, 32, True, (32, 36, 41)),
+        (33, 32, True, (32, 33, 38)),
+    ],
+)
+def test_scales_are_those_of_section_4(scale, crop, several, expected):
+    assert protocols.evaluation_scales(scale, crop, several) == expected
+
+
+def test_the_grid_goes_from_edge_to_edge_in_even_steps():
+    assert corners(256, 341, 224, "multi-crop")[:6] == [(0, 0), (0, 29), (0, 58), (0, 87), (0, 117), (8, 0)]
+    assert corners(256, 341, 224, "multi-crop")[-1] == (32, 117)
+    assert corners(256, 341, 224, "ten-crop") == [(0, 0), (0, 117), (32, 0), (32, 117), (16, 58)]
+    assert Protocol("multi-crop", (256, 384, 512)).views == 150
+    assert Protocol("ten-crop", (256,)).views == 10
+
+
+@pytest.mark.parametrize(("q", "positions"), [(224, 1), (256, 2), (288, 3), (352, 5), (384, 6), (416, 7), (512, 10)])
+def test_the_dense_form_has_the_papers_positions(q, positions):
+    model = build_vgg("vgg11", input_shape=(224, 224, 3), classes=2, width=0.0625, head_width=8)
+    dense = Evaluator(model, Protocol("dense", (256,))).dense
+    assert dense.compute_output_shape((1, q, q, 3)) == (1, positions, positions, 2)
+
+
+def test_static_sides_are_multiples_of_32(pictures):
+    protocol = Protocol("dense", (71, 90), CROP)
+    for picture in pictures:
+        exact = [view.shape for view in protocol.cut(picture)]
+        for view, (_, h, w, _) in zip(protocol.cut(picture, static=True), exact, strict=True):
+            assert view.shape[1] % 32 == view.shape[2] % 32 == 0
+            assert abs(view.shape[1] - h) <= 16
+            assert abs(view.shape[2] - w) <= 16
+
+
+@pytest.mark.parametrize(
+    ("name", "scales", "message"),
+    [
+        ("denser", (256,), "No protocol 'denser'. Known: center, ten-crop, multi-crop, dense"),
+        ("dense", (256, 192), r"at least the crop's 224 pixels. Received: \(256, 192\)"),
+        ("dense", (), "at least the crop's 224 pixels"),
+    ],
+)
+def test_protocols_that_are_none_are_refused(name, scales, message):
+    with pytest.raises(ValueError, match=message):
+        Protocol(name, scales)

@@ -1,0 +1,207 @@
+"""Section 3.2: the views of a test image, and how their posteriors become one.
+
+The image is rescaled so that its smaller side is Q. A view is a crop of the training's size, or the whole image, through which
+the network goes as convolutions; each is seen flipped as well, but for the plain centre crop.
+
+| protocol | views at each scale |
+| --- | --- |
+| center | the centre crop |
+| ten-crop | four corners and the centre, flipped as well (Krizhevsky 2012) |
+| multi-crop | a grid of 5 x 5 crops from edge to edge, flipped as well: 50 |
+| dense | the whole image, flipped as well; the scores are averaged over all positions, then comes the softmax |
+| multi-crop+dense | the mean of the two |
+
+Posteriors are averaged over the views of a scale, then over the scales, then over the networks.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from vgg_tf import images
+from vgg_tf.network import convert_head
+
+GRID = 5
+PROTOCOLS = {
+    "center": ("center",),
+    "ten-crop": ("ten-crop",),
+    "multi-crop": ("multi-crop",),
+    "dense": ("dense",),
+    "multi-crop+dense": ("multi-crop", "dense"),
+}
+STRIDE = 32  # pixels between two positions of the dense form; sides are grouped to multiples of it where shapes are static
+AUTO = tf.data.AUTOTUNE
+
+
+def evaluation_scales(scale, crop=224, several=False):
+    """Q of section 4: for a fixed S that S, for a jittered one the middle.
+
+    Args:
+        scale: S, or `(S_min, S_max)`, of the training, in pixels.
+        crop: the training's crop, in pixels; the paper's 32 pixels around a fixed S are in proportion to it.
+        several: the three of section 4.2, S - 32, S and S + 32, or S_min, the middle and S_max.
+
+    Returns:
+        tuple of pixels.
+    """
+    low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
+    middle = (low + high) // 2
+    if not several:
+        return (middle,)
+    step = max(1, round(STRIDE * crop / 224))
+    return (low, middle, high) if low < high else (max(crop, low - step), low, low + step)
+
+
+def corners(height, width, crop, view):
+    """Upper left corners of the crops of a view, in pixels.
+
+    Args:
+        height, width: of the rescaled image.
+        crop: side of the crops.
+        view: `center`, `ten-crop` or `multi-crop`.
+
+    Returns:
+        list of `(top, left)`: all of them within the image; those of the grid at `i (side - crop) / 4`, rounded down.
+    """
+    down, right = height - crop, width - crop
+    if view == "multi-crop":
+        steps = range(GRID)
+        return [(down * i // (GRID - 1), right * j // (GRID - 1)) for i in steps for j in steps]
+    centre = [(down // 2, right // 2)]
+    return centre if view == "center" else [(0, 0), (0, right), (down, 0), (down, right), *centre]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How an image is tested.
+
+    Attributes:
+        name: a key of `PROTOCOLS`.
+        scales: Q, each in pixels.
+        crop: side of the network's crop, in pixels.
+    """
+
+    name: str
+    scales: tuple[int, ...]
+    crop: int = 224
+
+    def __post_init__(self):
+        if self.name not in PROTOCOLS:
+            raise ValueError(f"No protocol {self.name!r}. Known: {', '.join(PROTOCOLS)}.")
+        if not self.scales or min(self.scales) < self.crop:
+            raise ValueError(f"Scales are Q of at least the crop's {self.crop} pixels. Received: {self.scales}.")
+
+    @property
+    def kinds(self):
+        """What is averaged at each scale: names of views."""
+        return PROTOCOLS[self.name]
+
+    @property
+    def views(self):
+        """Number of views of an image, on all scales; a whole image and its flip are two."""
+        counts = {"center": 1, "ten-crop": 10, "multi-crop": 2 * GRID**2, "dense": 2}
+        return len(self.scales) * sum(counts[kind] for kind in self.kinds)
+
+    def cut(self, image, static=False):
+        """All that the network is to see of an image, which was decoded once.
+
+        Args:
+            image: uint8 `[h, w, 3]`.
+            static: round the sides of the rescaled image to multiples of 32 pixels.
+
+        Returns:
+            A tuple, for each scale and each of `kinds`: uint8 `[crops, crop, crop, 3]`, or `[1, h', w', 3]` for dense.
+        """
+        found = []
+        for scale in self.scales:
+            whole = images.rescale(image, scale, STRIDE if static else 1)
+            shape = tf.shape(whole)
+            for kind in self.kinds:
+                if kind == "dense":
+                    found.append(whole[tf.newaxis])
+                    continue
+                places = corners(shape[0], shape[1], self.crop, kind)
+                crops = [whole[top : top + self.crop, left : left + self.crop] for top, left in places]
+                found.append(tf.ensure_shape(tf.stack(crops), [len(places), self.crop, self.crop, 3]))
+        return tuple(found)
+
+
+class Evaluator:
+    """A network's posteriors of images under a protocol."""
+
+    def __init__(self, model, protocol, batch_size=32, replicas=1, static=False):
+        """Prepare both forms of the network, those that the protocol needs.
+
+        Args:
+            model: a network of `build_vgg` with its head, that takes crops and gives posteriors.
+            protocol: the `Protocol`.
+            batch_size: crops, or pixels of as many crops in whole images, that go through the network at a time.
+            replicas: devices that share a batch.
+            static: round the sides of rescaled images to multiples of 32 pixels, so that few programs are compiled: for JAX
+                and TPUs.
+
+        Raises:
+            ValueError: the network cannot do it.
+        """
+        self.model, self.protocol, self.replicas, self.static = model, protocol, replicas, static
+        self.pixels = batch_size * protocol.crop**2
+        self.dense = convert_head(model) if "dense" in protocol.kinds else None
+
+    def posteriors(self, examples, n, told=lambda done: None):
+        """Posteriors of the images.
+
+        Args:
+            examples: `tf.data.Dataset` of encoded images, scalar strings.
+            n: their number.
+            told: called with the number of images whose views have all been seen.
+
+        Returns:
+            float64 `[n, classes]`; each row sums to 1.
+        """
+        kinds = self.protocol.kinds * len(self.protocol.scales)
+        sums = np.zeros((n, self.model.output.shape[-1]))
+        left = np.full(n, len(kinds))
+        waiting = {}  # by kind and shape: the images' numbers, and what is to be seen of them
+
+        def see(key):
+            numbers, views = zip(*waiting.pop(key), strict=True)
+            numbers = np.array(numbers)
+            np.add.at(sums, numbers, self._see(key[0], np.stack(views)) / len(kinds))
+            np.subtract.at(left, numbers, 1)
+            told(int((left == 0).sum()))
+
+        views = examples.map(lambda contents: self.protocol.cut(images.decode(contents), self.static), num_parallel_calls=AUTO)
+        for number, found in enumerate(views.prefetch(2)):
+            for kind, view in zip(kinds, map(np.asarray, found), strict=True):
+                key = (kind, view.shape)
+                waiting.setdefault(key, []).append((number, view))
+                if (len(waiting[key]) + 1) * math.prod(view.shape[:-1]) > self.pixels:
+                    see(key)
+        for key in list(waiting):
+            see(key)
+        return sums
+
+    def _see(self, kind, views):
+        """Posteriors `[images, classes]` of uint8 views `[images, views, h, w, 3]`."""
+        n, count = views.shape[:2]
+        flat = views.reshape(-1, *views.shape[2:])
+        both = flat if kind == "center" else np.concatenate([flat, flat[:, :, ::-1]])
+        if kind == "dense":
+            rows = softmax(self._run(self.dense, both).mean((1, 2)))
+        else:
+            rows = self._run(self.model, both)
+        return rows.reshape(-1, n, count, rows.shape[-1]).mean((0, 2))
+
+    def _run(self, network, batch):
+        """Outputs as float64, of a batch that all devices share."""
+        whole = -(-len(batch) // self.replicas) * self.replicas
+        padded = np.concatenate([batch, np.zeros((whole - len(batch), *batch.shape[1:]), np.uint8)])
+        return np.float64(network.predict(padded, batch_size=whole, verbose=0)[: len(batch)])
+
+
+def softmax(scores):
+    """Posteriors of scores, along the last axis."""
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
