@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vgg_tf import images, protocols
 from vgg_tf.network import build_vgg
-from vgg_tf.protocols import PROTOCOLS, Protocol, Evaluator, corners
+from vgg_tf.protocols import PROTOCOLS, Evaluator, Protocol, corners
 
 CROP = 64  # a last map of 2 x 2
 SIZES = [(70, 90), (90, 70), (64, 64), (71, 131), (90, 70)]
@@ -35,7 +35,8 @@ def pictures():
 
 def posteriors(model, pictures, protocol, **options):
     contents = [tf.io.encode_png(picture).numpy() for picture in pictures]
-    return Evaluator(model, protocol, **options).posteriors(tf.data.Dataset.from_tensor_slices(contents), len(pictures))
+    evaluator = Evaluator(model, protocol.units, **options)
+    return evaluator.posteriors(tf.data.Dataset.from_tensor_slices(contents), len(pictures)).mean(0)
 
 
 def windows(model, image):
@@ -127,15 +128,15 @@ def test_the_grid_goes_from_edge_to_edge_in_even_steps():
 @pytest.mark.parametrize(("q", "positions"), [(224, 1), (256, 2), (288, 3), (352, 5), (384, 6), (416, 7), (512, 10)])
 def test_the_dense_form_has_the_papers_positions(q, positions):
     model = build_vgg("vgg11", input_shape=(224, 224, 3), classes=2, width=0.0625, head_width=8)
-    dense = Evaluator(model, Protocol("dense", (256,))).dense
+    dense = Evaluator(model, [(256, "dense")]).dense
     assert dense.compute_output_shape((1, q, q, 3)) == (1, positions, positions, 2)
 
 
 def test_static_sides_are_multiples_of_32(pictures):
-    protocol = Protocol("dense", (71, 90), CROP)
+    units = [(71, "dense"), (90, "dense")]
     for picture in pictures:
-        exact = [view.shape for view in protocol.cut(picture)]
-        for view, (_, h, w, _) in zip(protocol.cut(picture, static=True), exact, strict=True):
+        exact = [view.shape for view in protocols.cut(picture, units, CROP)]
+        for view, (_, h, w, _) in zip(protocols.cut(picture, units, CROP, static=True), exact, strict=True):
             assert view.shape[1] % 32 == view.shape[2] % 32 == 0
             assert abs(view.shape[1] - h) <= 16
             assert abs(view.shape[2] - w) <= 16

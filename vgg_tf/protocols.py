@@ -32,6 +32,7 @@ PROTOCOLS = {
     "multi-crop+dense": ("multi-crop", "dense"),
 }
 STRIDE = 32  # pixels between two positions of the dense form; sides are grouped to multiples of it where shapes are static
+WAITING = 2**30  # bytes of images that may wait for others of their size
 AUTO = tf.data.AUTOTUNE
 
 
@@ -94,60 +95,65 @@ class Protocol:
             raise ValueError(f"Scales are Q of at least the crop's {self.crop} pixels. Received: {self.scales}.")
 
     @property
-    def kinds(self):
-        """What is averaged at each scale: names of views."""
-        return PROTOCOLS[self.name]
+    def units(self):
+        """What is averaged: pairs of a scale and a kind of views, each of which is worth as much."""
+        return [(scale, kind) for scale in self.scales for kind in PROTOCOLS[self.name]]
 
     @property
     def views(self):
         """Number of views of an image, on all scales; a whole image and its flip are two."""
-        counts = {"center": 1, "ten-crop": 10, "multi-crop": 2 * GRID**2, "dense": 2}
-        return len(self.scales) * sum(counts[kind] for kind in self.kinds)
+        return sum({"center": 1, "ten-crop": 10, "multi-crop": 2 * GRID**2, "dense": 2}[kind] for _, kind in self.units)
 
-    def cut(self, image, static=False):
-        """All that the network is to see of an image, which was decoded once.
 
-        Args:
-            image: uint8 `[h, w, 3]`.
-            static: round the sides of the rescaled image to multiples of 32 pixels.
+def cut(image, units, crop, static=False):
+    """All that the network is to see of an image, which was decoded once.
 
-        Returns:
-            A tuple, for each scale and each of `kinds`: uint8 `[crops, crop, crop, 3]`, or `[1, h', w', 3]` for dense.
-        """
-        found = []
-        for scale in self.scales:
-            whole = images.rescale(image, scale, STRIDE if static else 1)
-            shape = tf.shape(whole)
-            for kind in self.kinds:
-                if kind == "dense":
-                    found.append(whole[tf.newaxis])
-                    continue
-                places = corners(shape[0], shape[1], self.crop, kind)
-                crops = [whole[top : top + self.crop, left : left + self.crop] for top, left in places]
-                found.append(tf.ensure_shape(tf.stack(crops), [len(places), self.crop, self.crop, 3]))
-        return tuple(found)
+    Args:
+        image: uint8 `[h, w, 3]`.
+        units: pairs of a scale in pixels and a kind of views.
+        crop: side of the crops, in pixels.
+        static: round the sides of whole images to multiples of 32 pixels.
+
+    Returns:
+        A tuple, for each unit: uint8 `[crops, crop, crop, 3]`, or `[1, h', w', 3]` for dense.
+    """
+    found, wholes = [], {}
+    for scale, kind in units:
+        multiple = STRIDE if static and kind == "dense" else 1
+        if (scale, multiple) not in wholes:
+            wholes[scale, multiple] = images.rescale(image, scale, multiple)
+        whole = wholes[scale, multiple]
+        if kind == "dense":
+            found.append(whole[tf.newaxis])
+            continue
+        shape = tf.shape(whole)
+        places = corners(shape[0], shape[1], crop, kind)
+        crops = [whole[top : top + crop, left : left + crop] for top, left in places]
+        found.append(tf.ensure_shape(tf.stack(crops), [len(places), crop, crop, 3]))
+    return tuple(found)
 
 
 class Evaluator:
-    """A network's posteriors of images under a protocol."""
+    """A network that sees images in several ways."""
 
-    def __init__(self, model, protocol, batch_size=32, replicas=1, static=False):
-        """Prepare both forms of the network, those that the protocol needs.
+    def __init__(self, model, units, batch_size=32, replicas=1, static=False):
+        """Prepare those forms of the network that are needed.
 
         Args:
-            model: a network of `build_vgg` with its head, that takes crops and gives posteriors.
-            protocol: the `Protocol`.
+            model: a network of `build_vgg` with its head, that takes square crops and gives posteriors.
+            units: pairs of a scale in pixels and a kind of views.
             batch_size: crops, or pixels of as many crops in whole images, that go through the network at a time.
             replicas: devices that share a batch.
-            static: round the sides of rescaled images to multiples of 32 pixels, so that few programs are compiled: for JAX
-                and TPUs.
+            static: round the sides of whole images to multiples of 32 pixels, so that few programs are compiled: for JAX and
+                TPUs.
 
         Raises:
-            ValueError: the network cannot do it.
+            ValueError: the network has no head, or not of `build_vgg`.
         """
-        self.model, self.protocol, self.replicas, self.static = model, protocol, replicas, static
-        self.pixels = batch_size * protocol.crop**2
-        self.dense = convert_head(model) if "dense" in protocol.kinds else None
+        self.model, self.units, self.replicas, self.static = model, list(units), replicas, static
+        self.crop = model.input.shape[1]
+        self.pixels = batch_size * self.crop**2
+        self.dense = convert_head(model) if any(kind == "dense" for _, kind in self.units) else None
 
     def posteriors(self, examples, n, told=lambda done: None):
         """Posteriors of the images.
@@ -155,43 +161,42 @@ class Evaluator:
         Args:
             examples: `tf.data.Dataset` of encoded images, scalar strings.
             n: their number.
-            told: called with the number of images whose views have all been seen.
+            told: called with the number of images of which everything has been seen.
 
         Returns:
-            float64 `[n, classes]`; each row sums to 1.
+            float64 `[units, n, classes]`; each row sums to 1.
         """
-        kinds = self.protocol.kinds * len(self.protocol.scales)
-        sums = np.zeros((n, self.model.output.shape[-1]))
-        left = np.full(n, len(kinds))
-        waiting = {}  # by kind and shape: the images' numbers, and what is to be seen of them
+        found = np.zeros((len(self.units), n, self.model.output.shape[-1]))
+        left = np.full(n, len(self.units))
+        waiting = {}  # by unit and shape: the images' numbers, and what is to be seen of them
 
         def see(key):
             numbers, views = zip(*waiting.pop(key), strict=True)
-            numbers = np.array(numbers)
-            np.add.at(sums, numbers, self._see(key[0], np.stack(views)) / len(kinds))
-            np.subtract.at(left, numbers, 1)
+            found[key[0], list(numbers)] = self._see(self.units[key[0]][1], np.stack(views))
+            left[list(numbers)] -= 1
             told(int((left == 0).sum()))
 
-        views = examples.map(lambda contents: self.protocol.cut(images.decode(contents), self.static), num_parallel_calls=AUTO)
-        for number, found in enumerate(views.prefetch(2)):
-            for kind, view in zip(kinds, map(np.asarray, found), strict=True):
-                key = (kind, view.shape)
+        def views(contents):
+            return cut(images.decode(contents), self.units, self.crop, self.static)
+
+        for number, seen in enumerate(examples.map(views, num_parallel_calls=AUTO).prefetch(2)):
+            for unit, view in enumerate(map(np.asarray, seen)):
+                key = (unit, view.shape)
                 waiting.setdefault(key, []).append((number, view))
                 if (len(waiting[key]) + 1) * math.prod(view.shape[:-1]) > self.pixels:
                     see(key)
+            while sum(len(value) * value[0][1].nbytes for value in waiting.values()) > WAITING:
+                see(max(waiting, key=lambda key: len(waiting[key]) * math.prod(key[1])))
         for key in list(waiting):
             see(key)
-        return sums
+        return found
 
     def _see(self, kind, views):
         """Posteriors `[images, classes]` of uint8 views `[images, views, h, w, 3]`."""
         n, count = views.shape[:2]
         flat = views.reshape(-1, *views.shape[2:])
         both = flat if kind == "center" else np.concatenate([flat, flat[:, :, ::-1]])
-        if kind == "dense":
-            rows = softmax(self._run(self.dense, both).mean((1, 2)))
-        else:
-            rows = self._run(self.model, both)
+        rows = softmax(self._run(self.dense, both).mean((1, 2))) if kind == "dense" else self._run(self.model, both)
         return rows.reshape(-1, n, count, rows.shape[-1]).mean((0, 2))
 
     def _run(self, network, batch):
