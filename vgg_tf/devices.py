@@ -10,7 +10,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -65,6 +65,18 @@ class Devices:
             mine = np.uint32(zlib.crc32(repr(values).encode()))
             if (multihost_utils.process_allgather(mine) != mine).any():
                 raise ValueError(f"Process {self.process} has other flags or data than another one: {values}.")
+
+    def alone(self):
+        """Those of this process alone, which do not wait for others."""
+        if self.processes == 1:
+            return self
+        import jax
+        import keras
+
+        local = [f"{self.kind}:{device.id}" for device in jax.local_devices()]
+        several = len(local) > 1
+        distribution = keras.distribution.DataParallel(devices=local, auto_shard_dataset=False) if several else None
+        return replace(self, replicas=len(local), distribution=distribution)
 
     def wait(self, name):
         """Wait until all processes have come to the point of this name."""

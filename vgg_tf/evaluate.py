@@ -1,84 +1,169 @@
-"""Test a trained run: `python -m vgg_tf.evaluate RUN`, on the centre crop of each image."""
+"""Test trained networks as in section 3.2: `python -m vgg_tf.evaluate RUN [RUN ...]`."""
 
+import os
 import time
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
+import numpy as np
 import tyro
 
-from vgg_tf import hosts, programs
+from vgg_tf import files, hosts, programs
 from vgg_tf.devices import StrategyName, choose, settle
-from vgg_tf.records import Collection, holds_shards
-from vgg_tf.selection import EVERYTHING
+from vgg_tf.selection import Selection
+
+ProtocolName = Literal["center", "ten-crop", "multi-crop", "dense", "multi-crop+dense"]
+PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "paper-table6"]
 
 
 @dataclass(frozen=True)
 class Flags:
-    """Top-1 and top-5 error of a run's best network; every image counts once."""
+    """Errors, scores and a report of one network, or of several whose posteriors are averaged; every image counts once."""
 
-    run: Annotated[str, tyro.conf.Positional]
-    """Run folder of python -m vgg_tf.train."""
+    networks: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Run folders of python -m vgg_tf.train, or files of weights (.keras, .weights.h5, .safetensors)."""
     data: str | None = None
-    """A folder of shards or of class folders, or `digits`; the run's own data by default."""
+    """A folder of shards or of class folders, `tfds:NAME` or `digits`; the first run's own data by default."""
+    labels_from: int | None = None
+    """0 or 1: the first label of --data, where shards leave that open."""
     split: str = "test"
     """train, validation or test."""
-    scale: int = 0
-    """Smaller side of the rescaled image, Q, in pixels; 0 is the recipe's."""
+    protocol: ProtocolName = "center"
+    """The views of an image: the centre crop; 10 crops; 50; the whole image and its flip (section 3.2); 50 crops and that."""
+    scales: str = "one"
+    """Q, the smaller side of the rescaled image in pixels: 256,384,512; `one`, the recipe's; `several`, the three of 4.2."""
+    preset: PresetName = "none"
+    """Test all that a table of the paper has of these networks, and print it with the paper's numbers beside."""
     batch_size: int = 0
-    """Images a batch; 0 is the recipe's."""
+    """Crops that go through the network at a time; 0 is by their size."""
+    out: str = ""
+    """Folder of the report; by default in the run's folder, or in evaluations/."""
     strategy: StrategyName = "auto"
     """Where to test, in the precision of the training; auto is the first of tpu, gpu, cpu that is there."""
     together: Annotated[hosts.Hosts, tyro.conf.arg(name="")] = field(default_factory=hosts.Hosts)
 
 
 def main(arguments=None):
-    """Load the best network, test it, print the closing line."""
+    """Compute the posteriors that are not there yet, average and score them, write the report, print the closing line."""
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.evaluate")
-
+    if not flags.networks:
+        raise ValueError("No network. Give a run folder of python -m vgg_tf.train, or a file of weights.")
     together = flags.together.told()
     settle(flags.strategy, several=together.processes > 1)
     programs.quiet_tensorflow()
 
-    from vgg_tf import runs, sources
+    from vgg_tf import protocols, scores, sources, tables, trained
 
-    run = runs.read_run(flags.run)
-    name, selection = (flags.data, EVERYTHING) if flags.data else (run.settings.data, run.settings.selection)
-    data = Collection.read(name) if holds_shards(name) and not selection else sources.open_source(name, selection)
-    if data.classes != (trained := run.collection().classes):
-        raise ValueError(
-            f"{run.folder} knows {len(trained)} classes, {name} has {len(data.classes)} others. Give the same classes."
-        )
-    n = data.images(flags.split)
-    source = name if isinstance(data, Collection) else data
+    start = time.perf_counter()
+    networks = [trained.open_trained(path) for path in flags.networks]
+    source = _source(flags, networks[0], sources.open_source)
+    for network in networks:
+        network.check_classes(source.classes, source.name)
+    if flags.preset == "none":
+        of_each = [protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop) for network in networks]
+        lines = [(networks, of_each, None)]
+    else:
+        lines = tables.rows(flags.preset, networks)
     together.join()
     devices = choose(flags.strategy)
-    devices.agree(
-        run.settings.fingerprint,
-        data.fingerprint if isinstance(data, Collection) else data.fingerprint(),
-        flags.split,
-        flags.scale,
-        flags.batch_size,
+    fingerprints = [network.fingerprint for network in networks]
+    devices.agree(fingerprints, source.fingerprint(), flags.split, flags.protocol, flags.scales, flags.preset)
+    print(devices.reason)
+
+    averages = _averages(lines, source, devices, flags)
+    if devices.process:
+        return
+    labels = source.splits[flags.split].labels
+    found = [scores.score(average, labels, source.classes) for average in averages]
+    folder = flags.out or _folder(networks, lines, flags)
+    if flags.preset == "none":
+        where = _report(folder, lines[0], found[0], averages[0], source, flags)
+        print(f"{flags.split} {_words(found[0])}, n={len(labels):,}, {time.perf_counter() - start:.0f} s; {where}")
+        return
+    text = tables.table([(*line, numbers) for line, numbers in zip(lines, found, strict=True)])
+    files.make_folder(folder)
+    files.write_whole(os.path.join(folder, "table.md"), f"{text}\n".encode())
+    print(
+        f"\n{text}\n\n{flags.split}, n={len(labels):,}, {time.perf_counter() - start:.0f} s; {os.path.join(folder, 'table.md')}"
     )
 
-    from vgg_tf import datasets, training
 
-    recipe = run.settings.recipe
-    batch = -(-(flags.batch_size or recipe.batch_size) // devices.replicas) * devices.replicas
-    batches = datasets.load_dataset(
-        source, flags.split, training=False, batch_size=batch, size=recipe.size,
-        scale=flags.scale or recipe.evaluation_scale, part=devices.part,
-    )  # fmt: skip
-    with devices.scope(), datasets.naming_the_unreadable(source):
-        scores = training.scores_of(run.load_best())
-        training.compile_scores(scores)
-        start = time.perf_counter()
-        errors = training.evaluate(scores, batches)
-    seconds = time.perf_counter() - start
-    if not devices.process:
-        print(
-            f"{flags.split} top-1 error {errors['top1_error']:.2f} %, top-5 {errors['top5_error']:.2f} %, "
-            f"loss {errors['loss']:.4f}, n={n:,}, {seconds:.0f} s, {n / seconds:.0f} images/s"
+def _source(flags, first, open_source):
+    """The images, with the split that is asked for."""
+    if not (flags.data or first.data):
+        raise ValueError(f"{first.path} does not tell what it was trained on. Give --data.")
+    name, selection = (flags.data, Selection(labels_from=flags.labels_from)) if flags.data else (first.data, first.selection)
+    source = open_source(name, selection, only=flags.split)
+    source.images(flags.split)
+    return source
+
+
+def _averages(lines, source, devices, flags):
+    """Posteriors of each line, float64 `[n, classes]`: averaged over views, then scales, then networks.
+
+    Raises:
+        ValueError: images that cannot be read; all others are done and saved then.
+    """
+    from vgg_tf.posteriors import posteriors
+
+    needed, problems = {}, {}
+    for networks, of_each, _ in lines:
+        for network, protocol in zip(networks, of_each, strict=True):
+            needed.setdefault(network.path, (network, {}))[1].update(dict.fromkeys(protocol.units))
+    seen = {}
+    for path, (network, units) in needed.items():
+        rows, bad = posteriors(network, source, flags.split, list(units), devices, flags.batch_size)
+        seen[path] = dict(zip(units, rows if rows is not None else [None] * len(units), strict=True))
+        problems |= bad
+    if problems:
+        raise ValueError(
+            f"{len(problems)} images cannot be tested; mend them, or remove them:\n  " + "\n  ".join(problems.values())
         )
+    if devices.process:
+        return []
+    averages = []
+    for networks, of_each, _ in lines:
+        pairs = zip(networks, of_each, strict=True)
+        averages.append(
+            np.mean([_mean([seen[network.path][unit] for unit in protocol.units]) for network, protocol in pairs], 0)
+        )
+    return averages
+
+
+def _mean(arrays):
+    return np.mean(arrays, 0, dtype=np.float64)
+
+
+def _words(found):
+    """Errors in words."""
+    (low, high), (low5, high5) = found["top1_interval"], found["top5_interval"]
+    return (
+        f"top-1 error {found['top1_error']:.2f} % (95 %: {low:.2f} to {high:.2f}), "
+        f"top-5 {found['top5_error']:.2f} % ({low5:.2f} to {high5:.2f}), loss {found['loss']:.4f}"
+    )
+
+
+def _folder(networks, lines, flags):
+    of = f"-of-{os.path.basename(os.path.normpath(flags.data))}" if flags.data else ""
+    first = lines[0][1][0]
+    what = f"{first.name}-{','.join(map(str, first.scales))}" if flags.preset == "none" else flags.preset
+    if len(networks) == 1:
+        return os.path.join(networks[0].folder, "tests", f"{flags.split}{of}-{what}")
+    return os.path.join("evaluations", f"{'+'.join(network.name for network in networks)}", f"{flags.split}{of}-{what}")
+
+
+def _report(folder, line, found, average, source, flags):
+    from vgg_tf import reports
+
+    networks, of_each, _ = line
+    facts = {
+        "networks": ", ".join(f"{network.path} ({network.arch})" for network in networks),
+        "images": f"{source.name}, {flags.split}",
+        "protocol": f"{of_each[0].name}, {of_each[0].views} views an image",
+        "Q, scales in pixels": "; ".join(",".join(map(str, protocol.scales)) for protocol in of_each),
+    }
+    title = f"{' + '.join(network.name for network in networks)}: {flags.split}"
+    return reports.write(folder, title, facts, found, average, source.splits[flags.split], source.classes)
 
 
 if __name__ == "__main__":

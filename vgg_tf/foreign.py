@@ -78,7 +78,7 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
     for split in [split for split, scan in scanned.items() if (scan.labels < least).all()]:
         notes.append(f"the {split} images have no labels: left out")
         del scanned[split]
-    if "train" not in scanned:
+    if "train" not in scanned and not ours:
         raise ValueError(f"{folder} has no labelled train shards, only {', '.join(splits)}.")
     for scan in scanned.values():
         if (scan.labels < 0).any():

@@ -17,6 +17,7 @@ Posteriors are averaged over the views of a scale, then over the scales, then ov
 import math
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -33,7 +34,6 @@ PROTOCOLS = {
 }
 STRIDE = 32  # pixels between two positions of the dense form; sides are grouped to multiples of it where shapes are static
 WAITING = 2**30  # bytes of images that may wait for others of their size
-AUTO = tf.data.AUTOTUNE
 
 
 def evaluation_scales(scale, crop=224, several=False):
@@ -140,67 +140,77 @@ class Evaluator:
         """Prepare those forms of the network that are needed.
 
         Args:
-            model: a network of `build_vgg` with its head, that takes square crops and gives posteriors.
+            model: a network of `build_vgg` with its head, that takes square crops.
             units: pairs of a scale in pixels and a kind of views.
             batch_size: crops, or pixels of as many crops in whole images, that go through the network at a time.
             replicas: devices that share a batch.
-            static: round the sides of whole images to multiples of 32 pixels, so that few programs are compiled: for JAX and
-                TPUs.
+            static: round the sides of whole images to multiples of 32 pixels and fill all batches up, so that few programs are
+                compiled: for JAX and TPUs.
 
         Raises:
-            ValueError: the network has no head, or not of `build_vgg`.
+            ValueError: the network has no head, or is not of `build_vgg`.
         """
-        self.model, self.units, self.replicas, self.static = model, list(units), replicas, static
+        self.units, self.replicas, self.static = list(units), replicas, static
         self.crop = model.input.shape[1]
-        self.pixels = batch_size * self.crop**2
+        self.pixels = max(batch_size, replicas) * self.crop**2
+        if "predictions" not in [layer.name for layer in model.layers]:
+            raise ValueError(f"{model.name} has no layer predictions, and so no posteriors. Give a network with its head.")
+        self.model = keras.Model(model.input, model.get_layer("predictions").output)
+        self.classes = self.model.output.shape[-1]
         self.dense = convert_head(model) if any(kind == "dense" for _, kind in self.units) else None
 
-    def posteriors(self, examples, n, told=lambda done: None):
-        """Posteriors of the images.
+    def cut(self, image):
+        """Views of an image, uint8 `[h, w, 3]`: see `cut`."""
+        return cut(image, self.units, self.crop, self.static)
+
+    def posteriors(self, examples):
+        """Posteriors of images, as they are done.
 
         Args:
-            examples: `tf.data.Dataset` of encoded images, scalar strings.
-            n: their number.
-            told: called with the number of images of which everything has been seen.
+            examples: iterable of `(number, views)`, the views as `cut` gives them. Numbers are any that tell images apart.
 
-        Returns:
-            float64 `[units, n, classes]`; each row sums to 1.
+        Yields:
+            `(number, float64 [units, classes])`, each row of sum 1; in another order, as images of a size go together.
         """
-        found = np.zeros((len(self.units), n, self.model.output.shape[-1]))
-        left = np.full(n, len(self.units))
-        waiting = {}  # by unit and shape: the images' numbers, and what is to be seen of them
+        found, waiting = {}, {}  # by number: the units; by unit and shape: numbers and views
 
         def see(key):
             numbers, views = zip(*waiting.pop(key), strict=True)
-            found[key[0], list(numbers)] = self._see(self.units[key[0]][1], np.stack(views))
-            left[list(numbers)] -= 1
-            told(int((left == 0).sum()))
+            for number, row in zip(numbers, self._see(self.units[key[0]][1], np.stack(views)), strict=True):
+                found.setdefault(number, {})[key[0]] = row
+                if len(found[number]) == len(self.units):
+                    rows = found.pop(number)
+                    yield number, np.stack([rows[unit] for unit in range(len(self.units))])
 
-        def views(contents):
-            return cut(images.decode(contents), self.units, self.crop, self.static)
-
-        for number, seen in enumerate(examples.map(views, num_parallel_calls=AUTO).prefetch(2)):
-            for unit, view in enumerate(map(np.asarray, seen)):
+        for number, views in examples:
+            for unit, view in enumerate(views):
                 key = (unit, view.shape)
                 waiting.setdefault(key, []).append((number, view))
-                if (len(waiting[key]) + 1) * math.prod(view.shape[:-1]) > self.pixels:
-                    see(key)
+                if len(waiting[key]) == self._together(key[1]):
+                    yield from see(key)
             while sum(len(value) * value[0][1].nbytes for value in waiting.values()) > WAITING:
-                see(max(waiting, key=lambda key: len(waiting[key]) * math.prod(key[1])))
+                yield from see(max(waiting, key=lambda key: len(waiting[key]) * math.prod(key[1])))
         for key in list(waiting):
-            see(key)
-        return found
+            yield from see(key)
+
+    def _together(self, shape):
+        """Images of views of this shape that go through the network at a time."""
+        return max(1, self.pixels // math.prod(shape[:-1]))
 
     def _see(self, kind, views):
         """Posteriors `[images, classes]` of uint8 views `[images, views, h, w, 3]`."""
         n, count = views.shape[:2]
+        full = self._together(views.shape[1:]) if self.static else n
+        views = np.concatenate([views, np.zeros((full - n, *views.shape[1:]), np.uint8)])
         flat = views.reshape(-1, *views.shape[2:])
         both = flat if kind == "center" else np.concatenate([flat, flat[:, :, ::-1]])
-        rows = softmax(self._run(self.dense, both).mean((1, 2))) if kind == "dense" else self._run(self.model, both)
-        return rows.reshape(-1, n, count, rows.shape[-1]).mean((0, 2))
+        scores = self._run(self.dense, both).mean((1, 2)) if kind == "dense" else self._run(self.model, both)
+        return softmax(scores).reshape(-1, full, count, self.classes).mean((0, 2))[:n]
 
     def _run(self, network, batch):
-        """Outputs as float64, of a batch that all devices share."""
+        """Scores as float64, of a batch that all devices share."""
+        if self.replicas == 1:  # predict makes a data set first, which takes 35 ms
+            return np.float64(network.predict_on_batch(batch))
         whole = -(-len(batch) // self.replicas) * self.replicas
         padded = np.concatenate([batch, np.zeros((whole - len(batch), *batch.shape[1:]), np.uint8)])
         return np.float64(network.predict(padded, batch_size=whole, verbose=0)[: len(batch)])

@@ -12,7 +12,7 @@ HOLDOUT = 0.1  # share of train held out for validation where the source has no 
 HOLDOUT_SEED = 0
 
 
-def open_source(name, selection=EVERYTHING, skip_bad=False):
+def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
     """List the images of a source.
 
     Args:
@@ -27,6 +27,7 @@ def open_source(name, selection=EVERYTHING, skip_bad=False):
 
             Without a validation split a tenth of each class of train is held out, always the same images.
         selection: which classes, and how many images of each; see `selection.Selection`.
+        only: a split; of our own shards no other one is read through then, and given.
         skip_bad: leave out, and note, pictures whose class cannot be read in their annotation.
 
     Raises:
@@ -40,20 +41,21 @@ def open_source(name, selection=EVERYTHING, skip_bad=False):
         source = _digits()
     elif name.startswith("tfds:"):
         source = foreign.open_tfds(name.removeprefix("tfds:"), selection.labels_from)
-    elif shards := _shards(name):
+    elif shards := _shards(name, None if selection else only):
         source = foreign.open_shards(name, shards, selection.labels_from)
     else:
         source = folders.open_folder(name, selection.takes, skip_bad)
     source = selection.of(source)
     if selection.labels_from and not isinstance(source.splits["train"].contents[0], records.Record):
         raise ValueError(f"{name} tells its classes, labels count from 0. Leave --labels-from {selection.labels_from} away.")
-    return source if "validation" in source.splits else _hold_out(source)
+    return source if "validation" in source.splits or "train" not in source.splits else _hold_out(source)
 
 
-def _shards(folder):
+def _shards(folder, only):
     if records.holds_shards(folder):
         collection = records.Collection.read(folder)
-        return {split: records.shard_paths(folder, collection, split) for split in collection.splits}
+        collection.images(only or "train")
+        return {split: records.shard_paths(folder, collection, split) for split in collection.splits if only in (None, split)}
     if not files.is_folder(folder):
         return {}
     return foreign.shards_in(folder)

@@ -1,0 +1,212 @@
+"""Posteriors of a split: computed once, kept in files that a second protocol or a fusion takes them from, resumed."""
+
+import io
+import os
+import time
+from dataclasses import replace
+
+import numpy as np
+import tensorflow as tf
+
+from vgg_tf import files, measures
+from vgg_tf.protocols import Evaluator
+
+FOLDER = "posteriors"
+SAVE_EVERY = 60  # seconds
+
+
+def posteriors(trained, source, split, units, devices, batch_size=0, say=print):
+    """Posteriors of all images of a split, in all ways that are asked for.
+
+    What lies in `FOLDER` of the network's folder is taken from there. The rest is computed, image by image, and saved every
+    minute, so that the same call goes on where it was interrupted. Of several processes each computes a part; the first one
+    has them all in the end.
+
+    Args:
+        trained: the `trained.Trained`.
+        source: the `splits.Source`.
+        split: a name of its splits.
+        units: pairs of a scale in pixels and a kind of views, as of `protocols.Protocol.units`.
+        devices: the `devices.Devices`.
+        batch_size: crops that go through the network at a time; 0: by the size of the crops.
+        say: called with lines for the user.
+
+    Returns:
+        found: float32 `[units, n, classes]`; rows of images that cannot be read are NaN. None but in the first process.
+        problems: `{number of image: what is wrong with it}`.
+
+    Raises:
+        ValueError: the network gives numbers that are none; the message names the image.
+    """
+    images = source.splits[split]
+    static = devices.engine == "jax" or devices.kind == "tpu"
+    data = replace(source, splits={split: images}).fingerprint()[:8]
+    stores = [_Store(trained, images, f"{split}-{data}", unit, static) for unit in units]
+    for store in stores:
+        store.read()
+    needed = [store for store in stores if not store.done.all()]
+    problems = {}
+    if needed:
+        missing = np.flatnonzero(~np.all([store.done for store in needed], 0))
+        process, processes = devices.part
+        problems = _compute(trained, images, needed, missing[process::processes], devices.alone(), static, batch_size, say)
+        devices.wait(f"posteriors of {trained.fingerprint}")
+        if process:
+            return None, problems
+        if processes > 1:
+            problems = _gather(images, needed, problems)
+    return np.stack([store.rows for store in stores]), problems
+
+
+def _compute(trained, images, stores, numbers, devices, static, batch_size, say):
+    """Compute and save rows of these images; tell which cannot be read."""
+    units, part = [store.unit for store in stores], devices.part if devices.processes > 1 else None
+    problems, saved, start = {}, time.perf_counter(), time.perf_counter()
+    try:
+        for number, rows in see(trained, images, numbers, units, devices, static, batch_size, problems):
+            for store, row in zip(stores, rows, strict=True):
+                store.rows[number], store.done[number] = row, True
+            if time.perf_counter() - saved > SAVE_EVERY:
+                _save(stores, part)
+                saved = time.perf_counter()
+    finally:
+        _save(stores, part)
+    seconds = time.perf_counter() - start
+    rate = f"{seconds:.0f} s, {len(numbers) / seconds:.3g} images/s"
+    say(f"{trained.name}, {_words(units)}: {len(numbers):,} images, {rate}")
+    return problems
+
+
+def see(trained, images, numbers, units, devices, static, batch_size, problems):
+    """Compute posteriors of some images, behind a bar with rate and ETA.
+
+    Args:
+        trained, units, devices, batch_size: as for `posteriors`.
+        images: a `splits.Split`.
+        numbers: of the images.
+        static: as for `protocols.Evaluator`.
+        problems: a dict that is told of images that cannot be read, `{number: what is wrong}`.
+
+    Yields:
+        `(number, float64 [units, classes])`, in another order.
+
+    Raises:
+        ValueError: the network gives numbers that are none; the message names the image.
+    """
+    import keras
+    from tqdm import tqdm
+
+    if not trained.run:
+        keras.config.set_dtype_policy(devices.policy)
+    batch_size = batch_size or devices.replicas * max(1, min(256, 32 * 224**2 // trained.crop**2))
+    with (
+        devices.scope(),
+        tqdm(total=len(numbers), desc=f"{trained.name}, {_words(units)}", unit=" images", disable=None) as bar,
+    ):
+        evaluator = Evaluator(trained.load(), units, batch_size, devices.replicas, static)
+        for number, rows in evaluator.posteriors(_examples(images, numbers, evaluator, trained.least, problems)):
+            if not np.isfinite(rows).all():
+                raise ValueError(
+                    f"{trained.path} gives numbers that are none for {images.names[number]}. Its weights are damaged, or they "
+                    f"overflow in this precision ({devices.policy})."
+                )
+            bar.update()
+            yield number, rows
+
+
+def _words(units):
+    """`dense at 256, 384; ...`."""
+    by_kind = {}
+    for scale, kind in units:
+        by_kind.setdefault(kind, []).append(str(scale))
+    return "; ".join(f"{kind} at {', '.join(scales)}" for kind, scales in by_kind.items())
+
+
+def _save(stores, part):
+    for store in stores:
+        store.write(part)
+
+
+def _examples(images, numbers, evaluator, least, problems):
+    """`(number, views)` of images that can be read; `problems` is told of the others."""
+
+    def look(i):
+        try:
+            pixels = measures.decode_named(images.read(int(i)), images.names[int(i)])
+            if min(pixels.shape[:2]) >= least:
+                return pixels, ""
+            problem = f"{images.names[int(i)]} is {pixels.shape[1]}x{pixels.shape[0]} pixels, smaller than {least}"
+        except (ValueError, OSError) as error:
+            problem = str(error)
+        return np.zeros((evaluator.crop, evaluator.crop, 3), np.uint8), problem
+
+    def views(i):
+        pixels, problem = tf.py_function(look, [i], [tf.uint8, tf.string])
+        return i, problem, evaluator.cut(tf.ensure_shape(pixels, [None, None, 3]))
+
+    dataset = (
+        tf.data.Dataset.from_tensor_slices(np.array(numbers, np.int64))
+        .map(views, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(2)
+    )
+    for number, problem, seen in dataset.as_numpy_iterator():
+        if problem:
+            problems[int(number)] = problem.decode()
+        else:
+            yield int(number), seen
+
+
+def _gather(images, stores, problems):
+    """Take in what the other processes have saved, and put their parts into one file."""
+    for store in stores:
+        store.read()
+        store.write(None)
+    unread = np.flatnonzero(~np.all([store.done for store in stores], 0))
+    return {int(i): problems.get(int(i), f"{images.names[i]} could not be read by another process") for i in unread}
+
+
+class _Store:
+    """Posteriors of one kind of views at one scale, in a file.
+
+    Attributes:
+        unit: the scale in pixels and the kind.
+        rows: float32 `[n, classes]`, NaN where not done.
+        done: bool `[n]`.
+    """
+
+    def __init__(self, trained, images, data, unit, static):
+        self.images, self.unit, self.weights = images, unit, trained.fingerprint
+        self.rows = np.full((len(images), trained.number), np.nan, np.float32)
+        self.done = np.zeros(len(images), bool)
+        sides = "-sides-of-32" if static and unit[1] == "dense" else ""
+        self.folder, self.name = os.path.join(trained.folder, FOLDER), f"{data}-{unit[1]}-{unit[0]}{sides}"
+
+    def read(self):
+        """Take what is there for these weights, in one file or in parts of several processes."""
+        for name in files.names(self.folder) if files.is_folder(self.folder) else ():
+            if name.endswith(".npz") and name.split(".")[0] == self.name:
+                path = os.path.join(self.folder, name)
+                try:
+                    with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as file:
+                        if file["weights"] == self.weights and file["names"].tolist() == self.images.names:
+                            done = file["done"]
+                            self.rows[done], self.done = file["posteriors"][done], self.done | done
+                except (ValueError, KeyError, OSError) as error:
+                    raise ValueError(f"{path} cannot be read ({error}). Delete it: it will be computed anew.") from None
+
+    def write(self, part):
+        """Write all rows, `part` of them by one of several processes."""
+        if not self.done.any():
+            return
+        data = io.BytesIO()
+        np.savez(
+            data, names=np.array(self.images.names), labels=self.images.labels, posteriors=self.rows, done=self.done,
+            weights=self.weights, scale=self.unit[0], views=self.unit[1],
+        )  # fmt: skip
+        files.make_folder(self.folder)
+        middle = f".{part[0]}-of-{part[1]}" if part else ""
+        files.write_whole(os.path.join(self.folder, f"{self.name}{middle}.npz"), data.getvalue())
+        if not part:
+            for name in files.names(self.folder):
+                if name.endswith(".npz") and name != f"{self.name}.npz" and name.split(".")[0] == self.name:
+                    files.remove(os.path.join(self.folder, name))

@@ -1,0 +1,160 @@
+"""Name what is in pictures: `python -m vgg_tf.predict RUN PICTURE_OR_FOLDER_OR_GLOB ...`."""
+
+import csv
+import glob
+import io
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+from vgg_tf import files, programs
+from vgg_tf.devices import StrategyName, choose, settle
+from vgg_tf.evaluate import ProtocolName
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The most likely classes of pictures."""
+
+    network: Annotated[str, tyro.conf.Positional]
+    """Run folder of python -m vgg_tf.train, or a file of weights (.keras, .weights.h5, .safetensors)."""
+    pictures: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Files, folders (with all below them), or patterns such as 'holiday/**/*.jpg'."""
+    top: int = 5
+    """How many classes of each picture."""
+    protocol: ProtocolName = "center"
+    """The views of a picture: the centre crop; 10 crops; 50; the whole picture and its flip; 50 crops and that."""
+    scales: str = "one"
+    """Q, the smaller side of the rescaled picture in pixels: 256,384,512; `one`, the recipe's; `several`, the three of 4.2."""
+    format: Literal["text", "csv", "json"] = "text"
+    """How to write them."""
+    out: str = ""
+    """A file to write them to, instead of the screen."""
+    classes: str = ""
+    """Of weights that do not name their classes: a run or shard folder that does, or a file of one name a line."""
+    batch_size: int = 0
+    """Crops that go through the network at a time; 0 is by their size."""
+    strategy: StrategyName = "auto"
+    """Where to compute; auto is the first of tpu, gpu, cpu that is there."""
+
+
+def main(arguments=None):
+    """Find the pictures, predict, write; list those that cannot be read, exit code 1 if there are any."""
+    flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.predict")
+    if flags.top < 1:
+        raise ValueError(f"--top is at least 1. Received: {flags.top}.")
+    settle(flags.strategy)
+    programs.quiet_tensorflow()
+
+    from vgg_tf import posteriors, protocols, trained
+    from vgg_tf.predictions import decode_predictions
+    from vgg_tf.splits import Split
+
+    paths = _paths(flags.pictures)
+    network = trained.open_trained(flags.network)
+    classes, texts = _classes(flags, network)
+    protocol = protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
+    devices = choose(flags.strategy)
+    print(devices.reason, file=sys.stderr)
+    images = Split(paths, np.zeros(len(paths), np.int64), paths)
+    rows, problems = {}, {}
+    for number, units in posteriors.see(
+        network, images, range(len(paths)), protocol.units, devices, False, flags.batch_size, problems
+    ):
+        rows[number] = units.mean(0)
+    found = {}
+    for number in sorted(rows):
+        of_image = decode_predictions(rows[number][np.newaxis], classes, flags.top)[0]
+        found[paths[number]] = [(texts.get(name, name), posterior) for name, _, posterior in of_image]
+    bad = {paths[number]: problem for number, problem in sorted(problems.items())}
+    text = _FORMATS[flags.format](found, bad)
+    if flags.out:
+        files.write_whole(flags.out, text.encode("utf-8", "surrogateescape"))
+        print(f"{len(found):,} pictures; {flags.out}")
+    else:
+        sys.stdout.write(text)
+    if bad:
+        listed = "\n  ".join(bad.values())
+        sys.exit(f"error: {len(bad)} of {len(paths)} pictures could not be read:\n  {listed}")
+
+
+def _paths(words):
+    """Paths of the pictures, each once, in the order of the words."""
+    from vgg_tf.folders import IMAGE_SUFFIXES
+
+    if not words:
+        raise ValueError("No pictures. Give files, folders or patterns.")
+    found = {}
+    for word in words:
+        if files.is_folder(word):
+            below = [f"{word.rstrip('/')}/{name}" for name in files.walk(word)]
+            there = [path for path in below if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES]
+        else:
+            there = (
+                [word]
+                if files.exists(word)
+                else sorted(path for path in glob.glob(word, recursive=True) if os.path.isfile(path))
+            )
+        if not there:
+            raise FileNotFoundError(
+                f"{word} is no picture, no folder with {', '.join(sorted(IMAGE_SUFFIXES))}, and no pattern of any."
+            )
+        found |= dict.fromkeys(there)
+    return list(found)
+
+
+def _classes(flags, network):
+    """Names of the classes, and `{name: text}` for those that have one."""
+    from vgg_tf.records import Collection
+
+    if network.classes and flags.classes:
+        raise ValueError(f"{network.path} names its classes. Leave --classes away.")
+    if network.classes:
+        return network.classes, dict(zip(network.classes, network.texts, strict=False))
+    if not flags.classes:
+        return [f"class {i}" for i in range(network.number)], {}
+    if files.is_folder(flags.classes):
+        collection = Collection.read(flags.classes)
+        classes, texts = collection.classes, collection.texts
+    else:
+        classes, texts = files.read_text(flags.classes).splitlines(), ()
+    network.check_classes(classes, flags.classes)
+    return classes, dict(zip(classes, texts, strict=False))
+
+
+def _as_text(found, bad):
+    lines = []
+    for path, named in found.items():
+        lines.append(path)
+        lines += [f"  {posterior:8.2%}  {name}" for name, posterior in named]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _as_csv(found, bad):
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "rank", "class", "posterior", "error"])
+    for path, named in found.items():
+        writer.writerows([path, i, name, f"{posterior:.6g}", ""] for i, (name, posterior) in enumerate(named, 1))
+    writer.writerows([path, "", "", "", problem] for path, problem in bad.items())
+    return text.getvalue()
+
+
+def _as_json(found, bad):
+    rows = [
+        {"file": path, "classes": [{"class": name, "posterior": posterior} for name, posterior in named]}
+        for path, named in found.items()
+    ]
+    return json.dumps([*rows, *({"file": path, "error": problem} for path, problem in bad.items())], indent=1) + "\n"
+
+
+_FORMATS = {"text": _as_text, "csv": _as_csv, "json": _as_json}
+
+
+if __name__ == "__main__":
+    programs.run(main)

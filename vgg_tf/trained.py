@@ -1,0 +1,161 @@
+"""A trained network to test or to use, wherever it lies: a run folder, or a file of weights that says no more than that."""
+
+import math
+import os
+from dataclasses import dataclass
+
+from vgg_tf import files, protocols, runs, weight_files
+from vgg_tf.architectures import ARCHITECTURES
+from vgg_tf.network import build_vgg
+from vgg_tf.selection import EVERYTHING, Selection
+from vgg_tf.state_dicts import LRN
+from vgg_tf.weights import load_weights
+
+EVALUATIONS = "evaluations"  # folder of what is known of networks that are no runs
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network and what must be known to feed it.
+
+    Attributes:
+        path: run folder or file, as given.
+        folder: where its posteriors are kept.
+        arch: name of the architecture.
+        crop: side of the training's crop, in pixels.
+        scale: `(S_min, S_max)` of the training, in pixels; 256 for crops of 224 where that is not known.
+        test_scale: Q in pixels where the recipe has one of its own, else 0.
+        classes: their names, in the order of the labels; None: not known.
+        texts: the classes in words, or empty.
+        number: of classes.
+        least: smaller side of an image that it may be asked for, in pixels: 32, or what it was trained on.
+        data, selection: what it was trained on; None where that is not known.
+        fingerprint: of its weights.
+        run: the `runs.Run`, or None.
+        weights: the `weight_files.Weights`.
+    """
+
+    path: str
+    folder: str
+    arch: str
+    crop: int
+    scale: tuple[int, int]
+    test_scale: int
+    classes: tuple[str, ...] | None
+    texts: tuple[str, ...]
+    number: int
+    least: int
+    data: str | None
+    selection: Selection
+    fingerprint: str
+    run: runs.Run | None
+    weights: weight_files.Weights
+
+    @property
+    def name(self):
+        """Short name, for people."""
+        return os.path.basename(self.path.rstrip("/")) or self.path
+
+    def scales(self, words):
+        """Q in pixels: numbers with commas between, `one`, what the recipe tests at, or `several`, the three of section 4.2.
+
+        Raises:
+            ValueError: something else.
+        """
+        if words == "one" and self.test_scale:
+            return (self.test_scale,)
+        if words in ("one", "several"):
+            low, high = self.scale
+            return protocols.evaluation_scales(low if low == high else (low, high), self.crop, words == "several")
+        if not all(word.strip().isdigit() for word in words.split(",")):
+            raise ValueError(f"--scales are numbers of pixels such as 256,384,512, or one, or several. Received: {words!r}.")
+        return tuple(int(word) for word in words.split(","))
+
+    def load(self):
+        """The Keras model, raw RGB to posteriors, in the precision of its training or, of a file, of Keras' policy."""
+        if self.run:
+            return self.run.load_best()
+        shape = (self.crop, self.crop, 3)
+        trunk, head = self.weights.layers["block1_conv1"]["kernel"], self.weights.layers["fc1"]["kernel"]
+        model = build_vgg(
+            self.arch, input_shape=shape, classes=self.number, width=trunk.shape[-1] / 64, head_width=head.shape[-1]
+        )
+        load_weights(model, self.weights, say=None)
+        return model
+
+    def check_classes(self, classes, where):
+        """Raise a ValueError where these are not the classes that the network knows."""
+        if self.classes is None and len(classes) == self.number:
+            return
+        if self.classes != tuple(classes):
+            known = f"{self.number} classes" if self.classes is None else _some(self.classes)
+            raise ValueError(
+                f"{self.path} knows {known}, {where} has {_some(classes)}. Give the same classes in the same order."
+            )
+
+
+def open_trained(path):
+    """Open a run folder, or a file or folder of weights that `weight_files.read_weights` reads.
+
+    Raises:
+        FileNotFoundError: there is none, or a run without an epoch done.
+        ValueError: no VGG network with its head; the message says what was found.
+    """
+    path = str(path).rstrip("/")
+    if files.exists(os.path.join(path, runs.RECIPE)):
+        return _of_run(runs.read_run(path), path)
+    weights = weight_files.read_weights(path)
+    row, crop = _architecture(weights), _crop(weights)
+    fingerprint = weights.fingerprint()
+    name = os.path.splitext(os.path.basename(path))[0]
+    S = round(256 * crop / 224)
+    return Trained(
+        path=path, folder=os.path.join(EVALUATIONS, f"{name}-{fingerprint[:8]}"), arch=row.name, crop=crop, scale=(S, S),
+        test_scale=0, classes=weights.classes, texts=(), number=weights.layers["predictions"]["kernel"].shape[-1], least=32,
+        data=None, selection=EVERYTHING, fingerprint=fingerprint, run=None, weights=weights,
+    )  # fmt: skip
+
+
+def _of_run(run, path):
+    if not files.exists(run.best):
+        raise FileNotFoundError(f"{path} has no model.keras yet: its first epoch is not done. Continue the training.")
+    weights, collection, recipe = weight_files.read_weights(path), run.collection(), run.settings.recipe
+    return Trained(
+        path=path, folder=path, arch=run.settings.arch, crop=recipe.size, scale=recipe.scale, test_scale=recipe.test_scale,
+        classes=tuple(collection.classes), texts=tuple(collection.texts), number=len(collection.classes),
+        least=min(32, collection.smaller_side), data=run.settings.data, selection=run.settings.selection,
+        fingerprint=weights.fingerprint(), run=run, weights=weights,
+    )  # fmt: skip
+
+
+def _architecture(weights):
+    """The row of the table that these weights belong to."""
+    layers = weights.layers
+    found = {name: values["kernel"].shape[0] for name, values in layers.items() if "_conv" in name}
+    batch_norm = any("_bn" in name for name in layers)
+    for row in ARCHITECTURES.values():
+        stages = enumerate(row.kernels, 1)
+        kernels = {f"block{b}_conv{i}": side for b, stage in stages for i, side in enumerate(stage, 1)}
+        if kernels == found and row.batch_norm == batch_norm and row.lrn == (LRN in layers):
+            break
+    else:
+        raise ValueError(f"{weights.source} is of no architecture of the table: it has {', '.join(found)}.")
+    if missing := [name for name in ("fc1", "fc2", "predictions") if name not in layers]:
+        raise ValueError(f"{weights.source} has no {', '.join(missing)}, and so no posteriors. Give weights with their head.")
+    return row
+
+
+def _crop(weights):
+    """Side of the crops, from the map that fc1 reads."""
+    kernel, channels = (
+        weights.layers["fc1"]["kernel"],
+        max(v["kernel"].shape[-1] for n, v in weights.layers.items() if "_conv" in n),
+    )
+    side = math.isqrt(math.prod(kernel.shape[:-1]) // channels)
+    if side * side * channels != math.prod(kernel.shape[:-1]):
+        raise ValueError(f"{weights.source} was trained on crops that are no squares: fc1 is {kernel.shape}.")
+    return 32 * side
+
+
+def _some(classes):
+    return f"{len(classes)} classes ({', '.join(classes[:3])}{', ...' * (len(classes) > 3)})"
