@@ -159,7 +159,7 @@ def _scan(paths, progress):
     shards = tf.data.Dataset.from_tensor_slices(paths).enumerate()
     parts = shards.interleave(of_shard, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     scan = _Scan(paths)
-    with tqdm(unit=" records", desc=os.path.dirname(paths[0]), disable=not progress, mininterval=0.5) as bar:
+    with tqdm(unit=" records", desc=os.path.dirname(paths[0]), disable=None if progress else True, mininterval=0.5) as bar:
         try:
             for shard, part in parts.prefetch(8).as_numpy_iterator():
                 scan.shards[shard].append([part[0].astype(np.int64), *part[1:]])

@@ -41,21 +41,24 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
         source = _digits()
     elif name.startswith("tfds:"):
         source = foreign.open_tfds(name.removeprefix("tfds:"), selection.labels_from)
-    elif shards := _shards(name, None if selection else only):
+    elif only and not selection and records.holds_shards(name):
+        collection = records.Collection.read(name)
+        paths = collection.images(only) and records.shard_paths(name, collection, only)
+        return foreign.open_shards(name, {only: paths})
+    elif shards := _shards(name):
         source = foreign.open_shards(name, shards, selection.labels_from)
     else:
         source = folders.open_folder(name, selection.takes, skip_bad)
     source = selection.of(source)
     if selection.labels_from and not isinstance(source.splits["train"].contents[0], records.Record):
         raise ValueError(f"{name} tells its classes, labels count from 0. Leave --labels-from {selection.labels_from} away.")
-    return source if "validation" in source.splits or "train" not in source.splits else _hold_out(source)
+    return source if "validation" in source.splits else _hold_out(source)
 
 
-def _shards(folder, only):
+def _shards(folder):
     if records.holds_shards(folder):
         collection = records.Collection.read(folder)
-        collection.images(only or "train")
-        return {split: records.shard_paths(folder, collection, split) for split in collection.splits if only in (None, split)}
+        return {split: records.shard_paths(folder, collection, split) for split in collection.splits}
     if not files.is_folder(folder):
         return {}
     return foreign.shards_in(folder)
