@@ -31,6 +31,7 @@ else:
 import keras
 from vgg_tf import training
 from vgg_tf.network import build_vgg
+from vgg_tf.protocols import Evaluator
 from vgg_tf.recipes import Recipe
 random = np.random.default_rng(0)
 images = random.integers(0, 256, (53, 32, 32, 3)).astype(np.uint8)
@@ -49,9 +50,14 @@ with scope():
     rest = [np.concatenate([x[40:], np.zeros_like(x[:3])]) for x in (images, labels)]
     errors = training.evaluate(scores, tf.data.Dataset.from_tensor_slices((*rest, mask)).batch(8))
     posteriors = model.predict(images[40:48], verbose=0)
+    evaluator = Evaluator(model, [(32, "dense"), (40, "dense"), (40, "multi-crop"), (40, "center")], 3, n, static=True)
+    pictures = [image[: 32 - i % 3] for i, image in enumerate(images[40:])]  # of three sizes
+    found = dict(evaluator.posteriors((i, [v.numpy() for v in evaluator.cut(p)]) for i, p in enumerate(pictures)))
+assert sorted(found) == list(range(13))
 if engine == "jax" or n == 1:
     model.save(out + ".keras")
-np.savez(out, *[variable.numpy() for variable in model.weights], posteriors=posteriors)
+views = np.stack([found[i] for i in range(13)])
+np.savez(out, *[variable.numpy() for variable in model.weights], posteriors=posteriors, views=views)
 print(json.dumps([history["loss"][0], errors]))
 """
 

@@ -1,6 +1,7 @@
 """Several processes train one network: real ones, on this machine, connected by JAX."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -186,6 +187,8 @@ def test_two_processes_train_and_test_as_one_does(tmp_path):
     assert names[0] == names[1]
     (code, said, _), *_ = end(start(["vgg_tf.evaluate", tmp_path / "two", "--batch-size", 48, "--strategy", "cpu"]))
     assert code == 0
+    assert [path.name.count(".") for path in (tmp_path / "two" / "posteriors").iterdir()] == [1]  # their parts are put together
+    shutil.rmtree(tmp_path / "two" / "posteriors")  # or the next one would take them
     one = alone("vgg_tf.evaluate", tmp_path / "two", "--strategy", "cpu")
     assert said.splitlines()[-1].split(", loss")[0] == one.splitlines()[-1].split(", loss")[0]
 

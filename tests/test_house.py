@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("vgg_tf", "tfrecords_tools")
 FILES = {f"{path.parent.name}.{path.stem}": path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))}
 PROGRAMS = [
-    *(f"vgg_tf.{name}" for name in ("train", "evaluate", "stages", "preflight")),
+    *(f"vgg_tf.{name}" for name in ("train", "evaluate", "predict", "stages", "preflight")),
     *(f"tfrecords_tools.{name}" for name in ("write", "verify", "show")),
 ]
 
@@ -25,15 +25,16 @@ STOREYS = [
     ["weight_files", "records", "hosts"],
     ["weights"],
     ["network"],
-    ["splits", "runs", "predictions", "measures"],
-    ["soundness"],
+    ["splits", "runs", "predictions", "measures", "protocols", "scores"],
+    ["soundness", "trained", "reports"],
+    ["posteriors", "tables"],
     ["folders", "foreign"],
     ["sources", "probe"],
     ["datasets", "training", "shards"],
     ["topology"],
     ["beam"],
     ["write", "verify", "show", "train", "evaluate", "preflight"],
-    ["stages"],
+    ["stages", "predict"],
 ]
 NEIGHBOURS = {("train", "write")}  # the digits go through shards
 

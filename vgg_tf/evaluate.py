@@ -14,6 +14,7 @@ from vgg_tf.selection import Selection
 
 ProtocolName = Literal["center", "ten-crop", "multi-crop", "dense", "multi-crop+dense"]
 PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "paper-table6"]
+SHOWN = 20  # of the images that cannot be tested
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def main(arguments=None):
     source = _source(flags, networks[0], sources.open_source)
     for network in networks:
         network.check_classes(source.classes, source.name)
+    source.images(flags.split)
     if flags.preset == "none":
         of_each = [protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop) for network in networks]
         lines = [(networks, of_each, None)]
@@ -94,7 +96,6 @@ def _source(flags, first, open_source):
         raise ValueError(f"{first.path} does not tell what it was trained on. Give --data.")
     name, selection = (flags.data, Selection(labels_from=flags.labels_from)) if flags.data else (first.data, first.selection)
     source = open_source(name, selection, only=flags.split)
-    source.images(flags.split)
     return source
 
 
@@ -116,9 +117,9 @@ def _averages(lines, source, devices, flags):
         seen[path] = dict(zip(units, rows if rows is not None else [None] * len(units), strict=True))
         problems |= bad
     if problems:
-        raise ValueError(
-            f"{len(problems)} images cannot be tested; mend them, or remove them:\n  " + "\n  ".join(problems.values())
-        )
+        more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        listed = "".join(f"\n  {problem}" for problem in list(problems.values())[:SHOWN])
+        raise ValueError(f"{len(problems)} images cannot be tested; mend them, or remove them:{listed}{more}")
     if devices.process:
         return []
     averages = []
@@ -160,7 +161,7 @@ def _report(folder, line, found, average, source, flags):
         "networks": ", ".join(f"{network.path} ({network.arch})" for network in networks),
         "images": f"{source.name}, {flags.split}",
         "protocol": f"{of_each[0].name}, {of_each[0].views} views an image",
-        "Q, scales in pixels": "; ".join(",".join(map(str, protocol.scales)) for protocol in of_each),
+        "Q, scales in pixels": "; ".join(dict.fromkeys(",".join(map(str, protocol.scales)) for protocol in of_each)),
     }
     title = f"{' + '.join(network.name for network in networks)}: {flags.split}"
     return reports.write(folder, title, facts, found, average, source.splits[flags.split], source.classes)

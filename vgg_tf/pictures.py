@@ -20,7 +20,7 @@ def contact_sheet(images, titles, boxes, title):
 
     Args:
         images: sequence of uint8 `[h, w, 3]`, of any sizes.
-        titles: of each; a long one is cut.
+        titles: of each; long lines are cut.
         boxes: of each, an `annotations.Boxes`.
         title: over the figure.
 
@@ -38,7 +38,7 @@ def contact_sheet(images, titles, boxes, title):
     for axes, image, name, (corners, names) in zip(grid, images, titles, boxes, strict=False):
         h, w, _ = image.shape
         axes.imshow(image)
-        axes.set_title(_cut(name, 34), fontsize=7 if len(name) <= 24 else 5.5, parse_math=False)
+        axes.set_title("\n".join(_cut(line, 24) for line in name.splitlines()), fontsize=7, parse_math=False)
         for (xmin, ymin, xmax, ymax), label in zip(corners, names, strict=True):
             # In pixel edges, which imshow puts at halves; black under yellow shows on any ground.
             corner, width, height = (xmin * w - 0.5, ymin * h - 0.5), (xmax - xmin) * w, (ymax - ymin) * h

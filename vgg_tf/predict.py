@@ -55,7 +55,7 @@ def main(arguments=None):
     from vgg_tf.predictions import decode_predictions
     from vgg_tf.splits import Split
 
-    paths = _paths(flags.pictures)
+    paths = picture_paths(flags.pictures)
     network = trained.open_trained(flags.network)
     classes, texts = _classes(flags, network)
     protocol = protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
@@ -83,7 +83,7 @@ def main(arguments=None):
         sys.exit(f"error: {len(bad)} of {len(paths)} pictures could not be read:\n  {listed}")
 
 
-def _paths(words):
+def picture_paths(words):
     """Paths of the pictures, each once, in the order of the words."""
     from vgg_tf.folders import IMAGE_SUFFIXES
 

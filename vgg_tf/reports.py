@@ -84,7 +84,7 @@ def _curves(posteriors, labels, classes, per_class):
 
 def _mistakes(numbers, posteriors, images, classes):
     seen = [measures.decode_named(images.read(int(i)), images.names[i]) for i in numbers]
-    told = [f"{classes[posteriors[i].argmax()]} {posteriors[i].max():.3f}, is {classes[images.labels[i]]}" for i in numbers]
+    told = [f"{classes[posteriors[i].argmax()]} {posteriors[i].max():.3f}\nis {classes[images.labels[i]]}" for i in numbers]
     none = ((), ())
     return pictures.contact_sheet(seen, told, [none] * len(seen), "what it said, how sure it was, and what it is")
 
