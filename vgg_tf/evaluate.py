@@ -25,7 +25,7 @@ class Flags:
     """Run folders of python -m vgg_tf.train, or files of weights (.keras, .weights.h5, .safetensors)."""
     data: str | None = None
     """A folder of shards or of class folders, `tfds:NAME` or `digits`; the first run's own data by default."""
-    labels_from: int | None = None
+    labels_from: Literal[0, 1] | None = None
     """0 or 1: the first label of --data, where shards leave that open."""
     split: str = "test"
     """train, validation or test."""
@@ -110,7 +110,7 @@ def _averages(lines, source, devices, flags):
     needed, problems = {}, {}
     for networks, of_each, _ in lines:
         for network, protocol in zip(networks, of_each, strict=True):
-            needed.setdefault(network.path, (network, {}))[1].update(dict.fromkeys(protocol.units))
+            needed.setdefault(files.absolute(network.path), (network, {}))[1].update(dict.fromkeys(protocol.units))
     seen = {}
     for path, (network, units) in needed.items():
         rows, bad = posteriors(network, source, flags.split, list(units), devices, flags.batch_size)
@@ -126,7 +126,9 @@ def _averages(lines, source, devices, flags):
     for networks, of_each, _ in lines:
         pairs = zip(networks, of_each, strict=True)
         averages.append(
-            np.mean([_mean([seen[network.path][unit] for unit in protocol.units]) for network, protocol in pairs], 0)
+            np.mean(
+                [_mean([seen[files.absolute(network.path)][unit] for unit in protocol.units]) for network, protocol in pairs], 0
+            )
         )
     return averages
 
@@ -145,12 +147,16 @@ def _words(found):
 
 
 def _folder(networks, lines, flags):
+    """Where the report goes by default."""
+    from vgg_tf import trained
+
     of = f"-of-{os.path.basename(os.path.normpath(flags.data))}" if flags.data else ""
     first = lines[0][1][0]
     what = f"{first.name}-{','.join(map(str, first.scales))}" if flags.preset == "none" else flags.preset
     if len(networks) == 1:
         return os.path.join(networks[0].folder, "tests", f"{flags.split}{of}-{what}")
-    return os.path.join("evaluations", f"{'+'.join(network.name for network in networks)}", f"{flags.split}{of}-{what}")
+    together = "+".join(network.name for network in networks)[:200]  # a file system's names have 255 bytes
+    return os.path.join(trained.EVALUATIONS, together, f"{flags.split}{of}-{what}")
 
 
 def _report(folder, line, found, average, source, flags):

@@ -64,14 +64,15 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print):
 def _compute(trained, images, stores, numbers, devices, static, batch_size, say):
     """Compute and save rows of these images; tell which cannot be read."""
     units, part = [store.unit for store in stores], devices.part if devices.processes > 1 else None
-    problems, saved, start = {}, time.perf_counter(), time.perf_counter()
+    problems, start = {}, time.perf_counter()
+    save_at = start + SAVE_EVERY
     try:
         for number, rows in see(trained, images, numbers, units, devices, static, batch_size, problems):
             for store, row in zip(stores, rows, strict=True):
                 store.rows[number], store.done[number] = row, True
-            if time.perf_counter() - saved > SAVE_EVERY:
+            if (now := time.perf_counter()) > save_at:
                 _save(stores, part)
-                saved = time.perf_counter()
+                save_at = time.perf_counter() + max(SAVE_EVERY, 20 * (time.perf_counter() - now))  # a twentieth of the time
     finally:
         _save(stores, part)
     seconds = time.perf_counter() - start
