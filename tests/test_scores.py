@@ -1,0 +1,126 @@
+"""Scores against loops over images, formulas written out, and cases counted by hand."""
+
+import numpy as np
+import pytest
+from sklearn.calibration import calibration_curve
+
+from vgg_tf import scores
+
+CLASSES = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu"]
+
+
+@pytest.fixture(scope="module")
+def case():
+    """300 images of six of seven classes; a third of them have ties."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 6, 300)
+    logits = random.normal(size=(300, 7)) + 1.5 * np.eye(7)[labels]
+    logits[:100] = np.round(logits[:100])
+    powers = np.exp(logits)
+    return powers / powers.sum(1, keepdims=True), labels
+
+
+@pytest.fixture(scope="module")
+def found(case):
+    return scores.score(*case, CLASSES)
+
+
+def in_order(row):
+    """Classes by posterior; of equal ones the lower label is first."""
+    return sorted(range(len(row)), key=lambda i: (-row[i], i))
+
+
+def test_errors_are_those_of_a_loop_that_sorts_each_row(case, found):
+    posteriors, labels = case
+    for k in (1, 5):
+        wrong = [label not in in_order(row)[:k] for row, label in zip(posteriors, labels, strict=True)]
+        assert found[f"top{k}_error"] == pytest.approx(100 * np.mean(wrong))
+        for i in range(6):
+            assert found["per_class"][i][f"top{k}_error"] == pytest.approx(100 * np.mean(np.array(wrong)[labels == i]))
+    assert [scores.ranks(posteriors, labels)[i] for i in range(300)] == [
+        in_order(row).index(label) for row, label in zip(posteriors, labels, strict=True)
+    ]
+    assert found["loss"] == pytest.approx(np.mean([-np.log(row[label]) for row, label in zip(posteriors, labels, strict=True)]))
+
+
+@pytest.mark.parametrize(("wrong", "n"), [(10, 100), (0, 40), (40, 40), (812, 10_000)])
+def test_the_interval_is_wilsons(wrong, n):
+    z, p = 1.959963984540054, wrong / n
+    middle, half = (p + z**2 / (2 * n)) / (1 + z**2 / n), z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert scores.interval(wrong, n) == pytest.approx([100 * (middle - half), 100 * (middle + half)], abs=1e-9)
+    if (wrong, n) == (10, 100):
+        assert scores.interval(wrong, n) == pytest.approx([5.52, 17.44], abs=0.005)
+
+
+def test_precision_recall_and_f1_are_those_of_counting(case, found):
+    posteriors, labels = case
+    said = np.array([in_order(row)[0] for row in posteriors])
+    rows = []
+    for i in range(7):
+        hits, taken, there = sum((said == i) & (labels == i)), sum(said == i), sum(labels == i)
+        precision, recall = hits / taken if taken else 0, hits / there if there else 0
+        rows.append((precision, recall, 2 * precision * recall / (precision + recall) if hits else 0, there))
+        assert [found["per_class"][i][key] for key in ("precision", "recall", "f1")] == pytest.approx(rows[-1][:3])
+    of_six = np.array(rows)[:6]
+    assert list(found["macro"].values()) == pytest.approx(of_six[:, :3].mean(0))
+    assert list(found["weighted"].values()) == pytest.approx((of_six[:, :3] * of_six[:, 3:]).sum(0) / 300)
+    assert found["mean_class_recall"] == found["macro"]["recall"]
+
+
+def test_a_class_without_images_has_no_number_and_counts_in_no_mean(case, found):
+    gnu = found["per_class"][6]
+    assert gnu["class"] == "gnu"
+    assert gnu["n"] == 0
+    assert {gnu[key] for key in ("top1_error", "top1_interval", "top5_error", "auc")} == {None}
+    assert found["auc_macro"] == pytest.approx(np.mean([row["auc"] for row in found["per_class"][:6]]))
+
+
+def test_the_area_is_the_share_of_pairs_in_the_right_order(case, found):
+    posteriors, labels = case
+    for i in range(6):
+        inside, outside = posteriors[labels == i, i], posteriors[labels != i, i]
+        pairs = [1.0 if a > b else 0.5 if a == b else 0.0 for a in inside for b in outside]
+        assert found["per_class"][i]["auc"] == pytest.approx(np.mean(pairs))
+        false, true = scores.roc(posteriors[:, i], labels == i)
+        assert np.trapezoid(true, false) == pytest.approx(np.mean(pairs))
+
+
+def test_calibration_is_scikit_learns_curve_and_its_error_a_case_counted_by_hand(case, found):
+    posteriors, labels = case
+    right = posteriors.argmax(1) == labels
+    accuracy, confidence = calibration_curve(right, posteriors.max(1), n_bins=scores.BINS)
+    bins = found["calibration"]["bins"]
+    assert [row["accuracy"] for row in bins] == pytest.approx(accuracy)
+    assert [row["confidence"] for row in bins] == pytest.approx(confidence)
+    assert sum(row["n"] for row in bins) == 300
+    by_hand = scores.calibration(np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.0, 1.0]]), np.array([0, 1, 1, 1]))
+    assert by_hand["ece"] == pytest.approx((2 * abs(0.9 - 0.5) + abs(0.6 - 0) + 0) / 4)
+
+
+def test_confusions_and_the_worst_mistakes_come_the_greatest_first():
+    labels = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+    said = np.array([0, 1, 1, 2, 1, 0, 2, 2])
+    sure = np.array([0.9, 0.8, 0.6, 0.99, 0.9, 0.7, 0.9, 0.9])
+    posteriors = np.full((8, 3), 0.0)
+    posteriors[:] = (1 - sure[:, None]) / 2
+    posteriors[np.arange(8), said] = sure
+    np.testing.assert_array_equal(scores.confusion(labels, said, 3), [[1, 2, 1], [1, 1, 0], [0, 0, 2]])
+    found = scores.score(posteriors, labels, ["a", "b", "c"])["confused"]
+    assert found[0] == {"true": "a", "predicted": "b", "n": 2, "share": 0.5}
+    assert [(row["true"], row["predicted"]) for row in found[1:]] == [("a", "c"), ("b", "a")]
+    assert scores.worst(posteriors, labels, 3).tolist() == [3, 1, 5]
+    assert scores.worst(posteriors, labels, 9).tolist() == [3, 1, 5, 2]
+
+
+@pytest.mark.parametrize(
+    ("posteriors", "labels", "message"),
+    [
+        (np.full((2, 2), np.nan), [0, 1], r"2 rows of posteriors have numbers that are none .* first row 0"),
+        (np.full((2, 3), 1 / 3), [0, 1], r"are \[2, 2\] for 2 labels and 2 classes.*Received: \(2, 3\)"),
+        (np.full((0, 2), 0.5), [], r"at least one. Received: \(0, 2\)"),
+        (np.full((2, 2), 0.5), [0, 2], "labels are 0 to 1. Received: 0 to 2"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(posteriors, labels, message):
+    with pytest.raises(ValueError, match=message):
+        scores.score(posteriors, labels, ["a", "b"])
