@@ -147,8 +147,7 @@ def test_shards_and_folders_give_the_errors_of_the_digits(copied, tmp_path):
 
 
 def test_a_table_of_the_paper_is_printed_with_its_numbers(copied, tmp_path, capsys):
-    shutil.copytree(copied, tmp_path / "again")
-    call("run", "again", "--preset", "paper-table6")
+    call("run", "run", "--preset", "paper-table6")
     text = capsys.readouterr().out
     (table,) = tmp_path.glob("evaluations/**/table.md")
     assert table.read_text() in text
@@ -229,3 +228,33 @@ def test_weights_without_a_run_are_tested_as_the_run_on_pictures_of_32_pixels_an
     assert [row["predicted"] for row in found] == [row["predicted"] for row in expected]
     values = [[float(row["posterior_of_class"]) for row in rows] for rows in (found, expected)]
     np.testing.assert_allclose(*values, rtol=1e-5)
+
+
+def test_pictures_of_the_same_names_and_labels_but_other_content_are_tested_anew(copied, tmp_path, capsys):
+    split = sources.open_source("digits").splits["test"]
+    for folder, step in (("data", 1), ("other", -1)):
+        for i in range(20):
+            path = tmp_path / folder / str(i % 10) / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(split.contents[::step][i])
+    found = {}
+    for folder in ("data", "other"):
+        shutil.copytree(copied, tmp_path / f"run-{folder}")
+        call(f"run-{folder}", "--data", folder, "--split", "train")
+        call("run", "--data", folder, "--split", "train")
+        reports = [next(tmp_path.glob(f"{name}/tests/*{folder}*/report.json")) for name in (f"run-{folder}", "run")]
+        found[folder], again = ({**json.loads(path.read_text()), "networks": ""} for path in reports)
+        assert again == found[folder]
+    assert found["data"] != found["other"]
+    assert capsys.readouterr().out.count(": 10 images,") == 4  # half of 20, the others being held out
+
+
+def test_a_torn_file_of_posteriors_is_named(copied):
+    call("run")
+    (path,) = (copied / "posteriors").glob("*.npz")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"posteriors/test-.*npz cannot be read .*Delete it: it will be computed anew"):
+        call("run")
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"posteriors/test-.*npz cannot be read"):
+        call("run")

@@ -3,6 +3,9 @@
 import io
 import os
 import time
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -42,17 +45,18 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print):
         ValueError: the network gives numbers that are none; the message names the image.
     """
     images = source.splits[split]
-    static = devices.engine == "jax" or devices.kind == "tpu"
-    data = replace(source, splits={split: images}).fingerprint()[:8]
-    stores = [_Store(trained, images, f"{split}-{data}", unit, static) for unit in units]
+    data = f"{split}-{replace(source, splits={split: images}).fingerprint()[:8]}"
+    stores = [_Store(trained, images, data, unit, _static(devices)) for unit in units]
     for store in stores:
         store.read()
+    _check(images, stores)
     needed = [store for store in stores if not store.done.all()]
+    missing = np.flatnonzero(~np.all([store.done for store in stores], 0))
+    devices.agree(f"{len(missing)} images to test", zlib.crc32(missing))
     problems = {}
     if needed:
-        missing = np.flatnonzero(~np.all([store.done for store in needed], 0))
         process, processes = devices.part
-        problems = _compute(trained, images, needed, missing[process::processes], devices.alone(), static, batch_size, say)
+        problems = _compute(trained, images, needed, missing[process::processes], devices.alone(), batch_size, say)
         devices.wait(f"posteriors of {trained.fingerprint}")
         if process:
             return None, problems
@@ -61,15 +65,16 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print):
     return np.stack([store.rows for store in stores]), problems
 
 
-def _compute(trained, images, stores, numbers, devices, static, batch_size, say):
+def _compute(trained, images, stores, numbers, devices, batch_size, say):
     """Compute and save rows of these images; tell which cannot be read."""
     units, part = [store.unit for store in stores], devices.part if devices.processes > 1 else None
     problems, start = {}, time.perf_counter()
     save_at = start + SAVE_EVERY
+    checksums = {}
     try:
-        for number, rows in see(trained, images, numbers, units, devices, static, batch_size, problems):
+        for number, rows in see(trained, images, numbers, units, devices, batch_size, problems, checksums):
             for store, row in zip(stores, rows, strict=True):
-                store.rows[number], store.done[number] = row, True
+                store.rows[number], store.done[number], store.checksums[number] = row, True, checksums[number]
             if (now := time.perf_counter()) > save_at:
                 _save(stores, part)
                 save_at = time.perf_counter() + max(SAVE_EVERY, 20 * (time.perf_counter() - now))  # a twentieth of the time
@@ -81,15 +86,15 @@ def _compute(trained, images, stores, numbers, devices, static, batch_size, say)
     return problems
 
 
-def see(trained, images, numbers, units, devices, static, batch_size, problems):
+def see(trained, images, numbers, units, devices, batch_size, problems, checksums):
     """Compute posteriors of some images, behind a bar with rate and ETA.
 
     Args:
         trained, units, devices, batch_size: as for `posteriors`.
         images: a `splits.Split`.
         numbers: of the images.
-        static: as for `protocols.Evaluator`.
         problems: a dict that is told of images that cannot be read, `{number: what is wrong}`.
+        checksums: a dict that is told the CRC-32 of each image's bytes, `{number: checksum}`.
 
     Yields:
         `(number, float64 [units, classes])`, in another order.
@@ -107,8 +112,9 @@ def see(trained, images, numbers, units, devices, static, batch_size, problems):
         devices.scope(),
         tqdm(total=len(numbers), desc=f"{trained.name}, {_words(units)}", unit=" images", disable=None) as bar,
     ):
-        evaluator = Evaluator(trained.load(), units, batch_size, devices.replicas, static)
-        for number, rows in evaluator.posteriors(_examples(images, numbers, evaluator, trained.least, problems)):
+        evaluator = Evaluator(trained.load(), units, batch_size, devices.replicas, _static(devices))
+        examples = _examples(images, numbers, evaluator, trained.least, problems, checksums)
+        for number, rows in evaluator.posteriors(examples):
             if not np.isfinite(rows).all():
                 raise ValueError(
                     f"{trained.path} gives numbers that are none for {images.names[number]}. Its weights are damaged, or they "
@@ -116,6 +122,25 @@ def see(trained, images, numbers, units, devices, static, batch_size, problems):
                 )
             bar.update()
             yield number, rows
+
+
+def _static(devices):
+    """Tell whether each new shape is compiled for the devices, which takes seconds."""
+    return devices.engine == "jax" or devices.kind == "tpu"
+
+
+def _check(images, stores):
+    """Forget rows of images whose bytes are not those that the rows were computed from."""
+    from tqdm import tqdm
+
+    numbers = np.flatnonzero(np.any([store.done for store in stores], 0)).tolist()
+    with ThreadPoolExecutor(READ) as pool:
+        checksums = pool.map(lambda i: zlib.crc32(_contents(images, i)), numbers)
+        for i, checksum in zip(numbers, tqdm(checksums, "compare", len(numbers), unit=" images", disable=None), strict=True):
+            for store in stores:
+                store.done[i] &= store.checksums[i] == checksum
+    for store in stores:
+        store.rows[~store.done] = np.nan
 
 
 def _words(units):
@@ -131,11 +156,13 @@ def _save(stores, part):
         store.write(part)
 
 
-def _examples(images, numbers, evaluator, least, problems):
-    """`(number, views)` of images that can be read; `problems` is told of the others."""
+def _examples(images, numbers, evaluator, least, problems, checksums):
+    """`(number, views)` of images that can be read; `problems` is told of the others, `checksums` of all."""
 
     def read(some):
-        return np.array([_contents(images, i) for i in some], object)
+        contents = [_contents(images, i) for i in some]
+        checksums.update(zip(some.tolist(), map(zlib.crc32, contents), strict=True))
+        return np.array(contents, object)
 
     def views(i, contents):
         pixels = decode(contents)
@@ -189,17 +216,19 @@ class _Store:
         unit: the scale in pixels and the kind.
         rows: float32 `[n, classes]`, NaN where not done.
         done: bool `[n]`.
+        checksums: uint32 `[n]`, CRC-32 of the encoded images that the rows are of.
     """
 
     def __init__(self, trained, images, data, unit, static):
         self.images, self.unit, self.weights = images, unit, trained.fingerprint
         self.rows = np.full((len(images), trained.number), np.nan, np.float32)
         self.done = np.zeros(len(images), bool)
+        self.checksums = np.zeros(len(images), np.uint32)
         sides = "-sides-of-32" if static and unit[1] == "dense" else ""
         self.folder, self.name = os.path.join(trained.folder, FOLDER), f"{data}-{unit[1]}-{unit[0]}{sides}"
 
     def read(self):
-        """Take what is there for these weights, in one file or in parts of several processes."""
+        """Take what is there for these weights and names, in one file or in parts of several processes."""
         for name in files.names(self.folder) if files.is_folder(self.folder) else ():
             if name.endswith(".npz") and name.split(".")[0] == self.name:
                 path = os.path.join(self.folder, name)
@@ -207,8 +236,9 @@ class _Store:
                     with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as file:
                         if file["weights"] == self.weights and file["names"].tolist() == self.images.names:
                             done = file["done"]
-                            self.rows[done], self.done = file["posteriors"][done], self.done | done
-                except (ValueError, KeyError, OSError) as error:
+                            self.rows[done], self.checksums[done] = file["posteriors"][done], file["checksums"][done]
+                            self.done |= done
+                except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
                     raise ValueError(f"{path} cannot be read ({error}). Delete it: it will be computed anew.") from None
 
     def write(self, part):
@@ -217,8 +247,8 @@ class _Store:
             return
         data = io.BytesIO()
         np.savez(
-            data, names=np.array(self.images.names), labels=self.images.labels, posteriors=self.rows, done=self.done,
-            weights=self.weights, scale=self.unit[0], views=self.unit[1],
+            data, names=np.array(self.images.names), labels=self.images.labels, checksums=self.checksums,
+            posteriors=self.rows, done=self.done, weights=self.weights, scale=self.unit[0], views=self.unit[1],
         )  # fmt: skip
         files.make_folder(self.folder)
         middle = f".{part[0]}-of-{part[1]}" if part else ""

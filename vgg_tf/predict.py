@@ -64,7 +64,7 @@ def main(arguments=None):
     images = Split(paths, np.zeros(len(paths), np.int64), paths)
     rows, problems = {}, {}
     for number, units in posteriors.see(
-        network, images, range(len(paths)), protocol.units, devices, False, flags.batch_size, problems
+        network, images, range(len(paths)), protocol.units, devices, flags.batch_size, problems, {}
     ):
         rows[number] = units.mean(0)
     found = {}
@@ -77,7 +77,7 @@ def main(arguments=None):
         files.write_whole(flags.out, text.encode("utf-8", "surrogateescape"))
         print(f"{len(found):,} pictures; {flags.out}")
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))  # names that are no UTF-8
     if bad:
         listed = "\n  ".join(bad.values())
         sys.exit(f"error: {len(bad)} of {len(paths)} pictures could not be read:\n  {listed}")

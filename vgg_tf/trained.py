@@ -107,10 +107,9 @@ def open_trained(path):
     weights = weight_files.read_weights(path)
     row, crop = _architecture(weights), _crop(weights)
     fingerprint = weights.fingerprint()
-    name = os.path.splitext(os.path.basename(path))[0]
     S = round(256 * crop / 224)
     return Trained(
-        path=path, folder=os.path.join(EVALUATIONS, f"{name}-{fingerprint[:8]}"), arch=row.name, crop=crop, scale=(S, S),
+        path=path, folder=_folder(path, fingerprint), arch=row.name, crop=crop, scale=(S, S),
         test_scale=0, classes=weights.classes, texts=(), number=weights.layers["predictions"]["kernel"].shape[-1], least=32,
         data=None, selection=EVERYTHING, fingerprint=fingerprint, run=None, weights=weights,
     )  # fmt: skip
@@ -120,12 +119,20 @@ def _of_run(run, path):
     if not files.exists(run.best):
         raise FileNotFoundError(f"{path} has no model.keras yet: its first epoch is not done. Continue the training.")
     weights, collection, recipe = weight_files.read_weights(path), run.collection(), run.settings.recipe
+    fingerprint = weights.fingerprint()
     return Trained(
-        path=path, folder=path, arch=run.settings.arch, crop=recipe.size, scale=recipe.scale, test_scale=recipe.test_scale,
-        classes=tuple(collection.classes), texts=tuple(collection.texts), number=len(collection.classes),
-        least=min(32, collection.smaller_side), data=run.settings.data, selection=run.settings.selection,
-        fingerprint=weights.fingerprint(), run=run, weights=weights,
+        path=path, folder=_folder(path, fingerprint), arch=run.settings.arch, crop=recipe.size, scale=recipe.scale,
+        test_scale=recipe.test_scale, classes=tuple(collection.classes), texts=tuple(collection.texts),
+        number=len(collection.classes), least=min(32, collection.smaller_side), data=run.settings.data,
+        selection=run.settings.selection, fingerprint=fingerprint, run=run, weights=weights,
     )  # fmt: skip
+
+
+def _folder(path, fingerprint):
+    """Where posteriors are kept: in a run that can be written to, as Kaggle's inputs cannot, else by its name and weights."""
+    if files.exists(os.path.join(path, runs.RECIPE)) and (files.is_remote(path) or os.access(path, os.W_OK)):
+        return path
+    return os.path.join(EVALUATIONS, f"{os.path.splitext(os.path.basename(path))[0]}-{fingerprint[:8]}")
 
 
 def _architecture(weights):
