@@ -19,7 +19,8 @@ from vgg_tf.tables import PRESETS
 def run(tmp_path_factory):
     """A run of few steps on the digits."""
     folder = tmp_path_factory.mktemp("evaluate") / "run"
-    train.main(["--arch", "vgg11", "--data", "digits", "--strategy", "cpu", "--smoke", "--out", str(folder)])
+    words = ["--arch", "vgg11", "--data", "digits", "--strategy", "cpu", "--precision", "float32", "--smoke"]
+    train.main([*words, "--out", str(folder)])
     return folder
 
 

@@ -20,8 +20,20 @@ PROGRAMS = [
 
 # Each storey imports only from those before it; rooms of the same storey know nothing of each other, except as listed.
 STOREYS = [
-    ["architectures", "recipes", "files", "selection", "images", "schedules", "devices", "pictures", "programs"],
-    ["annotations", "state_dicts", "keras_files", "initializers", "tracking", "progress", "bounds"],
+    [
+        "architectures",
+        "recipes",
+        "files",
+        "selection",
+        "images",
+        "schedules",
+        "devices",
+        "pictures",
+        "programs",
+        "cpu",
+        "untuned",
+    ],
+    ["annotations", "state_dicts", "keras_files", "initializers", "tracking", "progress", "bounds", "profiles"],
     ["weight_files", "records", "hosts"],
     ["weights"],
     ["network"],

@@ -15,7 +15,8 @@ from vgg_tf import images, predict, runs, sources, train, write_weights
 def folder(tmp_path_factory):
     """A run, some pictures of digits in folders, and their paths."""
     folder = tmp_path_factory.mktemp("predict")
-    train.main(["--arch", "vgg11", "--data", "digits", "--strategy", "cpu", "--smoke", "--out", str(folder / "run")])
+    words = ["--arch", "vgg11", "--data", "digits", "--strategy", "cpu", "--precision", "float32", "--smoke"]
+    train.main([*words, "--out", str(folder / "run")])
     split = sources.open_source("digits").splits["test"]
     for name, i in (("a/1.png", 0), ("a/deep/2.png", 1), ("b, c.png", 2), ("d.jpeg", 3)):
         path = folder / "pictures" / name

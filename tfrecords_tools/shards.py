@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from vgg_tf import files, images, measures, records
 from vgg_tf.splits import Split
+from vgg_tf.untuned import untuned
 
 JPEG_QUALITY = 95
 CALLS = 2 * (os.cpu_count() or 1)
@@ -205,9 +206,7 @@ def _checked(jobs):
     examples = tf.data.Dataset.from_tensor_slices(columns).map(of_file if in_files else of_memory, num_parallel_calls=CALLS)
     # An image that cannot be read or decoded is missing in what follows, and explained by itself. In batches, because to take
     # an element out of tf.data costs 0.2 ms, more than to copy its bytes.
-    options = tf.data.Options()
-    options.autotune.enabled = False  # it held every other run up for two seconds
-    batches = examples.ignore_errors(log_warning=False).batch(BATCH).prefetch(4).with_options(options).as_numpy_iterator()
+    batches = untuned(examples.ignore_errors(log_warning=False).batch(BATCH).prefetch(4)).as_numpy_iterator()
     found = ((i, checked) for batch in batches for i, *checked in zip(batch[0], *batch[1], strict=True))
     coming, checked = next(found, (-1, None))
     for i, (split, k) in enumerate(at):

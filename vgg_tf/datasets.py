@@ -10,6 +10,7 @@ import tensorflow as tf
 from vgg_tf import foreign, images, measures, records, soundness, sources
 from vgg_tf.selection import EVERYTHING
 from vgg_tf.splits import Source
+from vgg_tf.untuned import untuned
 
 SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
 READ_SHARDS = 16  # shards read at the same time
@@ -138,11 +139,11 @@ def load_dataset(
             padding = tf.data.Dataset.from_tensors(blank).repeat(count * share.batch - (end - start))
             batches = examples.concatenate(padding).batch(share.batch, drop_remainder=True, num_parallel_calls=AUTO)
         # Keras makes one step too many, on dead data, on a dataset of unknown length (keras#23084).
-        batches = batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(AUTO)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
         options = tf.data.Options()
         options.deterministic = True
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-        return batches.with_options(options)
+        return untuned(batches.with_options(options))
 
     return one if epoch is None else one(epoch)
 

@@ -113,8 +113,8 @@ def choose(word="auto", precision="auto"):
     Args:
         word: `tpu`: TensorFlow's where it sees one, else JAX'. `gpu`: all GPUs that TensorFlow sees, else those of JAX. `cpu`.
             `auto` is the first of them that is there. A KERAS_BACKEND that is set decides the engine.
-        precision: a Keras dtype policy; `auto` is mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and on CPUs with
-            AMX, mixed_float16 on older GPUs, float32 elsewhere. Scores are float32 always.
+        precision: a Keras dtype policy; `auto` is mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and, for TensorFlow,
+            on CPUs with instructions for bfloat16; mixed_float16 on older GPUs; float32 elsewhere. Scores are float32.
 
     Raises:
         ValueError: there is no such device, or Keras already runs on the other engine; the message says what to do.
@@ -296,7 +296,7 @@ def _devices(kind, engine, found, precision, why):
 def _best_policy(kind, engine, devices):
     if kind == "gpu":
         return "mixed_bfloat16" if _compute_capability(engine, devices[0]) >= 8 else "mixed_float16"
-    return "mixed_bfloat16" if kind == "tpu" or has_amx() else "float32"
+    return "mixed_bfloat16" if kind == "tpu" or (engine == "tensorflow" and has_bfloat16()) else "float32"
 
 
 def _compute_capability(engine, gpu):
@@ -308,10 +308,10 @@ def _compute_capability(engine, gpu):
     return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0,))[0]
 
 
-def has_amx():
-    """Tell whether the CPU multiplies bfloat16 matrices in hardware (AMX): 2.5 to 5 times as fast as float32 there."""
+def has_bfloat16():
+    """Tell whether the CPU multiplies bfloat16 in hardware, twice as fast as float32 by AVX-512 and more by AMX."""
     info = Path("/proc/cpuinfo")
-    return info.exists() and " amx_bf16" in info.read_text()
+    return info.exists() and any(f" {flag}" in info.read_text() for flag in ("avx512_bf16", "amx_bf16"))
 
 
 def shared_by_tensorflow():

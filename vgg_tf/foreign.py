@@ -144,6 +144,8 @@ def _scan(paths, progress):
     import tensorflow as tf
     from tqdm import tqdm
 
+    from vgg_tf.untuned import untuned
+
     form = records.TFDS if is_tfds(paths) else records.SLIM
     words = [form.filename, records.SYNSET, records.TEXT]
     features = {key: tf.io.FixedLenFeature([], tf.string, "") for key in words}
@@ -161,7 +163,7 @@ def _scan(paths, progress):
     scan = _Scan(paths)
     with tqdm(unit=" records", desc=os.path.dirname(paths[0]), disable=None if progress else True, mininterval=0.5) as bar:
         try:
-            for shard, part in parts.prefetch(8).as_numpy_iterator():
+            for shard, part in untuned(parts.prefetch(8)).as_numpy_iterator():
                 scan.shards[shard].append([part[0].astype(np.int64), *part[1:]])
                 bar.update(len(part[0]))
         except (tf.errors.OpError, UnicodeDecodeError) as error:

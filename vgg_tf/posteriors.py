@@ -14,6 +14,7 @@ import tensorflow as tf
 from vgg_tf import files, measures
 from vgg_tf.images import decode
 from vgg_tf.protocols import Evaluator
+from vgg_tf.untuned import untuned
 
 FOLDER = "posteriors"
 SAVE_EVERY = 60  # seconds
@@ -171,7 +172,7 @@ def _examples(images, numbers, evaluator, least, problems, checksums):
     numbers = np.array(numbers, np.int64)
     chunks = tf.data.Dataset.from_tensor_slices(numbers).batch(READ)  # a call of Python's for each would take most of the time
     contents = chunks.map(lambda some: (some, tf.numpy_function(read, [some], tf.string)), num_parallel_calls=AUTO)
-    dataset = contents.unbatch().map(views, num_parallel_calls=AUTO).ignore_errors().prefetch(2 * READ)
+    dataset = untuned(contents.unbatch().map(views, num_parallel_calls=AUTO).ignore_errors().prefetch(2 * READ))
     seen = set()
     for number, side, found in dataset:  # as_numpy_iterator would take a third of the time of small images
         number, side = int(number), int(side)

@@ -183,6 +183,7 @@ def _input_rate(recipe, seconds=5.0):
     import tensorflow as tf
 
     from vgg_tf import images
+    from vgg_tf.untuned import untuned
 
     folder = Path(sklearn.datasets.__file__).parent / "images"
     photos = [tf.io.read_file(str(path)) for path in sorted(folder.glob("*.jpg"))]
@@ -193,7 +194,7 @@ def _input_rate(recipe, seconds=5.0):
             contents, tf.stack([i, tf.constant(0, tf.int64)]), recipe.size, recipe.scale, recipe.flip, recipe.rgb_shift
         )
 
-    views = tf.data.Dataset.range(10**9).map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(64).prefetch(2)
+    views = untuned(tf.data.Dataset.range(10**9).map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(64).prefetch(2))
     start, n = None, 0
     for _ in views:
         if start is None:

@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from vgg_tf import images
+from vgg_tf.cpu import faster
 from vgg_tf.network import convert_head
 
 GRID = 5
@@ -155,7 +156,7 @@ class Evaluator:
         self.pixels = max(batch_size, replicas) * self.crop**2
         if "predictions" not in [layer.name for layer in model.layers]:
             raise ValueError(f"{model.name} has no layer predictions, and so no posteriors. Give a network with its head.")
-        self.model = keras.Model(model.input, model.get_layer("predictions").output)
+        self.model = faster(keras.Model(model.input, model.get_layer("predictions").output))
         self.classes = self.model.output.shape[-1]
         self.dense = convert_head(model) if any(kind == "dense" for _, kind in self.units) else None
 

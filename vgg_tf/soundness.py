@@ -105,6 +105,8 @@ def _read_through(paths, total, split, progress):
     import tensorflow as tf
     from tqdm import tqdm
 
+    from vgg_tf.untuned import untuned
+
     if not paths:
         return
     pace = 0.1 if sys.stderr.isatty() else 30
@@ -115,7 +117,7 @@ def _read_through(paths, total, split, progress):
     shards = tf.data.Dataset.from_tensor_slices(paths).enumerate().flat_map(records_of)
     looks = shards.map(lambda shard, i, serialized: (shard, i, _look(serialized)), num_parallel_calls=tf.data.AUTOTUNE)
     # A damaged record ends its shard, an undecodable image is left out: what is missing is looked at by itself.
-    found = looks.ignore_errors(log_warning=False).prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+    found = untuned(looks.ignore_errors(log_warning=False).prefetch(16)).as_numpy_iterator()
     seen, read = [set() for _ in paths], [0] * len(paths)
     for shard, index, fields in tqdm(found, desc=split, total=total, unit=" records", mininterval=pace, disable=not progress):
         seen[shard].add(index)

@@ -44,13 +44,16 @@ class Flags(Words):
     out: str = ""
     """Run folder, here or on gs://; runs/<arch>-<name of the data> by default."""
     precision: Precision = "auto"
-    """auto: mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and on CPUs with AMX, mixed_float16 on older GPUs, else
-    float32."""
+    """auto: mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and under TensorFlow on CPUs with AVX512-BF16 or AMX,
+    mixed_float16 on older GPUs, else float32."""
     inherit: str = ""
     """Take the first weights from a run folder, a file of Keras (.keras, .weights.h5, .h5) or of torchvision or timm
     (.safetensors), a Keras Hub preset, or imagenet (Keras' own, for vgg16 and vgg19)."""
     inherit_layers: str = "paper"
     """Which layers: paper (the seven that the paper copies from A), all-matching, or names with commas between."""
+    profile: int = 0
+    """Do not train: make so many steps on a network that is thrown away, and tell where their time goes. The trace lies
+    beside the run folder, in OUT-profile, for TensorBoard's profiler."""
     check: bool = True
     """Refuse a start whose loss will be NaN, by a look at one batch."""
     grace: float = 25.0
@@ -106,6 +109,9 @@ def main(arguments=None):
     where = flags.data if flags.data == "digits" or flags.data.startswith("tfds:") else files.absolute(flags.data)
     name = f"{flags.arch}-{Path(where).name.replace(':', '-')}" + ("-smoke" if flags.smoke else "")
     recipe, out = flags.numbers, flags.out or os.path.join("runs", name)
+    if flags.profile:
+        print(profile(flags, source, out))
+        return
     flags.together.told().join()
     devices = choose(flags.strategy, flags.precision)
     devices.wait("all here")  # connects them now: later, one that is slower than half a minute would be given up
@@ -242,23 +248,49 @@ def timing(arguments, source=None):
         images of the whole training, at most; images a second, with the data they wait for, in batches of at most 32.
     """
     flags, source = parse(arguments, source)
+    scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)
+
+    from vgg_tf.probe import images_per_second
+
+    with devices.scope():
+        speed = images_per_second(scores, itertools.chain.from_iterable(map(batches, itertools.count())))
+    return flags.numbers.epochs * plan.steps * plan.batch, speed
+
+
+def profile(flags, source, out):
+    """Tell where the time of a step goes, on a network that is thrown away; the trace lies beside the run folder.
+
+    Args:
+        flags, source: of `parse`.
+        out: the run folder.
+
+    Returns:
+        The `profiles.Profile`.
+    """
+    from vgg_tf import profiles
+
+    scores, batches, _, devices = _thrown_away(flags, source)
+    print(devices.reason)
+    with devices.scope():
+        return profiles.profile(scores, batches, flags.profile, f"{out}-profile")
+
+
+def _thrown_away(flags, source, batch_size=None):
+    """A compiled network as the training would make, its batches by epoch, the `training.Arithmetic` and the devices."""
     recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
 
     import keras
 
     from vgg_tf import measures, training
-    from vgg_tf.probe import images_per_second
 
     keras.config.set_dtype_policy(devices.policy)
     collection = measures.measure(source) if source else Collection.read(flags.data)
     plan = training.arithmetic(recipe, collection.images("train"), devices.replicas)
-    batch = min(plan.batch, 32 * devices.replicas)
     with devices.scope():
         scores = training.scores_of(training.build(flags.arch, recipe, collection))
-        training.compile_scores(scores, training.make_optimizer(recipe, plan.steps))
-        batches = _training_batches(source or flags.data, recipe, collection, batch, None)
-        speed = images_per_second(scores, itertools.chain.from_iterable(map(batches, itertools.count())))
-    return recipe.epochs * plan.steps * plan.batch, speed
+        training.compile_scores(scores, training.make_optimizer(recipe, plan.steps), recipe.label_smoothing)
+    batch = min(plan.batch, batch_size * devices.replicas) if batch_size else plan.batch
+    return scores, _training_batches(source or flags.data, recipe, collection, batch, None), plan, devices
 
 
 def _inherit(run, model, weights, classes):

@@ -10,6 +10,7 @@ import numpy as np
 
 from vgg_tf import pictures, progress
 from vgg_tf.architectures import architecture
+from vgg_tf.cpu import SGD, faster
 from vgg_tf.devices import shared_by_tensorflow
 from vgg_tf.initializers import automatic
 from vgg_tf.network import build_vgg
@@ -106,8 +107,8 @@ def cross_entropy(smoothing=0.0):
 
 
 def scores_of(model):
-    """The same network up to its scores, sharing all layers: what is trained, where a softmax would lose digits."""
-    return keras.Model(model.input, model.get_layer("predictions").output, name=model.name)
+    """The same network up to its scores, sharing all variables: what is trained, where a softmax would lose digits."""
+    return faster(keras.Model(model.input, model.get_layer("predictions").output, name=model.name))
 
 
 def compile_scores(scores, optimizer="sgd", smoothing=0.0):
@@ -158,7 +159,7 @@ def make_optimizer(recipe, steps):
     if recipe.schedule != "plateau":
         total = recipe.epochs * steps
         rate = Schedule(recipe.schedule, rate, total, round(recipe.warmup * total), recipe.factor, recipe.drops)
-    return keras.optimizers.SGD(
+    return SGD(
         rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,

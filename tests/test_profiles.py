@@ -1,0 +1,73 @@
+"""The profile of a step names its layers, adds up, and tells what waits."""
+
+import re
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vgg_tf import build_vgg, profiles, train, training
+
+
+def network():
+    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=10, width=0.5, std=(60.0, 60.0, 60.0), seed=0)
+    scores = training.scores_of(model)
+    training.compile_scores(scores, keras.optimizers.SGD(0.01, momentum=0.9))
+    return scores
+
+
+def batches(pause=0.0):
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (32, 32, 32, 3), np.uint8), random.integers(0, 10, 32).astype("int32")
+
+    def slowly(image, label):
+        return tf.numpy_function(lambda x: time.sleep(pause) or x, [image], tf.uint8), label
+
+    one = tf.data.Dataset.from_tensors((images, labels)).repeat(12)
+    one = one.map(slowly).map(lambda x, y: (tf.ensure_shape(x, images.shape), y)) if pause else one
+    return lambda epoch: one.apply(tf.data.experimental.assert_cardinality(12))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return profiles.profile(network(), batches(), 6, str(tmp_path_factory.mktemp("profile")))
+
+
+def test_every_layer_is_named_forward_and_backward(found):
+    names = {(name, phase) for name, phase in found.parts}
+    for block in range(1, 6):
+        for name in (f"block{block}_conv1", f"block{block}_bn1", f"block{block}_pool"):
+            assert {(name, "forward"), (name, "backward")} <= names
+    assert {("fc1", "forward"), ("fc2", "backward"), ("predictions", "backward"), ("optimizer", "")} <= names
+    assert ("normalize", "backward") not in names
+    assert found.device == "/host:CPU"
+
+
+def test_parts_add_up_to_the_step_and_convolutions_take_most(found):
+    import os
+
+    assert 0.3 * found.step < sum(found.parts.values()) < os.cpu_count() * found.step
+    convolutions = sum(seconds for (name, _), seconds in found.parts.items() if "conv" in name)
+    assert convolutions > 0.4 * sum(found.parts.values())
+
+
+def test_a_step_that_waits_for_data_is_told_so(found, tmp_path):
+    slow = profiles.profile(network(), batches(pause=0.3), 4, str(tmp_path))
+    assert found.waiting < 0.1 * found.step
+    assert 0.15 < slow.waiting < 0.31
+    assert slow.input_alone == pytest.approx(32 / 0.3, rel=0.1)
+    assert slow.batch == 32
+    assert re.search(r"waiting for it: [\d.]+ ms a step, \d\d\.\d\d%", str(slow))
+
+
+def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train.main(["--profile", "3", "--strategy", "cpu"])
+    said = capsys.readouterr().out
+    assert re.search(r"a step of 16 images: [\d.]+ ms, \d+ images/s\nthe input alone: [\d,]+ images/s", said)
+    assert re.search(r"\nblock3_conv2 +[\d.]+ +[\d.]+ +[\d.]+%", said)
+    assert [path.name for path in tmp_path.glob("runs/*")] == ["vgg16-digits-profile"]
+    with pytest.raises(ValueError, match=r"An epoch has \d+ steps here: --profile takes at most \d+\."):
+        train.main(["--profile", "1000", "--strategy", "cpu"])

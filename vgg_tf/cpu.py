@@ -1,0 +1,181 @@
+"""The same network and optimizer, faster on a CPU under TensorFlow.
+
+oneDNN, which TensorFlow convolves with on CPUs, loses time on small maps: it multiplies with the padding's zeros, and finds the
+kernel's gradient at a third of the speed of its matrix products. So these convolutions become matrix products here. Keras'
+batch normalisation and its SGD go over their arrays many times, TensorFlow's fused operations once or twice. A layer here holds
+a layer of Keras and computes with its variables, so that the network that is saved is Keras' own.
+"""
+
+import keras
+import tensorflow as tf
+
+PRODUCTS = 4  # side in pixels up to which a convolution is a matrix product for each of its rows
+WINDOWS, FILTERS = 28, 256  # side up to which, and filters from which on, its kernel's gradient is one for each of its taps
+
+
+def faster(model):
+    """The same network, sharing all variables, with layers that are faster where it is going to run.
+
+    Args:
+        model: a `keras.Model`, a chain of layers.
+
+    Returns:
+        A `keras.Model` on TensorFlow with one CPU, to be trained or asked, but not to be saved; `model` itself elsewhere.
+    """
+    if not on_cpu():
+        return model
+    x = model.input
+    for layer in model.layers[1:]:
+        x = _faster(layer, x)(x)
+    return keras.Model(model.input, x, name=model.name)
+
+
+def on_cpu():
+    """Tell whether TensorFlow computes on a CPU alone, and not under one of its strategies."""
+    if keras.config.backend() != "tensorflow":
+        return False
+    return not (tf.distribute.has_strategy() or tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
+
+
+def _faster(layer, x):
+    """The layer that computes what this one makes of `x`."""
+    if type(layer) is keras.layers.BatchNormalization and len(x.shape) == 4 and layer.axis in (-1, 3):
+        return FusedBatchNormalization(layer)
+    if type(layer) is keras.layers.Conv2D and _convolves_small_maps(layer, x):
+        return ProductConvolution(layer)
+    return layer
+
+
+def _convolves_small_maps(layer, x):
+    side = max(x.shape[1] or WINDOWS + 1, x.shape[2] or WINDOWS + 1)
+    plain = (layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding, layer.groups, layer.data_format)
+    if plain != ((3, 3), (1, 1), (1, 1), "same", 1, "channels_last") or layer.lora_enabled:
+        return False
+    return side <= PRODUCTS or (side <= WINDOWS and layer.filters >= FILTERS)
+
+
+class SGD(keras.optimizers.SGD):
+    """Keras' SGD, whose step with momentum goes over weights, velocities and gradients once where TensorFlow runs on a CPU."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Update one variable and its velocity."""
+        if not self.momentum or not on_cpu():
+            return super().update_step(gradient, variable, learning_rate)
+        velocity = self.momentums[self._get_variable_index(variable)]
+        weights = variable.value if isinstance(variable, keras.Variable) else variable
+        return tf.raw_ops.ResourceApplyKerasMomentum(
+            var=weights.handle, accum=velocity.value.handle, lr=tf.cast(learning_rate, variable.dtype),
+            grad=tf.cast(gradient, variable.dtype), momentum=tf.cast(self.momentum, variable.dtype),
+            use_nesterov=self.nesterov,
+        )  # fmt: skip
+
+
+class ProductConvolution(keras.layers.Layer):
+    """A `keras.layers.Conv2D` with kernels of 3 x 3 on small maps."""
+
+    def __init__(self, layer):
+        super().__init__(name=layer.name, dtype=layer.dtype_policy)
+        self.layer = layer
+
+    def call(self, x):
+        """Maps `[B, H, W, C]` to `[B, H, W, filters]`."""
+        y = convolution(x, tf.convert_to_tensor(self.layer.kernel))
+        if self.layer.use_bias:
+            y = keras.ops.add(y, self.layer.bias)
+        return self.layer.activation(y)
+
+
+class FusedBatchNormalization(keras.layers.Layer):
+    """A `keras.layers.BatchNormalization` over the channels of maps."""
+
+    def __init__(self, layer):
+        super().__init__(name=layer.name, dtype=layer.dtype_policy)
+        self.layer = layer
+
+    def call(self, x, training=False):
+        """Maps `[B, H, W, C]`, normalised by the moments of the batch in training, else by the moving ones."""
+        layer = self.layer
+        if not (training and layer.trainable):
+            return layer(x, training=False)
+        channels, none = x.shape[-1], tf.constant([], tf.float32)
+        scale = tf.convert_to_tensor(layer.gamma) if layer.scale else tf.ones(channels)
+        offset = tf.convert_to_tensor(layer.beta) if layer.center else tf.zeros(channels)
+        y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=tf.cast(scale, tf.float32), offset=tf.cast(offset, tf.float32), mean=none, variance=none,
+            epsilon=layer.epsilon, is_training=True,
+        )  # fmt: skip
+        n = tf.cast(tf.size(x) // channels, tf.float32)
+        biased = variance * ((n - 1) / n)  # as Keras has it
+        for moving, now in ((layer.moving_mean, mean), (layer.moving_variance, biased)):
+            moving.assign(moving * layer.momentum + now * (1 - layer.momentum))
+        return y
+
+
+def convolution(x, kernel):
+    """Convolution with zeros around the map, as `tf.nn.conv2d(x, kernel, 1, "SAME")`, with its gradients.
+
+    Args:
+        x: `[B, H, W, C]` of known H, W and C.
+        kernel: `[3, 3, C, K]`.
+
+    Returns:
+        `[B, H, W, K]`.
+    """
+    products = max(x.shape[1:3]) <= PRODUCTS
+    scope = f"gradient_tape/{tf.get_current_name_scope()}/"  # as TensorFlow names gradients, for who profiles
+
+    @tf.custom_gradient
+    def convolve(x, kernel):
+        def gradients(upstream):
+            with tf.name_scope(scope):
+                if products:
+                    of_x = _by_rows(upstream, _turned(kernel))
+                else:
+                    of_x = tf.raw_ops.Conv2DBackpropInput(
+                        input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, strides=[1, 1, 1, 1], padding="SAME"
+                    )
+                return of_x, _gradient_of_kernel(x, upstream)
+
+        return _by_rows(x, kernel) if products else tf.nn.conv2d(x, kernel, 1, "SAME"), gradients
+
+    return convolve(x, kernel)
+
+
+def _by_rows(x, kernel):
+    """A product for each row of the outcome: the rows of the map that it sees, side by side, with the kernel's."""
+    height, width, filters = x.shape[1], x.shape[2], kernel.shape[3]
+    padded = tf.pad(x, [[0, 0], [0, 0], [1, 1], [0, 0]])
+    columns = tf.concat([padded[:, :, j : j + width] for j in range(3)], -1)
+    rows = []
+    for i in range(height):
+        first, end = max(0, i - 1), min(height, i + 2)
+        seen = tf.concat([columns[:, row] for row in range(first, end)], -1)
+        part = tf.reshape(kernel[first - i + 1 : end - i + 1], [-1, filters])
+        product = tf.matmul(tf.reshape(seen, [-1, part.shape[0]]), part)
+        rows.append(tf.reshape(product, [-1, width, filters]))
+    return tf.stack(rows, 1)
+
+
+def _turned(kernel):
+    """The kernel that carries a gradient back: turned by half a circle, filters and channels exchanged."""
+    taps = tf.reshape(kernel, [9, *kernel.shape[2:]])
+    backwards = tf.gather(taps, range(8, -1, -1))  # tf.reverse takes twenty times as long
+    return tf.reshape(tf.transpose(backwards, [0, 2, 1]), [3, 3, kernel.shape[3], kernel.shape[2]])
+
+
+def _gradient_of_kernel(x, upstream):
+    """A product for each tap: the window of the map that it sees, with the window of the outcome that it goes into."""
+    channels, filters = x.shape[3], upstream.shape[3]
+
+    def windows(side, tap):
+        ahead = tap - 1
+        return slice(max(0, ahead), side + min(0, ahead)), slice(max(0, -ahead), side - max(0, ahead))
+
+    taps = []
+    for i in range(3):
+        rows, rows_out = windows(x.shape[1], i)
+        for j in range(3):
+            columns, columns_out = windows(x.shape[2], j)
+            seen = tf.reshape(x[:, rows, columns], [-1, channels])
+            taps.append(tf.matmul(seen, tf.reshape(upstream[:, rows_out, columns_out], [-1, filters]), transpose_a=True))
+    return tf.reshape(tf.stack(taps), [3, 3, channels, filters])
