@@ -224,7 +224,8 @@ def test_weights_without_a_run_are_tested_as_the_run_on_pictures_of_32_pixels_an
         path.parent.mkdir(parents=True, exist_ok=True)
         PIL.Image.fromarray(random.integers(0, 256, (40, 32, 3), np.uint8)).save(path)
     for name in ("run", "w.safetensors"):
-        call(name, "--data", "data", "--split", "train", "--scales", "33", "--protocol", "dense", "--out", f"of-{name}")
+        words = ("--data", "data", "--split", "train", "--scales", "33", "--protocol", "dense", "--precision", "float32")
+        call(name, *words, "--out", f"of-{name}")
     found, expected = (predictions(tmp_path / f"of-{name}") for name in ("w.safetensors", "run"))
     assert [row["predicted"] for row in found] == [row["predicted"] for row in expected]
     values = [[float(row["posterior_of_class"]) for row in rows] for rows in (found, expected)]

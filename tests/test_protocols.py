@@ -75,7 +75,7 @@ def crops_one_by_one(model, image, view):
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_posteriors_are_those_of_the_slow_way(model, pictures, name):
-    # Tolerance: float32 in another order.
+    # Tolerance: float32 in another order, through scores of some ten.
     protocol = Protocol(name, (64, 71, 90), CROP)
     expected = []
     for picture in pictures:
@@ -89,7 +89,7 @@ def test_posteriors_are_those_of_the_slow_way(model, pictures, name):
     expected = np.array(expected)
     assert np.ptp(expected, 0).max() > 0.1  # the pictures differ
     found = posteriors(model, pictures, protocol, batch_size=7)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(found, expected, atol=5e-6)
 
 
 @pytest.mark.parametrize("name", ["multi-crop+dense", "center"])

@@ -77,8 +77,10 @@ class ProductConvolution(keras.layers.Layer):
         super().__init__(name=layer.name, dtype=layer.dtype_policy)
         self.layer = layer
 
-    def call(self, x):
+    def call(self, x, training=False):
         """Maps `[B, H, W, C]` to `[B, H, W, filters]`."""
+        if not training and max(x.shape[1:3]) > PRODUCTS:
+            return self.layer(x)  # fused with its activation, which a gradient of our own prevents
         y = convolution(x, tf.convert_to_tensor(self.layer.kernel))
         if self.layer.use_bias:
             y = keras.ops.add(y, self.layer.bias)
@@ -94,20 +96,20 @@ class FusedBatchNormalization(keras.layers.Layer):
 
     def call(self, x, training=False):
         """Maps `[B, H, W, C]`, normalised by the moments of the batch in training, else by the moving ones."""
-        layer = self.layer
-        if not (training and layer.trainable):
-            return layer(x, training=False)
-        channels, none = x.shape[-1], tf.constant([], tf.float32)
-        scale = tf.convert_to_tensor(layer.gamma) if layer.scale else tf.ones(channels)
-        offset = tf.convert_to_tensor(layer.beta) if layer.center else tf.zeros(channels)
+        layer, channels = self.layer, x.shape[-1]
+        of_batch = bool(training and layer.trainable)
+        scale = layer.gamma if layer.scale else tf.ones(channels)
+        offset = layer.beta if layer.center else tf.zeros(channels)
+        moments = (tf.constant([]), tf.constant([])) if of_batch else (layer.moving_mean, layer.moving_variance)
+        scale, offset, mean, variance = (tf.cast(tf.convert_to_tensor(v), tf.float32) for v in (scale, offset, *moments))
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=x, scale=tf.cast(scale, tf.float32), offset=tf.cast(offset, tf.float32), mean=none, variance=none,
-            epsilon=layer.epsilon, is_training=True,
-        )  # fmt: skip
-        n = tf.cast(tf.size(x) // channels, tf.float32)
-        biased = variance * ((n - 1) / n)  # as Keras has it
-        for moving, now in ((layer.moving_mean, mean), (layer.moving_variance, biased)):
-            moving.assign(moving * layer.momentum + now * (1 - layer.momentum))
+            x=x, scale=scale, offset=offset, mean=mean, variance=variance, epsilon=layer.epsilon, is_training=of_batch
+        )
+        if of_batch:
+            n = tf.cast(tf.size(x) // channels, tf.float32)
+            biased = variance * ((n - 1) / n)  # as Keras has it
+            for moving, now in ((layer.moving_mean, mean), (layer.moving_variance, biased)):
+                moving.assign(moving * layer.momentum + now * (1 - layer.momentum))
         return y
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from vgg_tf import files, hosts, programs
-from vgg_tf.devices import StrategyName, choose, settle
+from vgg_tf.devices import Precision, StrategyName, choose, settle
 from vgg_tf.selection import Selection
 
 ProtocolName = Literal["center", "ten-crop", "multi-crop", "dense", "multi-crop+dense"]
@@ -39,6 +39,8 @@ class Flags:
     """Crops that go through the network at a time; 0 is by their size."""
     out: str = ""
     """Folder of the report; by default in the run's folder, or in evaluations/."""
+    precision: Precision = "auto"
+    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its training."""
     strategy: StrategyName = "auto"
     """Where to test, in the precision of the training; auto is the first of tpu, gpu, cpu that is there."""
     together: Annotated[hosts.Hosts, tyro.conf.arg(name="")] = field(default_factory=hosts.Hosts)
@@ -67,9 +69,9 @@ def main(arguments=None):
     else:
         lines = tables.rows(flags.preset, networks)
     together.join()
-    devices = choose(flags.strategy)
+    devices = choose(flags.strategy, flags.precision)
     fingerprints = [network.fingerprint for network in networks]
-    devices.agree(fingerprints, source.fingerprint(), flags.split, flags.protocol, flags.scales, flags.preset)
+    devices.agree(fingerprints, devices.policy, source.fingerprint(), flags.split, flags.protocol, flags.scales, flags.preset)
     print(devices.reason)
 
     averages = _averages(lines, source, devices, flags)

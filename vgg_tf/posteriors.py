@@ -47,7 +47,7 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print):
     """
     images = source.splits[split]
     data = f"{split}-{replace(source, splits={split: images}).fingerprint()[:8]}"
-    stores = [_Store(trained, images, data, unit, _static(devices)) for unit in units]
+    stores = [_Store(trained, images, data, unit, _static(devices), devices.policy) for unit in units]
     for store in stores:
         store.read()
     _check(images, stores)
@@ -220,8 +220,9 @@ class _Store:
         checksums: uint32 `[n]`, CRC-32 of the encoded images that the rows are of.
     """
 
-    def __init__(self, trained, images, data, unit, static):
-        self.images, self.unit, self.weights = images, unit, trained.fingerprint
+    def __init__(self, trained, images, data, unit, static, precision):
+        self.images, self.unit = images, unit
+        self.weights = trained.fingerprint if trained.run else f"{trained.fingerprint} in {precision}"
         self.rows = np.full((len(images), trained.number), np.nan, np.float32)
         self.done = np.zeros(len(images), bool)
         self.checksums = np.zeros(len(images), np.uint32)

@@ -13,7 +13,7 @@ import numpy as np
 import tyro
 
 from vgg_tf import files, programs
-from vgg_tf.devices import StrategyName, choose, settle
+from vgg_tf.devices import Precision, StrategyName, choose, settle
 from vgg_tf.evaluate import ProtocolName
 
 
@@ -39,6 +39,8 @@ class Flags:
     """Of weights that do not name their classes: a run or shard folder that does, or a file of one name a line."""
     batch_size: int = 0
     """Crops that go through the network at a time; 0 is by their size."""
+    precision: Precision = "auto"
+    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its training."""
     strategy: StrategyName = "auto"
     """Where to compute; auto is the first of tpu, gpu, cpu that is there."""
 
@@ -59,7 +61,7 @@ def main(arguments=None):
     network = trained.open_trained(flags.network)
     classes, texts = _classes(flags, network)
     protocol = protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
-    devices = choose(flags.strategy)
+    devices = choose(flags.strategy, flags.precision)
     print(devices.reason, file=sys.stderr)
     images = Split(paths, np.zeros(len(paths), np.int64), paths)
     rows, problems = {}, {}
