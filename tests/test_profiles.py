@@ -1,6 +1,9 @@
 """The profile of a step names its layers, adds up, and tells what waits."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 
 import keras
@@ -11,6 +14,7 @@ import tensorflow as tf
 from vgg_tf import build_vgg, profiles, train, training
 
 
+@pytest.fixture(scope="module")
 def network():
     model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=10, width=0.5, std=(60.0, 60.0, 60.0), seed=0)
     scores = training.scores_of(model)
@@ -31,8 +35,8 @@ def batches(pause=0.0):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    return profiles.profile(network(), batches(), 6, str(tmp_path_factory.mktemp("profile")))
+def found(network, tmp_path_factory):
+    return profiles.profile(network, batches(), 6, str(tmp_path_factory.mktemp("profile")))
 
 
 def test_every_layer_is_named_forward_and_backward(found):
@@ -42,19 +46,18 @@ def test_every_layer_is_named_forward_and_backward(found):
             assert {(name, "forward"), (name, "backward")} <= names
     assert {("fc1", "forward"), ("fc2", "backward"), ("predictions", "backward"), ("optimizer", "")} <= names
     assert ("normalize", "backward") not in names
+    assert {name for name, phase in names if not phase} == {"optimizer", "loss, weight decay, metrics"}
     assert found.device == "/host:CPU"
 
 
 def test_parts_add_up_to_the_step_and_convolutions_take_most(found):
-    import os
-
     assert 0.3 * found.step < sum(found.parts.values()) < os.cpu_count() * found.step
     convolutions = sum(seconds for (name, _), seconds in found.parts.items() if "conv" in name)
     assert convolutions > 0.4 * sum(found.parts.values())
 
 
-def test_a_step_that_waits_for_data_is_told_so(found, tmp_path):
-    slow = profiles.profile(network(), batches(pause=0.3), 4, str(tmp_path))
+def test_a_step_that_waits_for_data_is_told_so(found, network, tmp_path):
+    slow = profiles.profile(network, batches(pause=0.3), 4, str(tmp_path))
     assert found.waiting < 0.1 * found.step
     assert 0.15 < slow.waiting < 0.31
     assert slow.input_alone == pytest.approx(32 / 0.3, rel=0.1)
@@ -71,3 +74,13 @@ def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, caps
     assert [path.name for path in tmp_path.glob("runs/*")] == ["vgg16-digits-profile"]
     with pytest.raises(ValueError, match=r"An epoch has \d+ steps here: --profile takes at most \d+\."):
         train.main(["--profile", "1000", "--strategy", "cpu"])
+
+
+@pytest.mark.slow
+def test_a_profile_on_jax_tells_kinds_of_operations(tmp_path):
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    words = [sys.executable, "-m", "vgg_tf.train", "--profile", "3", "--strategy", "cpu"]
+    result = subprocess.run(words, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert re.search(r"a step of 16 images: [\d.]+ ms", result.stdout), result.stderr
+    assert re.search(r"\nconvolution +[\d.]+ +[\d.]+%", result.stdout)
+    assert "waiting" not in result.stdout

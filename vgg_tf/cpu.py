@@ -131,19 +131,19 @@ def convolution(x, kernel):
         def gradients(upstream):
             with tf.name_scope(scope):
                 if products:
-                    of_x = _by_rows(upstream, _turned(kernel))
+                    of_x = by_rows(upstream, turned(kernel))
                 else:
                     of_x = tf.raw_ops.Conv2DBackpropInput(
                         input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, strides=[1, 1, 1, 1], padding="SAME"
                     )
-                return of_x, _gradient_of_kernel(x, upstream)
+                return of_x, gradient_of_kernel(x, upstream)
 
-        return _by_rows(x, kernel) if products else tf.nn.conv2d(x, kernel, 1, "SAME"), gradients
+        return by_rows(x, kernel) if products else tf.nn.conv2d(x, kernel, 1, "SAME"), gradients
 
     return convolve(x, kernel)
 
 
-def _by_rows(x, kernel):
+def by_rows(x, kernel):
     """A product for each row of the outcome: the rows of the map that it sees, side by side, with the kernel's."""
     height, width, filters = x.shape[1], x.shape[2], kernel.shape[3]
     padded = tf.pad(x, [[0, 0], [0, 0], [1, 1], [0, 0]])
@@ -158,14 +158,14 @@ def _by_rows(x, kernel):
     return tf.stack(rows, 1)
 
 
-def _turned(kernel):
+def turned(kernel):
     """The kernel that carries a gradient back: turned by half a circle, filters and channels exchanged."""
     taps = tf.reshape(kernel, [9, *kernel.shape[2:]])
     backwards = tf.gather(taps, range(8, -1, -1))  # tf.reverse takes twenty times as long
     return tf.reshape(tf.transpose(backwards, [0, 2, 1]), [3, 3, kernel.shape[3], kernel.shape[2]])
 
 
-def _gradient_of_kernel(x, upstream):
+def gradient_of_kernel(x, upstream):
     """A product for each tap: the window of the map that it sees, with the window of the outcome that it goes into."""
     channels, filters = x.shape[3], upstream.shape[3]
 

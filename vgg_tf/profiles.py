@@ -80,6 +80,8 @@ def profile(scores, batches, steps, folder):
     if (there := int(images.cardinality())) < steps + WARM_UP:
         raise ValueError(f"An epoch has {there} steps here: --profile takes at most {there - WARM_UP}.")
     scores.fit(images.take(WARM_UP), epochs=1, verbose=0, shuffle=False)
+    for variable in scores.trainable_variables:  # on JAX those and their averages are the same arrays now, as in `training`
+        variable.assign(variable.numpy())
     batch, alone = _alone(batches(1), steps)
     before = set(_traces(folder))
     with _recording(folder):
@@ -108,7 +110,9 @@ def _recording(folder):
     if keras.config.backend() == "jax":
         import jax
 
-        with jax.profiler.trace(folder):
+        options = jax.profiler.ProfileOptions()
+        options.python_tracer_level = 0  # its events would crowd out all others
+        with jax.profiler.trace(folder, profiler_options=options):
             yield
         return
     import tensorflow as tf
@@ -160,10 +164,12 @@ def _what(name):
         return None
     if layer := LAYER.search(name):
         return layer[1], "backward" if "gradient_tape" in name else "forward"
-    if "/sgd/" in name.lower():
+    if re.search(r"/sgd(_\d+)?/", name):
         return "optimizer", ""
     if name.startswith("StatefulPartitionedCall/"):
         return "loss, weight decay, metrics", ""
+    if name.startswith(("Executor", "Memory", "optional")):
+        return None
     return re.sub(r"[.\d]+$", "", path[1].rsplit("/", 1)[-1]), ""
 
 

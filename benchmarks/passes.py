@@ -1,0 +1,55 @@
+"""How late passes over tf.data end with its autotuner and without: `fit` after its last step, on a busy CPU.
+
+Usage: python benchmarks/passes.py [PASSES]. Each pass is 20 steps of a small network, in turn with and without.
+"""
+
+import statistics
+import sys
+import time
+
+
+def main(passes=30):
+    """Print a line for each way."""
+    from vgg_tf import programs
+
+    programs.quiet_tensorflow()
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from vgg_tf import build_vgg, training
+    from vgg_tf.recipes import RECIPES
+    from vgg_tf.untuned import untuned
+
+    steps, batch = 20, 64
+    scores = training.scores_of(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
+    training.compile_scores(scores, training.make_optimizer(RECIPES["cifar"], steps))
+    random = np.random.default_rng(0)
+    arrays = random.integers(0, 256, (4 * batch, 32, 32, 3), np.uint8), random.integers(0, 10, 4 * batch).astype("int32")
+    examples = tf.data.Dataset.from_tensor_slices(arrays).repeat().batch(batch, drop_remainder=True).take(steps)
+    tuned = examples.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+    ways = {"with the autotuner": tuned, "without": untuned(tuned)}
+    ended = {}
+
+    class End(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            ended["at"] = time.perf_counter()
+
+    late, whole = {way: [] for way in ways}, {way: [] for way in ways}
+    for i in range(passes + 1):
+        for way, batches in ways.items():
+            start = time.perf_counter()
+            scores.fit(batches, verbose=0, shuffle=False, callbacks=[End()])
+            if i:  # the first compiles
+                late[way].append(time.perf_counter() - ended["at"])
+                whole[way].append(time.perf_counter() - start)
+    for way in ways:
+        behind = sum(seconds > 0.02 for seconds in late[way])
+        print(
+            f"{way}: {statistics.median(whole[way]):.2f} s a pass (median of {passes}), {behind} of them late, "
+            f"by up to {max(late[way]):.2f} s"
+        )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))

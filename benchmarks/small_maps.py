@@ -1,0 +1,61 @@
+"""Milliseconds of VGG's convolutions on the CPU: TensorFlow's, and as matrix products (`vgg_tf.cpu`); where each is faster.
+
+Usage: python benchmarks/small_maps.py [float32|bfloat16] [BATCH]. Three passes of each: the map, its gradient, the kernel's.
+Processor time of one thread, the least of 5. The constants in `vgg_tf.cpu` were chosen by this table.
+"""
+
+import sys
+import time
+
+from vgg_tf import programs
+
+SHAPES = [  # side, channels, filters; at 32 pixels, then at 224
+    (2, 512, 512), (4, 256, 512), (4, 512, 512), (8, 128, 256), (8, 256, 256), (16, 128, 128),
+    (14, 512, 512), (28, 256, 512), (28, 512, 512), (56, 256, 256),
+]  # fmt: skip
+SAME = {"strides": [1, 1, 1, 1], "padding": "SAME"}
+
+
+def main(dtype="bfloat16", batch=128):
+    """Print a table."""
+    programs.quiet_tensorflow()
+    import tensorflow as tf
+
+    from vgg_tf import cpu
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    print(f"{dtype}, batch {batch} (a quarter of it from 14 pixels on), ms: TensorFlow's / as products")
+    print(f"{'side channels filters':24}{'map':>16}{'its gradient':>16}{'the kernel':>16}")
+    for side, channels, filters in SHAPES:
+        n = batch // 4 if side % 7 == 0 else batch
+        x, kernel, upstream = (
+            tf.cast(tf.random.normal(shape), dtype)
+            for shape in ((n, side, side, channels), (3, 3, channels, filters), (n, side, side, filters))
+        )
+        passes = [
+            (lambda x, k, u: tf.nn.conv2d(x, k, 1, "SAME"), lambda x, k, u: cpu.by_rows(x, k)),
+            (
+                lambda x, k, u: tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=k, out_backprop=u, **SAME),
+                lambda x, k, u: cpu.by_rows(u, cpu.turned(k)),
+            ),
+            (
+                lambda x, k, u: tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=k.shape, out_backprop=u, **SAME),
+                lambda x, k, u: cpu.gradient_of_kernel(x, u),
+            ),
+        ]
+        cells = [" / ".join(f"{_ms(tf.function(form), x, kernel, upstream):.1f}" for form in forms) for forms in passes]
+        print(f"{f'{side:4} {channels:8} {filters:7}':24}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
+
+
+def _ms(compiled, *arrays):
+    times = []
+    for _ in range(7):
+        start = time.process_time()
+        compiled(*arrays)
+        times.append(time.process_time() - start)
+    return 1e3 * min(times[2:])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2], *map(int, sys.argv[2:3]))
