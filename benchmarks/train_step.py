@@ -10,7 +10,7 @@ the peak of memory. Subjects:
 - Keras: keras.applications.VGG16 (32 pixels: with its own head, for 10 classes), SGD with momentum, float32, `fit`;
 - Keras bf16: the same under mixed_bfloat16 (both fed without tf.data's autotuner, whose thread would end some epochs late);
 - torch: the trunk and head of vgg_tf, channels last, bfloat16 autocast, which is its best mode. It is left out where torch is
-  not installed: pip install torch --index-url https://download.pytorch.org/whl/cpu.
+  not installed: pip install -e ".[cpu,benchmarks]".
 
 A multiplication with the zeros around the map counts as one, so that shares compare with those of others.
 """
