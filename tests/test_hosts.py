@@ -93,7 +93,7 @@ def test_rows_of_several_processes_are_those_that_one_process_has_from_files_and
 
 
 @pytest.mark.parametrize("classes", [(), ("3", "7", "8")])  # a selection reads the records by a table of labels
-@pytest.mark.parametrize("n", [2, 3, 7])
+@pytest.mark.parametrize("n", [2, 3, pytest.param(7, marks=pytest.mark.slow)])
 def test_from_shards_each_process_draws_from_its_own_and_all_have_the_same_number_of_batches(shards, n, classes):
     from vgg_tf.selection import Selection
 

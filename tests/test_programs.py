@@ -132,15 +132,17 @@ def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path):
             r"error: No folder 'nowhere'\. Give digits, tfds:NAME, a folder of class folders.*\n$",
         ),
         (["vgg_tf.train", "--data", "good", "--out", "thesis"], r"error: thesis is not empty and holds no run.*--out\.\n$"),
-        (
+        pytest.param(
             ["vgg_tf.train", "--data", "good", "--strategy", "tpu"],
             r"error: No TPU for TensorFlow( or JAX)? here\..*--strategy auto\.\n$",
+            marks=pytest.mark.slow,
         ),
         (["vgg_tf.train", "--data", "good", "--scale", "16"], r"error: --scale must be .* not below the crop's side of 32"),
         (["vgg_tf.train", "--data", "bad", *TINY], r"error: cannot read class0/0\.png: .*\n$"),
-        (
+        pytest.param(
             ["vgg_tf.train", "--data", "bad-test", "--epochs", "1", *TINY],
             r"error: what follows.*\n  cannot read test/class0/0.png",
+            marks=pytest.mark.slow,
         ),
         (["vgg_tf.train", "--data", "good", "--initializer", "magic"], r"error: No initializer 'magic'\..*\n$"),
         (["vgg_tf.train", "--epoch", "3"], r"--epochs"),

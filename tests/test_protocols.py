@@ -73,7 +73,10 @@ def crops_one_by_one(model, image, view):
     return np.mean(found, 0)
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+BOTH = pytest.param("multi-crop+dense", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", [BOTH if name == "multi-crop+dense" else name for name in PROTOCOLS])
 def test_posteriors_are_those_of_the_slow_way(model, pictures, name):
     # Tolerance: float32 in another order, through scores of some ten.
     protocol = Protocol(name, (64, 71, 90), CROP)
@@ -92,7 +95,7 @@ def test_posteriors_are_those_of_the_slow_way(model, pictures, name):
     np.testing.assert_allclose(found, expected, atol=5e-6)
 
 
-@pytest.mark.parametrize("name", ["multi-crop+dense", "center"])
+@pytest.mark.parametrize("name", [BOTH, "dense", "center"])
 def test_every_image_counts_once_at_any_batch_size_and_number_of_devices(model, pictures, name):
     protocol = Protocol(name, (71, 80), CROP)
     expected = posteriors(model, pictures, protocol, batch_size=1)

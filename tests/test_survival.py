@@ -137,7 +137,14 @@ def four(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", [runs.LAST, "model.keras", "log.csv", "history.png", "report.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        runs.LAST,
+        "model.keras",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("log.csv", "history.png", "report.json")),
+    ],
+)
 def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, name):
     folder = tmp_path / "run"
     save, check = runs.Run.save_last, runs.Run.check_space
@@ -180,6 +187,7 @@ def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_netw
     run.check_space(Network, Network)
 
 
+@pytest.mark.slow
 def test_a_run_in_a_bucket_ends_as_one_on_the_disk(four, tmp_path, capsys):
     folder = f"ram://{tmp_path.name}/run"
     words = tiny(folder, 4)
