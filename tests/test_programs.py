@@ -193,17 +193,23 @@ from vgg_tf import {name}
 
 @pytest.mark.slow
 def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
+    # What a shell starts in the background does not hear Ctrl-C, nor do its children, unless it listens itself.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     words = [sys.executable, "-m", "vgg_tf.train", "--arch", "vgg11", "--epochs", "500", *TINY]
     process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     with process:
         for line in process.stdout:
             if line.startswith("epoch"):
                 break
-        errors = None
-        while errors is None:  # Python drops an interrupt that meets a destructor: press again, as a person would
+        for _ in range(5):  # Python drops an interrupt that meets a destructor: press again, as a person would
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 _, errors = process.communicate(timeout=20)
+                break
+        else:
+            process.kill()
+            pytest.fail("Ctrl-C was not heard")
     assert process.returncode == 130
     assert errors.strip().endswith("interrupted; the same command continues")
 
