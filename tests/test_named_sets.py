@@ -1,0 +1,25 @@
+"""The CIFAR recipe on sets that tensorflow-datasets knows by name: the road, on mocked pictures."""
+
+import json
+
+import pytest
+
+from vgg_tf.evaluate import main as evaluate
+from vgg_tf.train import main as train
+
+
+@pytest.mark.filterwarnings("ignore")  # tensorflow-datasets' own
+@pytest.mark.parametrize(
+    ("name", "classes", "flags"),
+    [("cifar100", 100, []), ("mnist", 10, ["--no-flip"]), ("fashion_mnist", 10, [])],
+)
+def test_a_named_set_is_trained_and_tested_with_the_cifar_recipe(name, classes, flags, tmp_path, capsys):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    out = tmp_path / "run"
+    with tfds.testing.mock_data(num_examples=40):
+        train(["--data", f"tfds:{name}", "--arch", "vgg16_bn", "--smoke", "--out", str(out), *flags])
+        evaluate([str(out), "--protocol", "ten-crop"])
+    recipe = json.loads((out / "recipe.json").read_text())["recipe"]
+    assert recipe["flip"] == (not flags)
+    assert len(json.loads((out / "dataset.json").read_text())["classes"]) == classes
+    assert ", n=40, " in capsys.readouterr().out.splitlines()[-1]
