@@ -114,7 +114,7 @@ def textbook(antialias):
     def view(contents, seed):
         import tensorflow as tf
 
-        from vgg_tf import images
+        from vgg_tf import colours
 
         image = tf.io.decode_jpeg(contents, channels=3)
         size = tf.cast(tf.shape(image)[:2], tf.float32)
@@ -123,7 +123,7 @@ def textbook(antialias):
         image = tf.image.resize(image, new, antialias=antialias)
         image = tf.image.stateless_random_crop(image, [CROP, CROP, 3], seed)
         image = tf.image.stateless_random_flip_left_right(image, seed)
-        image = images.rgb_shift(image, tf.random.stateless_normal([3], seed, stddev=SHIFT))
+        image = colours.rgb_shift(image, tf.random.stateless_normal([3], seed, stddev=SHIFT))
         return tf.cast(tf.clip_by_value(image, 0, 255), tf.uint8)
 
     return view
@@ -140,9 +140,9 @@ def axes():
     """The colours' principal axes in grey levels, `[3, 3]`: a shift is this times three normal numbers."""
     import numpy as np
 
-    from vgg_tf import images
+    from vgg_tf import colours
 
-    values, vectors = np.linalg.eigh(images.IMAGENET_COVARIANCE)
+    values, vectors = np.linalg.eigh(colours.IMAGENET_COVARIANCE)
     return (vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32)
 
 

@@ -43,14 +43,14 @@ def main(arguments=None):
 
     import keras
 
-    from vgg_tf import build_vgg, convert_head, files, images, predict, protocols
+    from vgg_tf import build_vgg, convert_head, decoding, files, images, predict, protocols
 
     paths = predict.picture_paths((flags.folder,))
     paths = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, flags.images).astype(int))]
     contents = [files.read(path) for path in paths]
     model = build_vgg(flags.arch, classes=1000, seed=0)
     head = model.get_layer("predictions")
-    some = np.stack([images.center_view(images.decode(data), 224, 256).numpy() for data in contents])
+    some = np.stack([images.center_view(decoding.decode(data), 224, 256).numpy() for data in contents])
     spread = keras.Model(model.input, head.output).predict_on_batch(some).std()
     head.kernel.assign(head.kernel * (3 / spread))
     scales = tuple(map(int, flags.scales.split(",")))
@@ -85,22 +85,22 @@ def _timed(work):
 
 
 def _ours(evaluator, contents):
-    from vgg_tf import images
+    from vgg_tf import decoding
 
-    views = ((i, [view.numpy() for view in evaluator.cut(images.decode(data))]) for i, data in enumerate(contents))
-    found = dict(evaluator.posteriors(views))
+    views = ((i, [view.numpy() for view in evaluator.cut(decoding.decode(data))]) for i, data in enumerate(contents))
+    found = dict(evaluator.see(views))
     return np.stack([found[i].mean(0) for i in range(len(contents))])
 
 
 def _alone(model, dense, data, protocol):
     """Posteriors of an image, each view of it by itself from the file on."""
-    from vgg_tf import images, protocols
+    from vgg_tf import decoding, images, protocols
 
     units = []
     for scale, kind in protocol.units:
         rows, number = [], 0
         while True:
-            whole = images.rescale(images.decode(data), scale).numpy()
+            whole = images.rescale(decoding.decode(data), scale).numpy()
             places = [None, None] if kind == "dense" else protocols.corners(*whole.shape[:2], 224, kind)
             flips = 1 if kind in ("center", "dense") else 2
             if number == len(places) * flips:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfrecords_tools.write import write
-from vgg_tf import datasets, images
+from vgg_tf import colours, datasets, decoding, images
 from vgg_tf.datasets import load_dataset, naming_the_unreadable
 from vgg_tf.records import Collection
 from vgg_tf.sources import open_source
@@ -176,7 +176,7 @@ def test_an_image_has_the_same_view_from_shards_and_from_files(folder, shards):
 
 def test_colours_are_shifted_along_the_shards_own_axes_and_those_of_imagenet_for_files(folder, shards):
     own = Collection.read(shards).covariance_rgb
-    published = tuple(map(tuple, images.IMAGENET_COVARIANCE.tolist()))
+    published = tuple(map(tuple, colours.IMAGENET_COVARIANCE.tolist()))
     assert_same(read(shards), read(shards, covariance=own))
     assert_same(read(folder), read(folder, covariance=published))
     assert {view.tobytes() for view in read(folder)[0]} != {view.tobytes() for view in read(shards)[0]}
@@ -241,7 +241,7 @@ def test_evaluation_shows_every_image_once_in_order_and_pads_with_black(folder, 
     test = open_source(folder).splits["test"]
     assert labels[:TEST].tolist() == test.labels.tolist()
     for view, path in zip(pixels, test.contents, strict=False):
-        np.testing.assert_array_equal(view, images.center_view(images.decode(tf.io.read_file(path)), 16, 18))
+        np.testing.assert_array_equal(view, images.center_view(decoding.decode(tf.io.read_file(path)), 16, 18))
     assert not pixels[TEST:].any()
 
 

@@ -52,7 +52,7 @@ with scope():
     posteriors = model.predict(images[40:48], verbose=0)
     evaluator = Evaluator(model, [(32, "dense"), (40, "dense"), (40, "multi-crop"), (40, "center")], 3, n, static=True)
     pictures = [image[: 32 - i % 3] for i, image in enumerate(images[40:])]  # of three sizes
-    found = dict(evaluator.posteriors((i, [v.numpy() for v in evaluator.cut(p)]) for i, p in enumerate(pictures)))
+    found = dict(evaluator.see((i, [v.numpy() for v in evaluator.cut(p)]) for i, p in enumerate(pictures)))
 assert sorted(found) == list(range(13))
 if engine == "jax" or n == 1:
     model.save(out + ".keras")

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 
 from tfrecords_tools.write import write
-from vgg_tf import evaluate, images, runs, sources, train, write_weights
+from vgg_tf import decoding, evaluate, images, runs, sources, train, write_weights
 from vgg_tf.evaluate import PresetName, ProtocolName
 from vgg_tf.protocols import PROTOCOLS
 from vgg_tf.tables import PRESETS
@@ -49,7 +49,7 @@ def predictions(folder):
 def one_by_one(run):
     """Posteriors and labels of the digits' test images, each predicted by itself."""
     model, split = runs.read_run(str(run)).load_best(), sources.open_source("digits").splits["test"]
-    rows = [model(images.center_view(images.decode(split.read(i)), 32, 32)[np.newaxis]).numpy()[0] for i in range(len(split))]
+    rows = [model(images.center_view(decoding.decode(split.read(i)), 32, 32)[np.newaxis]).numpy()[0] for i in range(len(split))]
     return np.float64(rows), split.labels
 
 

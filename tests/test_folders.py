@@ -93,7 +93,7 @@ def kaggle(tmp_path):
         save(data / "test" / f"ILSVRC2012_test_{i:08d}.JPEG", noise(HEIGHT, WIDTH, 2000 + i))
     put(root / "LOC_synset_mapping.txt", "".join(f"{name} {text}\n" for name, text in SYNSETS.items()))
     put(root / "LOC_val_solution.csv", solution(TABLE))
-    # What is of no use here: another mapping of the training images, and lists.
+    # What is of no use where there is XML: another mapping of the training images, and lists.
     wrong = {f"{TENCH}_{n}": [(DOG, 1, 2, 3, 4)] for n in (18, 36, 2, 117)}
     put(root / "LOC_train_solution.csv", solution(wrong))
     put(root / "LOC_sample_submission.csv", solution({"ILSVRC2012_test_00000001": [(DOG, 1, 2, 3, 4)]}))
@@ -211,13 +211,14 @@ def test_a_validation_image_without_xml_has_the_boxes_of_the_table(kaggle):
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_without_any_xml_train_has_no_boxes_and_nothing_else_changes(kaggle, empty):
+def test_without_any_xml_and_table_train_has_no_boxes_and_nothing_else_changes(kaggle, empty):
     folder = kaggle / "ILSVRC" / "Annotations"
     if empty:
         for path in folder.rglob("*.xml"):
             path.unlink()
     else:
         folder.rename(kaggle / "elsewhere")
+        (kaggle / "LOC_train_solution.csv").unlink()
     source = open_source(kaggle)
     assert set(map(len, boxes(source, "train").values())) == {0}
     assert boxes(source, "validation") == FROM_TABLE
@@ -279,6 +280,14 @@ def test_a_prefix_takes_its_synsets_alone_and_does_not_list_the_others(kaggle, m
     # The same as choosing them by name, and other than all.
     assert source.fingerprint() == open_source(kaggle, Selection(classes=(GOLDFISH, TENCH))).fingerprint()
     assert source.fingerprint() != open_source(kaggle).fingerprint()
+
+
+def test_without_annotations_of_train_its_table_tells_the_boxes(kaggle):
+    (kaggle / "ILSVRC/Annotations/CLS-LOC/train").rename(kaggle / "elsewhere")
+    table = {f"{synset}_{n}": [(synset, 1, 2, n + 3, 4), (synset, 0, 0, 5, 5)] for synset in SYNSETS for n in (18, 36, 2)}
+    put(kaggle / "LOC_train_solution.csv", solution(table))
+    expected = {f"{name}.JPEG": [shares(*box) for box in rows] for name, rows in table.items()}
+    assert boxes(open_source(kaggle), "train") == expected | {f"{synset}_117.JPEG": [] for synset in SYNSETS}
 
 
 def test_without_val_a_part_of_train_is_held_out_with_its_boxes(kaggle):

@@ -1,5 +1,6 @@
 """One image, from its bytes to what the network sees: the claims hold eagerly and inside tf.data."""
 
+import collections
 import io
 from fractions import Fraction
 
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from vgg_tf import images
+from vgg_tf import colours, decoding, images
 
 
 def noise(h, w, seed=0):
@@ -107,7 +108,7 @@ def test_a_crop_of_the_rescaled_image_equals_rescaling_all_of_it_and_cutting(cal
             expected.append(whole[top : top + crop, left : left + crop])
 
     def cut(contents, S, top, left):
-        return images.crop_of_rescaled(images.decode(contents), S, top, left, crop)
+        return images.crop_of_rescaled(decoding.decode(contents), S, top, left, crop)
 
     got = call(cut, *columns(cases))
     assert {crop.dtype for crop in got} == {np.dtype(np.float32)}
@@ -162,7 +163,7 @@ def decoded_by_pil(contents):
 @both_ways
 def test_every_format_decodes_to_what_pil_decodes(call):
     contents = [make(noise(13, 22)) for make in FORMATS.values()]
-    for kind, content, got in zip(FORMATS, contents, call(images.decode, contents), strict=True):
+    for kind, content, got in zip(FORMATS, contents, call(decoding.decode, contents), strict=True):
         assert got.dtype == np.uint8
         # Builds of libjpeg differ by a level in the inverse DCT and the colour conversion; lossless is lossless.
         tolerance = 1 if kind in JPEGS else 0
@@ -174,13 +175,13 @@ def test_of_an_animation_the_first_frame_is_seen(call):
     first, second = (Image.fromarray(noise(9, 14, seed)).quantize(256) for seed in (1, 2))
     contents = encode(first, "gif", save_all=True, append_images=[second, second])
     assert Image.open(io.BytesIO(contents)).n_frames > 1
-    np.testing.assert_array_equal(call(images.decode, [contents])[0], first.convert("RGB"))
+    np.testing.assert_array_equal(call(decoding.decode, [contents])[0], first.convert("RGB"))
 
 
 @both_ways
 def test_sixteen_bit_pixels_keep_their_upper_byte(call):
     pixels = np.random.default_rng(0).integers(0, 2**16, (9, 7), np.uint16)
-    (got,) = call(images.decode, [encode(Image.fromarray(pixels), "png")])
+    (got,) = call(decoding.decode, [encode(Image.fromarray(pixels), "png")])
     np.testing.assert_array_equal(got, np.repeat((pixels >> 8)[:, :, None], 3, 2))
 
 
@@ -188,7 +189,7 @@ def test_sixteen_bit_pixels_keep_their_upper_byte(call):
 def test_a_palette_bmp_is_decoded_to_its_colours_or_refused(call):
     contents = encode(Image.fromarray(noise(9, 14)).quantize(256), "bmp")
     try:
-        (got,) = call(images.decode, [contents])
+        (got,) = call(decoding.decode, [contents])
     except tf.errors.InvalidArgumentError:
         return
     np.testing.assert_array_equal(got, decoded_by_pil(contents))
@@ -200,7 +201,7 @@ def test_an_orientation_tag_is_not_applied(call):
     tag[0x0112] = 6  # to be turned by 90 degrees before it is looked at
     pair = [jpeg(noise(12, 20)), jpeg(noise(12, 20), exif=tag)]
     assert Image.open(io.BytesIO(pair[1])).getexif()[0x0112] == 6
-    plain, tagged = call(images.decode, pair)
+    plain, tagged = call(decoding.decode, pair)
     assert plain.shape == (12, 20, 3)
     np.testing.assert_array_equal(tagged, plain)
     plain, tagged = (images.train_view(contents, np.array([3, 4]), 10, (10, 16)) for contents in pair)
@@ -210,7 +211,7 @@ def test_an_orientation_tag_is_not_applied(call):
 @pytest.mark.parametrize("contents", [b"", b"no image", b"BM", b"\xff\xd8\xff", encode(noise(9, 9), "png")[:-30]])
 def test_bytes_that_are_no_whole_image_are_refused(contents):
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?i)empty|unknown image|incomplete|invalid jpeg|invalid png"):
-        images.decode(contents)
+        decoding.decode(contents)
 
 
 # Training views
@@ -223,7 +224,7 @@ def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, sca
 
     def pair(contents, seed):
         window = images.train_view(contents, seed, crop, scale)
-        return window, images.train_view_of_pixels(images.decode(contents), seed, crop, scale)
+        return window, images.train_view_of_pixels(decoding.decode(contents), seed, crop, scale)
 
     pairs = in_tf_data(pair, contents * 5, seeds(5 * len(contents)))
     difference = np.array([np.abs(window.astype(int) - whole) for window, whole in pairs])
@@ -240,7 +241,7 @@ def test_a_view_of_a_jpeg_is_a_crop_of_the_whole_rescaled_by_pil_within_half_a_l
     new_h, new_w = plain_rescaled_size(h, w, S)
     got = call(lambda content, seed: images.train_view(content, seed, crop, (S, S), shift=0), contents * 2, seeds(12))
     for content, view in zip(contents * 2, got, strict=True):
-        whole = rescaled_by_pil(images.decode(content).numpy(), new_h, new_w)
+        whole = rescaled_by_pil(decoding.decode(content).numpy(), new_h, new_w)
         cuts = [whole[t : t + crop, e : e + crop] for t in range(new_h - crop + 1) for e in range(new_w - crop + 1)]
         # Rounding, and the float32 of the positions. Antialiasing, sizes and corners are PIL's, or this would be tens.
         assert min(np.abs(cut[:, side] - view).max() for cut in cuts for side in (slice(None), slice(None, None, -1))) < 0.52
@@ -319,6 +320,49 @@ def test_an_image_smaller_than_the_crop_or_one_pixel_wide_is_enlarged_and_cut(ca
         assert np.abs(possible - view).max((1, 2, 3)).min() < 1.6
 
 
+def test_with_padding_every_corner_of_the_mirrored_surroundings_is_drawn_equally_often():
+    picture, crop, padding, n = coordinates(18, 17), 16, 3, 6000
+    around = np.pad(picture, ((padding, padding), (padding, padding), (0, 0)), "reflect")
+    cuts = [around[t : t + crop, e : e + crop] for t in range(9) for e in range(8)]
+    numbers = {cut[:, step].tobytes(): (i, step) for i, cut in enumerate(cuts) for step in (slice(None), slice(None, None, -1))}
+    corners = collections.Counter(
+        numbers[view.tobytes()][0] for view in views(picture, n, crop, (17, 17), shift=0, padding=padding)
+    )
+    assert_equally_often([corners[i] for i in range(len(cuts))], n)
+
+
+def test_padding_of_a_jpeg_is_that_of_its_pixels():
+    contents = [make(waves(40, 50)) for make in JPEGS.values()] * 4
+
+    def pair(contents, seed):
+        options = {"crop": 32, "scale": (32, 48), "padding": 12, "cutout": 9}
+        return images.train_view(contents, seed, **options), images.train_view_of_pixels(
+            decoding.decode(contents), seed, **options
+        )
+
+    for window, whole in in_tf_data(pair, contents, seeds(len(contents))):
+        assert np.abs(window.astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize("side", [5, 6])
+def test_cutout_gives_the_mean_colour_to_a_square_around_each_pixel_equally_often(side):
+    picture, crop, n = noise(16, 16), 16, 3000
+    possible = {}
+    for y, x in np.ndindex(crop, crop):
+        cut = picture.copy()
+        inside = cut[max(0, y - side // 2) : y + (side + 1) // 2, max(0, x - side // 2) : x + (side + 1) // 2]
+        inside[:] = np.round(picture.mean((0, 1), dtype=np.float32))
+        possible[cut.tobytes()] = y * crop + x
+    found = [possible[view.tobytes()] for view in views(picture, n, crop, (16, 16), flip=False, shift=0, cutout=side)]
+    assert_equally_often(np.bincount(found, minlength=crop * crop), n)
+
+
+@pytest.mark.parametrize("padding", [-1, 16])
+def test_padding_that_is_no_number_of_pixels_below_the_crops_is_refused(padding):
+    with pytest.raises(ValueError, match=f"fewer than the crop's 16. Received: {padding}"):
+        images.train_view(jpeg(noise(30, 30)), [0, 0], 16, (16, 16), padding=padding)
+
+
 @pytest.mark.parametrize("scale", [(15, 20), (20, 18), (15, 15)])
 def test_scales_below_the_crop_or_in_the_wrong_order_are_refused(scale):
     with pytest.raises(ValueError, match=rf"crop <= S_min <= S_max. Received: \({scale[0]}, {scale[1]}\), crop=16"):
@@ -332,7 +376,7 @@ def test_scales_below_the_crop_or_in_the_wrong_order_are_refused(scale):
 def test_a_unit_amount_shifts_all_pixels_by_a_principal_axis_of_the_colours_largest_first(call):
     covariance = np.cov(np.random.default_rng(0).normal(size=(3, 50)) * [[40], [60], [20]])
     picture = noise(4, 5).astype(np.float32)
-    shifted = call(lambda amounts: images.rgb_shift(picture, amounts, covariance), np.eye(3, dtype=np.float32))
+    shifted = call(lambda amounts: colours.rgb_shift(picture, amounts, covariance), np.eye(3, dtype=np.float32))
     moved = np.array(shifted, np.float64) - picture
     assert np.ptp(moved, axis=(1, 2)).max() < 1e-4
     axes = moved[:, 0, 0]
@@ -363,7 +407,7 @@ def test_the_published_colours_shift_a_channel_by_about_seven_grey_levels():
 
 
 def test_the_published_covariance_has_the_published_axes():
-    values, vectors = np.linalg.eigh(images.IMAGENET_COVARIANCE / 255**2)
+    values, vectors = np.linalg.eigh(colours.IMAGENET_COVARIANCE / 255**2)
     np.testing.assert_allclose(values[::-1], [0.2175, 0.0188, 0.0045], rtol=1e-3)
     np.testing.assert_allclose(np.abs(vectors[:, -1]), [0.5675, 0.5808, 0.5836], atol=1e-3)
 
@@ -391,7 +435,7 @@ def test_shifted_colours_stop_at_black_and_white():
 def test_the_centre_view_leaves_equal_margins(call):
     sizes, crop = [(20, 33), (33, 20), (20, 20), (25, 20)], 16
     contents = [encode(coordinates(h, w), "png") for h, w in sizes]
-    got = call(lambda content: images.center_view(images.decode(content), crop, 20), contents)
+    got = call(lambda content: images.center_view(decoding.decode(content), crop, 20), contents)
     for (h, w), view in zip(sizes, got, strict=True):
         left, top, _ = view[0, 0].astype(int)
         np.testing.assert_array_equal(view, coordinates(h, w)[top : top + crop, left : left + crop])
@@ -408,7 +452,7 @@ def test_a_view_is_rounded_to_nearest_not_cut_off(call):
         new_h, new_w = plain_rescaled_size(h, w, Q)
         top, left = (new_h - crop) // 2, (new_w - crop) // 2
         exact.append(rescaled_by_pil(noise(h, w), new_h, new_w)[top : top + crop, left : left + crop])
-    got = np.array(call(lambda content: images.center_view(images.decode(content), crop, Q), contents))
+    got = np.array(call(lambda content: images.center_view(decoding.decode(content), crop, Q), contents))
     assert got.dtype == np.uint8
     assert np.abs(got - exact).max() < 0.51
 
@@ -422,7 +466,7 @@ def test_a_centre_view_of_a_scale_below_the_crop_is_refused():
 def test_the_centre_view_of_torchvision_differs_from_its_resize_and_crop_by_one_level_at_most(call):
     sizes, crop, Q = [(40, 61), (61, 40), (75, 100), (33, 50), (31, 24), (24, 24), (20, 99), (9, 7), (50, 41)], 16, 21
     contents = [encode(picture(h, w), "png") for h, w in sizes for picture in (noise, waves)]
-    got = call(lambda content: images.center_view(images.decode(content), crop, Q, torchvision=True), contents)
+    got = call(lambda content: images.center_view(decoding.decode(content), crop, Q, torchvision=True), contents)
     cut_down = 0
     for content, view in zip(contents, got, strict=True):
         # What transforms.Resize(Q) and CenterCrop(crop) compute of a PIL image (torchvision 0.28, _compute_resized_output_size
@@ -464,7 +508,7 @@ def test_process_path_gives_the_position_of_the_folder_and_the_centre_view(call,
     assert {label.dtype for _, label in got} == {np.dtype(np.int64)}
     for path, (view, _) in zip(photos, got, strict=True):
         with open(path, "rb") as file:
-            np.testing.assert_array_equal(view, images.center_view(images.decode(file.read()), 16, 18))
+            np.testing.assert_array_equal(view, images.center_view(decoding.decode(file.read()), 16, 18))
 
 
 @both_ways

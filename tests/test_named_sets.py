@@ -11,7 +11,11 @@ from vgg_tf.train import main as train
 @pytest.mark.filterwarnings("ignore")  # tensorflow-datasets' own
 @pytest.mark.parametrize(
     ("name", "classes", "flags"),
-    [("cifar100", 100, []), ("mnist", 10, ["--no-flip"]), ("fashion_mnist", 10, [])],
+    [
+        ("cifar100", 100, []),
+        pytest.param("mnist", 10, ["--no-flip"], marks=pytest.mark.slow),
+        pytest.param("fashion_mnist", 10, [], marks=pytest.mark.slow),
+    ],
 )
 def test_a_named_set_is_trained_and_tested_with_the_cifar_recipe(name, classes, flags, tmp_path, capsys):
     tfds = pytest.importorskip("tensorflow_datasets")

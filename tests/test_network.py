@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vgg_tf.architectures import ARCHITECTURES, architecture
 from vgg_tf.network import IMAGENET_MEAN, LocalResponseNormalization, build_vgg, convert_head
-from vgg_tf.weight_files import write_weights
+from vgg_tf.weight_writer import write_weights
 
 
 def tiny(arch="vgg11", **options):

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from vgg_tf import images, predict, runs, sources, train, write_weights
+from vgg_tf import decoding, images, predict, runs, sources, train, write_weights
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_posteriors_are_those_of_pictures_predicted_one_by_one(here, capsys):
     found = json.loads(capsys.readouterr().out)
     assert [row["file"] for row in found] == ALL
     for row in found:
-        picture = images.decode((here / row["file"]).read_bytes())
+        picture = decoding.decode((here / row["file"]).read_bytes())
         expected = model(images.center_view(picture, 32, 32)[np.newaxis]).numpy()[0]
         order = np.argsort(-expected, kind="stable")
         assert [one["class"] for one in row["classes"]] == [str(i) for i in order]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf import files, images, measures, records
+from vgg_tf import decoding, files, measures, records
 from vgg_tf.splits import Split
 from vgg_tf.untuned import untuned
 
@@ -238,7 +238,7 @@ def _check(contents, look):
         the fields of a `_Checked`: scalar strings, int32 and bool, float32 `[3]` and `[3, 3]`.
     """
 
-    is_jpeg, is_png = images.is_jpeg(contents), tf.strings.substr(contents, 0, 4) == images.PNG
+    is_jpeg, is_png = decoding.is_jpeg(contents), tf.strings.substr(contents, 0, 4) == decoding.PNG
 
     def header():  # height, width, then the components of a JPEG or the bits of a PNG
         return tf.cond(is_jpeg, lambda: tf.io.extract_jpeg_shape(contents), lambda: _png_header(contents))
@@ -247,7 +247,7 @@ def _check(contents, look):
     change = tf.where(is_jpeg, tf.where(kind == 4, 1, 0), tf.where(is_png, tf.where(kind == 8, 0, 2), 3))
 
     def decoded():
-        image = images.decode(contents)
+        image = decoding.decode(contents)
         encode = [lambda: contents, lambda: tf.io.encode_jpeg(image, quality=JPEG_QUALITY), lambda: tf.io.encode_png(image)]
         stored = tf.switch_case(tf.minimum(change, 2), encode)
         return stored, tf.shape(image)[0], tf.shape(image)[1], True, *measures.colours(image)

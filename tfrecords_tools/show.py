@@ -95,9 +95,9 @@ def _words(name, text):
     return name if text in ("", name) else f"{name} {text}"
 
 
-def main():
+def main(arguments=None):
     """Parse the flags, print the examples, draw them."""
-    flags = tyro.cli(Flags, prog="python -m tfrecords_tools.show")
+    flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.show")
     if flags.n < 1:
         raise ValueError(f"n is at least 1. Received: {flags.n}.")
     from vgg_tf import pictures

@@ -14,11 +14,12 @@ _HOMES = {
     "build_vgg": "network",
     "convert_head": "network",
     "decode_predictions": "predictions",
+    "extract": "descriptors",
     "inherit_weights": "weights",
     "load_weights": "weights",
     "read_weights": "weight_files",
     "strategy": "devices",
-    "write_weights": "weight_files",
+    "write_weights": "weight_writer",
     "load_dataset": "datasets",
     "process_path": "images",
 }

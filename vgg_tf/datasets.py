@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf import foreign, images, measures, records, soundness, sources
+from vgg_tf import decoding, foreign, images, measures, records, soundness, sources
+from vgg_tf.colours import IMAGENET_COVARIANCE
 from vgg_tf.selection import EVERYTHING
 from vgg_tf.splits import Source
 from vgg_tf.untuned import untuned
@@ -30,23 +31,9 @@ READ_ERRORS = (
 
 
 def load_dataset(
-    source,
-    split="train",
-    *,
-    batch_size,
-    epoch=0,
-    size=224,
-    scale=None,
-    seed=0,
-    training=None,
-    steps=None,
-    flip=True,
-    shift=0.1,
-    covariance=None,
-    cache="none",
-    selection=EVERYTHING,
-    part=(0, 1),
-):
+    source, split="train", *, batch_size, epoch=0, size=224, scale=None, seed=0, training=None, steps=None,
+    flip=True, shift=0.1, covariance=None, padding=0, cutout=0, cache="none", selection=EVERYTHING, part=(0, 1),
+):  # fmt: skip
     """One pass over a split, as batches.
 
     Args:
@@ -61,7 +48,7 @@ def load_dataset(
         seed: with the epoch and the image itself it fixes order and views, whatever the number of threads or devices.
         training: random order and views; without it a fixed order (shards interleaved) and centre crops. None: for `train`.
         steps: batches in a training pass; None for as many as are full. The images beyond are left out by chance.
-        flip, shift, covariance: as for `images.train_view`; covariance None is the shards' own, and
+        flip, shift, covariance, padding, cutout: as for `images.train_view`; covariance None is the shards' own, and
             ImageNet's published one for images in files.
         cache: keep the images in memory, `bytes` as encoded, `pixels` decoded (before any random step), or `none`.
         selection: a `selection.Selection` of classes and images; of our shards it means to read them through once more.
@@ -113,11 +100,11 @@ def load_dataset(
 
     def view(key, image, label, epoch):
         if not training:
-            pixels = image if cache == "pixels" else images.decode(image)
+            pixels = image if cache == "pixels" else decoding.decode(image)
             return images.center_view(pixels, size, (low + high) // 2), tf.cast(label, tf.int32), tf.constant(1.0)
         look = images.train_view_of_pixels if cache == "pixels" else images.train_view
         seeds = tf.stack([key, epoch + (seed << 32)])
-        return look(image, seeds, size, (low, high), flip, shift, covariance), tf.cast(label, tf.int32)
+        return look(image, seeds, size, (low, high), flip, shift, covariance, padding, cutout), tf.cast(label, tf.int32)
 
     def one(epoch):
         epoch = tf.constant(epoch, tf.int64)
@@ -303,7 +290,7 @@ def _record_reader(split, share):
     form = records.TFDS if foreign.is_tfds(list(shards)) else records.SLIM
     folder = os.path.dirname(next(iter(shards)))
     ours = records.holds_shards(folder)
-    covariance = records.Collection.read(folder).covariance_rgb if ours else images.IMAGENET_COVARIANCE
+    covariance = records.Collection.read(folder).covariance_rgb if ours else IMAGENET_COVARIANCE
     mean_bytes = max(1, sum(record.length for record in split.contents) // len(split))
     return _shard_reader(list(shards), counts, len(split), share, mean_bytes, covariance, labels=table, form=form)
 
@@ -320,7 +307,7 @@ def _file_reader(files, n, share):
     def ordered(start, end):
         return contents.skip(start).take(end - start).map(read, num_parallel_calls=AUTO)
 
-    return _Reader(n, images.IMAGENET_COVARIANCE, ordered, shuffled)
+    return _Reader(n, IMAGENET_COVARIANCE, ordered, shuffled)
 
 
 def _opened(source, selection=EVERYTHING):
@@ -341,8 +328,8 @@ def _shuffled(dataset, buffer, seed, epoch):
 
 
 def _keyed(contents, label):
-    return images.key(contents), contents, label
+    return decoding.key(contents), contents, label
 
 
 def _decoded(key, contents, label):
-    return key, images.decode(contents), label
+    return key, decoding.decode(contents), label

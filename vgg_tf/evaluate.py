@@ -14,7 +14,6 @@ from vgg_tf.selection import Selection
 
 ProtocolName = Literal["center", "ten-crop", "multi-crop", "dense", "multi-crop+dense"]
 PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "paper-table6"]
-SHOWN = 20  # of the images that cannot be tested
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Flags:
     """Errors, scores and a report of one network, or of several whose posteriors are averaged; every image counts once."""
 
     networks: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Run folders of python -m vgg_tf.train, or files of weights (.keras, .weights.h5, .safetensors)."""
+    """Run folders of python -m vgg_tf.train, or files of weights (.keras, .weights.h5, .safetensors), or cifar10."""
     data: str | None = None
     """A folder of shards or of class folders, `tfds:NAME` or `digits`; the first run's own data by default."""
     labels_from: Literal[0, 1] | None = None
@@ -107,7 +106,7 @@ def _averages(lines, source, devices, flags):
     Raises:
         ValueError: images that cannot be read; all others are done and saved then.
     """
-    from vgg_tf.posteriors import posteriors
+    from vgg_tf.posteriors import posteriors, refuse
 
     needed, problems = {}, {}
     for networks, of_each, _ in lines:
@@ -118,10 +117,7 @@ def _averages(lines, source, devices, flags):
         rows, bad = posteriors(network, source, flags.split, list(units), devices, flags.batch_size)
         seen[path] = dict(zip(units, rows if rows is not None else [None] * len(units), strict=True))
         problems |= bad
-    if problems:
-        more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        listed = "".join(f"\n  {problem}" for problem in list(problems.values())[:SHOWN])
-        raise ValueError(f"{len(problems)} images cannot be tested; mend them, or remove them:{listed}{more}")
+    refuse(problems)
     if devices.process:
         return []
     averages = []

@@ -120,7 +120,11 @@ def _ilsvrc(data, tables, root, takes):
     if len(classes) < 2:
         raise ValueError(f"{train} holds images of {len(classes)} classes; at least 2 are needed.")
     xml = f"{data}/Annotations/CLS-LOC"
-    splits = {"train": _boxed(_split(root, train, classes, by_class), f"{xml}/train", train)}
+    learnt, told = _split(root, train, classes, by_class), None
+    if not files.is_folder(f"{xml}/train") and files.exists(f"{tables}/LOC_train_solution.csv"):
+        solution = annotations.read_solution(f"{tables}/LOC_train_solution.csv")
+        told = [solution.get(os.path.splitext(os.path.basename(path))[0]) for path in learnt.contents]
+    splits = {"train": _boxed(learnt, f"{xml}/train", train, told)}
     if files.is_folder(val):
         solution = annotations.read_solution(f"{tables}/LOC_val_solution.csv")
         found = _images_below(val)

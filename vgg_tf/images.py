@@ -1,77 +1,14 @@
-"""One image, from its bytes to what the network sees: decode, rescale to S, crop, flip, RGB shift (section 3.1).
+"""One image, from its bytes to what the network sees: rescale to S, crop, flip, RGB shift (section 3.1).
 
 Every function works eagerly and inside `tf.data`; what is random is a function of a seed. Rescaling is bilinear and
 antialiased (PIL's bilinear), pixel centres at halves, and done once, only for the pixels of the crop. Orientation tags
 (EXIF) are not applied, as in Caffe, TensorFlow and torchvision: pictures are seen as they are stored.
 """
 
-import numpy as np
 import tensorflow as tf
 
-# Colour covariance of ImageNet, RGB, in squared grey levels: the eigenvalues (on 0..1) and eigenvectors (columns) that
-# AlexNet's reproductions share since fb.resnet.torch (paper.md 2c).
-_EIGENVALUES = np.array([0.2175, 0.0188, 0.0045]) * 255**2
-_EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
-IMAGENET_COVARIANCE = _EIGENVECTORS @ np.diag(_EIGENVALUES) @ _EIGENVECTORS.T
-
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG"  # how their files begin
-
-
-def decode(contents):
-    """Decode a JPEG (also grey or CMYK), PNG, GIF (its first frame) or BMP.
-
-    Args:
-        contents: scalar string, the encoded file.
-
-    Returns:
-        uint8 `[h, w, 3]`, RGB 0..255; transparency is dropped.
-
-    Raises:
-        InvalidArgumentError: the bytes are no such image, or are damaged.
-    """
-    if isinstance(contents, bytes):  # a file at hand: branch here, six times as fast as eager branches of TensorFlow
-        decoder = _decode_bmp if contents[:2] == b"BM" else _decode_jpeg if contents[:3] == JPEG else _decode_other
-        return decoder(contents)
-    contents = tf.convert_to_tensor(contents)
-    image = tf.cond(
-        _is_bmp(contents),
-        lambda: _decode_bmp(contents),
-        lambda: tf.cond(is_jpeg(contents), lambda: _decode_jpeg(contents), lambda: _decode_other(contents)),
-    )
-    return tf.ensure_shape(image, [None, None, 3])
-
-
-def key(contents):
-    """A digest of an encoded image, scalar int64: its views do not depend on where it is stored."""
-    return tf.strings.to_hash_bucket_fast(contents, 2**62)
-
-
-def is_jpeg(contents):
-    """Tell whether these bytes start as a JPEG's do; scalar bool."""
-    return tf.strings.substr(contents, 0, 3) == JPEG
-
-
-def _is_bmp(contents):
-    return tf.strings.substr(contents, 0, 2) == b"BM"
-
-
-def _decode_jpeg(contents):
-    return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
-
-
-def _decode_bmp(contents):
-    image = tf.image.decode_bmp(contents)
-
-    def look_up():  # TensorFlow leaves the positions in the palette, which lies between header and pixels as B, G, R, 0
-        offset, header = (tf.io.decode_raw(tf.strings.substr(contents, at, 4), tf.int32)[0] for at in (10, 14))
-        palette = tf.io.decode_raw(tf.strings.substr(contents, 14 + header, offset - 14 - header), tf.uint8)
-        return tf.gather(tf.reshape(palette, [-1, 4])[:, 2::-1], tf.cast(image[:, :, 0], tf.int32))
-
-    return tf.cond(tf.shape(image)[2] == 1, look_up, lambda: image[:, :, :3])
-
-
-def _decode_other(contents):
-    return tf.io.decode_image(contents, channels=3, expand_animations=False)
+from vgg_tf.colours import IMAGENET_COVARIANCE, shift_of
+from vgg_tf.decoding import PNG, decode, is_bmp, is_jpeg, key
 
 
 def rescaled_size(h, w, scale):
@@ -166,32 +103,9 @@ def _to_pixels(image, shift=0.0):
     return tf.cast(tf.raw_ops.ClipByValue(t=image + (shift + 0.5), clip_value_min=0.0, clip_value_max=255.0), tf.uint8)
 
 
-def rgb_shift(image, amounts, covariance=IMAGENET_COVARIANCE):
-    """Shift all pixels along the principal axes of the colours (AlexNet's augmentation, kept by section 3.1).
-
-    The shift is `sum_i amounts_i * sqrt(eigenvalue_i) * eigenvector_i` of the colour covariance: the reading of
-    Krizhevsky's own code, which does not depend on the grey levels' unit. With amounts drawn from N(0, 0.1) and the
-    published ImageNet covariance a channel moves by about 7 grey levels (standard deviation). The other common reading,
-    amounts times the eigenvalues of colours on 0..1, moves it by 3.2.
-
-    Args:
-        image: float32 `[..., 3]`, RGB 0..255.
-        amounts: float32 `[3]`, in standard deviations along each axis, largest first.
-        covariance: `[3, 3]`, RGB, in squared grey levels.
-
-    Returns:
-        float32, shape of `image`, not clipped.
-    """
-    return image + _rgb_shift(amounts, covariance)
-
-
-def _rgb_shift(amounts, covariance):
-    values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
-    axes = (vectors * np.sqrt(np.maximum(values, 0)))[:, ::-1]  # columns, largest first
-    return tf.linalg.matvec(tf.constant(axes, tf.float32), amounts)
-
-
-def train_view(contents, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE):
+def train_view(
+    contents, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE, padding=0, cutout=0
+):
     """One random view of an encoded image as in section 3.1; of a JPEG only the crop's window is decoded.
 
     Args:
@@ -202,61 +116,104 @@ def train_view(contents, seed, crop=224, scale=(256, 256), flip=True, shift=0.1,
         flip: mirror left and right for half of the seeds.
         shift: standard deviation of the amounts of `rgb_shift`; 0 for none.
         covariance: of the colours, for `rgb_shift`.
+        padding: the crop may reach so many pixels beyond the rescaled image, which is mirrored there.
+        cutout: side of a square, around a pixel of the view drawn by chance, that gets the view's mean colour; what lies
+            beyond the view is cut off (DeVries & Taylor 2017); 0 for none.
 
     Returns:
         uint8 `[crop, crop, 3]`, RGB 0..255.
     """
     contents = tf.convert_to_tensor(contents)
+    options = (seed, crop, scale, flip, shift, covariance, padding, cutout)
 
     def window():
         shape = tf.io.extract_jpeg_shape(contents)
-        return _train_view(None, shape, contents, seed, crop, scale, flip, shift, covariance)
+        return _train_view(None, shape, contents, *options)
 
     def whole():
-        return train_view_of_pixels(decode(contents), seed, crop, scale, flip, shift, covariance)
+        return train_view_of_pixels(decode(contents), *options)
 
     return tf.cond(is_jpeg(contents), window, whole)
 
 
-def train_view_of_pixels(image, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE):
+def train_view_of_pixels(
+    image, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE, padding=0, cutout=0
+):
     """`train_view` of an image that is decoded already: uint8 `[h, w, 3]` to uint8 `[crop, crop, 3]`."""
-    return _train_view(image, tf.shape(image), None, seed, crop, scale, flip, shift, covariance)
+    return _train_view(image, tf.shape(image), None, seed, crop, scale, flip, shift, covariance, padding, cutout)
 
 
-def _train_view(image, shape, jpeg, seed, crop, scale, flip, shift, covariance):
+def geometry(seed, shape, crop=224, scale=(256, 256), flip=True, padding=0):
+    """Where the view of a seed lies: for boxes, which go the way of their pixels.
+
+    Args:
+        seed, crop, scale, flip, padding: as for `train_view`.
+        shape: int32, height and width of the image, and what may follow.
+
+    Returns:
+        int32 `[2]`, height and width of the rescaled image; int32 `[2]`, top and left of the crop in it, which with padding
+        may lie beyond; whether the crop is mirrored, scalar bool. All in pixels.
+    """
     low, high = scale
     if not crop <= low <= high:
         raise ValueError(f"scale must be (S_min, S_max) with crop <= S_min <= S_max. Received: {scale}, crop={crop}.")
-    seed = tf.cast(seed, tf.int64)
-    draws = tf.random.stateless_uniform([4], seed, dtype=tf.float64)  # S, top, left, flip
+    if not 0 <= padding < crop:
+        raise ValueError(f"padding is 0 or more pixels, fewer than the crop's {crop}. Received: {padding}.")
+    draws = tf.random.stateless_uniform([4], tf.cast(seed, tf.int64), dtype=tf.float64)  # S, top, left, flip
 
     def draw(i, n):  # a whole number of 0 .. n-1
         return tf.minimum(tf.cast(draws[i] * tf.cast(n, tf.float64), tf.int32), n - 1)
 
-    h, w = shape[0], shape[1]
-    S = low + draw(0, high - low + 1)
-    new_h, new_w = rescaled_size(h, w, S)
-    corner = tf.stack([draw(1, new_h - crop + 1), draw(2, new_w - crop + 1)])
-    factors = tf.stack([new_h / h, new_w / w])
+    size = tf.stack(rescaled_size(shape[0], shape[1], low + draw(0, high - low + 1)))
+    free = size - crop + 2 * padding
+    return size, tf.stack([draw(1, free[0] + 1), draw(2, free[1] + 1)]) - padding, draws[3] < (0.5 if flip else 0.0)
+
+
+def _train_view(image, shape, jpeg, seed, crop, scale, flip, shift, covariance, padding, cutout):
+    size, drawn, mirrored = geometry(seed, shape, crop, scale, flip, padding)
+    seed = tf.cast(seed, tf.int64)
+    corner = clamped = tf.clip_by_value(drawn, 0, size - crop)  # what is mirrored around lies in the nearest crop inside
+    factors = size / shape[:2]
     if jpeg is not None:
         # The window that the crop's pixels are mixed from: a pixel reaches max(1, 1 / factor) source pixels to each side.
         # Two more keep the chroma upsampling of the window's edge out of the crop.
         reach = tf.maximum(1 / factors, 1) + 2
         first = tf.cast(tf.maximum(tf.floor(tf.cast(corner, tf.float64) / factors - reach), 0), tf.int32)
         last = tf.cast(tf.math.ceil(tf.cast(corner + crop, tf.float64) / factors + reach), tf.int32)
-        extent = tf.minimum(last, tf.stack([h, w])) - first
+        extent = tf.minimum(last, shape[:2]) - first
         image = tf.image.decode_and_crop_jpeg(jpeg, tf.concat([first, extent], 0), channels=3, dct_method="INTEGER_ACCURATE")
         corner = tf.cast(corner, tf.float64) - tf.cast(first, tf.float64) * factors
     # The view lies on its side until the end: its columns are then reversed as whole rows, and the shift is one row.
     columns = _resample(image, factors, corner, crop)
     colour = tf.zeros([3])
     if shift:
-        colour = _rgb_shift(tf.random.stateless_normal([3], seed + 1, stddev=shift), covariance)
+        colour = shift_of(tf.random.stateless_normal([3], seed + 1, stddev=shift), covariance)
     columns = _to_pixels(columns, tf.tile(colour, [crop]))
-    if flip:
-        order = tf.range(crop)
-        columns = tf.gather(columns, tf.where(draws[3] < 0.5, crop - 1 - order, order))
-    return tf.ensure_shape(_upright(columns), [crop, crop, 3])
+    order = tf.range(crop)
+    beyond = drawn - clamped
+    if flip or padding:
+        across = tf.where(mirrored, crop - 1 - order, order)
+        columns = tf.gather(columns, _mirrored(across + beyond[1], crop))
+    view = _upright(columns)
+    if padding:
+        view = tf.gather(view, _mirrored(order + beyond[0], crop))
+    if cutout:
+        centre = tf.random.stateless_uniform([2], seed + 2, 0, crop, tf.int32)
+        view = _cut_out(tf.ensure_shape(view, [crop, crop, 3]), centre, cutout)
+    return tf.ensure_shape(view, [crop, crop, 3])
+
+
+def _mirrored(indices, n):
+    """Indices into 0 .. n-1, mirrored at the first and at the last."""
+    return n - 1 - tf.abs(n - 1 - tf.abs(indices))
+
+
+def _cut_out(view, centre, side):
+    """The view with its mean colour in the square of this side around the centre, `(y, x)`."""
+    offsets = [tf.range(n) - at for n, at in zip(view.shape[:2], tf.unstack(centre), strict=True)]
+    rows, columns = (tf.abs(2 * offset + 1 - side % 2) < side for offset in offsets)
+    mean = tf.cast(tf.round(tf.reduce_mean(tf.cast(view, tf.float32), [0, 1])), tf.uint8)
+    return tf.where((rows[:, tf.newaxis] & columns)[..., tf.newaxis], mean, view)
 
 
 def center_view(image, crop=224, scale=256, torchvision=False):
@@ -288,7 +245,7 @@ def center_view(image, crop=224, scale=256, torchvision=False):
 
 def process_path(
     path, class_names, crop=224, scale=256, *, training=True, seed=0, flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE,
-    **old,
+    padding=0, cutout=0, **old,
 ):  # fmt: skip
     """Read one image file, ready for the network: `paths.map(lambda path: process_path(path, class_names))`.
 
@@ -301,7 +258,7 @@ def process_path(
         training: a random view (crop, flip, RGB shift), else the centre crop.
         seed: whole number, scalar tensor or int. With the file's bytes it fixes the view: pass another one each epoch. The
             epoch's number gives the pixels of `load_dataset(source, epoch=seed, seed=0)`.
-        flip, shift, covariance: as for `train_view`.
+        flip, shift, covariance, padding, cutout: as for `train_view`.
 
     Returns:
         image: uint8 `[crop, crop, 3]`, RGB 0..255.
@@ -327,7 +284,7 @@ def process_path(
     is_image = tf.reduce_any(
         [
             is_jpeg(contents),
-            _is_bmp(contents),
+            is_bmp(contents),
             tf.strings.substr(contents, 0, 4) == PNG,
             tf.strings.substr(contents, 0, 3) == b"GIF",
         ]
@@ -339,5 +296,5 @@ def process_path(
     low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
     if training:
         pair = tf.stack([key(contents), tf.cast(seed, tf.int64)])
-        return train_view(contents, pair, crop, (low, high), flip, shift, covariance), label
+        return train_view(contents, pair, crop, (low, high), flip, shift, covariance, padding, cutout), label
     return center_view(decode(contents), crop, (low + high) // 2), label

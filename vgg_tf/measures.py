@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf import images, records
+from vgg_tf import decoding, records
 
 SAMPLE = 1000  # images measured where no shards were written
 ROWS = 64  # of an image that are measured, and up to twice as many
@@ -132,7 +132,7 @@ def measure(source, sample=SAMPLE):
 def decode_named(contents, name):
     """Decode to a numpy array, or raise a ValueError that names the file and says what is wrong with it."""
     try:
-        return images.decode(contents).numpy()
+        return decoding.decode(contents).numpy()
     except tf.errors.InvalidArgumentError as error:
         reason = "the file is empty" if not contents else str(error.message).split("}} ")[-1].split(" [Op")[0]
         raise ValueError(f"cannot read {name}: {reason}") from error

@@ -52,7 +52,7 @@ def build_vgg(
     dropout=0.5,
     initializer=None,
     l2=5e-4,
-    width=1.0,
+    width=None,
     head_width=None,
     dense=False,
     mean=None,
@@ -68,8 +68,9 @@ def build_vgg(
     Args:
         arch: a name of `vgg_tf.ARCHITECTURES`, such as `vgg11`, `vgg16c` or `vgg19_bn`.
         include_top: with the head fc1, fc2, predictions; without it the output is the last map, `[B, H/32, W/32, 512]`.
-        weights: None for random ones; `"imagenet"` for Keras' own of vgg16 and vgg19; or anything that
-            `weight_files.read_weights` reads: a run folder, a file of Keras, torchvision or timm. What the source lacks of the
+        weights: None for random ones; `"imagenet"` for Keras' own of vgg16 and vgg19; `"cifar10"` for the `vgg11_bn` of half
+            the width that comes with the package, with `input_shape=(32, 32, 3)`; or anything that `weight_files.read_weights`
+            reads: a run folder, a file of Keras, torchvision or timm. What the source lacks of the
             head, or has for another number of `classes`, stays random, and that is said: a new head on a trained trunk.
         input_shape: `(H, W, 3)`. With the head, H and W are the training crop and fixed; `(None, None, 3)` without it. Other
             numbers of channels take weights for RGB by summing (grey) or repeating the first kernel.
@@ -82,8 +83,9 @@ def build_vgg(
         initializer: a name of `initializers.INITIALIZERS` (paper, gaussian, glorot, he, torchvision), or a Keras initialiser,
             a name or a config. None is one that keeps a first loss near ln(classes), see `initializers.initialization`.
         l2: weight decay as the paper means it: each kernel is pulled by `l2 * w` (the loss gets `l2 / 2 * |w|^2`).
-        width: multiplier of the number of channels of all convolutions.
-        head_width: outputs of fc1 and fc2; None is 4096, and 512 for inputs with a side below 64 pixels (CIFAR form).
+        width: multiplier of the number of channels of all convolutions; None is that of the weights, 1 without.
+        head_width: outputs of fc1 and fc2; None is that of the weights, without them 4096, and 512 for inputs with a side below
+            64 pixels (CIFAR form).
         dense: the same weights as convolutions (section 3.2), fc1 with a kernel of input side / 32: takes images of any
             size and gives a map of class scores `[B, h, w, classes]`, one for each crop position at stride 32; no softmax.
         mean: mean subtracted from the input, 0..255, a number a channel; None is that of the weights, ImageNet's without.
@@ -106,15 +108,18 @@ def build_vgg(
         )
         if mean is None and std is None and weights.mean is not None:
             mean, std = (adapt_statistics(values, input_shape[2]) for values in (weights.mean, weights.std))
-    if classes is None:
-        last = weights and weights.layers.get("predictions")
-        classes = last["kernel"].shape[-1] if last else 1000
+
+    def of_weights(layer):  # number of its outputs in the weights, None where they lack it
+        return weights.layers[layer]["kernel"].shape[-1] if weights and layer in weights.layers else None
+
+    classes = classes or of_weights("predictions") or 1000
+    width = width or (of_weights("block1_conv1") or STAGE_WIDTHS[0]) / STAGE_WIDTHS[0]
     seeds = itertools.repeat(None) if seed is None else itertools.count(seed * 1000)
     starts = initialization(initializer, row.batch_norm or std is not None)
     height, wide, channels = input_shape
     mean = adapt_statistics(IMAGENET_MEAN, channels) if mean is None else mean
     small = height is not None and min(height, wide) < SMALL_SIDE
-    head_width = head_width or (SMALL_HEAD_WIDTH if small else HEAD_WIDTH)
+    head_width = head_width or of_weights("fc1") or (SMALL_HEAD_WIDTH if small else HEAD_WIDTH)
 
     def kernel(start=starts.convolutions):
         # A copy of the config, so that every layer gets an initialiser, and a seed, of its own.

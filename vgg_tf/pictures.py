@@ -15,7 +15,7 @@ def check_suffix(path):
         raise ValueError(f"a picture's name ends in {', '.join(f'.{name}' for name in sorted(known))}. Received: {path}.")
 
 
-def contact_sheet(images, titles, boxes, title):
+def contact_sheet(images, titles, boxes, title, columns=None):
     """Draw images in a grid, each with its title and its boxes.
 
     Args:
@@ -23,11 +23,12 @@ def contact_sheet(images, titles, boxes, title):
         titles: of each; long lines are cut.
         boxes: of each, an `annotations.Boxes`.
         title: over the figure.
+        columns: images in a row; None for a sheet in landscape.
 
     Returns:
         A matplotlib `Figure`.
     """
-    columns = min(len(images), max(1, round((len(images) * 1.5) ** 0.5)))
+    columns = columns or min(len(images), max(1, round((len(images) * 1.5) ** 0.5)))
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(1 + 1.8 * columns, 0.6 + 1.9 * rows), layout="constrained")
     FigureCanvasAgg(figure)
@@ -66,6 +67,7 @@ def curves(lines, title, xlabel, ylabel):
     for label, (x, y, style) in lines.items():
         axes.plot(x, y, style, label=label, marker="o", markersize=3)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     axes.grid(alpha=0.3)
     return figure

@@ -1,4 +1,4 @@
-"""Posteriors of a split: computed once, kept in files that a second protocol or a fusion takes them from, resumed."""
+"""Posteriors of a split, or descriptors: computed once, kept in files that whoever asks again takes them from, resumed."""
 
 import io
 import os
@@ -12,22 +12,23 @@ import numpy as np
 import tensorflow as tf
 
 from vgg_tf import files, measures
-from vgg_tf.images import decode
+from vgg_tf.decoding import decode
 from vgg_tf.protocols import Evaluator
 from vgg_tf.untuned import untuned
 
-FOLDER = "posteriors"
+FOLDERS = {False: "posteriors", True: "descriptors"}
 SAVE_EVERY = 60  # seconds
+SHOWN = 20  # of the images that cannot be read
 READ = 32  # images read by one call
 AUTO = tf.data.AUTOTUNE
 
 
-def posteriors(trained, source, split, units, devices, batch_size=0, say=print):
+def posteriors(trained, source, split, units, devices, batch_size=0, say=print, describe=False):
     """Posteriors of all images of a split, in all ways that are asked for.
 
-    What lies in `FOLDER` of the network's folder is taken from there. The rest is computed, image by image, and saved every
-    minute, so that the same call goes on where it was interrupted. Of several processes each computes a part; the first one
-    has them all in the end.
+    What lies in the folder `posteriors` of the network's folder is taken from there. The rest is computed, image by image,
+    and saved every minute, so that the same call goes on where it was interrupted. Of several processes each computes a part;
+    the first one has them all in the end.
 
     Args:
         trained: the `trained.Trained`.
@@ -37,9 +38,11 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print):
         devices: the `devices.Devices`.
         batch_size: crops that go through the network at a time; 0: by the size of the crops.
         say: called with lines for the user.
+        describe: descriptors in place of posteriors, see `protocols.Evaluator`; they are kept in the folder `descriptors`.
 
     Returns:
-        found: float32 `[units, n, classes]`; rows of images that cannot be read are NaN. None but in the first process.
+        found: float32 `[units, n, classes]`, or `[units, n, trained.depth]`; rows of images that cannot be read are NaN. None
+            but in the first process.
         problems: `{number of image: what is wrong with it}`.
 
     Raises:
@@ -47,7 +50,7 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print):
     """
     images = source.splits[split]
     data = f"{split}-{replace(source, splits={split: images}).fingerprint()[:8]}"
-    stores = [_Store(trained, images, data, unit, _static(devices), devices.policy) for unit in units]
+    stores = [_Store(trained, images, data, unit, _static(devices), devices.policy, describe) for unit in units]
     for store in stores:
         store.read()
     _check(images, stores)
@@ -57,8 +60,8 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print):
     problems = {}
     if needed:
         process, processes = devices.part
-        problems = _compute(trained, images, needed, missing[process::processes], devices.alone(), batch_size, say)
-        devices.wait(f"posteriors of {trained.fingerprint}")
+        problems = _compute(trained, images, needed, missing[process::processes], devices.alone(), batch_size, say, describe)
+        devices.wait(f"{FOLDERS[describe]} of {trained.fingerprint}")
         if process:
             return None, problems
         if processes > 1:
@@ -66,14 +69,14 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print):
     return np.stack([store.rows for store in stores]), problems
 
 
-def _compute(trained, images, stores, numbers, devices, batch_size, say):
+def _compute(trained, images, stores, numbers, devices, batch_size, say, describe):
     """Compute and save rows of these images; tell which cannot be read."""
     units, part = [store.unit for store in stores], devices.part if devices.processes > 1 else None
     problems, start = {}, time.perf_counter()
     save_at = start + SAVE_EVERY
     checksums = {}
     try:
-        for number, rows in see(trained, images, numbers, units, devices, batch_size, problems, checksums):
+        for number, rows in see(trained, images, numbers, units, devices, batch_size, problems, checksums, describe):
             for store, row in zip(stores, rows, strict=True):
                 store.rows[number], store.done[number], store.checksums[number] = row, True, checksums[number]
             if (now := time.perf_counter()) > save_at:
@@ -87,8 +90,8 @@ def _compute(trained, images, stores, numbers, devices, batch_size, say):
     return problems
 
 
-def see(trained, images, numbers, units, devices, batch_size, problems, checksums):
-    """Compute posteriors of some images, behind a bar with rate and ETA.
+def see(trained, images, numbers, units, devices, batch_size, problems, checksums, describe=False):
+    """Compute posteriors, or descriptors, of some images, behind a bar with rate and ETA.
 
     Args:
         trained, units, devices, batch_size: as for `posteriors`.
@@ -96,26 +99,21 @@ def see(trained, images, numbers, units, devices, batch_size, problems, checksum
         numbers: of the images.
         problems: a dict that is told of images that cannot be read, `{number: what is wrong}`.
         checksums: a dict that is told the CRC-32 of each image's bytes, `{number: checksum}`.
+        describe: as for `posteriors`.
 
     Yields:
-        `(number, float64 [units, classes])`, in another order.
+        `(number, float64 [units, classes or depth])`, in another order.
 
     Raises:
         ValueError: the network gives numbers that are none; the message names the image.
     """
-    import keras
     from tqdm import tqdm
 
-    if not trained.run:
-        keras.config.set_dtype_policy(devices.policy)
-    batch_size = batch_size or devices.replicas * max(1, min(256, 32 * 224**2 // trained.crop**2))
-    with (
-        devices.scope(),
-        tqdm(total=len(numbers), desc=f"{trained.name}, {_words(units)}", unit=" images", disable=None) as bar,
-    ):
-        evaluator = Evaluator(trained.load(), units, batch_size, devices.replicas, _static(devices))
-        examples = _examples(images, numbers, evaluator, trained.least, problems, checksums)
-        for number, rows in evaluator.posteriors(examples):
+    looking = evaluator(trained, units, devices, batch_size, describe)
+    name = f"{trained.name}, {_words(units)}"
+    with tqdm(total=len(numbers), desc=name, unit=" images", disable=None) as bar, devices.scope():
+        examples = _examples(images, numbers, looking, trained.least, problems, checksums)
+        for number, rows in looking.see(examples):
             if not np.isfinite(rows).all():
                 raise ValueError(
                     f"{trained.path} gives numbers that are none for {images.names[number]}. Its weights are damaged, or they "
@@ -123,6 +121,25 @@ def see(trained, images, numbers, units, devices, batch_size, problems, checksum
                 )
             bar.update()
             yield number, rows
+
+
+def evaluator(trained, units, devices, batch_size=0, describe=False):
+    """The `protocols.Evaluator` of a trained network, on these devices; arguments as for `posteriors`."""
+    import keras
+
+    if not trained.run:
+        keras.config.set_dtype_policy(devices.policy)
+    batch_size = batch_size or devices.replicas * max(1, min(256, 32 * 224**2 // trained.crop**2))
+    with devices.scope():
+        return Evaluator(trained.load(), units, batch_size, devices.replicas, _static(devices), describe)
+
+
+def refuse(problems):
+    """Raise a ValueError that lists images that cannot be read, if there are any."""
+    if problems:
+        more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        listed = "".join(f"\n  {problem}" for problem in list(problems.values())[:SHOWN])
+        raise ValueError(f"{len(problems)} images cannot be tested; mend them, or remove them:{listed}{more}")
 
 
 def _static(devices):
@@ -211,23 +228,23 @@ def _gather(images, stores, problems):
 
 
 class _Store:
-    """Posteriors of one kind of views at one scale, in a file.
+    """Posteriors or descriptors of one kind of views at one scale, in a file.
 
     Attributes:
         unit: the scale in pixels and the kind.
-        rows: float32 `[n, classes]`, NaN where not done.
+        rows: float32 `[n, classes or depth]`, NaN where not done.
         done: bool `[n]`.
         checksums: uint32 `[n]`, CRC-32 of the encoded images that the rows are of.
     """
 
-    def __init__(self, trained, images, data, unit, static, precision):
-        self.images, self.unit = images, unit
+    def __init__(self, trained, images, data, unit, static, precision, describe):
+        self.images, self.unit, self.what = images, unit, FOLDERS[describe]
         self.weights = trained.fingerprint if trained.run else f"{trained.fingerprint} in {precision}"
-        self.rows = np.full((len(images), trained.number), np.nan, np.float32)
+        self.rows = np.full((len(images), trained.depth if describe else trained.number), np.nan, np.float32)
         self.done = np.zeros(len(images), bool)
         self.checksums = np.zeros(len(images), np.uint32)
         sides = "-sides-of-32" if static and unit[1] == "dense" else ""
-        self.folder, self.name = os.path.join(trained.folder, FOLDER), f"{data}-{unit[1]}-{unit[0]}{sides}"
+        self.folder, self.name = os.path.join(trained.folder, self.what), f"{data}-{unit[1]}-{unit[0]}{sides}"
 
     def read(self):
         """Take what is there for these weights and names, in one file or in parts of several processes."""
@@ -238,7 +255,7 @@ class _Store:
                     with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as file:
                         if file["weights"] == self.weights and file["names"].tolist() == self.images.names:
                             done = file["done"]
-                            self.rows[done], self.checksums[done] = file["posteriors"][done], file["checksums"][done]
+                            self.rows[done], self.checksums[done] = file[self.what][done], file["checksums"][done]
                             self.done |= done
                 except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
                     raise ValueError(f"{path} cannot be read ({error}). Delete it: it will be computed anew.") from None
@@ -250,7 +267,7 @@ class _Store:
         data = io.BytesIO()
         np.savez(
             data, names=np.array(self.images.names), labels=self.images.labels, checksums=self.checksums,
-            posteriors=self.rows, done=self.done, weights=self.weights, scale=self.unit[0], views=self.unit[1],
+            done=self.done, weights=self.weights, scale=self.unit[0], views=self.unit[1], **{self.what: self.rows},
         )  # fmt: skip
         files.make_folder(self.folder)
         middle = f".{part[0]}-of-{part[1]}" if part else ""

@@ -21,10 +21,12 @@ from vgg_tf.evaluate import ProtocolName
 class Flags:
     """The most likely classes of pictures."""
 
-    network: Annotated[str, tyro.conf.Positional]
-    """Run folder of python -m vgg_tf.train, or a file of weights (.keras, .weights.h5, .safetensors)."""
-    pictures: Annotated[tuple[str, ...], tyro.conf.Positional]
+    network: Annotated[str, tyro.conf.Positional] = ""
+    """Run folder of python -m vgg_tf.train, or a file of weights (.keras, .weights.h5, .safetensors), or cifar10."""
+    pictures: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """Files, folders (with all below them), or patterns such as 'holiday/**/*.jpg'."""
+    model: str = ""
+    """In place of a network: an exported file, .onnx, .tflite, .mlpackage or the folder of a SavedModel; its centre crop."""
     top: int = 5
     """How many classes of each picture."""
     protocol: ProtocolName = "center"
@@ -50,11 +52,13 @@ def main(arguments=None):
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.predict")
     if flags.top < 1:
         raise ValueError(f"--top is at least 1. Received: {flags.top}.")
+    if flags.model:
+        _by_model(flags)
+        return
     settle(flags.strategy)
     programs.quiet_tensorflow()
 
     from vgg_tf import posteriors, protocols, trained
-    from vgg_tf.predictions import decode_predictions
     from vgg_tf.splits import Split
 
     paths = picture_paths(flags.pictures)
@@ -69,11 +73,29 @@ def main(arguments=None):
         network, images, range(len(paths)), protocol.units, devices, flags.batch_size, problems, {}
     ):
         rows[number] = units.mean(0)
-    found = {}
-    for number in sorted(rows):
-        of_image = decode_predictions(rows[number][np.newaxis], classes, flags.top)[0]
-        found[paths[number]] = [(texts.get(name, name), posterior) for name, _, posterior in of_image]
     bad = {paths[number]: problem for number, problem in sorted(problems.items())}
+    _say(flags, {paths[number]: rows[number] for number in sorted(rows)}, bad, classes, texts)
+
+
+def _by_model(flags):
+    """Predict by an exported file; no TensorFlow where its runtime needs none."""
+    from vgg_tf import shipped
+
+    words = ((flags.network,) if flags.network else ()) + flags.pictures  # the first word is a picture, too
+    if os.path.isdir(flags.model):
+        programs.quiet_tensorflow()
+    rows, bad, classes = shipped.see(flags.model, picture_paths(words))
+    _say(flags, rows, bad, classes, {})
+
+
+def _say(flags, rows, bad, classes, texts):
+    """Write what was found; list what could not be read, exit code 1."""
+    from vgg_tf.predictions import decode_predictions
+
+    found = {}
+    for path, row in rows.items():
+        named = decode_predictions(row[np.newaxis], classes, flags.top)[0]
+        found[path] = [(texts.get(name, name), posterior) for name, _, posterior in named]
     text = _FORMATS[flags.format](found, bad)
     if flags.out:
         files.write_whole(flags.out, text.encode("utf-8", "surrogateescape"))
@@ -82,7 +104,7 @@ def main(arguments=None):
         sys.stdout.write(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))  # names that are no UTF-8
     if bad:
         listed = "\n  ".join(bad.values())
-        sys.exit(f"error: {len(bad)} of {len(paths)} pictures could not be read:\n  {listed}")
+        sys.exit(f"error: {len(bad)} of {len(found) + len(bad)} pictures could not be read:\n  {listed}")
 
 
 def picture_paths(words):

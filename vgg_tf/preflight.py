@@ -191,7 +191,14 @@ def _input_rate(recipe, seconds=5.0):
     def view(i):
         contents = tf.stack(photos)[i % len(photos)]
         return images.train_view(
-            contents, tf.stack([i, tf.constant(0, tf.int64)]), recipe.size, recipe.scale, recipe.flip, recipe.rgb_shift
+            contents,
+            tf.stack([i, tf.constant(0, tf.int64)]),
+            recipe.size,
+            recipe.scale,
+            recipe.flip,
+            recipe.rgb_shift,
+            padding=recipe.padding,
+            cutout=recipe.cutout,
         )
 
     views = untuned(tf.data.Dataset.range(10**9).map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(64).prefetch(2))

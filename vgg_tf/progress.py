@@ -21,7 +21,9 @@ def line(row, state, recipe):
     words.append(f"train error {row['train_error']:.2f} %")
     if row["validation_error"] is not None:
         best = " *" if state.best_epoch == state.epoch else ""
-        words.append(f"validation error {row['validation_error']:.2f} %{best}, top-5 {row['validation_top5_error']:.2f} %")
+        words.append(f"validation error {row['validation_error']:.2f} %{best}")
+        if row["validation_top5_error"] is not None:
+            words.append(f"top-5 {row['validation_top5_error']:.2f} %")
     words += [f"rate {row['learning_rate']:.3g}", f"{row['images_per_second']:.0f} images/s", f"{row['seconds']:.0f} s"]
     return ", ".join(words)
 

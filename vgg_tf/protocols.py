@@ -135,9 +135,14 @@ def cut(image, units, crop, static=False):
 
 
 class Evaluator:
-    """A network that sees images in several ways."""
+    """A network that sees images in several ways.
 
-    def __init__(self, model, units, batch_size=32, replicas=1, static=False):
+    Attributes:
+        outputs: numbers that it gives for an image: posteriors of the classes, or a descriptor.
+        dense: the network as convolutions, where it is needed.
+    """
+
+    def __init__(self, model, units, batch_size=32, replicas=1, static=False, describe=False):
         """Prepare those forms of the network that are needed.
 
         Args:
@@ -147,35 +152,45 @@ class Evaluator:
             replicas: devices that share a batch.
             static: round the sides of whole images to multiples of 32 pixels and fill all batches up, so that few programs are
                 compiled: for JAX and TPUs.
+            describe: give the outputs of fc2 after its ReLU, averaged over positions and flip (appendix B), or of a network
+                without a head those of its last map, in place of posteriors. All units are dense then.
 
         Raises:
-            ValueError: the network has no head, or is not of `build_vgg`.
+            ValueError: the network has no head that gives posteriors, or is not of `build_vgg`.
         """
         self.units, self.replicas, self.static = list(units), replicas, static
-        self.crop = model.input.shape[1]
+        names, self.describe = {layer.name for layer in model.layers}, describe
+        self.crop = model.input.shape[1] or STRIDE  # a trunk alone takes any size
         self.pixels = max(batch_size, replicas) * self.crop**2
-        if "predictions" not in [layer.name for layer in model.layers]:
+        self.dense = None
+        if describe:
+            dense = convert_head(model) if "fc1" in names else model
+            last = dense.get_layer("fc2" if "fc2" in names else "block5_pool").output
+            self.dense, self.outputs = keras.Model(dense.input, last), last.shape[-1]
+            return
+        if "predictions" not in names:
             raise ValueError(f"{model.name} has no layer predictions, and so no posteriors. Give a network with its head.")
         self.model = faster(keras.Model(model.input, model.get_layer("predictions").output))
-        self.classes = self.model.output.shape[-1]
-        self.dense = convert_head(model) if any(kind == "dense" for _, kind in self.units) else None
+        self.outputs = self.model.output.shape[-1]
+        if any(kind == "dense" for _, kind in self.units):
+            self.dense = convert_head(model)
 
     def cut(self, image):
         """Views of an image, uint8 `[h, w, 3]`: see `cut`."""
         return cut(image, self.units, self.crop, self.static)
 
-    def posteriors(self, examples):
-        """Posteriors of images, as they are done.
+    def see(self, examples):
+        """Posteriors, or descriptors, of images, as they are done.
 
         Args:
             examples: iterable of `(number, views)`, the views as `cut` gives them. Numbers are any that tell images apart.
 
         Yields:
-            `(number, float64 [units, classes])`, each row of sum 1; in another order, as images of a size go together.
+            `(number, float64 [units, outputs])`, posteriors of sum 1; in another order, as images of a size go together.
         """
         found, waiting = {}, {}  # by number: the units; by unit and shape: numbers and views
 
-        def see(key):
+        def together(key):
             numbers, views = zip(*waiting.pop(key), strict=True)
             for number, row in zip(numbers, self._see(self.units[key[0]][1], np.stack(views)), strict=True):
                 found.setdefault(number, {})[key[0]] = row
@@ -188,25 +203,26 @@ class Evaluator:
                 key = (unit, view.shape)
                 waiting.setdefault(key, []).append((number, view))
                 if len(waiting[key]) == self._together(key[1]):
-                    yield from see(key)
+                    yield from together(key)
             while sum(len(value) * value[0][1].nbytes for value in waiting.values()) > WAITING:
-                yield from see(max(waiting, key=lambda key: len(waiting[key]) * math.prod(key[1])))
+                yield from together(max(waiting, key=lambda key: len(waiting[key]) * math.prod(key[1])))
         for key in list(waiting):
-            yield from see(key)
+            yield from together(key)
 
     def _together(self, shape):
         """Images of views of this shape that go through the network at a time."""
         return max(1, self.pixels // math.prod(shape[:-1]))
 
     def _see(self, kind, views):
-        """Posteriors `[images, classes]` of uint8 views `[images, views, h, w, 3]`."""
+        """Posteriors or descriptors, `[images, outputs]`, of uint8 views `[images, views, h, w, 3]`."""
         n, count = views.shape[:2]
         full = self._together(views.shape[1:]) if self.static else n
         views = np.concatenate([views, np.zeros((full - n, *views.shape[1:]), np.uint8)])
         flat = views.reshape(-1, *views.shape[2:])
         both = flat if kind == "center" else np.concatenate([flat, flat[:, :, ::-1]])
-        scores = self._run(self.dense, both).mean((1, 2)) if kind == "dense" else self._run(self.model, both)
-        return softmax(scores).reshape(-1, full, count, self.classes).mean((0, 2))[:n]
+        values = self._run(self.dense, both).mean((1, 2)) if kind == "dense" else self._run(self.model, both)
+        rows = values if self.describe else softmax(values)
+        return rows.reshape(-1, full, count, self.outputs).mean((0, 2))[:n]
 
     def _run(self, network, batch):
         """Scores as float64, of a batch that all devices share."""

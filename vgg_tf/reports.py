@@ -52,7 +52,7 @@ def write(folder, title, facts, found, posteriors, images, classes):
         "Each class against the others": pictures.roc(_curves(posteriors, labels, classes, found["per_class"])),
     }
     if len(wrong := scores.worst(posteriors, labels, MISTAKES)):
-        figures["The worst mistakes: surest, and wrong"] = _mistakes(wrong, posteriors, images, classes)
+        figures["The worst mistakes: surest, and wrong"] = mistakes(wrong, posteriors, images, classes)
     _put(folder, "report.html", _page(title, facts, found, figures))
     return os.path.join(folder, "report.html")
 
@@ -82,7 +82,8 @@ def _curves(posteriors, labels, classes, per_class):
     return {f"{classes[i]} ({area:.4f})": scores.roc(posteriors[:, i], labels == i) for area, i in known}
 
 
-def _mistakes(numbers, posteriors, images, classes):
+def mistakes(numbers, posteriors, images, classes):
+    """A sheet of images that were taken for something else, by their `numbers` in the `splits.Split`."""
     seen = [measures.decode_named(images.read(int(i)), images.names[i]) for i in numbers]
     told = [f"{classes[posteriors[i].argmax()]} {posteriors[i].max():.3f}\nis {classes[images.labels[i]]}" for i in numbers]
     none = ((), ())

@@ -31,6 +31,7 @@ from vgg_tf.selection import EVERYTHING, Selection
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
 RECIPE, LOCK = "recipe.json", ".lock"
+_FLAGS = {"arch": "--arch", "policy": "--precision", "inherit_layers": "--inherit-layers", "task": "the task"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Settings:
         inherit: where the first weights come from: the path of a run or file, `imagenet`, or empty. It may move.
         inherit_fingerprint: of those weights.
         inherit_layers: which layers do: `paper`, `all-matching` or names with commas between.
+        task: what it learns: `classification`, or `pcr` or `scr`, boxes (appendix A).
     """
 
     arch: str
@@ -58,6 +60,7 @@ class Settings:
     inherit: str = ""
     inherit_fingerprint: str = ""
     inherit_layers: str = "paper"
+    task: str = "classification"
 
     def to_json(self):
         """Plain values."""
@@ -74,7 +77,7 @@ class Settings:
         words = ["other images"] if self.fingerprint != new.fingerprint else []
         if self.inherit_fingerprint != new.inherit_fingerprint:
             words.append(f"other weights by --inherit ({self.inherit or 'none'} there, {new.inherit or 'none'} here)")
-        for name, flag in {"arch": "--arch", "policy": "--precision", "inherit_layers": "--inherit-layers"}.items():
+        for name, flag in _FLAGS.items():
             if getattr(self, name) != getattr(new, name):
                 words.append(f"{flag} {getattr(self, name)} there, {getattr(new, name)} here")
         return ", ".join(filter(None, [*words, recipes.differences(self.recipe, new.recipe)]))

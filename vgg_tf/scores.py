@@ -136,6 +136,34 @@ def calibration(posteriors, labels):
     }
 
 
+def average_precision(scores, positive, form="area"):
+    """Average precision of one class, as Pascal-VOC counts it.
+
+    Args:
+        scores: float `[n]`, higher for surer.
+        positive: bool `[n]`.
+        form: `area` under the precision, made to fall (VOC 2010 and later), or `11-point`: the mean of the precision at recalls
+            of 0, 0.1, ... 1 (VOC 2007).
+
+    Returns:
+        0..1, or None where nothing is positive. Equal scores are one step, so that their order does not count.
+    """
+    scores, positive = np.float64(scores), np.asarray(positive, bool)
+    if not positive.any():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0, True)  # of each run of equal scores
+    hits = np.cumsum(positive[order])[last]
+    recall, precision = hits / positive.sum(), hits / (1 + np.flatnonzero(last))
+    best = np.maximum.accumulate(precision[::-1])[::-1]  # at this recall or a higher one
+    if form == "area":
+        return float((np.diff(recall, prepend=0) * best).sum())
+    if form != "11-point":
+        raise ValueError(f"form is 'area' or '11-point'. Received: {form!r}.")
+    places = np.searchsorted(recall, np.arange(11) / 10 - 1e-9)  # 0.1 * 3 is more than 3 / 10
+    return float(np.append(best, 0.0)[places].mean())
+
+
 def worst(posteriors, labels, n):
     """Numbers of up to `n` images whose wrong class was the most likely by the highest posterior, that one first."""
     predicted = posteriors.argmax(1)

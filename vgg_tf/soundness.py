@@ -153,17 +153,17 @@ def _look(serialized):
     """All that a record says beside its image, and what the image is; in a graph."""
     import tensorflow as tf
 
-    from vgg_tf import images
+    from vgg_tf import decoding
 
     encoded, fields = records.parse_all(serialized)
-    image = images.decode(encoded)
+    image = decoding.decode(encoded)
     seen = {"decoded_shape": tf.shape(image), "begins": tf.strings.substr(encoded, 0, 4)}
     return fields | seen | {"bytes": tf.strings.length(serialized)}
 
 
 def _faults(fields, classes):
     """What is wrong with a record whose image can be decoded, in words."""
-    from vgg_tf.images import JPEG, PNG
+    from vgg_tf.decoding import JPEG, PNG
 
     label, (h, w, _) = int(fields["label"]), fields["decoded_shape"]
     if not 0 <= label < len(classes):

@@ -50,6 +50,22 @@ class Split:
             return content.read().encoded
         return content if isinstance(content, bytes) else files.read(content)
 
+    def size(self, i):
+        """Width and height of image `i`, in pixels, by its header.
+
+        Raises:
+            OSError, ValueError: it cannot be read; the message names it.
+        """
+        from PIL import Image, UnidentifiedImageError
+
+        content = self.contents[i]
+        local = isinstance(content, str) and not files.is_remote(content)
+        try:
+            with Image.open(content if local else io.BytesIO(self.read(i))) as image:
+                return image.size
+        except UnidentifiedImageError:
+            raise ValueError(f"{self.names[i]} is no image that can be read. Mend or remove it.") from None
+
     def boxes_of(self, i, width, height):
         """The `annotations.Boxes` of image `i`, which is `width` by `height` pixels."""
         if isinstance(self.contents[i], records.Record):

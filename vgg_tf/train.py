@@ -48,7 +48,7 @@ class Flags(Words):
     mixed_float16 on older GPUs, else float32."""
     inherit: str = ""
     """Take the first weights from a run folder, a file of Keras (.keras, .weights.h5, .h5) or of torchvision or timm
-    (.safetensors), a Keras Hub preset, or imagenet (Keras' own, for vgg16 and vgg19)."""
+    (.safetensors), a Keras Hub preset, imagenet (Keras' own, for vgg16 and vgg19), or cifar10 (which comes with vgg_tf)."""
     inherit_layers: str = "paper"
     """Which layers: paper (the seven that the paper copies from A), all-matching, or names with commas between."""
     profile: int = 0
@@ -234,7 +234,7 @@ def _training_batches(data, recipe, collection, batch, steps, part=(0, 1)):
     return datasets.load_dataset(
         data, "train", epoch=None, batch_size=batch, size=recipe.size, scale=recipe.scale, seed=recipe.seed, steps=steps,
         flip=recipe.flip, shift=recipe.rgb_shift, covariance=collection.covariance_rgb, cache=recipe.cache,
-        part=part,
+        padding=recipe.padding, cutout=recipe.cutout, part=part,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from vgg_tf.architectures import ARCHITECTURES
 from vgg_tf.network import build_vgg
 from vgg_tf.selection import EVERYTHING, Selection
 from vgg_tf.state_dicts import LRN
-from vgg_tf.weights import load_weights
+from vgg_tf.weights import HEAD, load_weights
 
 EVALUATIONS = "evaluations"  # folder of what is known of networks that are no runs
 
@@ -52,6 +52,13 @@ class Trained:
     weights: weight_files.Weights
 
     @property
+    def depth(self):
+        """Numbers in a descriptor: outputs of fc2, or channels of the last map of a network without a head."""
+        layers = self.weights.layers
+        last = "fc2" if self.number else max(name for name in layers if name.startswith("block5_conv"))
+        return layers[last]["bias"].size
+
+    @property
     def name(self):
         """Short name, for people."""
         return os.path.basename(self.path.rstrip("/")) or self.path
@@ -73,13 +80,18 @@ class Trained:
 
     def load(self):
         """The Keras model, raw RGB to posteriors, in the precision of its training or, of a file, of Keras' policy."""
-        if self.run:
-            return self.run.load_best()
+        return self.run.load_best() if self.run else self.build()
+
+    def build(self):
+        """The Keras model, built and filled in the precision of Keras' policy."""
+        width = self.weights.layers["block1_conv1"]["kernel"].shape[-1] / 64
+        if not self.number:
+            model = build_vgg(self.arch, include_top=False, input_shape=(None, None, 3), width=width)
+            load_weights(model, self.weights, say=None)
+            return model
         shape = (self.crop, self.crop, 3)
-        trunk, head = self.weights.layers["block1_conv1"]["kernel"], self.weights.layers["fc1"]["kernel"]
-        model = build_vgg(
-            self.arch, input_shape=shape, classes=self.number, width=trunk.shape[-1] / 64, head_width=head.shape[-1]
-        )
+        head_width = self.weights.layers["fc1"]["kernel"].shape[-1]
+        model = build_vgg(self.arch, input_shape=shape, classes=self.number, width=width, head_width=head_width)
         load_weights(model, self.weights, say=None)
         return model
 
@@ -94,23 +106,33 @@ class Trained:
             )
 
 
-def open_trained(path):
+def open_trained(path, headless=False):
     """Open a run folder, or a file or folder of weights that `weight_files.read_weights` reads.
+
+    Args:
+        path: of it, or `cifar10`.
+        headless: take networks without a head, too: their `number` is 0, their crop 32 pixels, their scale the paper's 256.
 
     Raises:
         FileNotFoundError: there is none, or a run without an epoch done.
         ValueError: no VGG network with its head; the message says what was found.
     """
     path = str(path).rstrip("/")
-    if files.exists(os.path.join(path, runs.RECIPE)):
-        return _of_run(runs.read_run(path), path)
+    if path not in weight_files.SHIPPED and files.exists(os.path.join(path, runs.RECIPE)):
+        if (run := runs.read_run(path)).settings.task != "classification":
+            raise ValueError(f"{path} tells where an object is, not what it is: python -m vgg_tf.localize tests and uses it.")
+        return _of_run(run, path)
     weights = weight_files.read_weights(path)
-    row, crop = _architecture(weights), _crop(weights)
-    fingerprint = weights.fingerprint()
-    S = round(256 * crop / 224)
+    row, fingerprint = _architecture(weights), weights.fingerprint()
+    missing = [name for name in HEAD if name not in weights.layers]
+    if missing and not headless:
+        raise ValueError(f"{weights.source} has no {', '.join(missing)}, and so no posteriors. Give weights with their head.")
+    crop, number = (32, 0) if missing else (_crop(weights), weights.layers["predictions"]["kernel"].shape[-1])
+    S = weights.test_scale or (256 if missing else round(256 * crop / 224))
     return Trained(
         path=path, folder=_folder(path, fingerprint), arch=row.name, crop=crop, scale=(S, S),
-        test_scale=0, classes=weights.classes, texts=(), number=weights.layers["predictions"]["kernel"].shape[-1], least=32,
+        test_scale=weights.test_scale, classes=weights.classes, texts=(),
+        number=number, least=32,
         data=None, selection=EVERYTHING, fingerprint=fingerprint, run=None, weights=weights,
     )  # fmt: skip
 
@@ -147,8 +169,6 @@ def _architecture(weights):
             break
     else:
         raise ValueError(f"{weights.source} is of no architecture of the table: it has {', '.join(found)}.")
-    if missing := [name for name in ("fc1", "fc2", "predictions") if name not in layers]:
-        raise ValueError(f"{weights.source} has no {', '.join(missing)}, and so no posteriors. Give weights with their head.")
     return row
 
 

@@ -58,13 +58,39 @@ def arithmetic(recipe, n, replicas=1):
     return Arithmetic(batch, (recipe.steps_per_epoch or updates) * parts, note)
 
 
-def build(arch, recipe, collection, standardized=None):
+@dataclass(frozen=True)
+class Task:
+    """What a network is trained to do.
+
+    Attributes:
+        compile: called with the network, up to its layer `predictions`, and an optimizer; makes a metric `top1`.
+        evaluate: called with it and batches; gives a dict of `top1_error` (%), `loss` and perhaps `top5_error`.
+        look: called with the whole network and batches before the first step, as `look`.
+        keep_last: keep the last network, not the one with the lowest validation error: where the rate ends near zero and the
+            validation pictures are so few that the lowest is luck.
+    """
+
+    compile: object
+    evaluate: object
+    look: object
+    keep_last: bool = False
+
+
+def classification(recipe):
+    """The task of naming what is in a picture."""
+    return Task(
+        lambda scores, optimizer: compile_scores(scores, optimizer, recipe.label_smoothing), evaluate, look_at_one_batch
+    )
+
+
+def build(arch, recipe, collection, standardized=None, outputs=None):
     """The network of a recipe for these images, with their mean (and std) inside; random weights; gives posteriors.
 
     Args:
         arch, recipe, collection: what is trained on what.
         standardized: whether the input will be divided by a std in the end, where weights bring their own statistics along:
             the initialiser of all other kernels hangs on it. None: as the recipe says.
+        outputs: numbers that it gives in place of posteriors, without a softmax.
     """
     if recipe.average and architecture(arch).batch_norm:
         raise ValueError(
@@ -76,7 +102,8 @@ def build(arch, recipe, collection, standardized=None):
     return build_vgg(
         arch,
         input_shape=(recipe.size, recipe.size, 3),
-        classes=len(collection.classes),
+        classes=outputs or len(collection.classes),
+        classifier_activation=None if outputs else "softmax",
         dropout=recipe.dropout,
         initializer=initializer,
         l2=recipe.l2,
@@ -172,7 +199,7 @@ def make_optimizer(recipe, steps):
 
 def train(
     run, model, steps, batch, training, validation, say=print, begin=None, check=True,
-    look=None, heed=lambda seconds: None, track=lambda rows: None,
+    look=None, heed=lambda seconds: None, track=lambda rows: None, task=None,
 ):  # fmt: skip
     """Train to the end of the recipe, or on from where the run folder stands.
 
@@ -190,6 +217,7 @@ def train(
         heed: called after each step with the seconds until the next state is saved; may raise to end here, without loss of
             what was saved before (see `programs.Notice`).
         track: called with all rows of the log, before the first epoch and after each.
+        task: the `Task`; None is classification.
 
     Returns:
         The final `runs.State`.
@@ -200,8 +228,8 @@ def train(
         OSError: the disk has no room for the run.
     """
     recipe = run.settings.recipe
-    scores = scores_of(model)
-    compile_scores(scores, make_optimizer(recipe, steps), recipe.label_smoothing)
+    scores, task = scores_of(model), task or classification(recipe)
+    task.compile(scores, make_optimizer(recipe, steps))
     scores.optimizer.build(scores.trainable_variables)
     run.check_space(scores, scores.optimizer)
     state, note = run.restore(scores, scores.optimizer)
@@ -210,7 +238,7 @@ def train(
     if not state.epoch:
         if begin:
             begin()
-        _look(model, look or (training(0) if validation is None else validation), recipe, check, say)
+        task.look(model, look or (training(0) if validation is None else validation), recipe, check, say)
     if recipe.schedule == "plateau" and validation is None:
         say("without validation there is no plateau: the learning rate stays as it is")
     track(state.rows)
@@ -220,12 +248,12 @@ def train(
         watch = progress.Watch(state.epoch, recipe, steps, batch, run.writes, heed, after)
         row = _epoch(scores, watch, training(state.epoch))
         stepped = time.perf_counter()
-        checked = evaluate(scores, validation) if validation is not None else {}
+        checked = task.evaluate(scores, validation) if validation is not None else {}
         error, loss = checked.get("top1_error"), checked.get("loss")
         row |= {"validation_top5_error": checked.get("top5_error"), "validation_loss": loss, "validation_error": error}
         _check_finite(loss, scores, recipe, state.epoch)
         state = replace(state, epoch=state.epoch + 1, rows=(*state.rows, row))
-        if validation is None or (error, loss) < state.best:
+        if validation is None or task.keep_last or (error, loss) < state.best:
             run.save_best(model)
             state = replace(state, best=(error, loss) if checked else state.best, best_epoch=state.epoch)
         for variable, value in zip(scores.trainable_variables, watch.last_weights, strict=False):
@@ -244,7 +272,7 @@ def train(
     return state
 
 
-def _look(model, batches, recipe, check, say):
+def look_at_one_batch(model, batches, recipe, check, say):
     """Tell how the fresh network takes one batch, and refuse one that cannot train."""
     pixels, labels, *mask = map(np.asarray, next(iter(batches)))
     real = mask[0] > 0 if mask else slice(None)

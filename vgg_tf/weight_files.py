@@ -21,16 +21,18 @@ import h5py
 import numpy as np
 
 from vgg_tf import files, keras_files, state_dicts
-from vgg_tf.architectures import ARCHITECTURES, IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD
+from vgg_tf.architectures import IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD
 
 OURS = re.compile(r"block[1-5]_(conv|bn)\d+|fc1|fc2|predictions")
 # Layers and models (Keras Hub's, whose preprocessors are files of their own) that tell of another input than Caffe's.
 _NOT_CAFFE = ("rescaling", "normalization", "vgg_backbone", "vgg_image_classifier")
 UNKNOWN_MEAN = "the mean of its input is not told: that of the target stays"
 _VARIABLES = {1: ("kernel",), 2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
+# Networks that come with the package, by the word that names them; ./cifar10 would be a file or folder.
+SHIPPED = {"cifar10": Path(__file__).parent / "shipped" / "cifar10.safetensors"}
 FORMS = (
     "a run folder, .keras, .weights.h5 and .h5 of Keras, .safetensors with the names of torchvision or timm, a preset folder "
-    "of Keras Hub"
+    "of Keras Hub; or cifar10, which comes with vgg_tf"
 )
 
 
@@ -44,6 +46,7 @@ class Weights:
         form: what they were read from, in words.
         mean, std: of the input they belong to, RGB 0..255, one number a channel. mean None: not known; std None: 1.
         classes: names of the classes, or None.
+        test_scale: Q in pixels that their training tested at; 0: not known.
         source: the file, folder or model, for messages.
         notes: what the user should know.
     """
@@ -53,6 +56,7 @@ class Weights:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     classes: tuple[str, ...] | None = None
+    test_scale: int = 0
     source: str = ""
     notes: tuple[str, ...] = ()
 
@@ -70,8 +74,8 @@ def read_weights(source):
     """Read the weights of a network.
 
     Args:
-        source: a Keras model, or the path of a file or folder of one of the forms above; it is known by its content.
-            `Weights` are given back.
+        source: a Keras model, or the path of a file or folder of one of the forms above; it is known by its content. Or
+            `"cifar10"`, a network that comes with the package. `Weights` are given back.
 
     Returns:
         `Weights`.
@@ -84,12 +88,13 @@ def read_weights(source):
     if isinstance(source, Weights):
         return source
     if hasattr(source, "layers"):
-        called, weights = f"the network {source.name}", _of_model(source)
+        called, weights = f"the network {source.name}", of_model(source)
     else:
         called = str(source)
-        if not files.exists(called):
+        path = str(SHIPPED.get(called, called))
+        if not files.exists(path):
             raise FileNotFoundError(f"No weights at {called}. Known forms: {FORMS}.")
-        with files.local(called, leave_out=("last.safetensors", "previous.safetensors")) as path:
+        with files.local(path, leave_out=("last.safetensors", "previous.safetensors")) as path:
             weights = _of_folder(Path(path)) if Path(path).is_dir() else _of_file(Path(path))
     for name, values in weights.layers.items():
         kernel = values.get("kernel")
@@ -125,58 +130,6 @@ def imagenet_weights(arch, include_top=True):
     )
 
 
-def write_weights(model, path, classes=None):
-    """Write the weights of a network built by `build_vgg`, whole or not at all; `read_weights` gives the same bits back.
-
-    Args:
-        model: the network.
-        path: `*.weights.h5` for Keras' names, `*.safetensors` for torchvision's (whose heads take 7x7 maps channel by
-            channel). Mean and std go along as metadata, on 0..255: torchvision's own networks take RGB 0..1.
-        classes: names of the classes, for the metadata.
-    """
-    path, weights = Path(path), _of_model(model)
-    row = _row(model)
-    if weights.mean is None or row is None or weights.notes:
-        raise ValueError(f"Only networks of build_vgg can be written. {model.name} has {', '.join(_names(model))}.")
-    if not path.name.endswith((".safetensors", ".weights.h5")):
-        raise ValueError(f"Weights are written as *.weights.h5 or *.safetensors. Received: {path.name}.")
-    sides = _map_sides(model)
-    about = {"mean": weights.mean, "std": weights.std, "classes": classes and tuple(classes), "map_sides": sides}
-    with files.naming(path):
-        if path.suffix == ".safetensors":
-            from safetensors.numpy import save
-
-            state = state_dicts.to_state_dict(weights.layers, row, sides)
-            files.write_whole(path, save(state, metadata={"vgg_tf": json.dumps(about), "format": "pt"}))
-            return
-        temporary = path.with_name(f".{path.name}.tmp.weights.h5")
-        model.save_weights(temporary)
-        with h5py.File(temporary, "a") as file:
-            file.attrs["vgg_tf"] = json.dumps(about)
-        files.settle(temporary, path)
-
-
-def _names(model):
-    return [layer.name for layer in model.layers if layer.weights or layer.name in ("normalize", state_dicts.LRN)]
-
-
-def _row(model):
-    """The network's row of the table, or None. C and D have the same names, which are all that is asked for."""
-    names = {name for name in _names(model) if name.startswith("block")}
-    fitting = (row for row in ARCHITECTURES.values() if state_dicts.trunk_names(row).keys() == names - {state_dicts.LRN})
-    return next((row for row in fitting if row.lrn == (state_dicts.LRN in names)), None)
-
-
-def _map_sides(model):
-    """Height and width of the map that fc1 reads, or None without a head."""
-    for layer in model.layers:
-        if layer.name == "flatten":
-            return layer.input.shape[1:3]
-        if layer.name == "fc1":
-            return layer.kernel_size
-    return None
-
-
 def _float32(arrays, name):
     if whole := [str(array.dtype) for array in arrays.values() if np.issubdtype(array.dtype, np.integer)]:
         raise ValueError(f"{name} holds whole numbers ({whole[0]}): quantised weights cannot be read.")
@@ -184,7 +137,7 @@ def _float32(arrays, name):
 
 
 def _keras(arrays, normalize, where, form, about=None):
-    """`Weights` of what `keras_files` reads; `about` is what `write_weights` wrote as metadata."""
+    """`Weights` of what `keras_files` reads; `about` is what `weight_writer` wrote as metadata."""
     layers = {}
     for name, values in arrays.items():
         if OURS.fullmatch(name) and values:
@@ -218,9 +171,9 @@ def _keras(arrays, normalize, where, form, about=None):
 
 
 def _with(weights, about):
-    """With what `write_weights` wrote as metadata."""
+    """With what `weight_writer` wrote as metadata."""
     std, classes = (about[key] and tuple(about[key]) for key in ("std", "classes"))
-    return replace(weights, mean=tuple(about["mean"]), std=std, classes=classes)
+    return replace(weights, mean=tuple(about["mean"]), std=std, classes=classes, test_scale=about.get("test_scale") or 0)
 
 
 def _noting(weights, *notes):
@@ -231,7 +184,8 @@ def _left(others):
     return (f"left in the file: {', '.join(others)}",) if others else ()
 
 
-def _of_model(model):
+def of_model(model):
+    """The `Weights` of a Keras model."""
     arrays, normalize = {}, None
 
     def walk(layer):

@@ -1,0 +1,112 @@
+"""Boxes: overlaps by pencil, views by painted rectangles, the merge by hand and in any order."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vgg_tf import boxes, images
+
+
+def random_boxes(n, seed=0):
+    corners = np.random.default_rng(seed).uniform(0, 1, (n, 2, 2))
+    return np.concatenate([corners.min(1), corners.max(1)], 1)
+
+
+def test_iou_of_cases_by_hand():
+    a = [[0, 0, 2, 2]]
+    b = [[0, 0, 2, 2], [1, 1, 3, 3], [2, 0, 4, 2], [0.5, 0.5, 1.5, 1.5], [3, 3, 3, 3]]
+    np.testing.assert_allclose(boxes.iou(a, b), [[1, 1 / 7, 0, 1 / 4, 0]])
+    assert boxes.iou([[1, 1, 1, 1]], [[1, 1, 1, 1]]) == 0  # of no size
+
+
+@pytest.mark.parametrize("kind", [np.asarray, tf.constant])
+def test_centre_and_size_go_back_to_the_corners(kind):
+    corners = random_boxes(20)
+    found = boxes.centred(kind(corners))
+    np.testing.assert_allclose(
+        found[0], [corners[0, ::2].mean(), corners[0, 1::2].mean(), *np.diff(corners[0].reshape(2, 2), axis=0)[0]]
+    )
+    np.testing.assert_allclose(boxes.cornered(found), corners)
+
+
+def test_the_way_into_a_view_and_out_of_it_is_the_identity():
+    corners, random = random_boxes(50), np.random.default_rng(1)
+    for _ in range(20):
+        size, crop = random.integers(40, 90, 2), int(random.integers(20, 40))
+        corner = random.integers(0, size - crop + 1)
+        inside = boxes.into_view(tf.constant(corners, tf.float32), size, corner, crop)
+        np.testing.assert_allclose(boxes.out_of_view(inside.numpy(), size, corner, crop), corners, atol=1e-6)
+
+
+@pytest.mark.parametrize("in_tf_data", [False, True])
+@pytest.mark.parametrize("scale", [(48, 48), (48, 96)])
+def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data):
+    """A bright rectangle in the dark: where the view shows it, the box must say it is."""
+    h, w, crop = 60, 80, 48
+    picture = np.zeros((h, w, 3), np.uint8)
+    xmin, ymin, xmax, ymax = 31, 22, 49, 41
+    picture[ymin:ymax, xmin:xmax] = 255
+    corners = tf.constant([xmin / w, ymin / h, xmax / w, ymax / h])
+
+    def look(seed):
+        view = images.train_view_of_pixels(picture, seed, crop, scale, shift=0)
+        size, corner, mirrored = images.geometry(seed, tf.shape(picture), crop, scale)
+        return view, boxes.into_view(corners, size, corner, crop, mirrored), mirrored
+
+    seeds = np.array([(i, 7) for i in range(60)])
+    rows = tf.data.Dataset.from_tensor_slices(seeds).map(look) if in_tf_data else map(look, seeds)
+    flips, checked = set(), 0
+    for view, box, mirrored in rows:
+        found = (np.clip(box, 0, 1) * crop).astype(float)
+        if min(found[2] - found[0], found[3] - found[1]) < 3:
+            continue  # next to nothing of it is seen
+        bright = np.asarray(view)[..., 0] > 127
+        across, down = np.flatnonzero(bright.any(0)), np.flatnonzero(bright.any(1))
+        seen = [across[0], down[0], across[-1] + 1, down[-1] + 1]
+        assert np.abs(found - seen).max() <= 1  # a pixel counts as bright from its half on
+        flips.add(bool(mirrored))
+        checked += 1
+    assert flips == {False, True}
+    assert checked > 30
+
+
+def test_shown_is_the_share_within_the_view():
+    corners = tf.constant([[0, 0, 1, 1], [-1, 0, 1, 1], [0.5, 0.5, 1.5, 1.5], [2, 2, 3, 3], [0.2, 0.2, 0.4, 0.3]])
+    np.testing.assert_allclose(boxes.shown(corners), [1, 0.5, 0.25, 0, 1], atol=1e-6)
+
+
+def test_a_merge_by_hand():
+    corners = [[0, 0, 4, 4], [1, 0, 5, 4], [0, 1, 4, 5], [20, 20, 24, 24]]
+    merged, sums = boxes.merge(corners, [0.5, 0.25, 0.125, 0.5])
+    # The first three overlap by 3/5 or more and lie within 1.5 of a side of 4: they become their mean; the last is far away.
+    np.testing.assert_allclose(merged, [[1 / 3, 1 / 3, 13 / 3, 13 / 3], [20, 20, 24, 24]])
+    np.testing.assert_allclose(sums, [0.875, 0.5])
+
+
+def test_of_two_pairs_the_one_that_overlaps_more_is_merged_first():
+    # By OverFeat's published sum the second and third, which overlap by less, would match better: 1 + 6 < 1 + 12.
+    corners = [[0, 0, 4, 4], [1, 0, 5, 4], [4.0, 2.5, 8.0, 6.5]]
+    near, far = boxes.iou(corners[0], corners[1])[0, 0], boxes.iou(corners[1], corners[2])[0, 0]
+    assert near > far
+    merged, _ = boxes.merge(corners, [1, 1, 1], most=-0.1)
+    np.testing.assert_allclose(merged, [[0.5, 0, 4.5, 4], [4.0, 2.5, 8.0, 6.5]])
+
+
+def test_the_order_of_the_boxes_does_not_count():
+    random = np.random.default_rng(0)
+    corners, scores = random_boxes(40), random.uniform(0, 1, 40).round(1)
+    corners[10:20] = corners[:10]  # equal matches as well
+    expected = boxes.merge(corners, scores)
+    assert 1 < len(expected[0]) < 40
+    for _ in range(5):
+        order = random.permutation(40)
+        found = boxes.merge(corners[order], scores[order])
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b)
+
+
+def test_the_sum_of_scores_is_kept_and_one_box_or_none_stay():
+    corners, scores = random_boxes(30), np.random.default_rng(0).uniform(0, 1, 30)
+    assert boxes.merge(corners, scores)[1].sum() == pytest.approx(scores.sum())
+    np.testing.assert_array_equal(boxes.merge(corners[:1], scores[:1])[0], corners[:1])
+    assert len(boxes.merge(np.zeros((0, 4)), [])[0]) == 0

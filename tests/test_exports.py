@@ -1,0 +1,263 @@
+"""Every format is read back by its own runtime and gives Keras' posteriors; what differs does not count."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from vgg_tf import (
+    build_vgg,
+    coreml_files,
+    export,
+    exports,
+    litert_files,
+    onnx_files,
+    saved_models,
+    shipped,
+    trained,
+    write_weights,
+)
+from vgg_tf.predict import main as predict
+
+ROOMS = {
+    "onnx": (onnx_files, "a.onnx"),
+    "savedmodel": (saved_models, "a"),
+    "litert": (litert_files, "a.tflite"),
+    "coreml": (coreml_files, "a.mlpackage"),
+}
+CLASSES = ("cat", "dog", "tench, Tinca tinca", "église")
+
+
+def weights(folder, arch="vgg11_bn", crop=32, std=(60.0, 50.0, 40.0), classes=CLASSES):
+    """A file of a tiny network whose posteriors have a spread."""
+    model = build_vgg(
+        arch, input_shape=(crop, crop, 3), classes=4, width=1 / 8, head_width=16, seed=0, std=std, initializer="he"
+    )
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):  # not as they were made
+            random = np.random.default_rng(1)
+            shape = layer.gamma.shape
+            layer.set_weights(
+                [random.uniform(0.8, 1.2, shape), random.normal(0, 0.1, shape)] * 1
+                + [random.normal(0, 0.1, shape), random.uniform(0.8, 1.2, shape)]
+            )
+    path = folder / f"{arch}.safetensors"
+    write_weights(model, path, classes=classes)
+    return path
+
+
+def pixels(h, w, n=3):
+    return np.random.default_rng(0).integers(0, 256, (n, h, w, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("kind", ROOMS)
+@pytest.mark.parametrize(
+    ("arch", "crop", "size"),
+    [("vgg11", 32, None), ("vgg16c_bn", 64, None), ("vgg13_bn", 32, (64, 96)), ("vgg19", 32, None), ("vgg11_lrn", 32, None)],
+)
+def test_a_file_gives_kerass_posteriors_and_tells_its_classes(kind, arch, crop, size, tmp_path):
+    room, name = ROOMS[kind]
+    network = exports.network_of(trained.open_trained(weights(tmp_path, arch, crop)), size)
+    path = str(tmp_path / name)
+    if kind == "litert" and arch == "vgg11_lrn":
+        with pytest.raises(ValueError, match="LiteRT cannot carry the local response normalisation of vgg11_lrn"):
+            room.write(network, path)
+        assert not os.path.exists(path)
+        return
+    room.write(network, path)
+    run, about = shipped.open_model(path)
+    found = exports.compare(network, run, pixels(network.height, network.width))
+    assert found["log_posterior"] < 2e-4  # float32, other orders of summation
+    assert found["top1_agreement"] == 1
+    assert tuple(about["classes"]) == CLASSES
+    assert about["layers"] == trained.ARCHITECTURES[arch].weight_layers
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+
+
+def test_the_comparison_sees_likely_mistakes(tmp_path):
+    network = exports.network_of(trained.open_trained(weights(tmp_path)))
+    some = pixels(32, 32)
+
+    def ours(batch):
+        return network.model.predict_on_batch(np.float32(batch))
+
+    assert exports.compare(network, ours, some)["log_posterior"] < 1e-5
+    for mistake in (lambda x: x[..., ::-1], lambda x: x / 255, lambda x: x[:, :, ::-1], lambda x: np.maximum(x, 5) - 5):
+        assert exports.compare(network, lambda x, mistake=mistake: ours(mistake(x)), some)["log_posterior"] > 0.01
+
+
+def test_a_network_of_bfloat16_is_shipped_in_float32(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = exports.network_of(trained.open_trained(weights(tmp_path)))
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in network.model.layers} == {"float32"}
+
+
+def test_int8_takes_the_pixels_as_they_are_and_agrees_mostly(tmp_path):
+    network = exports.network_of(trained.open_trained(weights(tmp_path)))
+    some = pixels(32, 32, 20)
+    litert_files.write(network, str(tmp_path / "a.tflite"), "int8", some)
+    run, _ = litert_files.read(str(tmp_path / "a.tflite"))
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(tmp_path / "a.tflite"))
+    assert interpreter.get_input_details()[0]["quantization"] == (1.0, 0)
+    assert exports.compare(network, run, some)["top1_agreement"] > 0.8
+    litert_files.write(network, str(tmp_path / "b.tflite"), "float16")
+    litert_files.write(network, str(tmp_path / "c.tflite"))
+    sizes = [os.path.getsize(tmp_path / f"{name}.tflite") for name in "abc"]
+    assert sizes[0] < 0.4 * sizes[2]
+    assert sizes[1] < 0.6 * sizes[2]
+    with zipfile.ZipFile(tmp_path / "a.tflite") as archive:
+        assert archive.read("labels.txt").decode().splitlines() == list(CLASSES)
+
+
+def test_the_saved_model_takes_encoded_pictures_and_stores_its_variables_once(tmp_path):
+    network = exports.network_of(trained.open_trained(weights(tmp_path)))
+    saved_models.write(network, str(tmp_path / "a"))
+    picture = pixels(50, 70, 1)[0]
+    call = tf.saved_model.load(str(tmp_path / "a")).signatures["encoded"]
+    contents = [tf.io.encode_png(picture).numpy(), tf.io.encode_jpeg(picture, quality=95).numpy()]
+    found = call(contents=tf.constant(contents))
+    expected = network.model.predict_on_batch(np.float32(network.view(picture))[np.newaxis])[0]
+    np.testing.assert_allclose(found["posteriors"][0], expected, atol=1e-5)
+    assert [name.decode() for name in found["classes"].numpy()] == list(CLASSES)
+    size = sum(path.stat().st_size for path in (tmp_path / "a/variables").iterdir())
+    assert size < 1.2 * 4 * network.model.count_params() + 20_000
+
+
+def picture(path, size=(70, 50)):
+    Image.fromarray(pixels(size[1], size[0], 1)[0]).save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A folder with all formats of one network."""
+    folder = tmp_path_factory.mktemp("shipped")
+    export.main([str(weights(folder)), "--out", str(folder / "out"), "--n", "6"])
+    return folder
+
+
+def test_the_program_writes_all_formats_and_what_it_found(done):
+    report = json.loads((done / "out/export.json").read_text())
+    assert [row["format"] for row in report["formats"]] == list(export.SUFFIXES)
+    assert report["classes"] == list(CLASSES)
+    for row in report["formats"]:
+        assert row["n"] == 6
+        assert row["layers"] == 11
+        assert os.path.exists(row["file"])
+        assert row["log_posterior"] < export.LIMITS.get(row["format"], 1e-3)
+    assert report["notes"] == [coreml_files.UNCHECKED]
+    assert report["compared_on"] == "two photographs that scikit-learn carries"
+
+
+def answers(capsys, *words):
+    predict([*words, "--format", "json"])
+    out = capsys.readouterr().out
+    return json.loads(out[out.index("[") :])
+
+
+@pytest.mark.parametrize("kind", ["savedmodel", "litert", "onnx", "coreml"])
+def test_predict_runs_the_file_as_it_does_the_network(done, kind, tmp_path, capsys):
+    path = picture(tmp_path / "a.png")
+    file = done / "out" / f"vgg11_bn{export.SUFFIXES[kind]}"
+    (ours,) = answers(capsys, str(done / "vgg11_bn.safetensors"), path, "--precision", "float32")
+    (theirs,) = answers(capsys, "--model", str(file), path)
+    assert [row["class"] for row in theirs["classes"]] == [row["class"] for row in ours["classes"]]
+    for a, b in zip(theirs["classes"], ours["classes"], strict=True):
+        assert a["posterior"] == pytest.approx(b["posterior"], abs=0.02)  # PIL's pixels are within a grey level
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_that_needs_no_tensorflow(done, suffix, tmp_path):
+    path = picture(tmp_path / "a.png")
+    code = (
+        "import sys; from vgg_tf.predict import main;"
+        f"main(['--model', {str(done / 'out' / f'vgg11_bn{suffix}')!r}, {path!r}]);"
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras')))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert "église" in result.stdout
+
+
+def test_a_picture_that_cannot_be_read_is_named(done, tmp_path):
+    (tmp_path / "b.png").write_bytes(b"nothing")
+    with pytest.raises(SystemExit, match=r"1 of 2 pictures could not be read:\n.*b\.png"):
+        predict(["--model", str(done / "out/vgg11_bn.onnx"), picture(tmp_path / "a.png"), str(tmp_path / "b.png")])
+
+
+@pytest.mark.parametrize("kind", ROOMS)
+def test_a_torn_or_foreign_file_is_refused(done, kind, tmp_path):
+    path = tmp_path / ROOMS[kind][1]
+    if kind in ("savedmodel", "coreml"):
+        path.mkdir()
+        (path / "Manifest.json").write_text("{}")
+    else:
+        whole = (done / "out" / f"vgg11_bn{export.SUFFIXES[kind]}").read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="of vgg_tf, or torn"):
+        shipped.open_model(path)
+
+
+def test_a_file_that_differs_is_removed(done, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "LIMIT", 0.0)
+    with pytest.raises(ValueError, match=r"differs by .* in a log posterior; 0 is allowed"):
+        export.main([str(done / "vgg11_bn.safetensors"), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_a_file_with_other_layers_does_not_count(done, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_files, "contents", lambda path: (3, []))
+    with pytest.raises(ValueError, match="has 3 layers with weights, 11 were written"):
+        export.main([str(done / "vgg11_bn.safetensors"), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
+    assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--size", "16x32"], "crops of 32 pixels: both sides are at least that. Received: 16x32"),
+        (["--size", "big"], "--size is HxW"),
+        (["--n", "0"], "--n is at least 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(done, words, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        export.main([str(done / "vgg11_bn.safetensors"), "--out", str(tmp_path / "out"), *words])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_told_before(done, tmp_path, monkeypatch):
+    monkeypatch.setattr(export.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000})())
+    with pytest.raises(OSError, match="lies on a disk with 0 MB left"):
+        export.main([str(done / "vgg11_bn.safetensors"), "--out", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize(
+    ("kind", "package"), [("onnx", "onnx"), ("litert", "ai_edge_litert.interpreter"), ("coreml", "coremltools")]
+)
+def test_a_missing_package_is_told_with_what_to_install(done, kind, package, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModuleNotFoundError, match=rf'pip install "vgg_tf\[{kind}\]"'):
+        export.main([str(done / "vgg11_bn.safetensors"), "--format", kind, "--out", str(tmp_path / "out"), "--n", "2"])
+
+
+def test_something_else_in_the_place_of_a_folder_is_not_touched(done, tmp_path):
+    (tmp_path / "vgg11_bn-savedmodel").mkdir()
+    Path(tmp_path, "vgg11_bn-savedmodel/mine.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="is no SavedModel"):
+        export.main([str(done / "vgg11_bn.safetensors"), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"])
+    assert Path(tmp_path, "vgg11_bn-savedmodel/mine.txt").read_text() == "mine"

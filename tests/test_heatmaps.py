@@ -1,0 +1,226 @@
+"""Heat maps of a network worked by hand, and a game: a patch in one corner must light up there."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from vgg_tf import build_vgg, convert_head, heatmaps
+from vgg_tf.heatmaps import chain, features, filters, heat, last_map, receptive_field
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+
+
+def two_layers(kernel, weights):
+    """A 1x1 convolution to two channels, the mean over the map, scores of two classes."""
+    x = inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(2, 1, use_bias=False, name="conv")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, use_bias=False, activation="softmax", name="scores")(x))
+    model.set_weights([np.float32(kernel).reshape(1, 1, 3, 2), np.float32(weights)])
+    return model
+
+
+# The first channel is red, the second green. The first class is red minus half of green, the second green.
+BY_HAND = two_layers([[1, 0], [0, 1], [0, 0]], [[1, 0], [-0.5, 1]])
+PICTURE = np.array([[[4, 0, 9], [2, 2, 9]], [[0, 8, 9], [0, 0, 9]]], np.float32)
+
+
+def test_grad_cam_of_a_network_by_hand():
+    # dS/dA is w / 4 everywhere: red / 4 - green / 8 at each place, below 0 cut off, the highest 1.
+    found, label = heat(BY_HAND, PICTURE, "conv", 0)
+    np.testing.assert_allclose(found, [[1, (2 / 4 - 2 / 8) / 1], [0, 0]], atol=1e-6)
+    assert label == 0
+    found, label = heat(BY_HAND, PICTURE, "conv")
+    np.testing.assert_allclose(found, [[0, 2 / 8], [1, 0]], atol=1e-6)
+    assert label == 1  # green is 2.5 on average, red 1.5
+
+
+def test_grad_cam_plus_plus_of_a_network_by_hand():
+    # Class 0: of the red channel g = 1/4, its sum 6: alpha = g^2 / (2 g^2 + 6 g^3) = 1 / (2 + 6/4); that of green is below 0.
+    found, _ = heat(BY_HAND, PICTURE, "conv", 0, "grad-cam++")
+    np.testing.assert_allclose(found, [[1, 0.5], [0, 0]], atol=1e-6)
+    # Two channels above 0: class 0 of other weights. g = 1/4 and 1/2, sums 6 and 10: alphas 1/3.5 and 1/7, weights 4 alpha g.
+    both = two_layers([[1, 0], [0, 1], [0, 0]], [[1, 0], [2, 0]])
+    red, green = 4 / 3.5 / 4, 4 / 7 / 2
+    expected = np.array([[4 * red, 2 * red + 2 * green], [8 * green, 0]])
+    found, _ = heat(both, PICTURE, "conv", 0, "grad-cam++")
+    np.testing.assert_allclose(found, expected / expected.max(), atol=1e-6)
+
+
+def test_saliency_of_a_network_by_hand():
+    found, _ = heat(BY_HAND, PICTURE, None, 0, "saliency")
+    np.testing.assert_allclose(found, np.ones((2, 2)))  # a quarter by red, an eighth by green, at each pixel
+
+
+def by_differences(model, image, label, step=0.5):
+    """Largest derivative of the score by each pixel's colours, by moving them."""
+    to_scores = keras.Model(model.input, model.get_layer("predictions").output)
+    moves = []
+    for y, x, c in np.ndindex(4, 4, 3):
+        for sign in (1, -1):
+            moved = np.float32(image)
+            moved[14 + y, 14 + x, c] += sign * step
+            moves.append(moved)
+    scores = to_scores.predict(np.stack(moves), verbose=0)[:, label].reshape(4, 4, 3, 2)
+    return np.abs(scores[..., 0] - scores[..., 1]).max(-1) / (2 * step)
+
+
+def test_saliency_is_what_moving_each_pixel_says():
+    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=3, width=1 / 4, head_width=32, seed=0, std=(60, 60, 60))
+    found, label = heat(model, IMAGE, method="saliency")
+    slow = by_differences(model, IMAGE, label)
+    part = found[14:18, 14:18]
+    assert np.corrcoef(part.ravel(), slow.ravel())[0, 1] > 0.98  # a ReLU may turn on the way
+
+
+def coloured_corner():
+    """A network that was built to see red, and a grey picture with a red patch in one corner."""
+    model = build_vgg("vgg11", input_shape=(64, 64, 3), classes=2, width=1 / 16, head_width=8, seed=0, mean=(0, 0, 0))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):  # the first channel goes through, the others are nothing
+            kernel = np.zeros(layer.kernel.shape, np.float32)
+            kernel[1, 1, :, 0] = [1, -0.5, -0.5] if layer.name == "block1_conv1" else np.eye(kernel.shape[2])[0]
+            layer.set_weights([kernel, np.zeros(kernel.shape[-1], np.float32)])
+    flat = np.zeros(model.get_layer("fc1").kernel.shape, np.float32)
+    flat[:: model.get_layer("block5_conv2").filters, 0] = 0.01  # the first channel of each place
+    model.get_layer("fc1").set_weights([flat, np.zeros(8, np.float32)])
+    model.get_layer("fc2").set_weights([np.eye(8, dtype=np.float32), np.zeros(8, np.float32)])
+    last = np.zeros((8, 2), np.float32)
+    last[0, 1] = 1
+    model.get_layer("predictions").set_weights([last, np.zeros(2, np.float32)])
+    return model
+
+
+def inner(model):
+    return keras.Sequential([keras.Input((64, 64, 3)), keras.Model(model.input, model.output, name="inner")])
+
+
+def headless(model):
+    trunk = build_vgg("vgg11", include_top=False, pooling="avg", input_shape=(64, 64, 3), width=1 / 16, mean=(0, 0, 0))
+    for layer in trunk.layers:
+        if layer.name.startswith("block"):
+            layer.set_weights(model.get_layer(layer.name).get_weights())
+    return trunk
+
+
+FORMS = {"plain": lambda model: model, "dense": convert_head, "nested": inner, "headless with pooling": headless}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("method", heatmaps.METHODS)
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (0, 48), (48, 0), (48, 48)])
+def test_a_patch_in_a_corner_lights_up_there(form, method, top, left):
+    model = FORMS[form](coloured_corner())
+    picture = np.full((64, 64, 3), 100, np.uint8)
+    picture[top : top + 16, left : left + 16] = (255, 0, 0)
+    label = 0 if form == "headless with pooling" else 1
+    for layer in ("block3_conv2", "block4_conv2"):
+        found, said = heat(model, picture, layer, label, method)
+        assert said == label
+        h, w = found.shape
+        lit = found > 0
+        assert found.max() == 1
+        rows, columns = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
+        assert rows[0] >= top * h / 64 - 1
+        assert rows[-1] < (top + 16) * h / 64 + 1
+        assert columns[0] >= left * w / 64 - 1
+        assert columns[-1] < (left + 16) * w / 64 + 1
+
+
+def test_where_nothing_speaks_for_the_class_the_map_is_0():
+    found, _ = heat(coloured_corner(), np.full((64, 64, 3), 100, np.uint8), label=1)
+    assert found.max() == 0
+
+
+def test_an_imported_network_of_keras_applications_is_a_chain():
+    model = keras.applications.VGG16(weights=None, classes=4, input_shape=(32, 32, 3), classifier_activation="softmax")
+    assert last_map(model) == "block5_conv3"
+    found, label = heat(model, IMAGE)
+    assert found.shape == (2, 2)
+    assert label == int(model(np.float32(IMAGE)[np.newaxis]).numpy().argmax())
+
+
+def test_features_are_those_that_keras_gives():
+    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=3, width=1 / 8, head_width=8, seed=0, std=(60, 60, 60))
+    expected = keras.Model(model.input, model.get_layer("block3_relu2").output)(np.float32(IMAGE)[np.newaxis]).numpy()[0]
+    np.testing.assert_allclose(features(model, IMAGE, "block3_conv2"), expected, atol=1e-5)
+
+
+# As the literature has them.
+FIELDS = [("block1_conv2", 5, 1), ("block3_conv3", 40, 4), ("block5_conv3", 196, 16), ("block5_pool", 212, 32)]
+
+
+@pytest.mark.parametrize(("layer", "side", "step"), FIELDS)
+def test_receptive_fields_of_vgg16_are_those_that_are_known(layer, side, step):
+    model = build_vgg("vgg16", include_top=False, input_shape=(None, None, 3), width=1 / 16)
+    field = receptive_field(model, layer)
+    assert (field.side, field.step) == (side, step)
+
+
+def test_what_a_unit_does_not_see_does_not_change_it():
+    model = build_vgg("vgg11", include_top=False, input_shape=(None, None, 3), width=1 / 8, seed=0)
+    picture = np.random.default_rng(0).uniform(0, 255, (96, 96, 3)).astype(np.float32)
+    before = features(model, picture, "block3_conv2")
+    xmin, ymin, xmax, ymax = receptive_field(model, "block3_conv2").of(12, 10)
+    mask = np.zeros((96, 96, 1), bool)
+    mask[ymin:ymax, xmin:xmax] = True
+    outside = features(model, np.where(mask, picture, 0), "block3_conv2")
+    np.testing.assert_allclose(outside[12, 10], before[12, 10], atol=1e-4)
+    mask[ymin] = False  # a row less
+    assert np.abs(features(model, np.where(mask, picture, 0), "block3_conv2")[12, 10] - before[12, 10]).max() > 1e-3
+
+
+def test_filters_are_stretched_around_grey():
+    model = build_vgg("vgg11", input_shape=(32, 32, 3), width=1 / 16, classes=2, seed=0)
+    found = filters(model)
+    assert found.shape == (4, 3, 3, 3)
+    kernel = model.get_layer("block1_conv1").kernel.numpy()
+    np.testing.assert_allclose(found[1], 0.5 + kernel[..., 1] / np.abs(kernel[..., 1]).max() / 2, atol=1e-6)
+
+
+def test_what_cannot_be_had_is_refused_with_what_there_is():
+    model = build_vgg("vgg11", input_shape=(32, 32, 3), width=1 / 16, classes=2, head_width=8, seed=0)
+    with pytest.raises(ValueError, match=r"No layer 'conv9'. The network has normalize, block1_conv1"):
+        heat(model, IMAGE, "conv9")
+    with pytest.raises(ValueError, match=r"fc1 has no map, but numbers alone. Maps have block1_conv1"):
+        heat(model, IMAGE, "fc1")
+    with pytest.raises(ValueError, match=r"the classes 0 to 1. Received: 2"):
+        heat(model, IMAGE, label=2)
+    with pytest.raises(ValueError, match=r"No method 'cam'. Known: grad-cam"):
+        heat(model, IMAGE, method="cam")
+    with pytest.raises(ValueError, match=r"does not take an image of \(40, 40, 3\)"):
+        heat(model, np.zeros((40, 40, 3)))
+    inputs = keras.Input((8, 8, 3))
+    a = keras.layers.Conv2D(3, 1, name="a")(inputs)
+    model = keras.Model(inputs, keras.layers.Add()([inputs, a]), name="fork")
+    with pytest.raises(ValueError, match=r"fork.* no chain of layers"):
+        heat(model, np.zeros((8, 8, 3)))
+
+
+def test_the_chain_leaves_nothing_out():
+    model = build_vgg("vgg16_bn", input_shape=(32, 32, 3), width=1 / 16, classes=2)
+    names = [layer.name for layer in chain(model)]
+    assert names == [layer.name for layer in model.layers if layer.name != "image" and "dropout" not in layer.name]
+
+
+@pytest.mark.slow
+def test_jax_finds_the_same(tmp_path):
+    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), width=1 / 8, classes=3, head_width=8, seed=0, std=(60, 60, 60))
+    model.save(tmp_path / "a.keras")
+    np.save(tmp_path / "image.npy", IMAGE)
+    code = (
+        "import keras, numpy as np, vgg_tf.network; from vgg_tf.heatmaps import METHODS, heat;"
+        "assert keras.config.backend() == 'jax'; model = keras.saving.load_model('a.keras');"
+        "np.savez('maps.npz', **{m: heat(model, np.load('image.npy'), 'block3_conv2', 1, m)[0] for m in METHODS})"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    with np.load(tmp_path / "maps.npz") as maps:
+        for method in heatmaps.METHODS:
+            np.testing.assert_allclose(maps[method], heat(model, IMAGE, "block3_conv2", 1, method)[0], atol=1e-4)

@@ -1,0 +1,59 @@
+"""The notebooks: stripped, numbered, opened by what one will see, free of machines; each runs with small numbers."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+SMALL = {
+    "1_quickstart": "epochs = 1",
+    "2_records_and_pipelines": "pictures, seconds = 20, 1",
+    "3_train_on_a_tpu": "smoke, data, arch = True, 'digits', 'vgg13'",
+    "4_testing_as_in_the_paper": "epochs = 1",
+    "5_what_the_network_sees": "",
+    "6_boxes_and_descriptors": "pictures, epochs = 80, 1",
+    "7_export": "n = 2",
+}
+BOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def test_each_is_known_here():
+    assert [book.stem for book in BOOKS] == list(SMALL)
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
+def test_it_is_stripped_and_opens_with_what_one_will_see_and_how_long_it_takes(book):
+    cells = json.loads(book.read_text())["cells"]
+    assert cells[0]["cell_type"] == "markdown"
+    assert re.search(r"You will see .* (minute|minutes)\b", source(cells[0]).replace("\n", " "))
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+    code = "\n".join(source(cell) for cell in cells)
+    assert "from vgg_tf import" in code
+    assert not re.search(r"(?<!\w)/(home|root|work|tmp|content|kaggle)/", code)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Jupyter's own
+@pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
+def test_it_runs_with_small_numbers(book, tmp_path, monkeypatch):
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(FOLDER.parent), os.environ.get("PYTHONPATH")))))
+    notebook = nbformat.read(book, as_version=4)
+    small = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
+    assert len(small) == bool(SMALL[book.stem])
+    for cell in small:
+        cell.source += f"\n{SMALL[book.stem]}"
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert any("image/png" in output.get("data", {}) for output in shown) or book.stem[0] in "37"
+    assert not any(output.get("output_type") == "error" for output in shown)

@@ -1,0 +1,53 @@
+"""The network that comes with the package: small enough, and as good as it says."""
+
+import csv
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vgg_tf import build_vgg, evaluate, read_weights
+from vgg_tf.trained import open_trained
+from vgg_tf.weight_files import SHIPPED
+
+DATA = os.environ.get("VGG_TF_DATA")
+
+
+def test_it_is_at_most_8_mb_and_tells_its_classes():
+    assert SHIPPED["cifar10"].stat().st_size <= 8e6
+    network = open_trained("cifar10")
+    assert (network.arch, network.crop, network.scales("one")) == ("vgg11_bn", 32, (32,))
+    assert network.classes[:3] == ("airplane", "automobile", "bird")
+
+
+def test_build_vgg_takes_it_by_its_name_with_its_width_and_head():
+    model = build_vgg("vgg11_bn", weights="cifar10", input_shape=(32, 32, 3))
+    assert model.get_layer("block1_conv1").filters == 32
+    kernel = read_weights("cifar10").layers["fc1"]["kernel"]
+    np.testing.assert_array_equal(model.get_layer("fc1").kernel.numpy(), kernel)
+    assert model.output.shape == (None, 10)
+    assert build_vgg("vgg11_bn", weights="cifar10", input_shape=(None, None, 3), include_top=False).output.shape[-1] == 256
+
+
+@pytest.mark.skipif(not DATA, reason="VGG_TF_DATA names no folder of real pictures")
+def test_its_error_on_a_fifth_of_the_test_images_is_what_the_readme_says(tmp_path, monkeypatch, capsys):
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    stated = float(re.search(r"\| `python -m vgg_tf\.evaluate cifar10 .*?\| \**([0-9.]+) %", readme)[1])
+    part = tmp_path / "part"
+    for folder in sorted(Path(DATA, "cifar10", "test").iterdir()):
+        for split in ("train", "test"):
+            (part / split / folder.name).mkdir(parents=True)
+        for i, path in enumerate(sorted(folder.iterdir())):
+            if i % 5 == 0:
+                (part / "test" / folder.name / path.name).symlink_to(path)
+        (part / "train" / folder.name / "0.jpg").symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    evaluate.main(["cifar10", "--data", str(part), "--precision", "float32", "--out", "report"])
+    rows = list(csv.DictReader(Path("report/predictions.csv").read_text().splitlines()))
+    assert len(rows) == 2000
+    error = 100 * np.mean([row["class"] != row["predicted"] for row in rows])
+    # Four standard deviations of a fifth of 10,000 drawn from them.
+    assert abs(error - stated) < 4 * np.sqrt(stated * (100 - stated) / 2000 * 0.8)
+    assert ", n=2,000, " in capsys.readouterr().out

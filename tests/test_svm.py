@@ -1,0 +1,92 @@
+"""The protocols of appendix B, and average precision by hand."""
+
+import numpy as np
+import pytest
+
+from vgg_tf import svm
+from vgg_tf.scores import average_precision
+
+# Ten answers, the surest first; what is right, and what follows by pencil.
+RIGHT = np.array([1, 0, 1, 1, 0, 0, 1, 0, 0, 0], bool)
+SCORES = np.arange(10, 0, -1.0)
+
+
+def test_average_precision_of_a_case_by_hand():
+    # Recalls 1/4, 2/4, 3/4, 4/4 at precisions 1, 2/3, 3/4, 4/7; made to fall: 1, 3/4, 3/4, 4/7.
+    assert average_precision(SCORES, RIGHT) == pytest.approx((1 + 3 / 4 + 3 / 4 + 4 / 7) / 4)
+    # Recalls 0, .1, .2 | .3, .4, .5 | .6, .7 | .8, .9, 1.
+    assert average_precision(SCORES, RIGHT, "11-point") == pytest.approx((3 * 1 + 5 * 3 / 4 + 3 * 4 / 7) / 11)
+
+
+@pytest.mark.parametrize("form", ["area", "11-point"])
+def test_average_precision_is_1_for_a_perfect_order_and_the_share_for_equal_scores(form):
+    assert average_precision(SCORES, SCORES > 6, form) == 1
+    assert average_precision(np.zeros(10), RIGHT, form) == pytest.approx(0.4)
+    assert average_precision(SCORES, np.zeros(10, bool), form) is None
+
+
+def test_average_precision_knows_two_forms():
+    with pytest.raises(ValueError, match=r"'area' or '11-point'. Received: '10-point'"):
+        average_precision(SCORES, RIGHT, "10-point")
+
+
+def blobs(n, classes=3, spread=0.05, seed=0):
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(classes), n)
+    rows = np.eye(classes, 8)[labels] + random.normal(0, spread, (len(labels), 8))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True), labels
+
+
+def test_caltechs_split_has_so_many_of_each_category_to_train_and_others_to_test():
+    rows, labels = blobs(20)
+    found = svm.caltech(rows, labels, seed=1, train=12, test=5)
+    assert np.bincount(labels[found.train]).tolist() == [12] * 3
+    assert np.bincount(labels[found.test]).tolist() == [5] * 3
+    assert not set(found.train) & set(found.test)
+    assert found.mean == 1.0
+    other = svm.caltech(rows, labels, seed=2, train=12, test=5)
+    assert set(found.test) != set(other.test)
+
+
+def test_a_small_category_keeps_one_image_to_test():
+    rows, labels = blobs(20)
+    some = np.append(np.arange(40), 40 + np.arange(2))
+    found = svm.caltech(rows[some], labels[some], seed=0, train=12, test=5)
+    assert np.bincount(labels[some][found.test]).tolist() == [5, 5, 1]
+    with pytest.raises(ValueError, match="category 2 has 1 image"):
+        svm.caltech(rows[:41], labels[:41], seed=0)
+
+
+def test_mean_class_recall_weighs_categories_not_images():
+    rows, labels = blobs(40)
+    rows = np.where((labels == 2)[:, None], rows[::-1][:1], rows)  # all of the third are one and the same: of the first
+    rows[labels == 2] = rows[0]
+    found = svm.caltech(rows, labels, seed=0, train=10, test=30)
+    by_hand = np.mean([(found.predicted[labels[found.test] == k] == k).mean() for k in range(3)])
+    assert found.mean == pytest.approx(by_hand)
+    assert found.counts.sum() == len(found.test)
+
+
+def test_c_is_chosen_on_what_is_held_out_of_the_training_part():
+    asked = []
+
+    def measure(labels, predicted):
+        asked.append(len(labels))
+        return float(len(asked) == 3)  # the third C is the best
+
+    rows, labels = blobs(10)
+    assert svm.choose_cost(rows, labels, 0, measure) == svm.COSTS[2]
+    assert asked == [6] * len(svm.COSTS)
+
+
+def test_voc_asks_each_class_of_pictures_that_may_show_several():
+    rows, labels = blobs(30, classes=4)
+    targets = np.eye(4, dtype=bool)[labels]
+    targets[:, 1] |= targets[:, 0]  # wherever 0 is, 1 is as well
+    ask = np.arange(0, len(rows), 3)
+    found, cost = svm.voc(rows, targets, np.setdiff1d(np.arange(len(rows)), ask), ask)
+    assert cost in svm.COSTS
+    for form in ("area", "11-point"):
+        assert found[form] == pytest.approx([1.0] * 4)
+    targets[:, 3] = False
+    assert svm.voc(rows, targets, np.setdiff1d(np.arange(len(rows)), ask), ask)[0]["area"][3] is None

@@ -1,0 +1,100 @@
+"""The program that lets features travel, on pictures that a network trained on others tells apart."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vgg_tf import build_vgg, write_weights
+from vgg_tf.transfer import main as transfer
+
+COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder of three categories, and a network beside it."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        Path("pictures", name).mkdir(parents=True)
+        for i in range(8):
+            pixels = np.clip(random.normal(colour, 20, (40, 48, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(Path("pictures", name, f"{i}.png"))
+    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=4, width=1 / 8, head_width=16, seed=1, std=(60, 60, 60))
+    write_weights(model, "a.safetensors")
+    return tmp_path
+
+
+def run(*words):
+    transfer(["pictures", "--weights", "a.safetensors", "--precision", "float32", *words])
+    return json.loads(Path("transfers/pictures/report.json").read_text())
+
+
+def test_caltechs_protocol_writes_descriptors_with_names_recalls_and_pictures(place, capsys):
+    report = run("--scales", "32,40", "--train", "5", "--test", "3")
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith(
+        "mean class recall 100.0 +- 0.0 % over 3 splits of 3 categories, 15 to train on, 9 to test on; n=24, 32 "
+    )
+    assert report["mean_class_recall"] == [100.0] * 3
+    with np.load("transfers/pictures/descriptors.npz") as file:
+        assert file["names"][0] == "blue/0.png"
+        assert file["classes"][file["labels"][0]] == "blue"
+        assert file["descriptors"].shape == (24, 32)
+        np.testing.assert_allclose(np.linalg.norm(file["descriptors"], axis=1), 1, atol=1e-5)
+    assert {"confusion.png", "neighbours.png"} <= set(os.listdir("transfers/pictures"))
+
+
+def test_a_category_of_one_picture_is_left_out_and_that_is_said(place, capsys):
+    Path("pictures/grey").mkdir()
+    Image.new("RGB", (40, 40), (90, 90, 90)).save("pictures/grey/0.png")
+    report = run("--train", "5", "--splits", "1")
+    assert report["skipped"] == ["left out: grey: 1 of at least 2 pictures"]
+    assert "left out: grey" in capsys.readouterr().out
+    assert set(report["per_class"]) == set(COLOURS)
+
+
+def test_vocs_protocol_takes_the_objects_of_each_picture(place, capsys):
+    Path("voc/annotations").mkdir(parents=True)
+    Path("pictures").rename("voc/images")
+    for path in Path("voc/images").rglob("*.png"):
+        names = {"red": ["red"], "green": ["green"], "blue": ["blue", "green"]}[path.parent.name]
+        box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>{0}</xmax><ymax>30</ymax></bndbox>"
+        objects = "".join(f"<object><name>{n}</name>{box.format(40 - 9 * i)}</object>" for i, n in enumerate(names))
+        xml = f"<annotation><size><width>48</width><height>40</height></size>{objects}</annotation>"
+        out = Path("voc/annotations", path.relative_to("voc/images")).with_suffix(".xml")
+        out.parent.mkdir(exist_ok=True)
+        out.write_text(xml)
+    transfer(["voc", "--weights", "a.safetensors", "--protocol", "voc", "--precision", "float32", "--splits", "2"])
+    assert "mean average precision 100.0 % (11-point), 100.0 % (area) of 3 classes" in capsys.readouterr().out
+    report = json.loads(Path("transfers/voc/report.json").read_text())
+    assert report["test_images"] == 4
+
+
+def test_none_writes_the_descriptors_alone(place, capsys):
+    assert run("--protocol", "none")["n"] == 24
+    assert "neighbours.png" not in os.listdir("transfers/pictures")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scales", "16"], "at least the crop's 32 pixels"),
+        (["--train", "0"], "--train is at least 1"),
+        (["--weights"], "--weights is empty"),
+        (["--prefix", "blu"], "at least 2 are needed|2 are needed"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(place, words, message):
+    with pytest.raises(ValueError, match=message):
+        run(*words)
+
+
+def test_a_damaged_picture_is_named(place):
+    Path("pictures/red/0.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"1 images cannot be tested; mend them, or remove them:\n.*red/0\.png"):
+        run()

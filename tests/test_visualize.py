@@ -1,0 +1,87 @@
+"""Each command draws something of its own from real input, and says what it does not know."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vgg_tf import build_vgg, write_weights
+from vgg_tf.visualize import WHAT
+from vgg_tf.visualize import main as visualize
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder of pictures of two classes, a network, and the log of a run."""
+    place = tmp_path_factory.mktemp("drawn")
+    random = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            (place / "data" / split / name).mkdir(parents=True)
+            for i in range(4):
+                picture = random.integers(0, 256, (48, 60, 3), dtype=np.uint8)
+                Image.fromarray(picture).save(place / "data" / split / name / f"{i}.png")
+    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=2, width=1 / 8, head_width=8, seed=1, std=(60, 60, 60))
+    write_weights(model, place / "a.safetensors", classes=("cat", "dog"))
+    (place / "run").mkdir()
+    (place / "run/log.csv").write_text("epoch,validation_error,loss\n1,50.0,1.0\n2,40.0,0.8\n")
+    return place
+
+
+def commands(place):
+    network, picture = str(place / "a.safetensors"), str(place / "data/test/cat/0.png")
+    return {
+        "sheet": [str(place / "data"), "--n", "4"],
+        "classes": [str(place / "data")],
+        "views": [picture, "--size", "32", "--scale", "32,48", "--cutout", "8"],
+        "curves": [str(place / "run"), str(place / "run")],
+        "heat": [network, picture, "--layers", "block2_conv1,block4_conv2", "--method", "all", "--label", "dog"],
+        "features": [network, picture, "--layer", "block2_conv1"],
+        "field": [network, picture, "--layer", "block3_conv2", "--unit", "0,7"],
+        "filters": [network],
+        "mistakes": [network, "--data", str(place / "data")],
+        "network": ["vgg11", "--size", "64"],
+    }
+
+
+@pytest.mark.parametrize("what", [name for name in WHAT if name != "table"])
+def test_each_draws_a_picture(what, place, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    visualize([what, *commands(place)[what], "--out", "a.png"])
+    with Image.open("a.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert min(pixels.shape[:2]) > 200
+    assert (pixels != 255).any(2).mean() > 0.02  # not empty
+    if what == "mistakes":
+        with Image.open("a-pairs.png") as picture:
+            assert picture.size[0] > 200
+
+
+def test_the_table_is_printed(capsys):
+    visualize(["table", "--size", "32", "--classes", "10"])
+    assert "| vgg16 | D | 16 | 15.2 |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("what", "words", "message"),
+    [
+        ("heat", ["--label", "bird"], "knows no class 'bird'. It has cat, dog"),
+        ("heat", ["--layers", "block9"], "No layer 'block9'"),
+        ("field", ["--unit", "9,0"], "has units 0,0 to 7,7. Received: 9,0"),
+        ("features", ["--layer", "fc1"], "fc1 has no map"),
+        ("network", ["--style", "graph"], "needs graphviz"),
+        ("heat", ["--out", "a.doc"], r"ends in .*\.png"),
+    ],
+)
+def test_what_it_does_not_know_is_said(what, words, message, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ValueError, match=re.compile(message)):
+        visualize([what, *commands(place)[what], *words])
+    assert not list(tmp_path.glob("*.doc"))
+
+
+def test_a_run_without_a_log_is_refused(place):
+    with pytest.raises(FileNotFoundError, match=r"has no log\.csv: it is no run folder"):
+        visualize(["curves", str(place / "data")])

@@ -1,0 +1,69 @@
+"""What is left of a test of boxes: tables in the form of the paper's, JSON, a sheet of pictures."""
+
+import json
+import os
+
+import numpy as np
+
+from vgg_tf import annotations, files, measures
+from vgg_tf import localization_tables as tables
+from vgg_tf.pictures import contact_sheet
+
+DRAWN = 12  # pictures of the sheet
+
+
+def tables_of(protocol, lines, errors, rated):
+    """The tables of the paper that fit what was tested, in Markdown.
+
+    Args:
+        protocol: `center` or `dense`.
+        lines: of each result its name, its `localization.Localizer`s, and of each of them the scales.
+        errors: of each what `localization.errors` says.
+        rated: classes were told by classification networks.
+    """
+    told = [(error["top5_error"], error["top5_interval"]) for error in errors]
+    if protocol == "center":
+        rows = []
+        for (name, (localizer,), _), error in zip(lines, told, strict=True):
+            frozen = bool(localizer.run.settings.recipe.freeze_until)
+            rows.append((name, frozen, localizer.kind, localizer.scale, error))
+        return tables.table8(rows)
+    rows = []
+    for (name, some, of), error in zip(lines, told, strict=True):
+        rows.append((name, some[0].scale if len(some) == 1 else None, sorted({Q for scales in of for Q in scales}), error))
+    text = tables.table9(rows)
+    return f"{text}\n\n{tables.table10(told[-1])}" if rated else text
+
+
+def write(folder, facts, found, pictures, classes):
+    """Write the report, all boxes, and a sheet of some pictures with the boxes that were found.
+
+    Args:
+        folder: path; made where it is not there.
+        facts: for `report.json`.
+        found: of each picture a list of `localization.Found`.
+        pictures: the `box_training.Annotated`.
+        classes: names.
+    """
+    files.make_folder(folder)
+    files.write_whole(os.path.join(folder, "report.json"), json.dumps(facts, indent=1).encode())
+    rows = [row(pictures.images.names[i], found[i], classes, pictures.sizes[i]) for i in range(len(pictures))]
+    files.write_whole(os.path.join(folder, "boxes.json"), json.dumps(rows, indent=1).encode())
+    some = np.unique(np.linspace(0, len(pictures) - 1, DRAWN).astype(int))
+    shown = [measures.decode_named(pictures.images.read(int(i)), pictures.images.names[i]) for i in some]
+    drawn = [annotations.Boxes(found[i][0].corners[np.newaxis], [classes[found[i][0].label]]) for i in some]
+    own = [classes[pictures.images.labels[i]] for i in some]
+    figure = contact_sheet(shown, own, drawn, "the boxes that were found")
+    with files.writing(os.path.join(folder, "boxes.png")) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def row(name, found, classes, size):
+    """A picture's boxes for JSON: corners in pixels of its `size`, width and height."""
+    width, height = size
+    boxes = []
+    for box in found:
+        corners = (box.corners * np.array([width, height, width, height])).round(2).tolist()
+        pixels = dict(zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True))
+        boxes.append({"class": classes[box.label], "score": round(box.score, 6), **pixels})
+    return {"file": name, "width": width, "height": height, "boxes": boxes}

@@ -1,0 +1,223 @@
+"""What a network looks at: Grad-CAM, Grad-CAM++, saliency, maps of features, receptive fields. Arrays in, arrays out.
+
+A network is taken apart into its chain of layers, also where it lies nested in others, so that the map of a layer can be had
+and the score be derived by it. Scores are those before the softmax; of a dense form their mean over all positions; of a network
+without a head that pools its last map, the pooled channels. On TensorFlow and on JAX.
+"""
+
+import inspect
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+METHODS = ("grad-cam", "grad-cam++", "saliency")
+
+
+def chain(model):
+    """The layers of a network in the order in which they are applied, nested models taken apart; without dropout.
+
+    Whether the network is such a chain is not seen here but by whoever applies it: see `scores_of`.
+    """
+    layers = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            layers += chain(layer)
+        elif not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout)):
+            layers.append(layer)
+    return layers
+
+
+def layer_names(model):
+    """Names of the layers that have a map, `[h, w, channels]`: what heat maps can be had of."""
+    return [layer.name for layer in chain(model) if _is_map(layer)]
+
+
+def last_map(model):
+    """Name of the last layer with a map that is not the head's: block5_pool's input in networks of ours."""
+    convolutions = [layer.name for layer in chain(model) if isinstance(layer, keras.layers.Conv2D)]
+    named = [name for name in convolutions if name.startswith("block")]
+    if not convolutions:
+        raise ValueError(f"{model.name} has no convolution, and so no map. It has {', '.join(x.name for x in model.layers)}.")
+    return (named or convolutions)[-1]
+
+
+def heat(model, image, layer=None, label=None, method="grad-cam"):
+    """How much each place of a layer's map speaks for a class.
+
+    Grad-CAM (Selvaraju et al. 2017): the map's channels, each weighted by the mean of the score's derivatives by it, summed;
+    what is below 0 is cut off. Grad-CAM++ (Chattopadhay et al. 2018): the derivatives above 0 are weighted by how much of the
+    channel lies where they are. Saliency (Simonyan et al. 2014): the largest derivative, of any sign, by the colours of each
+    pixel of the input; `layer` does not count.
+
+    Args:
+        model: any Keras network that is a chain of layers: of `build_vgg`, dense or not, imported, nested, without a head.
+        image: `[h, w, 3]`, RGB 0..255, of a size that the network takes.
+        layer: name of the layer, whose map is taken after batch normalisation and ReLU; None: the last convolution.
+        label: number of the class, or of the unit; None: the one with the highest score.
+        method: one of `METHODS`.
+
+    Returns:
+        float32 `[h', w']`, the layer's resolution or the input's; 0 to 1, the highest is 1, or all 0 where nothing speaks for
+        the class. And the label.
+
+    Raises:
+        ValueError: no such layer or label, or the network is no chain of layers; the message says what there is.
+    """
+    if method not in METHODS:
+        raise ValueError(f"No method {method!r}. Known: {', '.join(METHODS)}.")
+    layers, x = chain(model), np.float32(image)[np.newaxis]
+    expected = scores_of(model, layers, x)
+    label = int(expected.argmax()) if label is None else int(label)
+    if not 0 <= label < len(expected):
+        raise ValueError(f"{model.name} has the classes 0 to {len(expected) - 1}. Received: {label}.")
+    front, back = ([], layers) if method == "saliency" else _parted(layers, layer or last_map(model))
+    activations = apply(front, x)
+    gradient = _gradient(lambda values: _score(apply(back, values), label), activations)[0]
+    activations = keras.ops.convert_to_numpy(activations).astype(np.float64)[0]
+    if method == "saliency":
+        found = np.abs(gradient).max(-1)
+    elif method == "grad-cam":
+        found = np.maximum(activations @ gradient.mean((0, 1)), 0)
+    else:
+        second, third = gradient**2, gradient**3
+        below = 2 * second + activations.sum((0, 1)) * third
+        alphas = second / np.where(below != 0, below, 1)
+        found = np.maximum(activations @ (alphas * np.maximum(gradient, 0)).sum((0, 1)), 0)
+    return np.float32(found / (found.max() or 1)), label
+
+
+def features(model, image, layer=None):
+    """The map that a layer makes of an image, after batch normalisation and ReLU: float32 `[h', w', channels]`."""
+    layers, x = chain(model), np.float32(image)[np.newaxis]
+    scores_of(model, layers, x)
+    front, _ = _parted(layers, layer or last_map(model))
+    return keras.ops.convert_to_numpy(apply(front, x)).astype(np.float32)[0]
+
+
+def scores_of(model, layers, x):
+    """Scores of one image `[1, h, w, 3]` by the chain, float64 `[classes]`; a ValueError where the network is none."""
+    try:
+        found = apply(layers, x)
+        end = found if _linear_end(layers[-1]) else keras.ops.softmax(found, -1)
+        theirs = keras.ops.convert_to_numpy(model(x, training=False)).astype(np.float64)
+        ours = keras.ops.convert_to_numpy(end).astype(np.float64)
+        same = ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=1e-2, atol=1e-3 * max(1, np.abs(theirs).max()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{model.name} does not take an image of {x.shape[1:]}, or is no chain of layers: {error}") from None
+    if not same:
+        raise ValueError(f"{model.name} is no chain of layers, each applied to what the one before it gives.")
+    return keras.ops.convert_to_numpy(found).astype(np.float64).reshape(-1, found.shape[-1]).mean(0)
+
+
+def apply(layers, x):
+    """What a chain makes of `x` in a test, up to the scores: a softmax at its end is left away."""
+    for layer in layers:
+        if isinstance(layer, keras.layers.Softmax) or (layer is layers[-1] and _softmax_within(layer)):
+            x = x if isinstance(layer, keras.layers.Softmax) else _without_activation(layer, x)
+        elif "training" in inspect.signature(layer.call).parameters:
+            x = layer(x, training=False)
+        else:
+            x = layer(x)
+    return x
+
+
+def _softmax_within(layer):
+    return getattr(layer, "activation", None) is keras.activations.softmax
+
+
+def _linear_end(layer):
+    return not (isinstance(layer, keras.layers.Softmax) or _softmax_within(layer))
+
+
+def _without_activation(layer, x):
+    config = layer.get_config() | {"activation": "linear"}
+    plain = layer.__class__.from_config(config)
+    plain.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    return plain(x)
+
+
+def _parted(layers, name):
+    """The chain up to a layer, with the batch normalisation and ReLU that follow it, and the rest."""
+    known = {layer.name: i for i, layer in enumerate(layers)}
+    if name not in known:
+        raise ValueError(f"No layer {name!r}. The network has {', '.join(known)}.")
+    end = known[name] + 1
+    while end < len(layers) and isinstance(layers[end], (keras.layers.BatchNormalization, keras.layers.ReLU)):
+        end += 1
+    if isinstance(layers[end - 1], keras.layers.Flatten) or len(getattr(layers[end - 1].output, "shape", ())) != 4:
+        maps = ", ".join(each for each, i in known.items() if _is_map(layers[i]))
+        raise ValueError(f"{name} has no map, but numbers alone. Maps have {maps}.")
+    return layers[:end], layers[end:]
+
+
+def _is_map(layer):
+    return isinstance(layer, (keras.layers.Conv2D, keras.layers.MaxPooling2D))
+
+
+def _score(values, label):
+    """The score of a class: the mean over positions where there are several."""
+    return keras.ops.mean(keras.ops.cast(values[..., label], "float32"))
+
+
+def _gradient(function, x):
+    """Derivatives of a scalar function of `x`, float64."""
+    if keras.config.backend() == "jax":
+        import jax
+
+        found = jax.grad(function)(keras.ops.convert_to_tensor(x))
+    else:
+        import tensorflow as tf
+
+        x = tf.convert_to_tensor(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x)
+        found = tape.gradient(value, x)
+    return keras.ops.convert_to_numpy(keras.ops.cast(found, "float32")).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a unit of a layer's map sees of the input, in pixels.
+
+    Attributes:
+        side: of the square that it sees.
+        step: between the squares of two units side by side.
+        start: of the square of the first unit: below 0 where it reaches into the padding.
+    """
+
+    side: int
+    step: int
+    start: int
+
+    def of(self, row, column):
+        """Corners xmin, ymin, xmax, ymax of the square of a unit, which may reach beyond the image."""
+        top, left = self.start + self.step * row, self.start + self.step * column
+        return left, top, left + self.side, top + self.side
+
+
+def receptive_field(model, layer=None):
+    """The `Field` of the units of a layer, from the kernels, strides and paddings of the layers before it."""
+    layers = chain(model)
+    front, _ = _parted(layers, layer or last_map(model))
+    side, step, start = 1, 1, 0
+    for each in front:
+        if isinstance(each, keras.layers.Conv2D):
+            kernel, stride = each.kernel_size[0], each.strides[0]
+        elif isinstance(each, keras.layers.MaxPooling2D):
+            kernel, stride = each.pool_size[0], each.strides[0]
+        else:
+            continue
+        padding = (kernel - 1) // 2 if each.padding == "same" and stride == 1 else 0
+        side, start, step = side + (kernel - 1) * step, start - padding * step, step * stride
+    return Field(side, step, start)
+
+
+def filters(model):
+    """The first layer's kernels as pictures: float32 `[filters, h, w, channels]`, each stretched to 0..1, grey is 0 weight."""
+    first = next(layer for layer in chain(model) if isinstance(layer, keras.layers.Conv2D))
+    kernels = np.moveaxis(keras.ops.convert_to_numpy(first.kernel).astype(np.float32), -1, 0)
+    largest = np.abs(kernels).max((1, 2, 3), keepdims=True)
+    return 0.5 + kernels / np.where(largest > 0, largest, 1) / 2

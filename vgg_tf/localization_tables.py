@@ -1,0 +1,52 @@
+"""Tables 8 to 10 of the paper, its localisation errors beside ours. No Keras here."""
+
+# Table 8, protocol 1, D at S = 384: (only the fully connected layers learn, kind) to the error in %.
+TABLE8 = {(True, "scr"): 36.4, (True, "pcr"): 34.3, (False, "pcr"): 33.1}
+# Table 9, protocol 2, PCR, all layers: (S, Q) to the top-5 error on validation in %.
+TABLE9 = {(256, (256,)): 29.5, (384, (384,)): 28.2, (384, (352, 384)): 27.5}
+TABLE9_FUSION = 26.9  # of 256/256 and 384/352,384
+TABLE10 = {"VGG": (26.9, 25.3), "GoogLeNet": (None, 26.7), "OverFeat": (30.0, 29.9), "Krizhevsky et al.": (None, 34.2)}
+
+
+def table8(rows):
+    """Table 8 in Markdown: rows of `(name, only the fully connected layers learn, kind, S, error with its interval)`."""
+    lines = ["| network | layers that learn | regression | S | error, class known (95 %) | the paper's, S=384 |"]
+    lines.append("| --- | --- | --- | --- | --- | --- |")
+    for name, frozen, kind, S, error in rows:
+        layers = "fully connected" if frozen else "all"
+        lines.append(
+            f"| {name} | {layers} | {kind.upper()} | {_scale(S)} | {_error(*error)} | {_number(TABLE8.get((frozen, kind)))} |"
+        )
+    return "\n".join(lines)
+
+
+def table9(rows):
+    """Table 9 in Markdown: rows of `(name, S, Q, top-5 error with its interval)`; the last of several is the fusion."""
+    lines = [
+        "| network | S | Q | top-5 localisation error (95 %) | the paper's, validation |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, S, Q, error in rows:
+        theirs = TABLE9_FUSION if S is None else TABLE9.get((S[0], tuple(Q)))
+        S = "" if S is None else _scale(S)
+        lines.append(f"| {name} | {S} | {', '.join(map(str, Q))} | {_error(*error)} | {_number(theirs)} |")
+    return "\n".join(lines)
+
+
+def table10(error):
+    """Table 10 in Markdown, with our top-5 error in a row of its own."""
+    lines = ["| method | top-5 localisation error, validation | test |", "| --- | --- | --- |"]
+    lines += [f"| {name} | {_number(validation)} | {_number(test)} |" for name, (validation, test) in TABLE10.items()]
+    return "\n".join([*lines, f"| this, on these pictures | {_error(*error)} | |"])
+
+
+def _scale(S):
+    return str(S[0]) if S[0] == S[1] else f"{S[0]}-{S[1]}"
+
+
+def _error(error, interval):
+    return f"{error:.1f} % ({interval[0]:.1f} to {interval[1]:.1f})"
+
+
+def _number(value):
+    return "" if value is None else f"{value:.1f} %"

@@ -1,0 +1,186 @@
+"""Features that travel (appendix B): `python -m vgg_tf.transfer SOURCE --weights RUN`."""
+
+import io
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+from vgg_tf import files, programs
+from vgg_tf.devices import Precision, StrategyName, choose, settle
+from vgg_tf.selection import Selection
+
+NEIGHBOURS, QUERIES = 5, 8  # columns and rows of the sheet
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Descriptors of pictures from networks that were trained on others, and how far a linear SVM gets with them."""
+
+    source: Annotated[str, tyro.conf.Positional]
+    """A folder of class folders, of pictures with Pascal-VOC annotations, of shards; tfds:NAME; digits."""
+    weights: tuple[str, ...] = ("cifar10",)
+    """Run folders, files of weights or cifar10, with a head or without; descriptors of several are stacked."""
+    scales: str = "one"
+    """Q, the smaller side of the rescaled picture in pixels: 256,384,512; `one`, the recipe's; `several`, the three of 4.2."""
+    aggregate: Literal["average", "stack", "max"] = "stack"
+    """How the descriptors at several scales become one."""
+    protocol: Literal["caltech", "voc", "none"] = "caltech"
+    """caltech: some pictures of each category to train on, mean class recall; voc: a picture may show several classes, mean
+    average precision on the test split, or on a fifth of the pictures; none: descriptors alone."""
+    train: int = 30
+    """Pictures of each category to train on (caltech)."""
+    test: int = 50
+    """Pictures of each category to test on, at most (caltech)."""
+    splits: int = 3
+    """Random splits (caltech), or draws of the part that chooses C (voc)."""
+    out: str = ""
+    """Folder of what comes out; transfers/<name of the source> by default."""
+    batch_size: int = 0
+    """Crops' worth of pixels that go through a network at a time; 0 is by their size."""
+    precision: Precision = "auto"
+    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its training."""
+    strategy: StrategyName = "auto"
+    """Where to compute; auto is the first of tpu, gpu, cpu that is there."""
+    selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
+
+
+def main(arguments=None):
+    """Compute the descriptors that are not there yet, train and test the SVMs, write all, print the closing line."""
+    flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.transfer")
+    for name in ("train", "test", "splits"):
+        if getattr(flags, name) < 1:
+            raise ValueError(f"--{name} is at least 1. Received: {getattr(flags, name)}.")
+    if not flags.weights:
+        raise ValueError("--weights is empty. Give a run folder, a file of weights, or cifar10.")
+    settle(flags.strategy)
+    programs.quiet_tensorflow()
+
+    from vgg_tf import descriptors, trained
+    from vgg_tf.sources import open_source
+
+    start = time.perf_counter()
+    source, skipped = whole(open_source(flags.source, flags.selection), flags.protocol)
+    for note in skipped:
+        print(note)
+    networks = [trained.open_trained(path, headless=True) for path in flags.weights]
+    devices = choose(flags.strategy, flags.precision)
+    print(devices.reason)
+    rows = descriptors.extract(source, networks, flags.scales, flags.aggregate, "train", flags.batch_size, devices)
+    images = source.splits["train"]
+    folder = flags.out or os.path.join("transfers", os.path.basename(os.path.normpath(flags.source)).replace(":", "-"))
+    files.make_folder(folder)
+    data = io.BytesIO()
+    np.savez(data, names=np.array(images.names), labels=images.labels, classes=np.array(source.classes), descriptors=rows)
+    files.write_whole(os.path.join(folder, "descriptors.npz"), data.getvalue())
+    facts = {
+        "source": source.name, "networks": [network.path for network in networks], "scales": flags.scales,
+        "aggregate": flags.aggregate, "n": len(rows), "d": rows.shape[1], "skipped": skipped,
+    }  # fmt: skip
+    words, found = _PROTOCOLS[flags.protocol](rows, source, flags, folder)
+    if flags.protocol != "none":
+        _draw_neighbours(rows, images, source.classes, folder)
+    files.write_whole(os.path.join(folder, "report.json"), json.dumps(facts | found, indent=1).encode())
+    print(f"{words}n={len(rows):,}, {rows.shape[1]:,} numbers each, {time.perf_counter() - start:.0f} s; {folder}")
+
+
+def whole(source, protocol):
+    """All images of a source in one split, in the order of their names, and what was left out of it, in words."""
+    from dataclasses import replace
+
+    from vgg_tf.splits import Split
+
+    parts = list(source.splits.values())
+    names = [name for part in parts for name in part.names]
+    labels = np.concatenate([part.labels for part in parts])
+    contents = [content for part in parts for content in part.contents]
+    boxes = [box for part in parts for box in (part.boxes or [None] * len(part))]
+    images = Split(names, labels, contents, boxes)
+    counts = np.bincount(labels, minlength=len(source.classes))
+    few = [i for i in range(len(source.classes)) if counts[i] < 2] if protocol == "caltech" else []
+    kept = sorted(np.flatnonzero(~np.isin(labels, few)), key=names.__getitem__)
+    skipped = [f"left out: {source.classes[i]}: {counts[i]} of at least 2 pictures" for i in few]
+    if len(source.classes) - len(few) < 2:
+        raise ValueError(f"{source.name} has {len(source.classes) - len(few)} categories of 2 pictures or more; 2 are needed.")
+    return replace(source, splits={"train": images.take(kept)}), skipped
+
+
+def _caltech(rows, source, flags, folder):
+    """Mean class recall over random splits, and the picture of what is taken for what."""
+    from vgg_tf import pictures, svm
+
+    labels = source.splits["train"].labels
+    every = [svm.caltech(rows, labels, seed, flags.train, flags.test) for seed in range(flags.splits)]
+    means = 100 * np.array([found.mean for found in every])
+    counts = np.sum([found.counts for found in every], 0)
+    some = np.flatnonzero(counts.sum(1))
+    figure = pictures.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some])
+    with files.writing(os.path.join(folder, "confusion.png")) as temporary:
+        figure.savefig(temporary, dpi=120)
+    spread = f" +- {means.std(ddof=1):.1f}" if len(means) > 1 else ""
+    report = {
+        "protocol": "caltech", "train": flags.train, "test": flags.test, "mean_class_recall": means.tolist(),
+        "costs": [found.cost for found in every],
+        "per_class": {
+            source.classes[i]: float(counts[i, i] / counts[i].sum()) for i in some
+        },
+    }  # fmt: skip
+    tested = sum(len(found.test) for found in every) // len(every)
+    words = f"mean class recall {means.mean():.1f}{spread} % over {len(means)} splits of {len(some)} categories, "
+    return f"{words}{len(every[0].train):,} to train on, {tested:,} to test on; ", report
+
+
+def _voc(rows, source, flags, folder):
+    """Mean average precision of images that may show several classes."""
+    from vgg_tf import svm
+
+    images = source.splits["train"]
+    named = [set(images.boxes_of(i, 1, 1).names) | {source.classes[images.labels[i]]} for i in range(len(images))]
+    classes = sorted(set().union(*named))
+    targets = np.array([[name in there for name in classes] for there in named])
+    ask = np.array([name.startswith("test/") for name in images.names])  # the test split, as folders call it
+    if not ask.any():
+        ask[np.random.default_rng(0).permutation(len(ask))[: max(1, len(ask) // 5)]] = True
+    every = [svm.voc(rows, targets, np.flatnonzero(~ask), np.flatnonzero(ask), seed) for seed in range(flags.splits)]
+    means = {form: 100 * np.array([svm.mean_of(found[form]) for found, _ in every]) for form in every[0][0]}
+    report = {
+        "protocol": "voc", "test_images": int(ask.sum()), "costs": [cost for _, cost in every],
+        "mean_average_precision": {form: values.tolist() for form, values in means.items()},
+        "per_class": {name: {form: every[0][0][form][i] for form in means} for i, name in enumerate(classes)},
+    }  # fmt: skip
+    told = ", ".join(f"{values.mean():.1f} % ({form})" for form, values in means.items())
+    return f"mean average precision {told} of {len(classes)} classes on {ask.sum():,} pictures, ", report
+
+
+def _nothing(rows, source, flags, folder):
+    return "", {"protocol": "none"}
+
+
+def _draw_neighbours(rows, images, classes, folder):
+    """Some pictures, each with those that are nearest to it."""
+    from vgg_tf import measures, pictures
+
+    shown, titles, columns = [], [], min(NEIGHBOURS + 1, len(rows))
+    for query in np.unique(np.linspace(0, len(rows) - 1, QUERIES).astype(int)):
+        nearness = rows @ rows[query]
+        nearness[query] = np.inf
+        for i in np.argsort(-nearness, kind="stable")[:columns]:
+            shown.append(measures.decode_named(images.read(int(i)), images.names[i]))
+            name = classes[images.labels[i]]
+            titles.append(name if i == query else f"{name}\n{nearness[i]:.2f}")
+    none = ((), ())
+    title = "a picture and its nearest, by the cosine of their descriptors"
+    figure = pictures.contact_sheet(shown, titles, [none] * len(shown), title, columns)
+    with files.writing(os.path.join(folder, "neighbours.png")) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+_PROTOCOLS = {"caltech": _caltech, "voc": _voc, "none": _nothing}
+
+
+if __name__ == "__main__":
+    programs.run(main)
