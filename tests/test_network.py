@@ -227,6 +227,19 @@ def test_the_default_initialiser_starts_near_the_loss_of_guessing(arch, std):
     assert abs(loss - np.log(5)) < 2
 
 
+@pytest.mark.parametrize("arch", ["vgg16c", "vgg19"])
+def test_convolutions_of_dirac_begin_by_handing_their_map_on(arch):
+    model = tiny(arch, initializer="dirac", include_top=False, std=(60.0,) * 3)
+    maps = {layer.name: keras.Model(model.input, layer.output) for layer in model.layers if layer.name.startswith("block")}
+    images, before = noise(2, 32, 32, 3), None
+    for name, at in maps.items():
+        now = at(images).numpy()
+        if "conv" in name and name != "block1_conv1":
+            np.testing.assert_array_equal(now[..., : before.shape[-1]], before)  # no map has a number below 0 here
+            assert now.shape == before.shape or now[..., before.shape[-1] :].std() > 0
+        before = now
+
+
 def test_a_saved_model_loads_and_answers_the_same(tmp_path):
     model = tiny("vgg11_lrn", std=(50.0, 60.0, 70.0))
     model.save(tmp_path / "m.keras")

@@ -104,7 +104,14 @@ def test_a_name_is_taken_if_it_begins_with_the_prefix(prefix):
 def test_only_the_selection_of_everything_is_false():
     assert not Selection()
     assert not EVERYTHING
-    for values in ({"classes": ("a",)}, {"prefix": "a"}, {"limit_per_class": 1}, {"labels_from": 0}, {"labels_from": 1}):
+    for values in (
+        {"classes": ("a",)},
+        {"prefix": "a"},
+        {"limit_per_class": 1},
+        {"labels_from": 0},
+        {"labels_from": 1},
+        {"hold_out": 0.0},
+    ):
         assert Selection(**values)
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from vgg_tf.selection import Selection
 from vgg_tf.sources import open_source
 
 
@@ -178,6 +179,17 @@ def test_a_test_split_does_not_take_part_in_the_hold_out(tmp_path):
     source = open_source(str(tmp_path))
     assert {split: len(images) for split, images in source.splits.items()} == {"train": 36, "validation": 4, "test": 10}
     assert all(name.startswith("train/") for name in names(source, "validation"))
+
+
+def test_another_share_may_be_held_out_or_nothing(tmp_path):
+    fill(tmp_path, cat=20, dog=10)
+    half = open_source(str(tmp_path), Selection(hold_out=0.5))
+    assert np.bincount(half.splits["validation"].labels).tolist() == [10, 5]
+    everything = open_source(str(tmp_path), Selection(hold_out=0))
+    assert {split: len(images) for split, images in everything.splits.items()} == {"train": 30}
+    assert everything.notes == ("no validation split, and nothing held out: the last network is kept, not the best",)
+    with pytest.raises(ValueError, match=r"--hold-out is a share, from 0 to below 1\. Received: 1\.0\."):
+        Selection(hold_out=1.0)
 
 
 def test_with_one_picture_a_class_there_is_no_validation_and_a_note_says_so(tmp_path):

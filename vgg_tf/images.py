@@ -67,17 +67,29 @@ def _resample(image, factors, corner, crop):
     `crop` is its side, or its height and width.
 
     ScaleAndTranslate would do both axes at once and to the same bits, but its loop over columns has an inner one over three
-    channels. Turned in between, each pass mixes whole rows: 0.25 ms in place of 1.1 for a crop of 224 pixels.
+    channels. Turned in between, each pass mixes whole rows: 0.25 ms in place of 1.1 for a crop of 224 pixels. Where nothing is
+    enlarged, as with CIFAR's images, it would give the pixels as they are, and they are cut out instead.
 
     Returns:
         float32 `[width, height * 3]`, a row for each column of the crop, as `_upright` takes it.
     """
     height, width = crop if isinstance(crop, tuple) else (crop, crop)
-    w = tf.shape(image)[1]
-    factors, start = tf.cast(factors, tf.float32), -tf.cast(corner, tf.float32)
-    rows = _resample_rows(tf.reshape(image, [-1, 3 * w]), factors[0], start[0], height)
-    turned = tf.transpose(tf.reshape(rows, [height, w, 3]), [1, 0, 2])
-    return _resample_rows(tf.reshape(turned, [w, 3 * height]), factors[1], start[1], width)
+    shape = tf.shape(image)
+    w = shape[1]
+    top_left = tf.cast(corner, tf.int32)
+    inside = tf.reduce_all((top_left >= 0) & (top_left + tf.stack([height, width]) <= shape[:2]))
+
+    def cut():
+        part = tf.slice(image, tf.concat([top_left, [0]], 0), tf.stack([height, width, 3]))
+        return tf.reshape(tf.cast(tf.transpose(part, [1, 0, 2]), tf.float32), [width, 3 * height])
+
+    def mixed():
+        scale, start = tf.cast(factors, tf.float32), -tf.cast(corner, tf.float32)
+        rows = _resample_rows(tf.reshape(image, [-1, 3 * w]), scale[0], start[0], height)
+        turned = tf.transpose(tf.reshape(rows, [height, w, 3]), [1, 0, 2])
+        return _resample_rows(tf.reshape(turned, [w, 3 * height]), scale[1], start[1], width)
+
+    return tf.cond(tf.reduce_all(tf.equal(factors, 1)) & inside, cut, mixed)
 
 
 def _resample_rows(rows, factor, start, n):

@@ -12,12 +12,14 @@ class Initialization:
         connected: of fc1 and fc2.
         predictions: of the last layer.
         source: where it comes from.
+        identity: whether convolutions but the first begin by handing on what they see, see `handing_on`.
     """
 
     convolutions: dict
     connected: dict
     predictions: dict
     source: str
+    identity: bool = False
 
 
 def _gaussian(std):
@@ -30,6 +32,7 @@ def _scaled(scale, fan, distribution):
 
 _GLOROT = _scaled(1.0, "fan_avg", "uniform")
 _HE = _scaled(2.0, "fan_in", "untruncated_normal")
+_HE_TRUNCATED = {"class_name": "HeNormal", "config": {}}
 
 INITIALIZERS = {
     "paper": Initialization(*[_gaussian(0.1)] * 3, "section 3.1 to the letter: variance 1e-2"),
@@ -39,12 +42,32 @@ INITIALIZERS = {
     "torchvision": Initialization(
         _scaled(2.0, "fan_out", "untruncated_normal"), *[_gaussian(0.01)] * 2, "He's over the outputs, std 1e-2 in the head"
     ),
+    "dirac": Initialization(
+        *[_HE_TRUNCATED] * 2, _GLOROT, "Zagoruyko & Komodakis 2017 (arXiv:1706.00388); Jordan 2024 (arXiv:2404.00498)", True
+    ),
 }
+
+
+def handing_on(kernel):
+    """The kernel of a convolution that hands its map on: torch's `dirac_`, on as many filters as there are channels.
+
+    Args:
+        kernel: `[side, side, channels, filters]` of odd side.
+
+    Returns:
+        A copy; filter i gives channel i as it is, filters beyond the channels are as they were.
+    """
+    side, _, channels, filters = kernel.shape
+    same = range(min(channels, filters))
+    kernel = kernel.copy()
+    kernel[..., same] = 0
+    kernel[side // 2, side // 2, same, same] = 1
+    return kernel
 
 
 def automatic(standardized):
     """What `auto` is for an input, as `initialization` explains it: the config of a Keras initialiser."""
-    return {"class_name": "HeNormal", "config": {}} if standardized else _GLOROT
+    return _HE_TRUNCATED if standardized else _GLOROT
 
 
 def initialization(name, standardized):

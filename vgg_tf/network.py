@@ -5,7 +5,7 @@ import itertools
 import keras
 
 from vgg_tf.architectures import HEAD_WIDTH, IMAGENET_MEAN, STAGE_WIDTHS, architecture
-from vgg_tf.initializers import initialization
+from vgg_tf.initializers import handing_on, initialization
 from vgg_tf.weight_files import imagenet_weights, read_weights
 from vgg_tf.weights import adapt_statistics, freeze, load_weights
 
@@ -80,8 +80,9 @@ def build_vgg(
             gives the scores; the softmax is a layer of its own after it.
         name: name of the model; the architecture's by default.
         dropout: share of the outputs of fc1 and of fc2 set to zero in training (section 3.1: 0.5).
-        initializer: a name of `initializers.INITIALIZERS` (paper, gaussian, glorot, he, torchvision), or a Keras initialiser,
-            a name or a config. None is one that keeps a first loss near ln(classes), see `initializers.initialization`.
+        initializer: a name of `initializers.INITIALIZERS` (paper, gaussian, glorot, he, torchvision, dirac), or a Keras
+            initialiser, a name or a config. None is one that keeps a first loss near ln(classes), see
+            `initializers.initialization`.
         l2: weight decay as the paper means it: each kernel is pulled by `l2 * w` (the loss gets `l2 / 2 * |w|^2`).
         width: multiplier of the number of channels of all convolutions; None is that of the weights, 1 without.
         head_width: outputs of fc1 and fc2; None is that of the weights, without them 4096, and 512 for inputs with a side below
@@ -170,6 +171,10 @@ def build_vgg(
             x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
 
     model = keras.Model(inputs, x, name=name or row.name)
+    if starts.identity:
+        for layer in model.layers[1:]:
+            if isinstance(layer, keras.layers.Conv2D) and layer.name.startswith("block") and layer.name != "block1_conv1":
+                layer.kernel.assign(handing_on(layer.kernel.numpy()))
     if weights:
         load_weights(model, weights, new_head=True)
     if freeze_until:

@@ -16,11 +16,16 @@ class Selection:
     """Take so many images of each class of each split at most, drawn by chance, always the same; 0 takes all."""
     labels_from: Literal[0, 1] | None = None
     """0 or 1: the number of the first class in shards that others wrote. Without it, it must show from the labels."""
+    hold_out: float = 0.1
+    """Share of the training images of each class held out for validation, always the same ones, where the source has no
+    validation split; 0 trains on all of them and keeps the last network, once every choice is made."""
 
     def __post_init__(self):
         """Refuse what cannot be meant."""
         if self.limit_per_class < 0:
             raise ValueError(f"limit_per_class is 0 or more. Received: {self.limit_per_class}.")
+        if not 0 <= self.hold_out < 1:
+            raise ValueError(f"--hold-out is a share, from 0 to below 1. Received: {self.hold_out}.")
 
     def __bool__(self):
         """Tell whether anything is chosen."""

@@ -8,8 +8,7 @@ from vgg_tf import files, folders, foreign, records
 from vgg_tf.selection import EVERYTHING
 from vgg_tf.splits import Source, Split
 
-HOLDOUT = 0.1  # share of train held out for validation where the source has no validation split
-HOLDOUT_SEED = 0
+HOLD_OUT_SEED = 0
 
 
 def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
@@ -25,8 +24,8 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
             - of pictures in `images/` with Pascal-VOC files in `annotations/` (or `JPEGImages/`, `Annotations/`);
             - of shards, our own or those of slim, Cloud TPU or tensorflow-datasets.
 
-            Without a validation split a tenth of each class of train is held out, always the same images.
-        selection: which classes, and how many images of each; see `selection.Selection`.
+            Without a validation split a share of each class of train is held out, always the same images.
+        selection: which classes, how many images of each, and how many are held out; see `selection.Selection`.
         only: a split; of our own shards no other one is read through then, and given.
         skip_bad: leave out, and note, pictures whose class cannot be read in their annotation.
 
@@ -52,7 +51,7 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
     source = selection.of(source)
     if selection.labels_from and not isinstance(source.splits["train"].contents[0], records.Record):
         raise ValueError(f"{name} tells its classes, labels count from 0. Leave --labels-from {selection.labels_from} away.")
-    return source if "validation" in source.splits else _hold_out(source)
+    return source if "validation" in source.splits else _hold_out(source, selection.hold_out)
 
 
 def _shards(folder):
@@ -81,13 +80,15 @@ def _digits():
     return Source("digits", tuple("0123456789"), {"train": every.take(np.sort(train)), "test": every.take(np.sort(test))})
 
 
-def _hold_out(source):
+def _hold_out(source, share):
+    if not share:
+        return source.noting("no validation split, and nothing held out: the last network is kept, not the best")
     train = source.splits["train"]
-    random = np.random.default_rng(HOLDOUT_SEED)
+    random = np.random.default_rng(HOLD_OUT_SEED)
     held = []
     for label in range(len(source.classes)):
         members = np.flatnonzero(train.labels == label)
-        n = min(max(1, round(HOLDOUT * len(members))), len(members) - 1)  # the last picture of a class stays in train
+        n = min(max(1, round(share * len(members))), len(members) - 1)  # the last picture of a class stays in train
         held.extend(random.permutation(members)[: max(n, 0)])
     if not held:
         return source.noting("one image a class: nothing can be held out for validation, training goes on without")

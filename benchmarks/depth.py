@@ -1,0 +1,62 @@
+"""Does depth help? VGG-11, 13, 16 and 19 with batch normalisation, one recipe, the same number of images seen, several seeds.
+
+    python benchmarks/depth.py cifar10
+
+trains them by `python -m vgg_tf.train`, so that it goes on where it was interrupted; prints what each reached, with the 95 %
+interval of its mean over the seeds (Student's t), and draws it. Nothing is chosen on the test images.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from vgg_tf import ARCHITECTURES, pictures
+
+NETWORKS = ("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
+
+
+def main():
+    """Train what is not trained yet, print the table, draw the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="shards or class folders")
+    parser.add_argument("--out", type=Path, default=Path("runs/depth"), help="folder of the runs")
+    parser.add_argument("--figure", type=Path, default=Path("results/depth.png"))
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--width", type=float, default=0.5, help="of all networks")
+    parser.add_argument("--seeds", type=int, default=3)
+    flags = parser.parse_args()
+    reports = {}
+    for seed in range(flags.seeds):  # every network once before any twice
+        for arch in NETWORKS:
+            out = flags.out / f"{arch}-{seed}"
+            words = ["--arch", arch, "--data", flags.data, "--epochs", flags.epochs, "--width", flags.width, "--seed", seed]
+            subprocess.run([sys.executable, "-m", "vgg_tf.train", *map(str, words), "--out", out], check=True)
+            reports[arch, seed] = json.loads((out / "report.json").read_text())
+
+    errors = np.array([[reports[arch, seed]["top1_error"] for seed in range(flags.seeds)] for arch in NETWORKS])
+    means = errors.mean(1)
+    half = stats.t.ppf(0.975, flags.seeds - 1) * errors.std(1, ddof=1) / flags.seeds**0.5 if flags.seeds > 1 else means * np.nan
+    seeds = " | ".join(f"seed {seed}" for seed in range(flags.seeds))
+    print(f"\n| network | parameters | {seeds} | mean, 95 % | minutes a run, at most |")
+    print("| --- " * (flags.seeds + 4) + "|")
+    for arch, row, mean, reach in zip(NETWORKS, errors, means, half, strict=True):
+        of_seeds = [reports[arch, seed] for seed in range(flags.seeds)]
+        minutes, parameters = max(report["seconds"] for report in of_seeds) / 60, of_seeds[0]["parameters"] / 1e6
+        of_each = " | ".join(f"{error:.2f} %" for error in row)
+        print(f"| {arch} | {parameters:.2f} M | {of_each} | {mean:.2f} +- {reach:.2f} % | {minutes:.1f} |")
+
+    depths = [ARCHITECTURES[arch].weight_layers for arch in NETWORKS]
+    lines = {f"seed {seed}": (depths, errors[:, seed], f"C{seed + 1}o") for seed in range(flags.seeds)}
+    title = f"Depth with batch normalisation ({flags.width:g} of the width, {flags.epochs} epochs)"
+    flags.figure.parent.mkdir(parents=True, exist_ok=True)
+    figure = pictures.curves({**lines, "mean": (depths, means, "C0-")}, title, "layers with weights", "test top-1 error (%)")
+    figure.savefig(flags.figure, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
