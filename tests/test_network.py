@@ -228,16 +228,25 @@ def test_the_default_initialiser_starts_near_the_loss_of_guessing(arch, std):
 
 
 @pytest.mark.parametrize("arch", ["vgg16c", "vgg19"])
-def test_convolutions_of_dirac_begin_by_handing_their_map_on(arch):
-    model = tiny(arch, initializer="dirac", include_top=False, std=(60.0,) * 3)
-    maps = {layer.name: keras.Model(model.input, layer.output) for layer in model.layers if layer.name.startswith("block")}
+def test_layers_of_dirac_begin_by_handing_on_what_they_see(arch):
+    model = tiny(arch, initializer="dirac", std=(60.0,) * 3, head_width=48)
+    layers = [layer for layer in model.layers if layer.name.startswith(("block", "flatten", "fc"))]
     images, before = noise(2, 32, 32, 3), None
-    for name, at in maps.items():
-        now = at(images).numpy()
-        if "conv" in name and name != "block1_conv1":
-            np.testing.assert_array_equal(now[..., : before.shape[-1]], before)  # no map has a number below 0 here
-            assert now.shape == before.shape or now[..., before.shape[-1] :].std() > 0
+    for layer in layers:
+        now = keras.Model(model.input, layer.output)(images).numpy()
+        if hasattr(layer, "kernel") and layer.name != "block1_conv1":
+            n = min(before.shape[-1], now.shape[-1])
+            np.testing.assert_array_equal(now[..., :n], before[..., :n])  # no map has a number below 0 here
+            assert now.shape[-1] == n or now[..., n:].std() > 0
         before = now
+
+
+def test_dirac_leaves_fc1_random_where_it_joins_several_positions():
+    joined, alone = (
+        tiny("vgg11", initializer="dirac", input_shape=(side, side, 3)).get_layer("fc1").kernel.numpy() for side in (64, 32)
+    )
+    assert (joined != 0).all()
+    assert (alone == 0).any()
 
 
 def test_a_saved_model_loads_and_answers_the_same(tmp_path):

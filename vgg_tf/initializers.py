@@ -12,7 +12,7 @@ class Initialization:
         connected: of fc1 and fc2.
         predictions: of the last layer.
         source: where it comes from.
-        identity: whether convolutions but the first begin by handing on what they see, see `handing_on`.
+        identity: whether layers begin by handing on what they see, see `handing_on`.
     """
 
     convolutions: dict
@@ -49,19 +49,19 @@ INITIALIZERS = {
 
 
 def handing_on(kernel):
-    """The kernel of a convolution that hands its map on: torch's `dirac_`, on as many filters as there are channels.
+    """The kernel of a layer that hands on what it sees: torch's `dirac_`, on as many filters as there are channels.
 
     Args:
-        kernel: `[side, side, channels, filters]` of odd side.
+        kernel: of a convolution, `[side, side, channels, filters]` of odd side, or of a fully connected layer, `[channels,
+            filters]`.
 
     Returns:
         A copy; filter i gives channel i as it is, filters beyond the channels are as they were.
     """
-    side, _, channels, filters = kernel.shape
-    same = range(min(channels, filters))
+    same = range(min(kernel.shape[-2:]))
     kernel = kernel.copy()
     kernel[..., same] = 0
-    kernel[side // 2, side // 2, same, same] = 1
+    kernel[(*(side // 2 for side in kernel.shape[:-2]), same, same)] = 1
     return kernel
 
 

@@ -172,8 +172,10 @@ def build_vgg(
 
     model = keras.Model(inputs, x, name=name or row.name)
     if starts.identity:
-        for layer in model.layers[1:]:
-            if isinstance(layer, keras.layers.Conv2D) and layer.name.startswith("block") and layer.name != "block1_conv1":
+        # Not the first layer, nor fc1 where it joins several positions, nor the last.
+        kept = {"block1_conv1", "predictions", *(["fc1"] if height is None or max(height, wide) >= 64 else [])}
+        for layer in model.layers:
+            if hasattr(layer, "kernel") and layer.name not in kept:
                 layer.kernel.assign(handing_on(layer.kernel.numpy()))
     if weights:
         load_weights(model, weights, new_head=True)

@@ -150,7 +150,8 @@ def differences(old, new):
 # CIFAR and its like: what helped short trainings of VGG-16 with batch normalisation, on the held-out part (README).
 _CIFAR = Recipe(
     epochs=60, batch_size=128, learning_rate=0.05, schedule="one-cycle", warmup=0.25, nesterov=True, label_smoothing=0.1,
-    size=32, scale=(32, 32), test_scale=32, padding=4, cutout=8, rgb_shift=0.0, standardize=True, cache="pixels",
+    size=32, scale=(32, 32), test_scale=32, padding=4, cutout=8, rgb_shift=0.0, standardize=True, initializer="dirac",
+    cache="pixels",
 )  # fmt: skip
 
 RECIPES = {
@@ -161,7 +162,7 @@ RECIPES = {
     # Written digits are not mirrored. A net of a quarter of the width learns them in about a minute on two cores.
     "digits": replace(
         _CIFAR, epochs=16, batch_size=16, learning_rate=0.01, average=0.99, l2=2e-3, label_smoothing=0.0, scale=(32, 36),
-        padding=0, cutout=0, flip=False, dropout=0.2, width=0.25, head_width=128,
+        padding=0, cutout=0, flip=False, dropout=0.2, width=0.25, head_width=128, initializer="auto",
     ),
 }  # fmt: skip
 
