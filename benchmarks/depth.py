@@ -17,6 +17,8 @@ import numpy as np
 from scipy import stats
 
 from vgg_tf import ARCHITECTURES, pictures
+from vgg_tf.selection import Selection
+from vgg_tf.sources import open_source
 
 NETWORKS = ("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
 
@@ -24,13 +26,16 @@ NETWORKS = ("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
 def main():
     """Train what is not trained yet, print the table, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="shards or class folders")
+    parser.add_argument(
+        "data", help="class folders with a test split and no validation split, or shards written with --hold-out 0"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/depth"), help="folder of the runs")
     parser.add_argument("--figure", type=Path, default=Path("results/depth.png"))
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--width", type=float, default=0.5, help="of all networks")
     parser.add_argument("--seeds", type=int, default=3)
     flags = parser.parse_args()
+    open_source(flags.data, Selection(hold_out=0)).images("test")  # or an error, before hours are spent
     reports = {}
     for seed in range(flags.seeds):  # every network once before any twice
         for arch in NETWORKS:

@@ -251,6 +251,19 @@ def test_pictures_of_the_same_names_and_labels_but_other_content_are_tested_anew
     assert capsys.readouterr().out.count(": 10 images,") == 4  # half of 20, the others being held out
 
 
+def test_a_run_that_held_nothing_out_trains_on_all_keeps_the_last_network_and_has_no_validation(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train.main(["--arch", "vgg11", "--strategy", "cpu", "--smoke", "--hold-out", "0", "--out", "all"])
+    said = capsys.readouterr().out
+    assert "1,437 train, 360 test images" in said
+    assert "no validation: the last network is kept" in said
+    assert json.loads((tmp_path / "all" / "report.json").read_text())["best_epoch"] == 2
+    with pytest.raises(ValueError, match=r"digits has no split 'validation'\. It has train, test"):
+        call("all", "--split", "validation")
+    with pytest.raises(ValueError, match="--hold-out 0 leaves nothing to see a plateau on"):
+        train.main(["--arch", "vgg11", "--smoke", "--hold-out", "0", "--schedule", "plateau", "--out", "plateau"])
+
+
 def test_a_torn_file_of_posteriors_is_named(copied):
     call("run")
     (path,) = (copied / "posteriors").glob("*.npz")

@@ -117,9 +117,20 @@ def test_a_crop_of_the_rescaled_image_equals_rescaling_all_of_it_and_cutting(cal
     np.testing.assert_allclose(got, expected, rtol=0, atol=0.01)
 
 
-def test_without_rescaling_a_crop_is_cut_out_unchanged():
+@both_ways
+def test_without_rescaling_a_crop_is_cut_out_unchanged(call):
     picture = noise(20, 31)
-    np.testing.assert_array_equal(images.crop_of_rescaled(picture, 20, 3, 9, 16), picture[3:19, 9:25])
+    corners = [(0, 0), (3, 9), (4, 15)]
+    got = call(lambda top, left: images.crop_of_rescaled(picture, 20, top, left, 16), *columns(corners))
+    np.testing.assert_array_equal(got, [picture[top : top + 16, left : left + 16] for top, left in corners])
+
+
+def test_between_pixels_and_beyond_the_picture_a_crop_is_mixed():
+    picture = noise(20, 31)
+    between = images.crop_of_rescaled(picture, 20, 3.5, 9.0, 16).numpy()
+    np.testing.assert_allclose(between, (picture[3:19, 9:25] / 2.0 + picture[4:20, 9:25] / 2.0), atol=1e-3)
+    beyond = images.crop_of_rescaled(picture, 20, -3, 9, 16).numpy()
+    np.testing.assert_array_equal(beyond[3:], picture[:13, 9:25])
 
 
 # Formats

@@ -241,9 +241,18 @@ def test_layers_of_dirac_begin_by_handing_on_what_they_see(arch):
         before = now
 
 
+def test_dirac_makes_identities_before_batch_normalisation_and_none_of_an_input_of_0_to_255():
+    kernel = tiny("vgg16_bn", initializer="dirac").get_layer("block5_conv2").kernel.numpy()
+    np.testing.assert_array_equal(kernel[1, 1], np.eye(64))
+    assert kernel.sum() == 64
+    plain, auto = (tiny("vgg16", initializer=name).get_layer("block5_conv2").kernel.numpy() for name in ("dirac", "auto"))
+    np.testing.assert_array_equal(plain, auto)
+
+
 def test_dirac_leaves_fc1_random_where_it_joins_several_positions():
     joined, alone = (
-        tiny("vgg11", initializer="dirac", input_shape=(side, side, 3)).get_layer("fc1").kernel.numpy() for side in (64, 32)
+        tiny("vgg11", initializer="dirac", input_shape=(side, side, 3), std=(60.0,) * 3).get_layer("fc1").kernel.numpy()
+        for side in (64, 32)
     )
     assert (joined != 0).all()
     assert (alone == 0).any()

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from vgg_tf.selection import Selection
+from tfrecords_tools.write import write
+from vgg_tf.selection import Selection, least_held_out
 from vgg_tf.sources import open_source
 
 
@@ -187,9 +188,36 @@ def test_another_share_may_be_held_out_or_nothing(tmp_path):
     assert np.bincount(half.splits["validation"].labels).tolist() == [10, 5]
     everything = open_source(str(tmp_path), Selection(hold_out=0))
     assert {split: len(images) for split, images in everything.splits.items()} == {"train": 30}
-    assert everything.notes == ("no validation split, and nothing held out: the last network is kept, not the best",)
+    assert everything.notes == ("no validation split, and nothing held out",)
     with pytest.raises(ValueError, match=r"--hold-out is a share, from 0 to below 1\. Received: 1\.0\."):
         Selection(hold_out=1.0)
+
+
+def test_a_share_to_hold_out_is_refused_where_there_is_a_validation_split_but_not_for_who_reads_one_split(tmp_path):
+    fill(tmp_path / "val", cat=2, dog=2)
+    fill(tmp_path / "train", cat=4, dog=4)
+    with pytest.raises(ValueError, match=r"has a validation split of its own: --hold-out 0 is for those without one\."):
+        open_source(str(tmp_path), Selection(hold_out=0))
+    assert len(open_source(str(tmp_path), Selection(hold_out=0), only="validation").splits["validation"]) == 4
+
+
+def test_shards_are_taken_as_they_were_written(tmp_path):
+    fill(tmp_path / "zoo", cat=20, dog=10)
+    write(open_source(str(tmp_path / "zoo"), Selection(hold_out=0)), str(tmp_path / "shards"), progress=False)
+    images = [
+        {split: len(part) for split, part in open_source(str(tmp_path / "shards"), selection).splits.items()}
+        for selection in (Selection(), Selection(limit_per_class=5), Selection(hold_out=0.1))
+    ]
+    assert images == [{"train": 30}, {"train": 10}, {"train": 27, "validation": 3}]
+
+
+def test_networks_are_tested_on_what_all_of_them_held_out(tmp_path):
+    fill(tmp_path, cat=40, dog=20)
+    tenth, half = (set(names(open_source(str(tmp_path), Selection(hold_out=share)), "validation")) for share in (0.1, 0.5))
+    assert tenth < half
+    assert least_held_out([Selection(hold_out=0.5), Selection()]) == 0.1
+    assert least_held_out([Selection(hold_out=0.5), Selection(hold_out=0)]) == 0
+    assert least_held_out([Selection(), Selection(classes=("a", "b"))]) is None
 
 
 def test_with_one_picture_a_class_there_is_no_validation_and_a_note_says_so(tmp_path):

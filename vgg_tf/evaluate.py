@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ import tyro
 
 from vgg_tf import files, hosts, programs
 from vgg_tf.devices import Precision, StrategyName, choose, settle
-from vgg_tf.selection import Selection
+from vgg_tf.selection import Selection, least_held_out
 
 ProtocolName = Literal["center", "ten-crop", "multi-crop", "dense", "multi-crop+dense"]
 PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "paper-table6"]
@@ -58,7 +58,7 @@ def main(arguments=None):
 
     start = time.perf_counter()
     networks = [trained.open_trained(path) for path in flags.networks]
-    source = _source(flags, networks[0], sources.open_source)
+    source = _source(flags, networks, sources.open_source)
     for network in networks:
         network.check_classes(source.classes, source.name)
     source.images(flags.split)
@@ -91,13 +91,14 @@ def main(arguments=None):
     )
 
 
-def _source(flags, first, open_source):
-    """The images, with the split that is asked for."""
+def _source(flags, networks, open_source):
+    """The images, with the split that is asked for; of what no network was trained on where train has to give validation."""
+    first = networks[0]
     if not (flags.data or first.data):
         raise ValueError(f"{first.path} does not tell what it was trained on. Give --data.")
     name, selection = (flags.data, Selection(labels_from=flags.labels_from)) if flags.data else (first.data, first.selection)
-    source = open_source(name, selection, only=flags.split)
-    return source
+    selection = replace(selection, hold_out=least_held_out(network.selection for network in networks))
+    return open_source(name, selection, only=flags.split)
 
 
 def _averages(lines, source, devices, flags):

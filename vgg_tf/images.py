@@ -77,7 +77,8 @@ def _resample(image, factors, corner, crop):
     shape = tf.shape(image)
     w = shape[1]
     top_left = tf.cast(corner, tf.int32)
-    inside = tf.reduce_all((top_left >= 0) & (top_left + tf.stack([height, width]) <= shape[:2]))
+    inside = (top_left >= 0) & (top_left + tf.stack([height, width]) <= shape[:2])
+    as_they_are = tf.equal(factors, 1) & inside & tf.equal(tf.cast(top_left, tf.float64), tf.cast(corner, tf.float64))
 
     def cut():
         part = tf.slice(image, tf.concat([top_left, [0]], 0), tf.stack([height, width, 3]))
@@ -89,7 +90,7 @@ def _resample(image, factors, corner, crop):
         turned = tf.transpose(tf.reshape(rows, [height, w, 3]), [1, 0, 2])
         return _resample_rows(tf.reshape(turned, [w, 3 * height]), scale[1], start[1], width)
 
-    return tf.cond(tf.reduce_all(tf.equal(factors, 1)) & inside, cut, mixed)
+    return tf.cond(tf.reduce_all(as_they_are), cut, mixed)
 
 
 def _resample_rows(rows, factor, start, n):

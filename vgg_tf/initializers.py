@@ -12,7 +12,7 @@ class Initialization:
         connected: of fc1 and fc2.
         predictions: of the last layer.
         source: where it comes from.
-        identity: whether layers begin by handing on what they see, see `handing_on`.
+        identity: whether kernels begin as identities, see `handing_on`; where batch normalisation follows it has the last word.
     """
 
     convolutions: dict
@@ -78,13 +78,16 @@ def initialization(name, standardized):
             of predictions, which are Glorot's.
         standardized: the signal has a standard deviation of about 1 in front of the layers (the input is divided by its std,
             or batch normalisation follows): `auto` is He's then and Glorot's where the input is 0..255 minus the mean. Both
-            with Glorot's predictions: the first loss is near ln(classes).
+            with Glorot's predictions: the first loss is near ln(classes). Identities would carry 0..255 to the scores, so
+            that `dirac` is `auto` there.
 
     Raises:
         ValueError: no such initialiser.
     """
     import keras
 
+    if name == "dirac" and not standardized:
+        name = "auto"
     if isinstance(name, str) and name in INITIALIZERS:
         return INITIALIZERS[name]
     if name in (None, "auto"):

@@ -13,7 +13,7 @@ import tyro
 
 from vgg_tf import files, programs, recipes
 from vgg_tf.devices import Precision, StrategyName, choose, settle
-from vgg_tf.selection import Selection
+from vgg_tf.selection import Selection, least_held_out
 
 PROG = "python -m vgg_tf.localize"
 
@@ -213,7 +213,8 @@ def evaluate(words):
     localizers = [localization.Localizer(path) for path in flags.runs]
     first = localizers[0]
     rater = _rater(flags.classifier, first.classes)
-    source = sources.open_source(flags.data or first.run.settings.data, only=flags.split)
+    held_out = least_held_out(localizer.run.settings.selection for localizer in localizers)
+    source = sources.open_source(flags.data or first.run.settings.data, Selection(hold_out=held_out), only=flags.split)
     for localizer in localizers:
         if localizer.classes != tuple(source.classes):
             known, asked = (", ".join(classes[:5]) for classes in (localizer.classes, source.classes))

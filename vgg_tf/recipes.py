@@ -84,7 +84,8 @@ class Recipe:
     """Outputs of fc1 and fc2; 0 is 4096, and 512 for crops below 64 pixels."""
     initializer: str = "auto"
     """auto (trains from the first step), paper (the literal Gaussian of std 0.1), gaussian (std 0.01), glorot, he,
-    torchvision, dirac (convolutions begin by handing on what they see), or a name of Keras'."""
+    torchvision, dirac (kernels begin as identities where the input is divided by its std, else as auto has it), or a name of
+    Keras'."""
     freeze_until: str = ""
     """Block or layer, such as block4, before which nothing learns; with --inherit."""
     cache: Literal["none", "bytes", "pixels"] = "none"

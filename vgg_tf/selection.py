@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+HOLD_OUT = 0.1  # share of train held out for validation where nothing else is asked for
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -16,16 +18,21 @@ class Selection:
     """Take so many images of each class of each split at most, drawn by chance, always the same; 0 takes all."""
     labels_from: Literal[0, 1] | None = None
     """0 or 1: the number of the first class in shards that others wrote. Without it, it must show from the labels."""
-    hold_out: float = 0.1
+    hold_out: float | None = None
     """Share of the training images of each class held out for validation, always the same ones, where the source has no
-    validation split; 0 trains on all of them and keeps the last network, once every choice is made."""
+    validation split. None is 0.1, and nothing of our own shards; 0 trains on all images, once every choice is made."""
 
     def __post_init__(self):
         """Refuse what cannot be meant."""
         if self.limit_per_class < 0:
             raise ValueError(f"limit_per_class is 0 or more. Received: {self.limit_per_class}.")
-        if not 0 <= self.hold_out < 1:
+        if not 0 <= self.held_out < 1:
             raise ValueError(f"--hold-out is a share, from 0 to below 1. Received: {self.hold_out}.")
+
+    @property
+    def held_out(self):
+        """Share that is held out of a source without a validation split."""
+        return HOLD_OUT if self.hold_out is None else self.hold_out
 
     def __bool__(self):
         """Tell whether anything is chosen."""
@@ -74,6 +81,14 @@ class Selection:
 
 
 EVERYTHING = Selection()
+
+
+def least_held_out(selections):
+    """The share that all of them hold out, the draws being nested; None where none of them tells one."""
+    selections = list(selections)
+    if all(selection.hold_out is None for selection in selections):
+        return None
+    return min(selection.held_out for selection in selections)
 
 
 def limited(labels, limit):

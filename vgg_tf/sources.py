@@ -24,14 +24,17 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
             - of pictures in `images/` with Pascal-VOC files in `annotations/` (or `JPEGImages/`, `Annotations/`);
             - of shards, our own or those of slim, Cloud TPU or tensorflow-datasets.
 
-            Without a validation split a share of each class of train is held out, always the same images.
+            Without a validation split a share of each class of train is held out, always the same images; our own shards
+            are taken as they were written.
         selection: which classes, how many images of each, and how many are held out; see `selection.Selection`.
-        only: a split; of our own shards no other one is read through then, and given.
+        only: a split; of our own shards no other one is read through then, and given. A share to hold out then counts where
+            there is no validation split.
         skip_bad: leave out, and note, pictures whose class cannot be read in their annotation.
 
     Raises:
         FileNotFoundError: there is no such folder, or a file that its layout needs is missing.
-        ValueError: the folder holds no images, or fewer than two classes; the message says what was expected.
+        ValueError: the folder holds no images, or fewer than two classes, or is to hold out what it holds out itself; the
+            message says what was expected.
     """
     if not str(name):
         raise ValueError("The source has no name. Give digits, tfds:NAME or a folder.")
@@ -51,7 +54,13 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
     source = selection.of(source)
     if selection.labels_from and not isinstance(source.splits["train"].contents[0], records.Record):
         raise ValueError(f"{name} tells its classes, labels count from 0. Leave --labels-from {selection.labels_from} away.")
-    return source if "validation" in source.splits else _hold_out(source, selection.hold_out)
+    if "validation" in source.splits and selection.hold_out is not None and not only:
+        raise ValueError(
+            f"{name} has a validation split of its own: --hold-out {selection.hold_out:g} is for those without one. Leave it "
+            "away, or write the shards anew with it."
+        )
+    as_written = selection.hold_out is None and records.holds_shards(name)
+    return source if "validation" in source.splits or as_written else _hold_out(source, selection.held_out)
 
 
 def _shards(folder):
@@ -82,7 +91,7 @@ def _digits():
 
 def _hold_out(source, share):
     if not share:
-        return source.noting("no validation split, and nothing held out: the last network is kept, not the best")
+        return source.noting("no validation split, and nothing held out")
     train = source.splits["train"]
     random = np.random.default_rng(HOLD_OUT_SEED)
     held = []

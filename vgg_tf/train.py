@@ -193,6 +193,8 @@ def _train(run, collection, data, devices, weights, flags):
         return batches.take(SMOKE_BATCHES if flags.smoke else -1)
 
     validation = centre_crops("validation", recipe.cache) if "validation" in collection.splits else None
+    if validation is None and recipe.schedule == "plateau" and flags.selection.hold_out == 0:
+        raise ValueError("--hold-out 0 leaves nothing to see a plateau on. Give --schedule step, cosine or one-cycle as well.")
     look = None
     if devices.processes > 1:  # all of them at the same batch
         look = centre_crops("validation" if validation else "train", part=(0, devices.processes))

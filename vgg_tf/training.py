@@ -96,9 +96,9 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
         raise ValueError(
             f"--average is not for {arch}: averaged weights do not fit the moments of batch normalisation. Give 0."
         )
-    initializer = recipe.initializer
-    if initializer == "auto" and standardized is not None:
-        initializer = automatic(standardized or architecture(arch).batch_norm)
+    initializer, normalized = recipe.initializer, standardized or architecture(arch).batch_norm
+    if standardized is not None and (initializer == "auto" or (initializer == "dirac" and not normalized)):
+        initializer = automatic(normalized)
     return build_vgg(
         arch,
         input_shape=(recipe.size, recipe.size, 3),
@@ -239,8 +239,9 @@ def train(
         if begin:
             begin()
         task.look(model, look or (training(0) if validation is None else validation), recipe, check, say)
-    if recipe.schedule == "plateau" and validation is None:
-        say("without validation there is no plateau: the learning rate stays as it is")
+    if validation is None:
+        stays = ", and without a plateau the learning rate stays as it is" * (recipe.schedule == "plateau")
+        say(f"no validation: the last network is kept{stays}")
     track(state.rows)
     drawn, after = time.perf_counter(), 0.0  # seconds from an epoch's last step to its saved state
     while state.epoch < recipe.epochs and not state.stopped:
