@@ -4,7 +4,7 @@
 | --- | --- |
 | recipe.json | architecture, data, precision and every number of the recipe |
 | dataset.json | classes, counts and colours of the images (`records.Collection`) |
-| model.keras | the network with the lowest validation error so far; raw RGB in, posteriors out |
+| model.keras | the network with the lowest validation error so far, without validation the last; raw RGB in, posteriors out |
 | inherited.txt | which layers came from another network, where they did |
 | last.safetensors | the whole state after the last epoch; `previous.safetensors` is the one before |
 | log.csv, history.png | one row, one point an epoch |
