@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from vgg_tf import build_vgg, descriptors, images, write_weights
 from vgg_tf.descriptors import aggregate, extract
+from vgg_tf.devices import choose
 from vgg_tf.splits import Source, Split
 
 PICTURES = [np.random.default_rng(0).integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((70, 90), (64, 64))]
@@ -44,7 +45,7 @@ def by_hand(model, picture, Q, window):
 def test_a_descriptor_is_the_mean_of_fc2_over_positions_flip_and_scales_of_length_1(crop, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = tiny(crop)
-    found = extract(PICTURES, at(tmp_path, model), "64,100", "average")
+    found = extract(PICTURES, at(tmp_path, model), "64,100", "average", devices=choose("cpu", "float32"))
     assert found.dtype == np.float32
     for picture, row in zip(PICTURES, found, strict=True):
         expected = np.mean([by_hand(model, picture, Q, crop // 32) for Q in (64, 100)], 0)
@@ -64,14 +65,16 @@ def test_scales_are_averaged_stacked_or_the_largest_taken_before_the_length_beco
 def test_two_networks_are_stacked_each_of_length_1(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paths = [at(tmp_path, tiny(), "a"), at(tmp_path, tiny(64), "b")]
-    one, two, both = (extract(PICTURES, networks, "64") for networks in (paths[0], paths[1], paths))
+    one, two, both = (
+        extract(PICTURES, networks, "64", devices=choose("cpu", "float32")) for networks in (paths[0], paths[1], paths)
+    )
     np.testing.assert_allclose(both, np.concatenate([one, two], 1) / 2**0.5, atol=1e-6)
 
 
 def test_a_network_without_a_head_gives_the_mean_of_its_last_map(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     trunk = build_vgg("vgg11", include_top=False, input_shape=(None, None, 3), width=1 / 16, seed=2)
-    found = extract(PICTURES, at(tmp_path, trunk), "96")
+    found = extract(PICTURES, at(tmp_path, trunk), "96", devices=choose("cpu", "float32"))
     for picture, row in zip(PICTURES, found, strict=True):
         rescaled = images.rescale(picture, 96).numpy()
         maps = trunk.predict(np.stack([rescaled, rescaled[:, ::-1]]), verbose=0)
