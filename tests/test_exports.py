@@ -36,6 +36,16 @@ ROOMS = {
 CLASSES = ("cat", "dog", "tench, Tinca tinca", "église")
 
 
+def test_a_digest_knows_neither_order_nor_the_sign_of_zero_but_every_number():
+    random = np.random.default_rng(0)
+    array = np.where(random.random((50, 40)) < 0.5, np.float32(0.0), np.float32(-0.0))
+    array[:10] = random.normal(size=(10, 40))
+    turned = random.permutation(array.ravel()).reshape(40, 50)
+    assert exports.digest([turned, array[0]]) == exports.digest([array[0], array])
+    turned[3, 4] += 1e-3
+    assert exports.digest([turned, array[0]]) != exports.digest([array[0], array])
+
+
 def weights(folder, arch="vgg11_bn", crop=32, std=(60.0, 50.0, 40.0), classes=CLASSES):
     """A file of a tiny network whose posteriors have a spread."""
     model = build_vgg(

@@ -67,7 +67,8 @@ class Network:
 
 def digest(arrays):
     """Hex digest of weights, whatever their order and layout: of the sorted numbers of each."""
-    of_each = (hashlib.blake2b(np.sort(np.float32(array), None).tobytes(), digest_size=8).digest() for array in arrays)
+    # 0.0 and -0.0, which half-precision weights have many of, are equal: sorting leaves them in any order.
+    of_each = (hashlib.blake2b(np.sort(np.float32(array) + 0.0, None).tobytes(), digest_size=8).digest() for array in arrays)
     return hashlib.blake2b(b"".join(sorted(of_each)), digest_size=8).hexdigest()
 
 

@@ -107,8 +107,10 @@ def run(main):
         with Notice(0):  # nothing is under way yet that would be worth a delay
             main()
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command continues", file=sys.stderr)
-        sys.exit(130)
+        print("\ninterrupted; the same command continues", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(130)  # at once: under TensorFlow's threads, still at work, Python's own end crashes now and then
     except PreemptedError:
         print(f"\n{TERMINATED}", file=sys.stderr)
         sys.exit(PREEMPTED)
