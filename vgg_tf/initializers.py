@@ -65,9 +65,15 @@ def handing_on(kernel):
     return kernel
 
 
-def automatic(standardized):
-    """What `auto` is for an input, as `initialization` explains it: the config of a Keras initialiser."""
-    return _HE_TRUNCATED if standardized else _GLOROT
+def fitting(name, standardized):
+    """The name, or for `auto`, None and a `dirac` that does not fit the input, the config of the Keras initialiser that does.
+
+    Args:
+        name, standardized: as for `initialization`.
+    """
+    if name in (None, "auto") or (name == "dirac" and not standardized):
+        return _HE_TRUNCATED if standardized else _GLOROT
+    return name
 
 
 def initialization(name, standardized):
@@ -86,12 +92,9 @@ def initialization(name, standardized):
     """
     import keras
 
-    if name == "dirac" and not standardized:
-        name = "auto"
+    name = fitting(name, standardized)
     if isinstance(name, str) and name in INITIALIZERS:
         return INITIALIZERS[name]
-    if name in (None, "auto"):
-        name = automatic(standardized)
     try:
         config = keras.saving.serialize_keras_object(keras.initializers.get(name))
     except ValueError:

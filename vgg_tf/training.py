@@ -12,7 +12,7 @@ from vgg_tf import pictures, progress
 from vgg_tf.architectures import architecture
 from vgg_tf.cpu import SGD, faster
 from vgg_tf.devices import shared_by_tensorflow
-from vgg_tf.initializers import automatic
+from vgg_tf.initializers import fitting
 from vgg_tf.network import build_vgg
 from vgg_tf.probe import probe
 from vgg_tf.schedules import Schedule
@@ -96,9 +96,9 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
         raise ValueError(
             f"--average is not for {arch}: averaged weights do not fit the moments of batch normalisation. Give 0."
         )
-    initializer, normalized = recipe.initializer, standardized or architecture(arch).batch_norm
-    if standardized is not None and (initializer == "auto" or (initializer == "dirac" and not normalized)):
-        initializer = automatic(normalized)
+    initializer = recipe.initializer
+    if standardized is not None:
+        initializer = fitting(initializer, standardized or architecture(arch).batch_norm)
     return build_vgg(
         arch,
         input_shape=(recipe.size, recipe.size, 3),
