@@ -57,7 +57,7 @@ def main():
         print(f"| {arch} | {parameters:.2f} M | {of_each} | {mean:.2f} +- {reach:.2f} % | {minutes:.1f} |")
 
     depths = [ARCHITECTURES[arch].weight_layers for arch in NETWORKS]
-    lines = {f"seed {seed}": (depths, errors[:, seed], f"C{seed + 1}o") for seed in range(flags.seeds)}
+    lines = {f"seed {seed}": (depths, errors[:, seed], f"C{seed + 1} ") for seed in range(flags.seeds)}
     title = f"Depth with batch normalisation ({flags.width:g} of the width, {flags.epochs} epochs)"
     flags.figure.parent.mkdir(parents=True, exist_ok=True)
     figure = pictures.curves({**lines, "mean": (depths, means, "C0-")}, title, "layers with weights", "test top-1 error (%)")
