@@ -69,19 +69,17 @@ def _train(arch, seed, flags):
     out = flags.out / f"{arch}-{seed}"
     words = ["--arch", arch, "--data", flags.data, "--epochs", flags.epochs, "--width", flags.width, "--seed", seed]
     words += ["--hold-out", 0, "--out", out]
-    command, environment = [sys.executable, "-m", "vgg_tf.train", *map(str, words)], dict(os.environ)
+    command = [sys.executable, "-m", "vgg_tf.train", *map(str, words)]
     if flags.at_once == 1:
         subprocess.run(command, check=True)
     else:
         threads = str(max(1, os.cpu_count() // flags.at_once))
-        environment |= {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
+        environment = os.environ | {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
         flags.out.mkdir(parents=True, exist_ok=True)
         print(f"{out}: its lines go to {out}.txt", flush=True)
         with open(f"{out}.txt", "w") as log:
             subprocess.run(command, check=True, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    report = json.loads((out / "report.json").read_text())
-    print(f"{out}: test top-1 error {report['top1_error']:.2f} %, {report['seconds'] / 60:.1f} minutes", flush=True)
-    return report
+    return json.loads((out / "report.json").read_text())
 
 
 if __name__ == "__main__":
