@@ -34,11 +34,13 @@ def main():
     )
     parser.add_argument("--out", type=Path, default=Path("runs/depth"), help="folder of the runs")
     parser.add_argument("--figure", type=Path, default=Path("results/depth.png"))
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--width", type=float, default=0.5, help="of all networks")
+    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--width", type=float, default=0.25, help="of all networks")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--at-once", type=int, default=1, help="networks that learn at a time")
     flags = parser.parse_args()
+    if min(flags.seeds, flags.at_once) < 1:
+        parser.error("--seeds and --at-once are at least 1")
     open_source(flags.data, Selection(hold_out=0)).images("test")  # or an error, before hours are spent
     jobs = [(arch, seed) for seed in range(flags.seeds) for arch in NETWORKS]  # every network once before any twice
     with ThreadPoolExecutor(flags.at_once) as pool:
@@ -77,7 +79,7 @@ def _train(arch, seed, flags):
         environment = os.environ | {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
         flags.out.mkdir(parents=True, exist_ok=True)
         print(f"{out}: its lines go to {out}.txt", flush=True)
-        with open(f"{out}.txt", "w") as log:
+        with open(f"{out}.txt", "a") as log:
             subprocess.run(command, check=True, env=environment, stdout=log, stderr=subprocess.STDOUT)
     return json.loads((out / "report.json").read_text())
 

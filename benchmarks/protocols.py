@@ -31,7 +31,7 @@ class Flags:
     rounds: int = 3
     """Alternations; the median is told."""
     scales: str = "256,384,512"
-    """Q of all protocols but center and ten-crop, which take the first."""
+    """Q of all protocols but center and the ten crops, which take the first."""
     static: bool = False
     """Round sides to multiples of 32 pixels as for JAX and TPUs, and tell the difference that this makes; dense only."""
 
@@ -101,6 +101,8 @@ def _alone(model, dense, data, protocol):
         rows, number = [], 0
         while True:
             whole = images.rescale(decoding.decode(data), scale).numpy()
+            if kind == "padded-ten-crop":
+                whole = np.pad(whole, [(14, 14), (14, 14), (0, 0)], "reflect")
             places = [None, None] if kind == "dense" else protocols.corners(*whole.shape[:2], 224, kind)
             flips = 1 if kind in ("center", "dense") else 2
             if number == len(places) * flips:

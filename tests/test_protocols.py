@@ -66,6 +66,8 @@ def windows(model, image):
 def crops_one_by_one(model, image, view):
     """Mean posteriors of crops, each predicted by itself."""
     found = []
+    if view == "padded-ten-crop":
+        image = np.pad(image, [(4, 4), (4, 4), (0, 0)], "reflect")
     for top, left in corners(*image.shape[:2], CROP, view):
         crop = image[top : top + CROP, left : left + CROP]
         for seen in (crop,) if view == "center" else (crop, crop[:, ::-1]):
@@ -126,7 +128,7 @@ def test_the_grid_goes_from_edge_to_edge_in_even_steps():
     assert corners(256, 341, 224, "multi-crop")[-1] == (32, 117)
     assert corners(256, 341, 224, "ten-crop") == [(0, 0), (0, 117), (32, 0), (32, 117), (16, 58)]
     assert Protocol("multi-crop", (256, 384, 512)).views == 150
-    assert Protocol("ten-crop", (256,)).views == 10
+    assert Protocol("ten-crop", (256,)).views == Protocol("padded-ten-crop", (256,)).views == 10
 
 
 @pytest.mark.parametrize(("q", "positions"), [(224, 1), (256, 2), (288, 3), (352, 5), (384, 6), (416, 7), (512, 10)])
@@ -149,7 +151,7 @@ def test_static_sides_are_multiples_of_32(pictures):
 @pytest.mark.parametrize(
     ("name", "scales", "message"),
     [
-        ("denser", (256,), "No protocol 'denser'. Known: center, ten-crop, multi-crop, dense"),
+        ("denser", (256,), "No protocol 'denser'. Known: center, ten-crop, padded-ten-crop, multi-crop, dense"),
         ("dense", (256, 192), r"at least the crop's 224 pixels. Received: \(256, 192\)"),
         ("dense", (), "at least the crop's 224 pixels"),
     ],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf import decoding, foreign, images, measures, records, soundness, sources
+from vgg_tf import batched_views, decoding, foreign, images, measures, records, soundness, sources
 from vgg_tf.colours import IMAGENET_COVARIANCE
 from vgg_tf.selection import EVERYTHING
 from vgg_tf.splits import Source
@@ -89,7 +89,7 @@ def load_dataset(
             raise ValueError(
                 f"{n} {split} images make {full} batches of {batch_size}; {steps or 1} asked for. Lower steps or batch_size."
             )
-        steps = steps or full
+    count = (steps or full) if training else -(-n // batch_size)
     base = None
     if cache != "none":
         base = reader.ordered(0, n) if training else reader.ordered(*share.range(n))
@@ -106,6 +106,8 @@ def load_dataset(
         seeds = tf.stack([key, epoch + (seed << 32)])
         return look(image, seeds, size, (low, high), flip, shift, covariance, padding, cutout), tf.cast(label, tf.int32)
 
+    as_they_are = training and cache == "pixels" and size == low == high and not shift
+
     def one(epoch):
         epoch = tf.constant(epoch, tf.int64)
         if not training:
@@ -115,18 +117,17 @@ def load_dataset(
             examples = share.rows(_shuffled(base, n, seed, epoch))
         else:
             examples = reader.shuffled(seed, epoch)
-        examples = examples.map(lambda key, image, label: view(key, image, label, epoch), num_parallel_calls=AUTO)
-        if training:
-            batches = examples.batch(share.batch, drop_remainder=True, num_parallel_calls=AUTO).take(steps)
-            count = steps
+        if as_they_are:
+            batches = batched_views.batches(examples, epoch + (seed << 32), share.batch, size, flip, padding, cutout)
         else:
-            blank = (tf.zeros([size, size, 3], tf.uint8), tf.constant(0), tf.constant(0.0))
-            start, end = share.range(n)
-            count = -(-n // batch_size)
-            padding = tf.data.Dataset.from_tensors(blank).repeat(count * share.batch - (end - start))
-            batches = examples.concatenate(padding).batch(share.batch, drop_remainder=True, num_parallel_calls=AUTO)
+            examples = examples.map(lambda key, image, label: view(key, image, label, epoch), num_parallel_calls=AUTO)
+            if not training:
+                blank = (tf.zeros([size, size, 3], tf.uint8), tf.constant(0), tf.constant(0.0))
+                start, end = share.range(n)
+                examples = examples.concatenate(tf.data.Dataset.from_tensors(blank).repeat(count * share.batch - (end - start)))
+            batches = examples.batch(share.batch, drop_remainder=True, num_parallel_calls=AUTO)
         # Keras makes one step too many, on dead data, on a dataset of unknown length (keras#23084).
-        batches = batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+        batches = batches.take(count).apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
         options = tf.data.Options()
         options.deterministic = True
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA

@@ -12,7 +12,7 @@ from vgg_tf import files, hosts, programs
 from vgg_tf.devices import Precision, StrategyName, choose, settle
 from vgg_tf.selection import Selection, least_held_out
 
-ProtocolName = Literal["center", "ten-crop", "multi-crop", "dense", "multi-crop+dense"]
+ProtocolName = Literal["center", "ten-crop", "padded-ten-crop", "multi-crop", "dense", "multi-crop+dense"]
 PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "paper-table6"]
 
 
@@ -29,7 +29,8 @@ class Flags:
     split: str = "test"
     """train, validation or test."""
     protocol: ProtocolName = "center"
-    """The views of an image: the centre crop; 10 crops; 50; the whole image and its flip (section 3.2); 50 crops and that."""
+    """The views of an image: the centre crop; 10 crops; 10 of the image with a mirrored border; 50; the whole image and its
+    flip (section 3.2); 50 crops and that."""
     scales: str = "one"
     """Q, the smaller side of the rescaled image in pixels: 256,384,512; `one`, the recipe's; `several`, the three of 4.2."""
     preset: PresetName = "none"

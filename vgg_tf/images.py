@@ -172,18 +172,34 @@ def geometry(seed, shape, crop=224, scale=(256, 256), flip=True, padding=0):
         raise ValueError(f"scale must be (S_min, S_max) with crop <= S_min <= S_max. Received: {scale}, crop={crop}.")
     if not 0 <= padding < crop:
         raise ValueError(f"padding is 0 or more pixels, fewer than the crop's {crop}. Received: {padding}.")
-    draws = tf.random.stateless_uniform([4], tf.cast(seed, tf.int64), dtype=tf.float64)  # S, top, left, flip
+    drawn = draws(seed)
+    size = tf.stack(rescaled_size(shape[0], shape[1], low + _up_to(drawn[0], high - low)))
+    corner, mirror = place(drawn, size - crop + 2 * padding, flip)
+    return size, corner - padding, mirror
 
-    def draw(i, n):  # a whole number of 0 .. n-1
-        return tf.minimum(tf.cast(draws[i] * tf.cast(n, tf.float64), tf.int32), n - 1)
 
-    size = tf.stack(rescaled_size(shape[0], shape[1], low + draw(0, high - low + 1)))
-    free = size - crop + 2 * padding
-    return size, tf.stack([draw(1, free[0] + 1), draw(2, free[1] + 1)]) - padding, draws[3] < (0.5 if flip else 0.0)
+def draws(seed):
+    """What a view hangs on: float64 `[4]` of 0..1, for S, top, left and the flip, of a seed `[2]`."""
+    return tf.random.stateless_uniform([4], tf.cast(seed, tf.int64), dtype=tf.float64)
+
+
+def place(draws, free, flip):
+    """Corner of the crop, int32 `[..., 2]`, of 0 .. free pixels, and whether it is mirrored, of `draws`, `[..., 4]`."""
+    return _up_to(draws[..., 1:3], free), draws[..., 3] < (0.5 if flip else 0.0)
+
+
+def centre_of_cutout(seed, crop):
+    """The pixel around which a view of this side is cut out, int32 `[2]`, `(y, x)`."""
+    return tf.random.stateless_uniform([2], tf.cast(seed, tf.int64) + 2, 0, crop, tf.int32)
+
+
+def _up_to(draw, n):
+    """Whole numbers of 0 .. n, evenly, of draws of 0..1."""
+    return tf.minimum(tf.cast(draw * tf.cast(n + 1, tf.float64), tf.int32), n)
 
 
 def _train_view(image, shape, jpeg, seed, crop, scale, flip, shift, covariance, padding, cutout):
-    size, drawn, mirrored = geometry(seed, shape, crop, scale, flip, padding)
+    size, drawn, flipped = geometry(seed, shape, crop, scale, flip, padding)
     seed = tf.cast(seed, tf.int64)
     corner = clamped = tf.clip_by_value(drawn, 0, size - crop)  # what is mirrored around lies in the nearest crop inside
     factors = size / shape[:2]
@@ -205,28 +221,28 @@ def _train_view(image, shape, jpeg, seed, crop, scale, flip, shift, covariance, 
     order = tf.range(crop)
     beyond = drawn - clamped
     if flip or padding:
-        across = tf.where(mirrored, crop - 1 - order, order)
-        columns = tf.gather(columns, _mirrored(across + beyond[1], crop))
+        across = tf.where(flipped, crop - 1 - order, order)
+        columns = tf.gather(columns, mirrored(across + beyond[1], crop))
     view = _upright(columns)
     if padding:
-        view = tf.gather(view, _mirrored(order + beyond[0], crop))
+        view = tf.gather(view, mirrored(order + beyond[0], crop))
     if cutout:
-        centre = tf.random.stateless_uniform([2], seed + 2, 0, crop, tf.int32)
-        view = _cut_out(tf.ensure_shape(view, [crop, crop, 3]), centre, cutout)
+        view = cut_out(tf.ensure_shape(view, [crop, crop, 3]), centre_of_cutout(seed, crop), cutout)
     return tf.ensure_shape(view, [crop, crop, 3])
 
 
-def _mirrored(indices, n):
+def mirrored(indices, n):
     """Indices into 0 .. n-1, mirrored at the first and at the last."""
     return n - 1 - tf.abs(n - 1 - tf.abs(indices))
 
 
-def _cut_out(view, centre, side):
-    """The view with its mean colour in the square of this side around the centre, `(y, x)`."""
-    offsets = [tf.range(n) - at for n, at in zip(view.shape[:2], tf.unstack(centre), strict=True)]
-    rows, columns = (tf.abs(2 * offset + 1 - side % 2) < side for offset in offsets)
-    mean = tf.cast(tf.round(tf.reduce_mean(tf.cast(view, tf.float32), [0, 1])), tf.uint8)
-    return tf.where((rows[:, tf.newaxis] & columns)[..., tf.newaxis], mean, view)
+def cut_out(view, centre, side):
+    """Views, uint8 `[..., n, n, 3]`, with their mean colour in a square of this side around the centre `(y, x)`, `[..., 2]`."""
+    offsets = tf.range(view.shape[-2]) - centre[..., tf.newaxis]
+    inside = tf.abs(2 * offsets + 1 - side % 2) < side
+    square = inside[..., 0, :, tf.newaxis] & inside[..., 1, tf.newaxis, :]
+    mean = tf.round(tf.reduce_mean(tf.cast(view, tf.float32), [-3, -2], keepdims=True))
+    return tf.where(square[..., tf.newaxis], tf.cast(mean, tf.uint8), view)
 
 
 def center_view(image, crop=224, scale=256, torchvision=False):

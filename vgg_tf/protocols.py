@@ -7,9 +7,13 @@ the network goes as convolutions; each is seen flipped as well, but for the plai
 | --- | --- |
 | center | the centre crop |
 | ten-crop | four corners and the centre, flipped as well (Krizhevsky 2012) |
+| padded-ten-crop | the same of the image with a border around it, in which it is mirrored: 2 pixels for a crop of 32 |
 | multi-crop | a grid of 5 x 5 crops from edge to edge, flipped as well: 50 |
 | dense | the whole image, flipped as well; the scores are averaged over all positions, then comes the softmax |
 | multi-crop+dense | the mean of the two |
+
+The border, which is not the paper's, is for small images: networks that were trained on crops that reach beyond the image
+(`padding` of a recipe) see as many pixels of it there, where a larger Q would show them larger objects than they know.
 
 Posteriors are averaged over the views of a scale, then over the scales, then over the networks.
 """
@@ -29,10 +33,12 @@ GRID = 5
 PROTOCOLS = {
     "center": ("center",),
     "ten-crop": ("ten-crop",),
+    "padded-ten-crop": ("padded-ten-crop",),
     "multi-crop": ("multi-crop",),
     "dense": ("dense",),
     "multi-crop+dense": ("multi-crop", "dense"),
 }
+BORDER = 16  # the part of the crop's side that a border is wide
 STRIDE = 32  # pixels between two positions of the dense form; sides are grouped to multiples of it where shapes are static
 WAITING = 2**30  # bytes of images that may wait for others of their size
 
@@ -60,12 +66,12 @@ def corners(height, width, crop, view):
     """Upper left corners of the crops of a view, in pixels.
 
     Args:
-        height, width: of the rescaled image.
+        height, width: of the rescaled image, with its border where it has one.
         crop: side of the crops.
-        view: `center`, `ten-crop` or `multi-crop`.
+        view: `center`, `ten-crop`, `padded-ten-crop` or `multi-crop`.
 
     Returns:
-        list of `(top, left)`: all of them within the image; those of the grid at `i (side - crop) / 4`, rounded down.
+        list of `(top, left)`: all of them within; those of the grid at `i (side - crop) / 4`, rounded down.
     """
     down, right = height - crop, width - crop
     if view == "multi-crop":
@@ -103,7 +109,8 @@ class Protocol:
     @property
     def views(self):
         """Number of views of an image, on all scales; a whole image and its flip are two."""
-        return sum({"center": 1, "ten-crop": 10, "multi-crop": 2 * GRID**2, "dense": 2}[kind] for _, kind in self.units)
+        of_kind = {"center": 1, "ten-crop": 10, "padded-ten-crop": 10, "multi-crop": 2 * GRID**2, "dense": 2}
+        return sum(of_kind[kind] for _, kind in self.units)
 
 
 def cut(image, units, crop, static=False):
@@ -127,6 +134,9 @@ def cut(image, units, crop, static=False):
         if kind == "dense":
             found.append(whole[tf.newaxis])
             continue
+        if kind == "padded-ten-crop":
+            border = crop // BORDER
+            whole = tf.pad(whole, [[border, border], [border, border], [0, 0]], "REFLECT")
         shape = tf.shape(whole)
         places = corners(shape[0], shape[1], crop, kind)
         crops = [whole[top : top + crop, left : left + crop] for top, left in places]

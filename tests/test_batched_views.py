@@ -1,0 +1,35 @@
+"""Batches of views against the same views one by one."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vgg_tf import batched_views, images
+
+CROP, BATCH, EPOCH = 16, 8, 5 + (3 << 32)
+SIZES = [(16, 16)] * 3 + [(20, 16), (16, 16), (16, 20), (33, 40), (16, 16)]
+
+
+def examples(sizes, n):
+    random = np.random.default_rng(0)
+    for i, (h, w) in enumerate(itertools.islice(itertools.cycle(sizes), n)):
+        yield np.int64(random.integers(2**62)), random.integers(0, 256, (h, w, 3), np.uint8), np.int64(i)
+
+
+@pytest.mark.parametrize("sizes", [SIZES[:1], SIZES], ids=["of one size", "of several sizes"])
+@pytest.mark.parametrize(("flip", "padding", "cutout"), [(True, 3, 6), (True, 0, 5), (False, 2, 0), (False, 0, 0)])
+def test_a_batch_holds_the_views_that_are_made_one_by_one(sizes, flip, padding, cutout):
+    n = 30
+    options = {"flip": flip, "padding": padding, "cutout": cutout}
+    kinds = (tf.TensorSpec([], tf.int64), tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int64))
+    dataset = tf.data.Dataset.from_generator(lambda: examples(sizes, n), output_signature=kinds)
+    found = list(batched_views.batches(dataset, tf.constant(EPOCH, tf.int64), BATCH, CROP, **options))
+    assert len(found) == n // BATCH
+    assert found[0][0].shape == (BATCH, CROP, CROP, 3)
+    views, labels = (np.concatenate(part) for part in zip(*found, strict=True))
+    assert labels.tolist() == list(range(n // BATCH * BATCH))
+    for view, (key, image, _) in zip(views, examples(sizes, len(views)), strict=True):
+        alone = images.train_view_of_pixels(image, [key, EPOCH], CROP, (CROP, CROP), shift=0.0, **options)
+        np.testing.assert_array_equal(view, alone)
