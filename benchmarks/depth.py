@@ -33,7 +33,7 @@ def main():
         "data", help="class folders with a test split and no validation split, or shards written with --hold-out 0"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/depth"), help="folder of the runs")
-    parser.add_argument("--figure", type=Path, default=Path("results/depth.png"))
+    parser.add_argument("--figure", type=Path, default=Path("results/cifar10-depth/depth.png"))
     parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--width", type=float, default=0.25, help="of all networks")
     parser.add_argument("--seeds", type=int, default=3)
@@ -58,12 +58,23 @@ def main():
         of_each = " | ".join(f"{error:.2f} %" for error in row)
         print(f"| {arch} | {parameters:.2f} M | {of_each} | {mean:.2f} +- {reach:.2f} % | {minutes:.1f} |")
 
-    depths = [ARCHITECTURES[arch].weight_layers for arch in NETWORKS]
-    lines = {f"seed {seed}": (depths, errors[:, seed], f"C{seed + 1} ") for seed in range(flags.seeds)}
-    title = f"Depth with batch normalisation ({flags.width:g} of the width, {flags.epochs} epochs)"
     flags.figure.parent.mkdir(parents=True, exist_ok=True)
-    figure = pictures.curves({**lines, "mean": (depths, means, "C0-")}, title, "layers with weights", "test top-1 error (%)")
-    figure.savefig(flags.figure, dpi=120)
+    title = f"Depth with batch normalisation ({flags.width:g} of the width, {flags.epochs} epochs)"
+    _drawn(errors, means, half, title).savefig(flags.figure, dpi=120)
+
+
+def _drawn(errors, means, half, title):
+    """Errors over the depth, each seed's and the mean with its interval; not from 0, which would hide what there is."""
+    depths = [ARCHITECTURES[arch].weight_layers for arch in NETWORKS]
+    lines = {f"seed {seed}": (depths, row, f"C{seed + 1} ") for seed, row in enumerate(errors.T)}
+    figure = pictures.curves(
+        {**lines, "mean, 95 %": (depths, means, "C0-")}, title, "layers with weights", "test top-1 error (%)"
+    )
+    (axes,) = figure.axes
+    axes.errorbar(depths, means, half, fmt="none", ecolor="C0", capsize=4)
+    axes.set(xticks=depths, ylim=(None, None))
+    axes.autoscale(axis="y")
+    return figure
 
 
 def _train(arch, seed, flags):

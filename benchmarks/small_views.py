@@ -1,0 +1,53 @@
+"""Random views of CIFAR-like images from pixels in memory: cut batch by batch, as the input does, and one by one.
+
+Usage: taskset -c 1 python benchmarks/small_views.py [ROUNDS]. Both ways make the same pixels, in turn; padding 4, cutout 12.
+"""
+
+import statistics
+import sys
+import time
+
+IMAGES, BATCH, CROP = 20_480, 256, 32
+
+
+def main(rounds=5):
+    """Print a line for each way."""
+    from vgg_tf import programs
+
+    programs.quiet_tensorflow()
+    import numpy as np
+    import tensorflow as tf
+
+    from vgg_tf import batched_views, images
+    from vgg_tf.untuned import untuned
+
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (IMAGES, CROP, CROP, 3), np.uint8)
+    arrays = random.integers(2**62, size=IMAGES), pixels, np.zeros(IMAGES, np.int32)
+    examples = tf.data.Dataset.from_tensor_slices(arrays).cache()
+    options = {"flip": True, "padding": 4, "cutout": 12}
+
+    def view(key, image, label):
+        seed = tf.stack([key, 0])
+        return images.train_view_of_pixels(image, seed, CROP, (CROP, CROP), shift=0.0, **options), label
+
+    alone = examples.map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH, num_parallel_calls=tf.data.AUTOTUNE)
+    together = batched_views.batches(examples, tf.constant(0, tf.int64), BATCH, CROP, **options)
+    ways = {"one by one": untuned(alone.prefetch(2)), "batch by batch": untuned(together.prefetch(2))}
+    for (found, _), (expected, _) in zip(*ways.values(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    wall, processor = {way: [] for way in ways}, {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, batches in ways.items():
+            start, busy = time.perf_counter(), time.process_time()
+            for _ in batches:
+                pass
+            wall[way].append(time.perf_counter() - start)
+            processor[way].append(time.process_time() - busy)
+    for way in ways:
+        rate, work = IMAGES / statistics.median(wall[way]), 1e3 * statistics.median(processor[way]) / IMAGES
+        print(f"{way}: {rate:,.0f} images/s, {work:.3f} ms of processor an image (medians of {rounds})")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))
