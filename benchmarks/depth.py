@@ -33,14 +33,15 @@ def main():
         "data", help="class folders with a test split and no validation split, or shards written with --hold-out 0"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/depth"), help="folder of the runs")
-    parser.add_argument("--figure", type=Path, default=Path("results/cifar10-depth/depth.png"))
+    parser.add_argument("--figure", type=Path, help="depth.png in the folder of the runs, by default")
     parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--width", type=float, default=0.25, help="of all networks")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--at-once", type=int, default=1, help="networks that learn at a time")
     flags = parser.parse_args()
-    if min(flags.seeds, flags.at_once) < 1:
-        parser.error("--seeds and --at-once are at least 1")
+    if flags.seeds < 2 or flags.at_once < 1:
+        parser.error("an interval needs two --seeds, and --at-once is at least 1")
+    figure = flags.figure or flags.out / "depth.png"
     open_source(flags.data, Selection(hold_out=0)).images("test")  # or an error, before hours are spent
     jobs = [(arch, seed) for seed in range(flags.seeds) for arch in NETWORKS]  # every network once before any twice
     with ThreadPoolExecutor(flags.at_once) as pool:
@@ -48,7 +49,7 @@ def main():
 
     errors = np.array([[reports[arch, seed]["top1_error"] for seed in range(flags.seeds)] for arch in NETWORKS])
     means = errors.mean(1)
-    half = stats.t.ppf(0.975, flags.seeds - 1) * errors.std(1, ddof=1) / flags.seeds**0.5 if flags.seeds > 1 else means * np.nan
+    half = stats.t.ppf(0.975, flags.seeds - 1) * errors.std(1, ddof=1) / flags.seeds**0.5
     seeds = " | ".join(f"seed {seed}" for seed in range(flags.seeds))
     print(f"\n| network | parameters | {seeds} | mean, 95 % | minutes a run, at most |")
     print("| --- " * (flags.seeds + 4) + "|")
@@ -58,9 +59,9 @@ def main():
         of_each = " | ".join(f"{error:.2f} %" for error in row)
         print(f"| {arch} | {parameters:.2f} M | {of_each} | {mean:.2f} +- {reach:.2f} % | {minutes:.1f} |")
 
-    flags.figure.parent.mkdir(parents=True, exist_ok=True)
+    figure.parent.mkdir(parents=True, exist_ok=True)
     title = f"Depth with batch normalisation ({flags.width:g} of the width, {flags.epochs} epochs)"
-    _drawn(errors, means, half, title).savefig(flags.figure, dpi=120)
+    _drawn(errors, means, half, title).savefig(figure, dpi=120)
 
 
 def _drawn(errors, means, half, title):
@@ -72,7 +73,7 @@ def _drawn(errors, means, half, title):
     )
     (axes,) = figure.axes
     axes.errorbar(depths, means, half, fmt="none", ecolor="C0", capsize=4)
-    axes.set(xticks=depths, ylim=(None, None))
+    axes.set_xticks(depths)
     axes.autoscale(axis="y")
     return figure
 

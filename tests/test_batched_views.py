@@ -9,7 +9,7 @@ import tensorflow as tf
 from vgg_tf import batched_views, images
 
 CROP, BATCH, EPOCH = 16, 8, 5 + (3 << 32)
-SIZES = [(16, 16)] * 3 + [(20, 16), (16, 16), (16, 20), (33, 40), (16, 16)]
+SIZES = [(16, 16)] * 3 + [(20, 16), (16, 16), (16, 20), (33, 40), (12, 9)]
 
 
 def examples(sizes, n):
@@ -19,15 +19,16 @@ def examples(sizes, n):
 
 
 @pytest.mark.parametrize("sizes", [SIZES[:1], SIZES], ids=["of one size", "of several sizes"])
-@pytest.mark.parametrize(("flip", "padding", "cutout"), [(True, 3, 6), (True, 0, 5), (False, 2, 0), (False, 0, 0)])
+@pytest.mark.parametrize(("flip", "padding", "cutout"), [(True, 3, 6), (True, 0, 5), (False, CROP - 1, 0), (False, 0, CROP)])
 def test_a_batch_holds_the_views_that_are_made_one_by_one(sizes, flip, padding, cutout):
     n = 30
     options = {"flip": flip, "padding": padding, "cutout": cutout}
     kinds = (tf.TensorSpec([], tf.int64), tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int64))
     dataset = tf.data.Dataset.from_generator(lambda: examples(sizes, n), output_signature=kinds)
-    found = list(batched_views.batches(dataset, tf.constant(EPOCH, tf.int64), BATCH, CROP, **options))
+    batches = batched_views.batches(dataset, tf.constant(EPOCH, tf.int64), BATCH, CROP, **options)
+    assert batches.element_spec[0] == tf.TensorSpec([BATCH, CROP, CROP, 3], tf.uint8)
+    found = list(batches)
     assert len(found) == n // BATCH
-    assert found[0][0].shape == (BATCH, CROP, CROP, 3)
     views, labels = (np.concatenate(part) for part in zip(*found, strict=True))
     assert labels.tolist() == list(range(n // BATCH * BATCH))
     for view, (key, image, _) in zip(views, examples(sizes, len(views)), strict=True):

@@ -17,6 +17,7 @@ from tfrecords_tools.write import write
 from vgg_tf import colours, datasets, decoding, images
 from vgg_tf.datasets import load_dataset, naming_the_unreadable
 from vgg_tf.records import Collection
+from vgg_tf.selection import Selection
 from vgg_tf.sources import open_source
 
 TRAIN, TEST = 12, 5  # images
@@ -219,6 +220,37 @@ def test_cached_passes_show_what_uncached_ones_show_epoch_by_epoch_and_need_the_
         assert difference.max() <= (1 if cache == "pixels" else 0)
         assert (labels == identities(views) % 3).all()
         shutil.rmtree(tmp_path / "zoo", ignore_errors=True)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_views_that_are_cut_by_the_batch_are_those_that_are_cut_one_by_one(tmp_path, processes):
+    """Images of the crop's size, and one of another, in PNG, which is decoded to the same pixels in any window."""
+    random = np.random.default_rng(0)
+    for i in range(12):
+        path = tmp_path / "zoo" / "train" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (16 + 4 * (i == 5), 16, 3), np.uint8)).save(path)
+    options = {"batch_size": 4, "size": 16, "scale": 16, "shift": 0, "padding": 3, "cutout": 6, "epoch": 3, "seed": 9}
+    options |= {"selection": Selection(hold_out=0)}
+
+    def found(cache, processes):
+        parts = [load_dataset(str(tmp_path / "zoo"), cache=cache, part=(i, processes), **options) for i in range(processes)]
+        assert all(part.cardinality() == 3 for part in parts)
+        return sorted((int(label), view.tobytes()) for part in parts for view, label in zip(*gather(part), strict=True))
+
+    expected = found("none", 1)
+    assert len(set(expected)) == 12
+    assert found("pixels", processes) == expected
+
+
+def test_an_evaluation_of_more_images_than_are_told_of_is_refused(shards, tmp_path):
+    shutil.copytree(shards, tmp_path / "shards")
+    path = tmp_path / "shards" / "dataset.json"
+    facts = json.loads(path.read_text())
+    facts["splits"]["test"]["images"] -= 1
+    path.write_text(json.dumps(facts))
+    with pytest.raises(tf.errors.FailedPreconditionError):
+        gather(load_dataset(str(tmp_path / "shards"), "test", batch_size=1, size=16))
 
 
 def test_without_a_cache_the_files_are_read_in_every_pass(folder, tmp_path):

@@ -52,7 +52,7 @@ STOREYS = [
         "bounds",
         "profiles",
     ],
-    ["weight_files", "records", "hosts"],
+    ["weight_files", "records", "hosts", "batched_views"],
     ["weights", "weight_writer"],
     ["network"],
     ["splits", "runs", "predictions", "localization_tables", "measures", "protocols", "scores"],

@@ -15,6 +15,7 @@ from vgg_tf.untuned import untuned
 
 SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
 READ_SHARDS = 16  # shards read at the same time
+SMALL = 64  # pixels, the largest side of a crop whose views are cut by the batch
 AUTO = tf.data.AUTOTUNE
 # A bad image or label, a bad checksum, a missing file, fewer images than dataset.json tells of; a file that may not be
 # read, or not be reached; what the disk says.
@@ -106,7 +107,7 @@ def load_dataset(
         seeds = tf.stack([key, epoch + (seed << 32)])
         return look(image, seeds, size, (low, high), flip, shift, covariance, padding, cutout), tf.cast(label, tf.int32)
 
-    as_they_are = training and cache == "pixels" and size == low == high and not shift
+    by_the_batch = training and cache == "pixels" and size == low == high <= SMALL and not shift
 
     def one(epoch):
         epoch = tf.constant(epoch, tf.int64)
@@ -117,7 +118,7 @@ def load_dataset(
             examples = share.rows(_shuffled(base, n, seed, epoch))
         else:
             examples = reader.shuffled(seed, epoch)
-        if as_they_are:
+        if by_the_batch:
             batches = batched_views.batches(examples, epoch + (seed << 32), share.batch, size, flip, padding, cutout)
         else:
             examples = examples.map(lambda key, image, label: view(key, image, label, epoch), num_parallel_calls=AUTO)
@@ -126,8 +127,10 @@ def load_dataset(
                 start, end = share.range(n)
                 examples = examples.concatenate(tf.data.Dataset.from_tensors(blank).repeat(count * share.batch - (end - start)))
             batches = examples.batch(share.batch, drop_remainder=True, num_parallel_calls=AUTO)
+        if training:
+            batches = batches.take(count)
         # Keras makes one step too many, on dead data, on a dataset of unknown length (keras#23084).
-        batches = batches.take(count).apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
         options = tf.data.Options()
         options.deterministic = True
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA

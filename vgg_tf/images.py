@@ -172,20 +172,20 @@ def geometry(seed, shape, crop=224, scale=(256, 256), flip=True, padding=0):
         raise ValueError(f"scale must be (S_min, S_max) with crop <= S_min <= S_max. Received: {scale}, crop={crop}.")
     if not 0 <= padding < crop:
         raise ValueError(f"padding is 0 or more pixels, fewer than the crop's {crop}. Received: {padding}.")
-    drawn = draws(seed)
-    size = tf.stack(rescaled_size(shape[0], shape[1], low + _up_to(drawn[0], high - low)))
-    corner, mirror = place(drawn, size - crop + 2 * padding, flip)
-    return size, corner - padding, mirror
+    chances = draws(seed)
+    size = tf.stack(rescaled_size(shape[0], shape[1], low + _up_to(chances[0], high - low)))
+    corner, flipped = place(chances, size - crop + 2 * padding, flip)
+    return size, corner - padding, flipped
 
 
 def draws(seed):
-    """What a view hangs on: float64 `[4]` of 0..1, for S, top, left and the flip, of a seed `[2]`."""
+    """What a view hangs on: float64 `[4]` in [0, 1), for S, top, left and the flip, of a seed `[2]`."""
     return tf.random.stateless_uniform([4], tf.cast(seed, tf.int64), dtype=tf.float64)
 
 
-def place(draws, free, flip):
-    """Corner of the crop, int32 `[..., 2]`, of 0 .. free pixels, and whether it is mirrored, of `draws`, `[..., 4]`."""
-    return _up_to(draws[..., 1:3], free), draws[..., 3] < (0.5 if flip else 0.0)
+def place(chances, free, flip):
+    """Corner of the crop, int32 `[..., 2]`, of 0 .. free pixels, and whether it is mirrored, by `draws`, `[..., 4]`."""
+    return _up_to(chances[..., 1:3], free), chances[..., 3] < (0.5 if flip else 0.0)
 
 
 def centre_of_cutout(seed, crop):
@@ -194,7 +194,7 @@ def centre_of_cutout(seed, crop):
 
 
 def _up_to(draw, n):
-    """Whole numbers of 0 .. n, evenly, of draws of 0..1."""
+    """Whole numbers of 0 .. n, evenly, of draws in [0, 1)."""
     return tf.minimum(tf.cast(draw * tf.cast(n + 1, tf.float64), tf.int32), n)
 
 

@@ -94,7 +94,7 @@ def history(rows, title):
         if None not in values:
             axes.plot(epochs, values, label=label, marker=marker, markersize=3, **style)
 
-    curve(errors, "train_error", "training, top-1 (random views, any dropout)", color="C0")
+    curve(errors, "train_error", "training, top-1 (random views, dropout if any)", color="C0")
     curve(errors, "validation_error", "validation, top-1", color="C1")
     curve(errors, "validation_top5_error", "validation, top-5", color="C1", linestyle=":")
     errors.set(ylabel="error (%)", ylim=(0, None), title=title)

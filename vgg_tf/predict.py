@@ -30,7 +30,8 @@ class Flags:
     top: int = 5
     """How many classes of each picture."""
     protocol: ProtocolName = "center"
-    """The views of a picture: the centre crop; 10 crops; 50; the whole picture and its flip; 50 crops and that."""
+    """The views of a picture: the centre crop; 10 crops; 10 of the picture with a mirrored border; 50; the whole picture and
+    its flip; 50 crops and that."""
     scales: str = "one"
     """Q, the smaller side of the rescaled picture in pixels: 256,384,512; `one`, the recipe's; `several`, the three of 4.2."""
     format: Literal["text", "csv", "json"] = "text"

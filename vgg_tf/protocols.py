@@ -12,8 +12,8 @@ the network goes as convolutions; each is seen flipped as well, but for the plai
 | dense | the whole image, flipped as well; the scores are averaged over all positions, then comes the softmax |
 | multi-crop+dense | the mean of the two |
 
-The border, which is not the paper's, is for small images: networks that were trained on crops that reach beyond the image
-(`padding` of a recipe) see as many pixels of it there, where a larger Q would show them larger objects than they know.
+The border, which is not the paper's, is for small images, and networks that were trained on crops that reach beyond the image
+(`padding` of a recipe): objects keep the size that they had in training, which a larger Q changes.
 
 Posteriors are averaged over the views of a scale, then over the scales, then over the networks.
 """
@@ -38,7 +38,7 @@ PROTOCOLS = {
     "dense": ("dense",),
     "multi-crop+dense": ("multi-crop", "dense"),
 }
-BORDER = 16  # the part of the crop's side that a border is wide
+BORDER = 16  # a border is the crop's side divided by this
 STRIDE = 32  # pixels between two positions of the dense form; sides are grouped to multiples of it where shapes are static
 WAITING = 2**30  # bytes of images that may wait for others of their size
 
@@ -71,7 +71,7 @@ def corners(height, width, crop, view):
         view: `center`, `ten-crop`, `padded-ten-crop` or `multi-crop`.
 
     Returns:
-        list of `(top, left)`: all of them within; those of the grid at `i (side - crop) / 4`, rounded down.
+        list of `(top, left)`: all crops lie within; those of the grid at `i (side - crop) / 4`, rounded down.
     """
     down, right = height - crop, width - crop
     if view == "multi-crop":
