@@ -99,18 +99,19 @@ def load_dataset(
         base = base.cache()
     covariance = reader.covariance if covariance is None else covariance
 
-    def view(key, image, label, epoch):
+    def view(key, image, label, number):
         if not training:
             pixels = image if cache == "pixels" else decoding.decode(image)
             return images.center_view(pixels, size, (low + high) // 2), tf.cast(label, tf.int32), tf.constant(1.0)
         look = images.train_view_of_pixels if cache == "pixels" else images.train_view
-        seeds = tf.stack([key, epoch + (seed << 32)])
+        seeds = tf.stack([key, number])
         return look(image, seeds, size, (low, high), flip, shift, covariance, padding, cutout), tf.cast(label, tf.int32)
 
     by_the_batch = training and cache == "pixels" and size == low == high <= SMALL and not shift
 
     def one(epoch):
         epoch = tf.constant(epoch, tf.int64)
+        number = epoch + (seed << 32)
         if not training:
             examples = base or reader.ordered(*share.range(n))
         elif base is not None:
@@ -119,9 +120,9 @@ def load_dataset(
         else:
             examples = reader.shuffled(seed, epoch)
         if by_the_batch:
-            batches = batched_views.batches(examples, epoch + (seed << 32), share.batch, size, flip, padding, cutout)
+            batches = batched_views.batches(examples, number, share.batch, size, flip, padding, cutout)
         else:
-            examples = examples.map(lambda key, image, label: view(key, image, label, epoch), num_parallel_calls=AUTO)
+            examples = examples.map(lambda key, image, label: view(key, image, label, number), num_parallel_calls=AUTO)
             if not training:
                 blank = (tf.zeros([size, size, 3], tf.uint8), tf.constant(0), tf.constant(0.0))
                 start, end = share.range(n)
