@@ -47,6 +47,7 @@ STOREYS = [
         "state_dicts",
         "keras_files",
         "initializers",
+        "muon",
         "tracking",
         "progress",
         "bounds",

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ from vgg_tf.architectures import architecture
 from vgg_tf.cpu import SGD, faster
 from vgg_tf.devices import shared_by_tensorflow
 from vgg_tf.initializers import fitting
+from vgg_tf.muon import Muon
 from vgg_tf.network import build_vgg
 from vgg_tf.probe import probe
 from vgg_tf.schedules import Schedule
@@ -96,6 +98,8 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
         raise ValueError(
             f"--average is not for {arch}: averaged weights do not fit the moments of batch normalisation. Give 0."
         )
+    if recipe.muon and not architecture(arch).batch_norm:
+        raise ValueError(f"--muon keeps the norm of kernels, which {arch} has no batch normalisation to make up for. Give 0.")
     initializer = recipe.initializer
     if standardized is not None:
         initializer = fitting(initializer, standardized or architecture(arch).batch_norm)
@@ -176,7 +180,7 @@ def evaluate(scores, batches):
 
 
 def make_optimizer(recipe, steps):
-    """SGD with the recipe's momentum, schedule, accumulation and averaging.
+    """SGD, or Muon, with the recipe's momentum, schedule, accumulation and averaging.
 
     Args:
         recipe: the `Recipe`.
@@ -186,7 +190,8 @@ def make_optimizer(recipe, steps):
     if recipe.schedule != "plateau":
         total = recipe.epochs * steps
         rate = Schedule(recipe.schedule, rate, total, round(recipe.warmup * total), recipe.factor, recipe.drops)
-    return SGD(
+    kind = partial(Muon, share=recipe.muon / recipe.learning_rate, l2=recipe.l2) if recipe.muon else SGD
+    return kind(
         rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,

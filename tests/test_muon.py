@@ -1,0 +1,92 @@
+"""Muon's steps beside the same written with a singular value decomposition in numpy, and where they are refused."""
+
+import dataclasses
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vgg_tf import muon, training
+from vgg_tf.cpu import SGD
+from vgg_tf.recipes import Recipe, from_json, preset, to_json
+
+
+def turned(matrix):
+    """Each singular value, as a share of the norm, goes thrice through the polynomial; the vectors stay."""
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    values = values / np.linalg.norm(values)
+    for _ in range(3):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    return (left * values) @ right
+
+
+@pytest.mark.parametrize("shape", [(27, 64), (64, 64), (576, 64), (576, 1)])
+def test_it_keeps_singular_vectors_and_brings_their_values_near_one(shape):
+    matrix = np.random.default_rng(0).normal(size=shape)
+    found = muon.orthogonal(tf.constant(matrix, tf.float32)).numpy()
+    np.testing.assert_allclose(found, turned(matrix), atol=1e-5)  # float32 over ten products
+    values = np.linalg.svd(found, compute_uv=False)
+    assert np.median(values) > 0.6
+    assert values.max() < 1.3
+
+
+def test_in_bfloat16_it_is_the_same_but_for_rounding():
+    matrix = np.random.default_rng(0).normal(size=(576, 64))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        found = muon.orthogonal(tf.constant(matrix, tf.float32)).numpy()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.linalg.norm(found - turned(matrix)) < 0.06 * np.linalg.norm(found)  # eight bits, enlarged by the polynomial
+
+
+def apply(optimizer, variables, gradients):
+    optimizer.apply(list(gradients), variables)
+
+
+@pytest.mark.parametrize("accumulate", [None, 2])
+def test_kernels_of_convolutions_turn_and_all_else_is_left_to_sgd(accumulate):
+    random = np.random.default_rng(0)
+    shapes = (3, 3, 8, 4), (4,), (4, 5)
+    starts, gradients = ([random.normal(size=shape) for shape in shapes] for _ in range(2))
+    parts = accumulate or 1
+    rates = [0.3, 0.1, 0.1]
+    variables = []
+    for kind in (functools.partial(muon.Muon, share=0.5, l2=1e-2), SGD):
+        rate = keras.optimizers.schedules.PiecewiseConstantDecay([parts - 1], rates[:2])
+        optimizer = kind(rate, momentum=0.9, nesterov=True, gradient_accumulation_steps=accumulate)
+        variables.append([keras.Variable(start, dtype="float32") for start in starts])
+        optimizer.build(variables[-1])
+        step = tf.function(functools.partial(apply, optimizer, variables[-1]))
+        for i in range(3 * parts):
+            step([tf.constant((1 + i // parts) * gradient, tf.float32) for gradient in gradients])
+    (kernel, *others), (_, *expected) = variables
+    for mine, sgds in zip(others, expected, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), sgds.numpy())
+    w, velocity = starts[0], 0.0
+    for i, rate in enumerate(rates):
+        gradient = (1 + i) * gradients[0] - 1e-2 * w
+        velocity = 0.6 * velocity + gradient
+        w = 2 * w / np.linalg.norm(w)  # four filters: the root is 2
+        w = w - 0.5 * rate * turned((gradient + 0.6 * velocity).reshape(72, 4)).reshape(w.shape)
+    np.testing.assert_allclose(kernel.numpy(), w, atol=1e-5)
+
+
+def test_it_follows_the_schedule_and_needs_batch_normalisation_and_a_momentum():
+    recipe = dataclasses.replace(preset("cifar", "vgg16_bn"), muon=0.05)
+    optimizer = training.make_optimizer(recipe, 10)
+    assert (optimizer.share, optimizer.l2) == (0.05 / recipe.learning_rate, recipe.l2)
+    assert type(training.make_optimizer(preset("cifar", "vgg16_bn"), 10)) is SGD
+    with pytest.raises(ValueError, match="--muon keeps the norm of kernels, which vgg16 has no batch normalisation"):
+        training.build("vgg16", dataclasses.replace(preset("cifar", "vgg16"), muon=0.05, average=0.0), None)
+    for wrong in ({"muon": -0.1}, {"muon": 0.1, "momentum": 0.0}):
+        with pytest.raises(ValueError, match="--muon must be 0 or more, and --momentum above 0"):
+            Recipe(**wrong)
+
+
+def test_runs_of_before_are_read_as_trained_by_sgd():
+    written = to_json(Recipe(muon=0.1))
+    assert written.pop("muon") == 0.1
+    assert from_json(written).muon == 0
