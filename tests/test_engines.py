@@ -84,10 +84,12 @@ def test_five_steps_end_alike_on_both_engines_and_on_one_two_and_four_devices(tm
     with ThreadPoolExecutor(2) as pool:  # they spend half of their time on imports
         results = list(pool.map(lambda way: train(tmp_path, *way, arch, muon), ways))
     loss, errors, weights = results[0]
-    start = weights["arr_0"] * 0
+    first = weights["arr_0"]
+    start = np.random.default_rng(0).normal(0, (2 / 27) ** 0.5, first.shape)
     for (engine, n), (other_loss, other_errors, others) in zip(ways[1:], results[1:], strict=True):
         assert other_loss == pytest.approx(loss, rel=1e-4)
         assert other_errors == pytest.approx(errors, rel=1e-4)
         for name, value in weights.items():
             np.testing.assert_allclose(others[name], value, rtol=1e-4, atol=1e-4, err_msg=f"{engine} {n} {name}")
-    assert np.abs(weights["arr_0"] - start).max() > 0
+    assert np.abs(first - start).max() > 1e-3
+    assert (abs(np.linalg.norm(first) / 8**0.5 - 1) < 0.05) == (muon > 0)  # eight filters of length 1; He's are longer

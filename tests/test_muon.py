@@ -60,8 +60,9 @@ def test_kernels_of_convolutions_turn_and_all_else_is_left_to_sgd(accumulate):
         variables.append([keras.Variable(start, dtype="float32") for start in starts])
         optimizer.build(variables[-1])
         step = tf.function(functools.partial(apply, optimizer, variables[-1]))
-        for i in range(3 * parts):
-            step([tf.constant((1 + i // parts) * gradient, tf.float32) for gradient in gradients])
+        for i in range(3):
+            for part in (0.5, 1.5) if accumulate else (1.0,):  # of a mean of 1
+                step([tf.constant((1 + i) * part * gradient, tf.float32) for gradient in gradients])
     (kernel, *others), (_, *expected) = variables
     for mine, sgds in zip(others, expected, strict=True):
         np.testing.assert_array_equal(mine.numpy(), sgds.numpy())
@@ -74,16 +75,24 @@ def test_kernels_of_convolutions_turn_and_all_else_is_left_to_sgd(accumulate):
     np.testing.assert_allclose(kernel.numpy(), w, atol=1e-5)
 
 
-def test_it_follows_the_schedule_and_needs_batch_normalisation_and_a_momentum():
+def test_a_recipe_turns_it_on_where_there_is_batch_normalisation_and_a_momentum():
     recipe = dataclasses.replace(preset("cifar", "vgg16_bn"), muon=0.05)
     optimizer = training.make_optimizer(recipe, 10)
     assert (optimizer.share, optimizer.l2) == (0.05 / recipe.learning_rate, recipe.l2)
     assert type(training.make_optimizer(preset("cifar", "vgg16_bn"), 10)) is SGD
     with pytest.raises(ValueError, match="--muon keeps the norm of kernels, which vgg16 has no batch normalisation"):
         training.build("vgg16", dataclasses.replace(preset("cifar", "vgg16"), muon=0.05, average=0.0), None)
-    for wrong in ({"muon": -0.1}, {"muon": 0.1, "momentum": 0.0}):
-        with pytest.raises(ValueError, match="--muon must be 0 or more, and --momentum above 0"):
-            Recipe(**wrong)
+    for wrong in (-0.1, 1.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="--muon must be from 0 to below 1"):
+            Recipe(muon=wrong)
+    with pytest.raises(ValueError, match="--momentum must be from 0 to below 1, above 0 with --muon"):
+        Recipe(muon=0.1, momentum=0.0)
+
+
+def test_zeros_stay_finite():
+    optimizer, kernel = muon.Muon(0.1, share=1.0, momentum=0.9), keras.Variable(np.zeros((3, 3, 4, 4)), dtype="float32")
+    optimizer.apply([tf.zeros(kernel.shape)], [kernel])
+    np.testing.assert_array_equal(kernel.numpy(), 0)
 
 
 def test_runs_of_before_are_read_as_trained_by_sgd():

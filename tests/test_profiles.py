@@ -6,19 +6,18 @@ import subprocess
 import sys
 import time
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from vgg_tf import build_vgg, profiles, train, training
+from vgg_tf import build_vgg, muon, profiles, train, training
 
 
 @pytest.fixture(scope="module")
 def network():
     model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=10, width=0.5, std=(60.0, 60.0, 60.0), seed=0)
     scores = training.scores_of(model)
-    training.compile_scores(scores, keras.optimizers.SGD(0.01, momentum=0.9))
+    training.compile_scores(scores, muon.Muon(0.01, share=0.5, momentum=0.9))
     return scores
 
 
@@ -71,6 +70,7 @@ def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, caps
     said = capsys.readouterr().out
     assert re.search(r"a step of 16 images: [\d.]+ ms, \d+ images/s\nthe input alone: [\d,]+ images/s", said)
     assert re.search(r"\nblock3_conv2 +[\d.]+ +[\d.]+ +[\d.]+%", said)
+    assert re.search(r"\noptimizer +[\d.]+", said)
     assert [path.name for path in tmp_path.glob("runs/*")] == ["vgg16-digits-profile"]
     with pytest.raises(ValueError, match=r"An epoch has \d+ steps here: --profile takes at most \d+\."):
         train.main(["--profile", "1000", "--strategy", "cpu"])

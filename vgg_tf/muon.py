@@ -1,4 +1,4 @@
-"""Muon: SGD whose steps turn a convolution's kernel as far in every direction, which short trainings learn more from.
+"""Muon: SGD, whose steps of a convolution's kernel have all singular values near one: short trainings learn more from them.
 
 Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", with the constants of their CIFAR-10 speedrun.
 Keras' own Muon takes matrices alone, and Adam for the kernels of convolutions.
@@ -11,6 +11,7 @@ from vgg_tf.cpu import SGD
 POLYNOMIAL = 3.4445, -4.7750, 2.0315  # of degree 1, 3, 5: takes singular values from 0..1 to about 1, fast
 ITERATIONS = 3
 MOMENTUM = 0.6  # Nesterov's form
+TINY = 1e-7  # keeps what is all zeros from 0 / 0
 
 
 class Muon(SGD):
@@ -43,7 +44,7 @@ class Muon(SGD):
         gradient = gradient - self.l2 * kernel
         speed = MOMENTUM * speed + gradient
         turn = keras.ops.cast(learning_rate, "float32") * self.share * orthogonal(gradient + MOMENTUM * speed)
-        kernel = kernel * (filters**0.5 / keras.ops.norm(kernel)) - turn
+        kernel = kernel * (filters**0.5 / (keras.ops.norm(kernel) + TINY)) - turn
         for old, new in ((velocity, speed), (variable, kernel)):
             self.assign(old, keras.ops.reshape(new, old.shape))
 
@@ -59,7 +60,7 @@ def orthogonal(matrix):
     """
     a, b, c = POLYNOMIAL
     wide = matrix.shape[0] < matrix.shape[1]
-    x = keras.ops.cast(matrix / (keras.ops.norm(matrix) + 1e-7), keras.config.dtype_policy().compute_dtype)
+    x = keras.ops.cast(matrix / (keras.ops.norm(matrix) + TINY), keras.config.dtype_policy().compute_dtype)
     for _ in range(ITERATIONS):
         turned = keras.ops.transpose(x)
         gram = x @ turned if wide else turned @ x

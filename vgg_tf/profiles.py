@@ -164,7 +164,7 @@ def _what(name):
         return None
     if layer := LAYER.search(name):
         return layer[1], "backward" if "gradient_tape" in name else "forward"
-    if re.search(r"/sgd(_\d+)?/", name):
+    if re.search(r"/(sgd|muon)(_\d+)?/", name):
         return "optimizer", ""
     if name.startswith("StatefulPartitionedCall/"):
         return "loss, weight decay, metrics", ""

@@ -55,7 +55,8 @@ class Recipe:
     """Nesterov's form of the momentum."""
     muon: float = 0.0
     """Learning rate of the kernels of convolutions where `learning_rate` is at its highest, for Muon's steps (Jordan et al.
-    2024), such as 0.1; all else learns by SGD. Only with batch normalisation, as they keep their norm. 0: SGD for all."""
+    2024), such as 0.1: their momentum is 0.6, their norm stays, without a weight decay, so only with batch normalisation.
+    All else learns by SGD. 0: SGD for all."""
     l2: float = 5e-4
     """Weight decay: each kernel is pulled by l2 * w, through the loss; biases are not."""
     dropout: float = 0.5
@@ -109,8 +110,8 @@ class Recipe:
             "drops": (self.drops >= 0, "0 or more"),
             "patience": (self.patience >= 1, "at least 1"),
             "warmup": (0 <= self.warmup < 1, "from 0 to below 1"),
-            "momentum": (0 <= self.momentum < 1, "from 0 to below 1"),
-            "muon": (self.muon == 0 or (self.muon > 0 and self.momentum > 0), "0 or more, and --momentum above 0 with it"),
+            "momentum": (0 <= self.momentum < 1 and (self.momentum or not self.muon), "from 0 to below 1, above 0 with --muon"),
+            "muon": (0 <= self.muon < 1, "from 0 to below 1: filters have a length of 1"),
             "l2": (self.l2 >= 0, "0 or more"),
             "dropout": (0 <= self.dropout < 1, "from 0 to below 1"),
             "label_smoothing": (0 <= self.label_smoothing < 1, "from 0 to below 1"),

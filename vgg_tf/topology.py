@@ -1,7 +1,8 @@
 """Compile a training step for a TPU that is not here: how much memory does it take, how much does it compute.
 
-libtpu compiles for a topology without the chips. The step is the one that Keras on JAX runs: the recipe's network, its SGD, its
-metrics, uint8 images shared among all devices. This room must be imported before Keras or JAX: it chooses their backend.
+libtpu compiles for a topology without the chips. The step is the one that Keras on JAX runs: the recipe's network and
+optimizer, metrics, uint8 images shared among all devices. This room must be imported before Keras or JAX: it chooses their
+backend.
 """
 
 import functools
@@ -44,6 +45,7 @@ class Topology:
         from vgg_tf import training
         from vgg_tf.network import build_vgg
 
+        training.check_fit(arch, recipe)
         model = build_vgg(
             arch, input_shape=(recipe.size, recipe.size, 3), classes=classes, dropout=recipe.dropout, l2=recipe.l2,
             width=recipe.width, head_width=recipe.head_width or None, initializer="zeros",

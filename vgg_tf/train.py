@@ -247,7 +247,8 @@ def timing(arguments, source=None):
         arguments, source: as for `parse`.
 
     Returns:
-        images of the whole training, at most; images a second, with the data they wait for, in batches of at most 32.
+        images of the whole training, at most; images a second, with the data they wait for, in batches of at most 32: too
+        few for `muon`, whose own work is the same for a batch of any size.
     """
     flags, source = parse(arguments, source)
     scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)

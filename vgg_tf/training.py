@@ -85,6 +85,16 @@ def classification(recipe):
     )
 
 
+def check_fit(arch, recipe):
+    """Raise ValueError where a recipe cannot train this architecture."""
+    if recipe.average and architecture(arch).batch_norm:
+        raise ValueError(
+            f"--average is not for {arch}: averaged weights do not fit the moments of batch normalisation. Give 0."
+        )
+    if recipe.muon and not architecture(arch).batch_norm:
+        raise ValueError(f"--muon keeps the norm of kernels, which {arch} has no batch normalisation to make up for. Give 0.")
+
+
 def build(arch, recipe, collection, standardized=None, outputs=None):
     """The network of a recipe for these images, with their mean (and std) inside; random weights; gives posteriors.
 
@@ -94,12 +104,7 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
             the initialiser of all other kernels hangs on it. None: as the recipe says.
         outputs: numbers that it gives in place of posteriors, without a softmax.
     """
-    if recipe.average and architecture(arch).batch_norm:
-        raise ValueError(
-            f"--average is not for {arch}: averaged weights do not fit the moments of batch normalisation. Give 0."
-        )
-    if recipe.muon and not architecture(arch).batch_norm:
-        raise ValueError(f"--muon keeps the norm of kernels, which {arch} has no batch normalisation to make up for. Give 0.")
+    check_fit(arch, recipe)
     initializer = recipe.initializer
     if standardized is not None:
         initializer = fitting(initializer, standardized or architecture(arch).batch_norm)
