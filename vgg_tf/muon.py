@@ -58,12 +58,11 @@ def orthogonal(matrix):
     Returns:
         Float32 `[m, n]`, computed in the dtype of the precision policy. Singular values far below the matrix' norm stay small.
     """
+    if matrix.shape[0] < matrix.shape[1]:
+        return keras.ops.transpose(orthogonal(keras.ops.transpose(matrix)))
     a, b, c = POLYNOMIAL
-    wide = matrix.shape[0] < matrix.shape[1]
     x = keras.ops.cast(matrix / (keras.ops.norm(matrix) + TINY), keras.config.dtype_policy().compute_dtype)
     for _ in range(ITERATIONS):
-        turned = keras.ops.transpose(x)
-        gram = x @ turned if wide else turned @ x
-        gram = b * gram + c * gram @ gram
-        x = a * x + (gram @ x if wide else x @ gram)
+        gram = keras.ops.transpose(x) @ x
+        x = a * x + x @ (b * gram + c * gram @ gram)
     return keras.ops.cast(x, "float32")
