@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 
 import keras
 import numpy as np
@@ -87,6 +88,14 @@ def test_a_recipe_turns_it_on_where_there_is_batch_normalisation_and_a_momentum(
             Recipe(muon=wrong)
     with pytest.raises(ValueError, match="--momentum must be from 0 to below 1, above 0 with --muon"):
         Recipe(muon=0.1, momentum=0.0)
+
+
+def test_a_frozen_trunk_leaves_it_nothing_to_move_and_is_refused():
+    recipe = dataclasses.replace(preset("cifar", "vgg11_bn"), muon=0.05, width=0.1, head_width=8)
+    collection = types.SimpleNamespace(classes=["a", "b"], mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
+    training.build("vgg11_bn", dataclasses.replace(recipe, freeze_until="block5"), collection)
+    with pytest.raises(ValueError, match="--freeze-until fc1 leaves no convolution that --muon could move. Give --muon 0."):
+        training.build("vgg11_bn", dataclasses.replace(recipe, freeze_until="fc1"), collection)
 
 
 def test_zeros_stay_finite():

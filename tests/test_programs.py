@@ -145,6 +145,7 @@ def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path):
             marks=pytest.mark.slow,
         ),
         (["vgg_tf.train", "--data", "good", "--initializer", "magic"], r"error: No initializer 'magic'\..*\n$"),
+        (["vgg_tf.train", "--data", "good", "--muon", "0.1"], r"error: --muon keeps the norm of kernels, which vgg16 .*\n$"),
         (["vgg_tf.train", "--epoch", "3"], r"--epochs"),
         (
             ["vgg_tf.evaluate", "thesis"],

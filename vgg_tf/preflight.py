@@ -103,6 +103,7 @@ def _topologies(flags):
     """
     import importlib.util
 
+    recipes.check_fit(flags.arch, flags.numbers)
     names = bounds.topologies(flags.topology, flags.numbers.batch_size)
     if not all(importlib.util.find_spec(name) for name in ("jax", "libtpu")):
         raise ModuleNotFoundError(LIBTPU_MISSING)

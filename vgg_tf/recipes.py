@@ -242,6 +242,17 @@ def preset(name, arch, smaller_side=None, source=None):
     return recipe
 
 
+def check_fit(arch, recipe):
+    """Raise ValueError where a recipe cannot train this architecture."""
+    if arch.endswith("_bn"):
+        if recipe.average:
+            raise ValueError(
+                f"--average is not for {arch}: averaged weights do not fit the moments of batch normalisation. Give 0."
+            )
+    elif recipe.muon:
+        raise ValueError(f"--muon keeps the norm of kernels, which {arch} has no batch normalisation to make up for. Give 0.")
+
+
 def smoke(recipe):
     """The same road with tiny numbers: two epochs of two steps of a net of an eighth of the width."""
     return replace(

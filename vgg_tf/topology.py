@@ -45,7 +45,6 @@ class Topology:
         from vgg_tf import training
         from vgg_tf.network import build_vgg
 
-        training.check_fit(arch, recipe)
         model = build_vgg(
             arch, input_shape=(recipe.size, recipe.size, 3), classes=classes, dropout=recipe.dropout, l2=recipe.l2,
             width=recipe.width, head_width=recipe.head_width or None, initializer="zeros",

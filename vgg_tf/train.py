@@ -92,6 +92,7 @@ def parse(arguments=None, source=None):
     recipe = recipes.preset(words.recipe, words.arch, smaller_side, words.data)
     default = Flags(numbers=recipes.smoke(recipe) if words.smoke else recipe)
     flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.train")
+    recipes.check_fit(flags.arch, flags.numbers)
     tracking.check(flags.track)
     if not flags.inherit:
         for word, value in (

@@ -17,6 +17,7 @@ from vgg_tf.initializers import fitting
 from vgg_tf.muon import Muon
 from vgg_tf.network import build_vgg
 from vgg_tf.probe import probe
+from vgg_tf.recipes import check_fit
 from vgg_tf.schedules import Schedule
 
 DRAW_EVERY = 60  # seconds
@@ -85,16 +86,6 @@ def classification(recipe):
     )
 
 
-def check_fit(arch, recipe):
-    """Raise ValueError where a recipe cannot train this architecture."""
-    if recipe.average and architecture(arch).batch_norm:
-        raise ValueError(
-            f"--average is not for {arch}: averaged weights do not fit the moments of batch normalisation. Give 0."
-        )
-    if recipe.muon and not architecture(arch).batch_norm:
-        raise ValueError(f"--muon keeps the norm of kernels, which {arch} has no batch normalisation to make up for. Give 0.")
-
-
 def build(arch, recipe, collection, standardized=None, outputs=None):
     """The network of a recipe for these images, with their mean (and std) inside; random weights; gives posteriors.
 
@@ -108,7 +99,7 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
     initializer = recipe.initializer
     if standardized is not None:
         initializer = fitting(initializer, standardized or architecture(arch).batch_norm)
-    return build_vgg(
+    model = build_vgg(
         arch,
         input_shape=(recipe.size, recipe.size, 3),
         classes=outputs or len(collection.classes),
@@ -123,6 +114,9 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
         seed=recipe.seed,
         freeze_until=recipe.freeze_until or None,
     )
+    if recipe.muon and not any(len(variable.shape) == 4 for variable in model.trainable_variables):
+        raise ValueError(f"--freeze-until {recipe.freeze_until} leaves no convolution that --muon could move. Give --muon 0.")
+    return model
 
 
 def cross_entropy(smoothing=0.0):
