@@ -24,29 +24,45 @@ class Muon(SGD):
     Args:
         learning_rate: of all other variables; a number or a schedule.
         share: what it is multiplied by for kernels of convolutions.
-        l2: weight decay in the loss. Kernels of fixed norm need none: its pull is taken out of their gradients.
         options: further arguments of `keras.optimizers.SGD`; `momentum` above 0.
     """
 
-    def __init__(self, learning_rate, share, l2=0.0, **options):
+    def __init__(self, learning_rate, share, **options):
         super().__init__(learning_rate, **options)
-        self.share, self.l2 = share, l2
+        self.share = share
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable and its velocity."""
-        if len(variable.shape) != 4:
+        if not moves(variable):
             return super().update_step(gradient, variable, learning_rate)
         velocity = self.momentums[self._get_variable_index(variable)]
         filters = variable.shape[-1]
         kernel, speed, gradient = (
             keras.ops.reshape(keras.ops.cast(v, "float32"), (-1, filters)) for v in (variable, velocity, gradient)
         )
-        gradient = gradient - self.l2 * kernel
         speed = MOMENTUM * speed + gradient
         turn = keras.ops.cast(learning_rate, "float32") * self.share * orthogonal(gradient + MOMENTUM * speed)
         kernel = kernel * (filters**0.5 / (keras.ops.norm(kernel) + TINY)) - turn
         for old, new in ((velocity, speed), (variable, kernel)):
             self.assign(old, keras.ops.reshape(new, old.shape))
+
+
+def moves(variable):
+    """Tell whether it is the kernel of a convolution."""
+    return len(variable.shape) == 4
+
+
+def without_decay(model):
+    """Take the weight decay off the kernels that Muon will move: their norm stays as it is.
+
+    Raises:
+        ValueError: it would move none.
+    """
+    moved = [layer for layer in model.layers if layer.trainable and hasattr(layer, "kernel") and moves(layer.kernel)]
+    if not moved:
+        raise ValueError(f"No convolution of {model.name} learns: --muon would move nothing. Give --muon 0, or freeze less.")
+    for layer in moved:
+        layer.kernel_regularizer = layer.kernel.regularizer = None
 
 
 def orthogonal(matrix):

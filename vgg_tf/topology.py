@@ -42,13 +42,15 @@ class Topology:
         self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
         keras.config.set_dtype_policy("mixed_bfloat16")
 
-        from vgg_tf import training
+        from vgg_tf import muon, training
         from vgg_tf.network import build_vgg
 
         model = build_vgg(
             arch, input_shape=(recipe.size, recipe.size, 3), classes=classes, dropout=recipe.dropout, l2=recipe.l2,
             width=recipe.width, head_width=recipe.head_width or None, initializer="zeros",
         )  # fmt: skip
+        if recipe.muon:
+            muon.without_decay(model)
         self.scores = training.scores_of(model)
         training.compile_scores(self.scores, training.make_optimizer(recipe, 1), recipe.label_smoothing)
         self.scores.optimizer.build(self.scores.trainable_variables)

@@ -14,7 +14,7 @@ from vgg_tf.architectures import architecture
 from vgg_tf.cpu import SGD, faster
 from vgg_tf.devices import shared_by_tensorflow
 from vgg_tf.initializers import fitting
-from vgg_tf.muon import Muon
+from vgg_tf.muon import Muon, without_decay
 from vgg_tf.network import build_vgg
 from vgg_tf.probe import probe
 from vgg_tf.recipes import check_fit
@@ -114,8 +114,8 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
         seed=recipe.seed,
         freeze_until=recipe.freeze_until or None,
     )
-    if recipe.muon and not any(len(variable.shape) == 4 for variable in model.trainable_variables):
-        raise ValueError(f"--freeze-until {recipe.freeze_until} leaves no convolution that --muon could move. Give --muon 0.")
+    if recipe.muon:
+        without_decay(model)
     return model
 
 
@@ -189,7 +189,7 @@ def make_optimizer(recipe, steps):
     if recipe.schedule != "plateau":
         total = recipe.epochs * steps
         rate = Schedule(recipe.schedule, rate, total, round(recipe.warmup * total), recipe.factor, recipe.drops)
-    kind = partial(Muon, share=recipe.muon / recipe.learning_rate, l2=recipe.l2) if recipe.muon else SGD
+    kind = partial(Muon, share=recipe.muon / recipe.learning_rate) if recipe.muon else SGD
     return kind(
         rate,
         momentum=recipe.momentum,
