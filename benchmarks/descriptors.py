@@ -32,7 +32,7 @@ def main():
     from vgg_tf import sources
     from vgg_tf.transfer import whole
 
-    source, _ = whole(sources.open_source(flags.folder), "caltech")
+    source, *_ = whole(sources.open_source(flags.folder), "caltech")
     (worth if flags.what == "worth" else speed)(source, flags)
 
 

@@ -32,7 +32,7 @@ def main():
     from vgg_tf import box_training, localization, sources
     from vgg_tf.transfer import whole
 
-    source, _ = whole(sources.open_source(flags.folder), "none")
+    source, *_ = whole(sources.open_source(flags.folder), "none")
     every, table = source.splits["train"], []
     for seed in range(flags.splits):
         random, learn, ask = np.random.default_rng(seed), [], []
@@ -56,7 +56,7 @@ def main():
         for name in ("center", "center --flip", "dense", "dense --flip"):
             protocol, *flip = name.split()
             out = run / f"tested-{'-'.join([protocol, *flip]).replace('--', '')}"
-            words = ["evaluate", run, "--protocol", protocol, *flip, "--out", out]
+            words = ["evaluate", run, "--split", "test", "--protocol", protocol, *flip, "--out", out]
             subprocess.run([*program, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
             (errors,) = json.loads((out / "report.json").read_text())["results"].values()
             row[name] = 100 - errors["top1_error"]

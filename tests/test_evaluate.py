@@ -9,10 +9,11 @@ import PIL.Image
 import pytest
 
 from tfrecords_tools.write import write
-from vgg_tf import decoding, evaluate, images, runs, sources, train, write_weights
+from vgg_tf import build_vgg, decoding, evaluate, images, runs, sources, train, write_weights
 from vgg_tf.evaluate import PresetName, ProtocolName
 from vgg_tf.protocols import PROTOCOLS
 from vgg_tf.tables import PRESETS
+from vgg_tf.trained import open_trained
 
 
 @pytest.fixture(scope="module")
@@ -273,3 +274,42 @@ def test_a_torn_file_of_posteriors_is_named(copied):
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"posteriors/test-.*npz cannot be read"):
         call("run")
+
+
+def test_the_result_of_a_training_is_not_written_over(copied):
+    before = (copied / "report.json").read_bytes()
+    with pytest.raises(ValueError, match="run holds a run, whose report would be written over"):
+        call("run", "--out", "run")
+    assert (copied / "report.json").read_bytes() == before
+
+
+def test_other_images_and_other_networks_of_the_same_names_have_a_report_of_their_own(copied, tmp_path):
+    split = sources.open_source("digits").splits["test"]
+    for i in range(40):
+        path = tmp_path / "ab"[i % 2] / "data" / str(i // 2 % 10) / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(split.contents[i])
+    for place in "ab":
+        shutil.copytree(copied, tmp_path / place / "run")
+    model = runs.read_run("b/run").load_best()
+    model.get_layer("predictions").bias.assign(model.get_layer("predictions").bias + np.arange(10.0))
+    model.save("b/run/model.keras")
+    for place in "ab":
+        call("run", "--data", f"{place}/data", "--split", "train")
+        call(f"{place}/run", "run")
+    assert len(list((copied / "tests").glob("train-of-data-*/report.json"))) == 2
+    assert len(list(tmp_path.glob("evaluations/run+run-*/*/report.json"))) == 2
+
+
+def test_weights_that_do_not_tell_their_mean_are_tested_with_imagenets_and_that_is_said(copied, capsys):
+    runs.read_run("run").load_best().save_weights("bare.weights.h5")
+    open_trained("bare.weights.h5")
+    assert "bare.weights.h5: the mean of its input is not told" in capsys.readouterr().err
+
+
+def test_scales_are_taken_once_and_a_trunk_is_asked_at_the_papers(copied, tmp_path):
+    network = open_trained("run")
+    assert network.scales("40,48,40") == (40, 48)
+    model = build_vgg("vgg11", include_top=False, input_shape=(None, None, 3), width=1 / 16)
+    write_weights(model, tmp_path / "trunk.safetensors")
+    assert open_trained("trunk.safetensors", headless=True).scales("several") == (224, 256, 288)

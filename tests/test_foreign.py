@@ -400,6 +400,11 @@ def test_boxes_are_called_by_their_words_else_by_their_numbers_else_by_the_class
     assert records.unpack(example(**image)).boxes.names == ["", ""]
     assert records.unpack(example(**image, **labels)).boxes.names == ["", "label 3"]
     assert records.unpack(example(**image, **labels, **words)).boxes.names == ["bee", "cow"]
+    bare = {"image__encoded": [b"x"], "image__class__label": [7]}
+    of_none = {"image__object__bbox__label": [5], "image__object__class__text": [b"bee"]}
+    assert records.unpack(example(**bare, **of_none)).boxes.names == []
+    with pytest.raises(ValueError, match="it has 2 boxes, and 3 of their labels or coordinates"):
+        records.unpack(example(**image, image__object__bbox__label=[7, 3, 1]))
 
 
 def test_what_is_no_record_of_an_image_is_told_with_its_place(tmp_path):

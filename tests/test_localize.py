@@ -1,6 +1,7 @@
 """The program that tells where the object is, from annotations to boxes drawn on pictures."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from PIL import Image
 
 from tfrecords_tools.write import write
 from vgg_tf import build_vgg, evaluate, sources, train, write_weights
+from vgg_tf import localization_tables as tables
 from vgg_tf.localize import main as localize
+from vgg_tf.selection import Selection
 
 FEW = ["--epochs", "2", "--batch-size", "8", "--size", "32", "--scale", "32,40", "--test-scale", "32", "--precision", "float32"]
 XML = (
@@ -67,14 +70,14 @@ def test_training_writes_a_run_that_the_same_command_finds_done(place, capsys):
 
 
 def test_it_is_tested_by_both_protocols_with_the_papers_tables(place, capsys):
-    localize(["evaluate", str(place / "pcr"), "--protocol", "center"])
+    localize(["evaluate", str(place / "pcr"), "--split", "test", "--protocol", "center"])
     text = capsys.readouterr().out
     assert "| all | PCR | 32-40 |" in text
     assert "| 33.1 % |" in text
     other = str(run(place, "scr", "--freeze-until", "fc1"))
     capsys.readouterr()
     words = ["evaluate", str(place / "pcr"), other, "--scales", "32,48", "--classifier", str(place / "start.safetensors")]
-    localize([*words, "--out", str(place / "tested")])
+    localize([*words, "--split", "test", "--out", str(place / "tested")])
     text = capsys.readouterr().out
     assert "| all, merged |  | 32, 48 |" in text
     assert "| OverFeat | 30.0 % | 29.9 % |" in text
@@ -138,3 +141,43 @@ def test_what_cannot_be_meant_is_refused(place, tmp_path):
 def test_pictures_without_boxes_are_refused(place):
     with pytest.raises(ValueError, match="None of the pictures has a box"):
         localize(["train", "--data", "digits", "--inherit", str(place / "start.safetensors"), "--out", str(place / "d"), *FEW])
+
+
+def test_a_folder_is_tested_on_what_was_held_out_of_the_pictures_that_were_taken(place, tmp_path, capsys):
+    begin = ["train", "--data", str(place / "voc"), "--inherit", str(place / "start.safetensors"), *FEW]
+    localize([*begin, "--limit-per-class", "10", "--epochs", "1", "--out", str(tmp_path / "run")])
+    capsys.readouterr()
+    localize(["evaluate", str(tmp_path / "run"), "--out", str(tmp_path / "tested")])
+    text = capsys.readouterr().out
+    assert "| localisation error, class known (95 %) |" in text
+    assert "validation localisation error" in text.splitlines()[-1]
+    source = sources.open_source(str(place / "voc"), Selection(limit_per_class=10))
+    rows = json.loads((tmp_path / "tested/boxes.json").read_text())
+    assert [row["file"] for row in rows] == source.splits["validation"].names
+    for scales in ("32", "36"):
+        localize(["evaluate", str(tmp_path / "run"), "--scales", scales])
+    assert len(list((tmp_path / "run/tests").glob("boxes-validation-dense-*/report.json"))) == 2
+    with pytest.raises(ValueError, match="run holds a run, whose report would be written over"):
+        localize(["evaluate", str(tmp_path / "run"), "--out", str(tmp_path / "run")])
+
+
+def test_a_damaged_picture_ends_the_training_by_its_name(place, tmp_path):
+    shutil.copytree(place / "voc", tmp_path / "voc")
+    damaged = tmp_path / "voc" / sources.open_source(str(tmp_path / "voc")).splits["validation"].names[0]
+    damaged.write_bytes(damaged.read_bytes()[:-2000])  # the size can still be read
+    words = ["train", "--data", str(tmp_path / "voc"), "--inherit", str(place / "start.safetensors"), *FEW]
+    with pytest.raises(ValueError, match=rf"what follows cannot be read; mend it, or remove it:\n.*{damaged.name}"):
+        localize([*words, "--out", str(tmp_path / "run")])
+
+
+def test_the_papers_numbers_stand_beside_what_they_are_of_alone():
+    error = (30.0, (20.0, 40.0))
+    rows = tables.table8([("a", begin, "pcr", (384, 384), error) for begin in ("", "fc1", "block4")]).splitlines()[2:]
+    layers, theirs = zip(*(row.split(" | ")[1::4] for row in rows), strict=True)
+    assert layers == ("all", "fully connected", "from block4")
+    assert theirs == ("33.1 % |", "34.3 % |", " |")
+    networks = [("a", (256, 256), [256], error), ("b", (256, 512), [256], error), ("c", None, [256, 384], error)]
+    for known, theirs in ((False, ["29.5 % |", " |", "26.9 % |"]), (True, [" |"] * 3)):
+        rows = tables.table9(networks, known).splitlines()
+        assert ("class known" in rows[0]) == known
+        assert [row.split(" | ")[4] for row in rows[2:]] == theirs

@@ -53,9 +53,9 @@ def test_posteriors_are_those_of_pictures_predicted_one_by_one(here, capsys):
 
 
 def test_files_folders_and_patterns_name_each_picture_once(here, capsys):
-    call("run", "pictures/d.jpeg", "pictures/**/*.png", "pictures/a", "--format", "csv", "--top", "1", "--out", "found.csv")
-    assert "4 pictures; found.csv" in capsys.readouterr().out
-    with open("found.csv") as file:
+    call("run", "pictures/d.jpeg", "pictures/**/*.png", "pictures/a", "--format", "csv", "--top", "1", "--out", "new/found.csv")
+    assert "4 pictures; new/found.csv" in capsys.readouterr().out
+    with open("new/found.csv") as file:
         rows = list(csv.DictReader(file))
     assert sorted(row["file"] for row in rows) == sorted(ALL)
     assert rows[0]["file"] == ALL[3]

@@ -117,6 +117,7 @@ def test_every_image_counts_once_at_any_batch_size_and_number_of_devices(model, 
         ((256, 512), 224, True, (256, 384, 512)),
         (36, 32, True, (32, 36, 41)),
         (33, 32, True, (32, 33, 38)),
+        (32, 32, True, (32, 37)),  # none twice, which would count for two
     ],
 )
 def test_scales_are_those_of_section_4(scale, crop, several, expected):

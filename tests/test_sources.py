@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from tfrecords_tools.write import write
 from vgg_tf.selection import Selection, least_held_out
-from vgg_tf.sources import open_source
+from vgg_tf.sources import open_source, open_tested
 
 
 def fill(root, **counts):
@@ -218,6 +218,44 @@ def test_networks_are_tested_on_what_all_of_them_held_out(tmp_path):
     assert least_held_out([Selection(hold_out=0.5), Selection()]) == 0.1
     assert least_held_out([Selection(hold_out=0.5), Selection(hold_out=0)]) == 0
     assert least_held_out([Selection(), Selection(classes=("a", "b"))]) is None
+    both = [Selection(hold_out=0.5), Selection()]
+    assert set(names(open_tested("validation", both, str(tmp_path)), "validation")) == tenth
+    # Our own shards are taken as they were written: who says nothing has learned from all of them.
+    write(open_source(str(tmp_path), Selection(hold_out=0)), str(tmp_path / "shards"), progress=False)
+    with pytest.raises(ValueError, match="has no split 'validation'"):
+        open_tested("validation", both, str(tmp_path / "shards"))
+    assert len(names(open_tested("validation", both[:1], str(tmp_path / "shards")), "validation")) == 30
+
+
+def test_networks_are_tested_on_nothing_that_one_of_them_was_trained_on_where_their_limits_differ(tmp_path):
+    fill(tmp_path, cat=40, dog=20)
+    few, own = Selection(limit_per_class=10), str(tmp_path)
+    trained_on = set(names(open_source(own, few), "train"))
+    held_out = set(names(open_tested("validation", [few], own), "validation"))
+    assert len(held_out) == 2
+    assert not held_out & trained_on
+    assert trained_on & set(names(open_source(own), "validation"))  # another draw
+    for selections, data in (([few, Selection()], None), ([few], own)):
+        with pytest.raises(ValueError, match="a --limit-per-class of 0 and 10 others are held out: some of them were trained"):
+            open_tested("validation", selections, own, data)
+    assert len(names(open_tested("train", [few], own, own), "train")) == 54
+    # A validation split of its own is nobody's training images.
+    fill(tmp_path / "split", train__cat=20, train__dog=20, val__cat=5, val__dog=5)
+    there = str(tmp_path / "split")
+    assert len(names(open_tested("validation", [few, Selection()], there, there), "validation")) == 10
+
+
+def test_what_networks_know_of_their_data_is_kept(tmp_path):
+    fill(tmp_path, cat=20, cow=20, dog=20)
+    assert open_tested("train", [Selection(prefix="c")], str(tmp_path)).classes == ("cat", "cow")
+    assert open_tested("train", [Selection(prefix="c")], str(tmp_path), str(tmp_path)).classes == ("cat", "cow", "dog")
+
+
+def test_the_word_digits_is_no_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(fill(tmp_path, digits__cat=4, digits__dog=4))
+    assert open_source("digits").classes == tuple("0123456789")
+    for path in ("digits/", "./digits"):
+        assert open_source(path).classes == ("cat", "dog")
 
 
 def test_with_one_picture_a_class_there_is_no_validation_and_a_note_says_so(tmp_path):

@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 from vgg_tf import build_vgg, write_weights
+from vgg_tf.records import nameless
+from vgg_tf.sources import open_source
 from vgg_tf.transfer import main as transfer
+from vgg_tf.transfer import whole
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 
@@ -98,3 +101,12 @@ def test_a_damaged_picture_is_named(place):
     Path("pictures/red/0.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"1 images cannot be tested; mend them, or remove them:\n.*red/0\.png"):
         run()
+
+
+def test_the_test_split_is_known_whatever_its_names_and_boxes_without_one_are_their_images(place):
+    source = open_source("digits")
+    every, skipped, tested = whole(source, "voc")
+    assert not skipped
+    images = every.splits["train"]
+    assert {name for name, asked in zip(images.names, tested, strict=True) if asked} == set(source.splits["test"].names)
+    assert [nameless(name) for name in ("", "label 7", "label -1", "label", "bee")] == [True, True, True, False, False]

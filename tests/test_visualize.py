@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vgg_tf import build_vgg, write_weights
+from vgg_tf import build_vgg, train, write_weights
 from vgg_tf.visualize import WHAT
 from vgg_tf.visualize import main as visualize
 
@@ -56,6 +56,16 @@ def test_each_draws_a_picture(what, place, tmp_path, monkeypatch, capsys):
     if what == "mistakes":
         with Image.open("a-pairs.png") as picture:
             assert picture.size[0] > 200
+
+
+def test_mistakes_are_those_of_the_images_that_the_run_took(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--arch", "vgg11", "--strategy", "cpu", "--precision", "float32", "--smoke", "--hold-out", "0"]
+    train.main([*words, "--classes", "3", "8", "--out", "run"])
+    visualize(["mistakes", "run", "--out", "new/folder/a.png"])  # of two classes, which all ten would not fit
+    assert (tmp_path / "new" / "folder" / "a-pairs.png").exists()
+    with pytest.raises(ValueError, match="has no split 'validation'"):  # it has learned from all
+        visualize(["mistakes", "run", "--split", "validation"])
 
 
 def test_the_table_is_printed(capsys):

@@ -4,6 +4,7 @@ import contextlib
 import io
 import itertools
 import json
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from tfrecords_tools import beam
 from tfrecords_tools import write as program
 from tfrecords_tools.write import write
 from vgg_tf import files, programs
+from vgg_tf.measures import measure
 from vgg_tf.records import Collection, parse
 from vgg_tf.sources import open_source
 
@@ -658,3 +660,23 @@ def test_the_digits_are_written_by_their_word(tmp_path, monkeypatch, capsys):
     shards = [str(path) for path in (tmp_path / "out").glob("test-*")]
     stored = sorted(tuple(pair) for pair in tf.data.TFRecordDataset(shards).map(parse).as_numpy_iterator())
     assert stored == sorted(zip(test.contents, test.labels.tolist(), strict=True))
+
+
+def test_a_link_to_nothing_is_left_out_on_demand_and_told(zoo, tmp_path):
+    link = sorted((zoo / "train").rglob("*.*"))[0]
+    link.unlink()
+    link.symlink_to("nowhere")
+    with pytest.raises(ValueError, match=re.escape(link.name)):
+        quietly(zoo, tmp_path / "out")
+    collection = quietly(zoo, tmp_path / "out", skip_bad=True)
+    assert any(link.name in note for note in collection.notes)
+
+
+def test_the_folder_of_a_run_is_refused(zoo, tmp_path):
+    collection = measure(open_source(str(zoo)))
+    (tmp_path / "run").mkdir()
+    collection.write(str(tmp_path / "run"))
+    (tmp_path / "run" / "recipe.json").write_text("{}")
+    with pytest.raises(FileExistsError, match=r"holds a run of vgg_tf\. Choose another folder"):
+        quietly(zoo, tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["dataset.json", "recipe.json"]

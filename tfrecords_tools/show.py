@@ -98,8 +98,8 @@ def _words(name, text):
 def main(arguments=None):
     """Parse the flags, print the examples, draw them."""
     flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.show")
-    if flags.n < 1:
-        raise ValueError(f"n is at least 1. Received: {flags.n}.")
+    if flags.n < 1 or flags.seed < 0:
+        raise ValueError(f"n is at least 1, seed 0 or more. Received: {flags.n}, {flags.seed}.")
     from vgg_tf import pictures
 
     pictures.check_suffix(flags.out)

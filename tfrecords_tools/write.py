@@ -185,7 +185,10 @@ def _shard_counts(source, shards):
 def _size(content):
     if isinstance(content, records.Record):
         return content.length
-    return len(content) if isinstance(content, bytes) else files.size(content)
+    try:
+        return len(content) if isinstance(content, bytes) else files.size(content)
+    except OSError:  # such as a link to nothing: who reads it will name it
+        return 0
 
 
 def _finished(out, source, seed, shards, check):
@@ -193,6 +196,8 @@ def _finished(out, source, seed, shards, check):
     if not files.exists(os.path.join(out, records.COLLECTION_FILE)):
         return None
     there = records.Collection.read(out)
+    if files.exists(os.path.join(out, "recipe.json")):
+        raise FileExistsError(f"{out} holds a run of vgg_tf. Choose another folder.")
     same = there.fingerprint == source.fingerprint() and there.seed == seed
     if not same or (shards and _shard_counts(source, shards) != _counts(there)):
         raise FileExistsError(f"{out} holds other shards, of {there.name}. Choose another folder, or delete it first.")

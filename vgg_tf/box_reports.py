@@ -1,5 +1,6 @@
 """What is left of a test of boxes: tables in the form of the paper's, JSON, a sheet of pictures."""
 
+import hashlib
 import json
 import os
 
@@ -12,27 +13,32 @@ from vgg_tf.pictures import contact_sheet
 DRAWN = 12  # pictures of the sheet
 
 
-def tables_of(protocol, lines, errors, rated):
+def folder_of(run, split, facts):
+    """Where a report lies by default: below the run, another folder for other facts."""
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
+    return os.path.join(run, "tests", f"boxes-{split}-{facts['protocol']}{'-flip' * facts['flip']}-{digest}")
+
+
+def tables_of(protocol, lines, errors, known):
     """The tables of the paper that fit what was tested, in Markdown.
 
     Args:
         protocol: `center` or `dense`.
         lines: of each result its name, its `localization.Localizer`s, and of each of them the scales.
         errors: of each what `localization.errors` says.
-        rated: classes were told by classification networks.
+        known: the classes were known, and not told by classification networks.
     """
     told = [(error["top5_error"], error["top5_interval"]) for error in errors]
     if protocol == "center":
         rows = []
         for (name, (localizer,), _), error in zip(lines, told, strict=True):
-            frozen = bool(localizer.run.settings.recipe.freeze_until)
-            rows.append((name, frozen, localizer.kind, localizer.scale, error))
+            rows.append((name, localizer.run.settings.recipe.freeze_until, localizer.kind, localizer.scale, error))
         return tables.table8(rows)
     rows = []
     for (name, some, of), error in zip(lines, told, strict=True):
         rows.append((name, some[0].scale if len(some) == 1 else None, sorted({Q for scales in of for Q in scales}), error))
-    text = tables.table9(rows)
-    return f"{text}\n\n{tables.table10(told[-1])}" if rated else text
+    text = tables.table9(rows, known)
+    return text if known else f"{text}\n\n{tables.table10(told[-1])}"
 
 
 def write(folder, facts, found, pictures, classes):

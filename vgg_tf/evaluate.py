@@ -1,8 +1,9 @@
 """Test trained networks as in section 3.2: `python -m vgg_tf.evaluate RUN [RUN ...]`."""
 
+import hashlib
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,7 +11,6 @@ import tyro
 
 from vgg_tf import files, hosts, programs
 from vgg_tf.devices import Precision, StrategyName, choose, settle
-from vgg_tf.selection import Selection, least_held_out
 
 ProtocolName = Literal["center", "ten-crop", "padded-ten-crop", "multi-crop", "dense", "multi-crop+dense"]
 PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "paper-table6"]
@@ -55,14 +55,18 @@ def main(arguments=None):
     settle(flags.strategy, several=together.processes > 1)
     programs.quiet_tensorflow()
 
-    from vgg_tf import protocols, scores, sources, tables, trained
+    from vgg_tf import protocols, runs, scores, sources, tables, trained
 
+    runs.refuse_run(flags.out)
     start = time.perf_counter()
     networks = [trained.open_trained(path) for path in flags.networks]
-    source = _source(flags, networks, sources.open_source)
+    first = networks[0]
+    if not (flags.data or first.data):
+        raise ValueError(f"{first.path} does not tell what it was trained on. Give --data.")
+    selections = [network.selection for network in networks]
+    source = sources.open_tested(flags.split, selections, first.data, flags.data, flags.labels_from)
     for network in networks:
         network.check_classes(source.classes, source.name)
-    source.images(flags.split)
     if flags.preset == "none":
         of_each = [protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop) for network in networks]
         lines = [(networks, of_each, None)]
@@ -79,7 +83,7 @@ def main(arguments=None):
         return
     labels = source.splits[flags.split].labels
     found = [scores.score(average, labels, source.classes) for average in averages]
-    folder = flags.out or _folder(networks, lines, flags)
+    folder = flags.out or _folder(networks, lines, source, flags)
     if flags.preset == "none":
         where = _report(folder, lines[0], found[0], averages[0], source, flags)
         print(f"{flags.split} {_words(found[0])}, n={len(labels):,}, {time.perf_counter() - start:.0f} s; {where}")
@@ -90,16 +94,6 @@ def main(arguments=None):
     print(
         f"\n{text}\n\n{flags.split}, n={len(labels):,}, {time.perf_counter() - start:.0f} s; {os.path.join(folder, 'table.md')}"
     )
-
-
-def _source(flags, networks, open_source):
-    """The images, with the split that is asked for; of what no network was trained on where train has to give validation."""
-    first = networks[0]
-    if not (flags.data or first.data):
-        raise ValueError(f"{first.path} does not tell what it was trained on. Give --data.")
-    name, selection = (flags.data, Selection(labels_from=flags.labels_from)) if flags.data else (first.data, first.selection)
-    selection = replace(selection, hold_out=least_held_out(network.selection for network in networks))
-    return open_source(name, selection, only=flags.split)
 
 
 def _averages(lines, source, devices, flags):
@@ -146,17 +140,18 @@ def _words(found):
     )
 
 
-def _folder(networks, lines, flags):
-    """Where the report goes by default."""
+def _folder(networks, lines, source, flags):
+    """Where the report goes by default: other images or networks of the same names have another folder."""
     from vgg_tf import trained
 
-    of = f"-of-{os.path.basename(os.path.normpath(flags.data))}" if flags.data else ""
+    of = f"-of-{os.path.basename(os.path.normpath(flags.data))}-{source.fingerprint()[:6]}" if flags.data else ""
     first = lines[0][1][0]
     what = f"{first.name}-{','.join(map(str, first.scales))}" if flags.preset == "none" else flags.preset
     if len(networks) == 1:
         return os.path.join(networks[0].folder, "tests", f"{flags.split}{of}-{what}")
+    digest = hashlib.sha256("+".join(network.fingerprint for network in networks).encode()).hexdigest()[:6]
     together = "+".join(network.name for network in networks)[:200]  # a file system's names have 255 bytes
-    return os.path.join(trained.EVALUATIONS, together, f"{flags.split}{of}-{what}")
+    return os.path.join(trained.EVALUATIONS, f"{together}-{digest}", f"{flags.split}{of}-{what}")
 
 
 def _report(folder, line, found, average, source, flags):

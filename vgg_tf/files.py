@@ -123,6 +123,12 @@ def make_folder(path):
         os.makedirs(path, exist_ok=True)
 
 
+def make_folder_of(path):
+    """Make the folder that a file is to lie in."""
+    if folder := os.path.dirname(path):
+        make_folder(folder)
+
+
 def remove(path):
     """Remove a file, or a folder with all it holds; nothing where there is none."""
     if is_remote(path):

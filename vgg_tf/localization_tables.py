@@ -1,7 +1,7 @@
 """Tables 8 to 10 of the paper, its localisation errors beside ours. No Keras here."""
 
-# Table 8, protocol 1, D at S = 384: (only the fully connected layers learn, kind) to the error in %.
-TABLE8 = {(True, "scr"): 36.4, (True, "pcr"): 34.3, (False, "pcr"): 33.1}
+# Table 8, protocol 1, D at S = 384: (what nothing learns before, kind) to the error in %.
+TABLE8 = {("fc1", "scr"): 36.4, ("fc1", "pcr"): 34.3, ("", "pcr"): 33.1}
 # Table 9, protocol 2, PCR, all layers: (S, Q) to the top-5 error on validation in %.
 TABLE9 = {(256, (256,)): 29.5, (384, (384,)): 28.2, (384, (352, 384)): 27.5}
 TABLE9_FUSION = 26.9  # of 256/256 and 384/352,384
@@ -9,25 +9,30 @@ TABLE10 = {"VGG": (26.9, 25.3), "GoogLeNet": (None, 26.7), "OverFeat": (30.0, 29
 
 
 def table8(rows):
-    """Table 8 in Markdown: rows of `(name, only the fully connected layers learn, kind, S, error with its interval)`."""
+    """Table 8 in Markdown: rows of `(name, layer or block that learning begins at or "", kind, S, error with its interval)`."""
     lines = ["| network | layers that learn | regression | S | error, class known (95 %) | the paper's, S=384 |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
-    for name, frozen, kind, S, error in rows:
-        layers = "fully connected" if frozen else "all"
-        lines.append(
-            f"| {name} | {layers} | {kind.upper()} | {_scale(S)} | {_error(*error)} | {_number(TABLE8.get((frozen, kind)))} |"
-        )
+    for name, begin, kind, S, error in rows:
+        layers, theirs = {"": "all", "fc1": "fully connected"}.get(begin, f"from {begin}"), TABLE8.get((begin, kind))
+        lines.append(f"| {name} | {layers} | {kind.upper()} | {_scale(S)} | {_error(*error)} | {_number(theirs)} |")
     return "\n".join(lines)
 
 
-def table9(rows):
-    """Table 9 in Markdown: rows of `(name, S, Q, top-5 error with its interval)`; the last of several is the fusion."""
+def table9(rows, known):
+    """Table 9 in Markdown: rows of `(name, S, Q, error with its interval)`; the last of several is the fusion.
+
+    Args:
+        rows: the results.
+        known: the errors are of known classes, where the paper's are top-5.
+    """
+    what = "class known" if known else "top-5"
     lines = [
-        "| network | S | Q | top-5 localisation error (95 %) | the paper's, validation |",
+        f"| network | S | Q | localisation error, {what} (95 %) | the paper's, validation, top-5 |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, S, Q, error in rows:
-        theirs = TABLE9_FUSION if S is None else TABLE9.get((S[0], tuple(Q)))
+        fixed = S[0] if S and S[0] == S[1] else None
+        theirs = None if known else TABLE9_FUSION if S is None else TABLE9.get((fixed, tuple(Q)))
         S = "" if S is None else _scale(S)
         lines.append(f"| {name} | {S} | {', '.join(map(str, Q))} | {_error(*error)} | {_number(theirs)} |")
     return "\n".join(lines)

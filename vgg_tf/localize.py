@@ -13,7 +13,7 @@ import tyro
 
 from vgg_tf import files, programs, recipes
 from vgg_tf.devices import Precision, StrategyName, choose, settle
-from vgg_tf.selection import Selection, least_held_out
+from vgg_tf.selection import Selection
 
 PROG = "python -m vgg_tf.localize"
 
@@ -29,6 +29,8 @@ class Words:
     recipe: Literal["auto", "boxes", "small"] = "auto"
     """boxes: the paper's, S=256 and a rate of 1e-3; small: for networks whose crops are below 64 pixels, on crops of 64; auto:
     by the network."""
+    strategy: StrategyName = "auto"
+    """Where to train; auto is the first of tpu, gpu, cpu that is there."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,6 @@ class Train(Words):
     """Run folder; runs/<regression>-<name of the data> by default."""
     precision: Precision = "auto"
     """As for vgg_tf.train."""
-    strategy: StrategyName = "auto"
-    """Where to train; auto is the first of tpu, gpu, cpu that is there."""
     grace: float = 25.0
     """Seconds that SIGTERM leaves, as for vgg_tf.train."""
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
@@ -57,8 +57,8 @@ class Evaluate:
     """Run folders of localize train."""
     data: str = ""
     """Pictures with boxes; the first run's own data by default."""
-    split: str = "test"
-    """train, validation or test."""
+    split: str = "validation"
+    """train, validation or test; the paper's tables 8 and 9 are of validation."""
     protocol: Literal["center", "dense"] = "dense"
     """center: the centre crop, the class known (protocol 1). dense: the whole picture at all --scales, boxes merged, classes by
     --classifier (protocol 2)."""
@@ -114,7 +114,7 @@ def train(words):
     if plain == words:
         if not (first.data and first.inherit):
             raise ValueError("--data and --inherit are needed: pictures with boxes, and the network to start from.")
-        settle("auto")
+        settle(first.strategy)
         programs.quiet_tensorflow()
         from vgg_tf import trained
 
@@ -126,14 +126,14 @@ def train(words):
 
     import keras
 
-    from vgg_tf import box_training, files, measures, runs, sources, tracking, training
+    from vgg_tf import box_training, datasets, measures, runs, sources, tracking, training
     from vgg_tf.weights import inherit_weights
 
     recipe = flags.numbers
     keras.config.set_dtype_policy(devices.policy)
     keras.utils.set_random_seed(recipe.seed)
     source = sources.open_source(flags.data, flags.selection)
-    where = files.absolute(flags.data)
+    where = flags.data if flags.data == "digits" or flags.data.startswith("tfds:") else files.absolute(flags.data)
     out = flags.out or os.path.join("runs", f"{flags.regression}-{Path(where).name}")
     settings = runs.Settings(
         begun.arch, where, source.fingerprint(), devices.policy, recipe, flags.selection, flags.inherit, begun.fingerprint,
@@ -158,7 +158,7 @@ def train(words):
             validation = box_training.batches(parts["validation"], recipe, plan.batch)
         outputs = 4 * (1 if flags.regression == "scr" else len(source.classes))
         notice = programs.Notice(flags.grace)
-        with notice, devices.scope(), tracking.opened("", run) as track:
+        with notice, devices.scope(), datasets.naming_the_unreadable(source), tracking.opened("", run) as track:
             model = training.build(begun.arch, recipe, collection, begun.weights.std is not None, outputs)
             names = [layer.name for layer in model.layers if layer.weights and layer.name not in ("predictions", "normalize")]
             state = training.train(
@@ -180,10 +180,9 @@ def _like(begun, recipe):
     """The recipe for a network that starts from this one: its width, its input, and no crop below its own."""
     from dataclasses import replace
 
-    layers = begun.weights.layers
-    head = layers.get("fc1")
+    head = begun.weights.layers.get("fc1")
     return replace(
-        recipe, width=layers["block1_conv1"]["kernel"].shape[-1] / 64, head_width=head["kernel"].shape[-1] if head else 0,
+        recipe, width=begun.weights.width, head_width=head["kernel"].shape[-1] if head else 0,
         standardize=begun.weights.std is not None,
     )  # fmt: skip
 
@@ -206,20 +205,20 @@ def evaluate(words):
 
     from tqdm import tqdm
 
-    from vgg_tf import box_reports, box_training, localization, measures, sources
+    from vgg_tf import box_reports, box_training, localization, measures, runs, sources
 
+    runs.refuse_run(flags.out)
     start = time.perf_counter()
     devices = choose(flags.strategy, "auto")
     localizers = [localization.Localizer(path) for path in flags.runs]
     first = localizers[0]
     rater = _rater(flags.classifier, first.classes)
-    held_out = least_held_out(localizer.run.settings.selection for localizer in localizers)
-    source = sources.open_source(flags.data or first.run.settings.data, Selection(hold_out=held_out), only=flags.split)
+    selections = [localizer.run.settings.selection for localizer in localizers]
+    source = sources.open_tested(flags.split, selections, first.run.settings.data, flags.data)
     for localizer in localizers:
         if localizer.classes != tuple(source.classes):
             known, asked = (", ".join(classes[:5]) for classes in (localizer.classes, source.classes))
             raise ValueError(f"{localizer.path} knows the classes {known}; {source.name} has {asked}. They must be the same.")
-    source.images(flags.split)
     pictures = box_training.annotated(source.splits[flags.split], source.classes)
     for note in pictures.notes:
         print(note)
@@ -244,13 +243,17 @@ def evaluate(words):
                     into.append(localization.locate(some, of, picture, labels, windows, flip=flags.flip))
     labels = pictures.images.labels.tolist()
     errors = [localization.errors(of, labels, pictures.corners) for of in found]
-    text = box_reports.tables_of(flags.protocol, lines, errors, rater is not None)
-    folder = flags.out or os.path.join(first.run.folder, "tests", f"boxes-{flags.split}-{flags.protocol}{'-flip' * flags.flip}")
+    known = rater is None or flags.protocol == "center"
+    text = box_reports.tables_of(flags.protocol, lines, errors, known)
     results = {name: error for (name, *_), error in zip(lines, errors, strict=True)}
-    facts = {"protocol": flags.protocol, "flip": flags.flip, "tables": text, "results": results}
-    box_reports.write(folder, facts, found[-1], pictures, source.classes)
+    facts = {
+        "networks": [localizer.path for localizer in localizers], "classifier": [] if known else list(flags.classifier),
+        "images": f"{source.name}, {flags.split}", "protocol": flags.protocol, "scales": scales, "flip": flags.flip,
+    }  # fmt: skip
+    folder = flags.out or box_reports.folder_of(first.run.folder, flags.split, facts)
+    box_reports.write(folder, facts | {"tables": text, "results": results}, found[-1], pictures, source.classes)
     last = errors[-1]
-    (low, high), kind = last["top5_interval"], "class known" if rater is None else "top-5"
+    (low, high), kind = last["top5_interval"], "class known" if known else "top-5"
     print(f"\n{text}\n")
     print(
         f"{flags.split} localisation error {last['top5_error']:.2f} % ({kind}; 95 %: {low:.2f} to {high:.2f}), "

@@ -184,7 +184,10 @@ def _examples(images, numbers, evaluator, least, problems, checksums):
 
     def views(i, contents):
         pixels = decode(contents)
-        return i, tf.reduce_min(tf.shape(pixels)[:2]), evaluator.cut(pixels)
+        side = tf.reduce_min(tf.shape(pixels)[:2])
+        # What is too small to be seen is not enlarged: a line of a pixel would take gigabytes.
+        pixels = tf.cond(side < least, lambda: tf.zeros([least, least, 3], tf.uint8), lambda: pixels)
+        return i, side, evaluator.cut(tf.ensure_shape(pixels, [None, None, 3]))
 
     numbers = np.array(numbers, np.int64)
     chunks = tf.data.Dataset.from_tensor_slices(numbers).batch(READ)  # a call of Python's for each would take most of the time

@@ -53,6 +53,7 @@ def main(arguments=None):
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.predict")
     if flags.top < 1:
         raise ValueError(f"--top is at least 1. Received: {flags.top}.")
+    files.make_folder_of(flags.out)
     if flags.model:
         _by_model(flags)
         return

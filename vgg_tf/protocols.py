@@ -49,7 +49,7 @@ def evaluation_scales(scale, crop=224, several=False):
     Args:
         scale: S, or `(S_min, S_max)`, of the training, in pixels.
         crop: the training's crop, in pixels; the paper's 32 pixels around a fixed S are in proportion to it.
-        several: the three of section 4.2, S - 32, S and S + 32, or S_min, the middle and S_max.
+        several: the three of section 4.2, S - 32, S and S + 32, or S_min, the middle and S_max; none below the crop.
 
     Returns:
         tuple of pixels.
@@ -59,7 +59,8 @@ def evaluation_scales(scale, crop=224, several=False):
     if not several:
         return (middle,)
     step = max(1, round(STRIDE * crop / 224))
-    return (low, middle, high) if low < high else (max(crop, low - step), low, low + step)
+    three = (low, middle, high) if low < high else (max(crop, low - step), low, low + step)
+    return tuple(dict.fromkeys(three))  # at S of the crop's side there are two
 
 
 def corners(height, width, crop, view):

@@ -5,6 +5,7 @@ The keys are the ones that slim, Cloud TPU and Model Garden share; labels are 0-
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -303,13 +304,20 @@ def unpack(serialized):
         corners = [[xmin], [ymin], [xmax], [ymax]]
     names = [name.decode(errors="replace") for name in values(BOX_TEXT, "bytes")]
     if len(names) != len(corners[0]):
-        labels = values(BOX_LABEL, "int64") or [label] * len(corners[0])
+        labels = (values(BOX_LABEL, "int64") or [label] * len(corners[0])) if len(corners[0]) else []
         names = ["" if value == label else f"label {value}" for value in labels]
+    if lengths := {len(names), *map(len, corners)} - {len(corners[0])}:
+        raise ValueError(f"it has {len(corners[0])} boxes, and {max(lengths)} of their labels or coordinates")
     boxes = annotations.Boxes(np.array(corners, np.float32).T.reshape(-1, 4), names)
     return Fields(
         values(form.encoded, "bytes")[0], label, word(form.filename), word(SYNSET), word(TEXT), word("image/format"),
         number("image/height"), number("image/width"), boxes,
     )  # fmt: skip
+
+
+def nameless(box):
+    """Tell whether a box's name is what `unpack` makes of a label alone."""
+    return not box or re.fullmatch(r"label -?\d+", box) is not None
 
 
 class Record(NamedTuple):

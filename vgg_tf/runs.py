@@ -34,6 +34,12 @@ RECIPE, LOCK = "recipe.json", ".lock"
 _FLAGS = {"arch": "--arch", "policy": "--precision", "inherit_layers": "--inherit-layers", "task": "the task"}
 
 
+def refuse_run(folder):
+    """Raise a ValueError where a report would be written over that of a run."""
+    if folder and files.exists(os.path.join(folder, RECIPE)):
+        raise ValueError(f"{folder} holds a run, whose report would be written over. Choose another --out.")
+
+
 @dataclass(frozen=True)
 class Settings:
     """What makes two runs the same: given again, the run continues.

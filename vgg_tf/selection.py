@@ -83,12 +83,17 @@ class Selection:
 EVERYTHING = Selection()
 
 
-def least_held_out(selections):
-    """The share that all of them hold out, the draws being nested; None where none of them tells one."""
-    selections = list(selections)
-    if all(selection.hold_out is None for selection in selections):
+def least_held_out(selections, default=HOLD_OUT):
+    """The share that all of them hold out, the draws being nested; None where none of them tells one.
+
+    Args:
+        selections: of trainings.
+        default: what those hold out that tell none.
+    """
+    told = [selection.hold_out for selection in selections]
+    if all(share is None for share in told):
         return None
-    return min(selection.held_out for selection in selections)
+    return min(default if share is None else share for share in told)
 
 
 def limited(labels, limit):

@@ -1,11 +1,12 @@
 """A word or a folder becomes a `Source`: its classes and, split by split, its images. No TensorFlow for what lies in files."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 
 from vgg_tf import files, folders, foreign, records
-from vgg_tf.selection import EVERYTHING
+from vgg_tf.selection import EVERYTHING, HOLD_OUT, Selection, least_held_out
 from vgg_tf.splits import Source, Split
 
 HOLD_OUT_SEED = 0
@@ -38,7 +39,9 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
     """
     if not str(name):
         raise ValueError("The source has no name. Give digits, tfds:NAME or a folder.")
-    name = str(name).rstrip("/") or "/"  # in a bucket a doubled slash is another name
+    if (name := str(name)) != "digits":
+        name = name.rstrip("/") or "/"  # in a bucket a doubled slash is another name
+        name = "./digits" if name == "digits" else name  # digits/ is a path, and not the word
     if name == "digits":
         source = _digits()
     elif name.startswith("tfds:"):
@@ -61,6 +64,34 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
         )
     as_written = selection.hold_out is None and records.holds_shards(name)
     return source if "validation" in source.splits or as_written else _hold_out(source, selection.held_out)
+
+
+def open_tested(split, selections, own, data=None, labels_from=None):
+    """List the images that trained networks are tested on; of a validation split drawn from train, what all of them held out.
+
+    Args:
+        split: train, validation or test.
+        selections: the `Selection` that each network was trained on.
+        own: the source of the first one's training, taken by its selection where there is no `data`.
+        data: another source, all of it.
+        labels_from: as in `Selection`, of `data`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `open_source`; or no such split, or what one held out another may have learned from.
+    """
+    selections = list(selections)
+    name, first = (data, Selection(labels_from=labels_from)) if data else (own, selections[0])
+    share = least_held_out(selections, 0.0 if records.holds_shards(name) else HOLD_OUT)  # as open_source has it
+    source = open_source(name, replace(first, hold_out=share), only=split)
+    source.images(split)
+    limits = {selection.limit_per_class for selection in (first, *selections)}
+    trained_on = own in (name, files.absolute(name))
+    if split == "validation" and source.drawn and trained_on and len(limits) > 1:
+        raise ValueError(
+            f"{source.name} has no validation split, and with a --limit-per-class of {' and '.join(map(str, sorted(limits)))} "
+            "others are held out: some of them were trained on. Test on --split test."
+        )
+    return source
 
 
 def _shards(folder):
@@ -104,4 +135,4 @@ def _hold_out(source, share):
     keep = np.setdiff1d(np.arange(len(train)), held)
     note = f"no validation split: {len(held)} of {len(train)} training images held out, the same share of each class"
     splits = {"train": train.take(keep), "validation": train.take(np.sort(held))}
-    return source.noting(note, splits={**source.splits, **splits})
+    return source.noting(note, splits={**source.splits, **splits}, drawn=True)

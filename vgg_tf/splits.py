@@ -65,6 +65,8 @@ class Split:
                 return image.size
         except UnidentifiedImageError:
             raise ValueError(f"{self.names[i]} is no image that can be read. Mend or remove it.") from None
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"{self.names[i]} is too large ({error}). Make it smaller.") from None
 
     def boxes_of(self, i, width, height):
         """The `annotations.Boxes` of image `i`, which is `width` by `height` pixels."""
@@ -88,6 +90,7 @@ class Source:
         splits: `train`, `validation` and `test`, those that there are.
         notes: what was decided on the way, for the user to read.
         texts: the classes in words, where the source has them (`tench, Tinca tinca`), else empty.
+        drawn: whether its validation split was drawn from train.
     """
 
     name: str
@@ -95,6 +98,7 @@ class Source:
     splits: dict[str, Split]
     notes: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    drawn: bool = False
 
     def images(self, split):
         """Number of images of a split.
@@ -130,6 +134,6 @@ class Source:
                 local = isinstance(content, str) and not files.is_remote(content)
                 with Image.open(content if local else io.BytesIO(train.read(i))) as image:
                     sides.append(min(image.size))
-            except OSError:
-                continue  # no image, or damaged: whoever decodes it will name it
+            except (OSError, Image.DecompressionBombError):
+                continue  # no image, damaged, or huge: whoever decodes it will name it
         return int(np.median(sides)) if sides else None

@@ -60,11 +60,12 @@ def main(arguments=None):
     settle(flags.strategy)
     programs.quiet_tensorflow()
 
-    from vgg_tf import descriptors, trained
+    from vgg_tf import descriptors, runs, trained
     from vgg_tf.sources import open_source
 
+    runs.refuse_run(flags.out)
     start = time.perf_counter()
-    source, skipped = whole(open_source(flags.source, flags.selection), flags.protocol)
+    source, skipped, tested = whole(open_source(flags.source, flags.selection), flags.protocol)
     for note in skipped:
         print(note)
     networks = [trained.open_trained(path, headless=True) for path in flags.weights]
@@ -81,7 +82,7 @@ def main(arguments=None):
         "source": source.name, "networks": [network.path for network in networks], "scales": flags.scales,
         "aggregate": flags.aggregate, "n": len(rows), "d": rows.shape[1], "skipped": skipped,
     }  # fmt: skip
-    words, found = _PROTOCOLS[flags.protocol](rows, source, flags, folder)
+    words, found = _PROTOCOLS[flags.protocol](rows, source, tested, flags, folder)
     if flags.protocol != "none":
         _draw_neighbours(rows, images, source.classes, folder)
     files.write_whole(os.path.join(folder, "report.json"), json.dumps(facts | found, indent=1).encode())
@@ -89,7 +90,13 @@ def main(arguments=None):
 
 
 def whole(source, protocol):
-    """All images of a source in one split, in the order of their names, and what was left out of it, in words."""
+    """All images of a source in one split, in the order of their names.
+
+    Returns:
+        source: the `splits.Source`.
+        skipped: what was left out of it, in words.
+        tested: bool `[n]`, whether an image is of its test split.
+    """
     from dataclasses import replace
 
     from vgg_tf.splits import Split
@@ -100,16 +107,17 @@ def whole(source, protocol):
     contents = [content for part in parts for content in part.contents]
     boxes = [box for part in parts for box in (part.boxes or [None] * len(part))]
     images = Split(names, labels, contents, boxes)
+    tested = np.concatenate([np.full(len(part), split == "test") for split, part in source.splits.items()])
     counts = np.bincount(labels, minlength=len(source.classes))
     few = [i for i in range(len(source.classes)) if counts[i] < 2] if protocol == "caltech" else []
     kept = sorted(np.flatnonzero(~np.isin(labels, few)), key=names.__getitem__)
     skipped = [f"left out: {source.classes[i]}: {counts[i]} of at least 2 pictures" for i in few]
     if len(source.classes) - len(few) < 2:
         raise ValueError(f"{source.name} has {len(source.classes) - len(few)} categories of 2 pictures or more; 2 are needed.")
-    return replace(source, splits={"train": images.take(kept)}), skipped
+    return replace(source, splits={"train": images.take(kept)}), skipped, tested[kept]
 
 
-def _caltech(rows, source, flags, folder):
+def _caltech(rows, source, tested, flags, folder):
     """Mean class recall over random splits, and the picture of what is taken for what."""
     from vgg_tf import pictures, svm
 
@@ -129,20 +137,24 @@ def _caltech(rows, source, flags, folder):
             source.classes[i]: float(counts[i, i] / counts[i].sum()) for i in some
         },
     }  # fmt: skip
-    tested = sum(len(found.test) for found in every) // len(every)
+    asked = sum(len(found.test) for found in every) // len(every)
     words = f"mean class recall {means.mean():.1f}{spread} % over {len(means)} splits of {len(some)} categories, "
-    return f"{words}{len(every[0].train):,} to train on, {tested:,} to test on; ", report
+    return f"{words}{len(every[0].train):,} to train on, {asked:,} to test on; ", report
 
 
-def _voc(rows, source, flags, folder):
+def _voc(rows, source, tested, flags, folder):
     """Mean average precision of images that may show several classes."""
     from vgg_tf import svm
+    from vgg_tf.records import nameless
 
     images = source.splits["train"]
-    named = [set(images.boxes_of(i, 1, 1).names) | {source.classes[images.labels[i]]} for i in range(len(images))]
+    named = [
+        {name for name in images.boxes_of(i, 1, 1).names if not nameless(name)} | {source.classes[images.labels[i]]}
+        for i in range(len(images))
+    ]
     classes = sorted(set().union(*named))
     targets = np.array([[name in there for name in classes] for there in named])
-    ask = np.array([name.startswith("test/") for name in images.names])  # the test split, as folders call it
+    ask = tested.copy()
     if not ask.any():
         ask[np.random.default_rng(0).permutation(len(ask))[: max(1, len(ask) // 5)]] = True
     every = [svm.voc(rows, targets, np.flatnonzero(~ask), np.flatnonzero(ask), seed) for seed in range(flags.splits)]
@@ -156,7 +168,7 @@ def _voc(rows, source, flags, folder):
     return f"mean average precision {told} of {len(classes)} classes on {ask.sum():,} pictures, ", report
 
 
-def _nothing(rows, source, flags, folder):
+def _nothing(rows, source, tested, flags, folder):
     return "", {"protocol": "none"}
 
 

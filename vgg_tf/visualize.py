@@ -233,9 +233,8 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
     opened = trained.open_trained(network)
     if not (data or opened.data):
         raise ValueError(f"{network} does not tell what it was trained on. Give --data.")
-    source = sources.open_source(data or opened.data, only=split)
+    source = sources.open_tested(split, [opened.selection], opened.data, data)
     opened.check_classes(source.classes, source.name)
-    source.images(split)
     units = protocols.Protocol("center", opened.scales("one"), opened.crop).units
     rows, problems = posteriors(opened, source, split, units, choose("auto", "auto"))
     refuse(problems)
@@ -334,6 +333,7 @@ def _save(figure, out):
     from vgg_tf.pictures import check_suffix
 
     check_suffix(out)
+    files.make_folder_of(out)
     with files.writing(out) as temporary:
         figure.savefig(temporary, dpi=150)
     print(out)
