@@ -1,10 +1,13 @@
 """Every format is read back by its own runtime and gives Keras' posteriors; what differs does not count."""
 
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -171,6 +174,7 @@ def test_the_program_writes_all_formats_and_what_it_found(done):
         assert row["log_posterior"] < export.LIMITS.get(row["format"], 1e-3)
     assert report["notes"] == [coreml_files.UNCHECKED]
     assert report["compared_on"] == "two photographs that scikit-learn carries"
+    assert report["calibrated_on"] == "100 views of two photographs that scikit-learn carries"
 
 
 def answers(capsys, *words):
@@ -209,6 +213,24 @@ def test_a_picture_that_cannot_be_read_is_named(done, tmp_path):
         predict(["--model", str(done / "out/vgg11_bn.onnx"), picture(tmp_path / "a.png"), str(tmp_path / "b.png")])
 
 
+@pytest.mark.parametrize("form", ["png", "tiff"])  # of mode I;16, and I, in which older PILs open such a PNG
+def test_sixteen_bit_pixels_keep_their_upper_byte(form):
+    deep, file = np.random.default_rng(0).integers(0, 2**16, (32, 32), np.uint16), io.BytesIO()
+    Image.fromarray(deep if form == "png" else deep.astype(np.int32)).save(file, form)
+    found = shipped.view(file.getvalue(), {"scale": 32, "height": 32, "width": 32}, "deep")
+    np.testing.assert_array_equal(found, np.repeat((deep >> 8)[:, :, None], 3, 2))
+
+
+def test_a_picture_of_too_many_pixels_is_listed_and_the_others_are_named(tmp_path, monkeypatch):
+    about = {"scale": 32, "height": 32, "width": 32, "classes": ["a", "b"]}
+    monkeypatch.setattr(shipped, "open_model", lambda path: (lambda pixels: np.float32([[0.2, 0.8]]), about))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # PIL refuses twice as many
+    small, large = picture(tmp_path / "small.png", (40, 40)), picture(tmp_path / "large.png", (70, 70))
+    rows, bad, _ = shipped.see("a.onnx", [large, small])
+    assert (list(rows), list(bad)) == ([small], [large])
+    assert "large.png: Image size (4900 pixels) exceeds limit" in bad[large]
+
+
 @pytest.mark.parametrize("kind", ROOMS)
 def test_a_torn_or_foreign_file_is_refused(done, kind, tmp_path):
     path = tmp_path / ROOMS[kind][1]
@@ -227,6 +249,93 @@ def test_a_file_that_differs_is_removed(done, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"differs by .* in a log posterior; 0 is allowed"):
         export.main([str(done / "vgg11_bn.safetensors"), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
     assert os.listdir(tmp_path / "out") == []
+
+
+def contents(folder):
+    """Bytes of all that lies in a folder, by name."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["onnx", "litert", "savedmodel", "coreml"])
+def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, kind, tmp_path, monkeypatch):
+    name, out = f"vgg11_bn{export.SUFFIXES[kind]}", tmp_path / "out"
+    out.mkdir()
+    earlier = done / "out" / name
+    (shutil.copytree if earlier.is_dir() else shutil.copy)(earlier, out / name)
+    before, words = contents(out), [str(done / "vgg11_bn.safetensors"), "--format", kind, "--out", str(out), "--n", "2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "LIMIT", -1.0)
+        with pytest.raises(ValueError, match=rf"{name} differs by .* in a log posterior; -1 is allowed"):
+            export.main(words)
+    assert contents(out) == before
+    stale = next(path for path in [out / name, *(out / name).rglob("*")] if path.is_file())
+    stale.write_bytes(b"of another network")
+    export.main(words)
+    assert shipped.open_model(out / name)[1]["classes"] == list(CLASSES)
+    assert sorted(os.listdir(out)) == sorted(["export.json", name])
+
+
+def test_the_dots_of_a_run_are_no_suffix(done, tmp_path, monkeypatch):
+    opened = trained.open_trained(done / "vgg11_bn.safetensors")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trained, "open_trained", lambda path: replace(opened, path=path, run="a run"))
+    for name in ("vgg11-lr0.01", "vgg11-lr0.05"):
+        export.main([f"runs/{name}", "--format", "onnx", "--n", "2"])
+        assert (tmp_path / "exports" / name / f"{name}.onnx").exists()
+
+
+def greys(folder, levels):
+    """Pictures that are each of one grey level."""
+    folder.mkdir(parents=True)
+    for level in levels:
+        Image.fromarray(np.full((32, 32, 3), level, np.uint8)).save(folder / f"{level:03d}.png")
+    return str(folder)
+
+
+def levels_of(views):
+    """Grey levels of the views that are of one."""
+    return [int(view.min()) for view in views if view.min() == view.max()]
+
+
+@pytest.mark.parametrize(("n", "others"), [(150, 100), (40, 35), (5, 0)])
+def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(n, others, tmp_path):
+    opened = trained.open_trained(weights(tmp_path))
+    flags = export.Flags("", pictures=greys(tmp_path / "pictures", range(n)), n=5)
+    compared, where, learnt, told = export._pictures(flags, opened, exports.network_of(opened), True)
+    assert (len(levels_of(compared)), len(levels_of(learnt)), where) == (5, others, flags.pictures)
+    assert len({*levels_of(compared), *levels_of(learnt)}) == 5 + others
+    assert learnt.shape == (100, 32, 32, 3)
+    assert (f"{100 - others} views of two photographs" in told) == (others < 100)
+
+
+def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_hand(tmp_path):
+    for split, first in (("train", 0), ("test", 200)):
+        for i, name in enumerate("ab"):
+            greys(tmp_path / "data" / split / name, range(first + 20 * i, first + 20 * i + 20))
+    opened = replace(trained.open_trained(weights(tmp_path)), data=str(tmp_path / "data"))
+    network, pictures = exports.network_of(opened), greys(tmp_path / "pictures", range(100, 110))
+    for flags, least, most in ((export.Flags("", n=4), 200, 239), (export.Flags("", pictures=pictures, n=4), 100, 109)):
+        compared, _, learnt, told = export._pictures(flags, opened, network, True)
+        assert all(least <= level <= most for level in levels_of(compared))
+        assert len(levels_of(compared)) == 4
+        assert len(set(levels_of(learnt))) == 36  # a tenth is held out
+        assert max(levels_of(learnt)) < 40
+        assert told.startswith(f"36 views of {opened.data}, train and 64 views of ")
+
+
+def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(done, tmp_path):
+    words = [str(done / "vgg11_bn.safetensors"), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"]
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    command = [sys.executable, "-m", "vgg_tf.export", *words]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "vgg11_bn-savedmodel" / "saved_model.pb").exists()
+
+
+def test_a_keras_on_another_engine_is_refused(done, monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="Files are written by TensorFlow, but Keras was imported on jax"):
+        export.main([str(done / "vgg11_bn.safetensors")])
 
 
 def test_a_file_with_other_layers_does_not_count(done, tmp_path, monkeypatch):
@@ -263,6 +372,7 @@ def test_a_missing_package_is_told_with_what_to_install(done, kind, package, tmp
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ModuleNotFoundError, match=rf'pip install "vgg_tf\[{kind}\]"'):
         export.main([str(done / "vgg11_bn.safetensors"), "--format", kind, "--out", str(tmp_path / "out"), "--n", "2"])
+    assert os.listdir(tmp_path / "out") == []
 
 
 def test_something_else_in_the_place_of_a_folder_is_not_touched(done, tmp_path):

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vgg_tf.architectures import ARCHITECTURES, architecture
+from vgg_tf import localize, recipes
+from vgg_tf.architectures import ARCHITECTURES, architecture, filters_of, width_of
 from vgg_tf.network import IMAGENET_MEAN, LocalResponseNormalization, build_vgg, convert_head
+from vgg_tf.trained import open_trained
 from vgg_tf.weight_writer import write_weights
 
 
@@ -258,6 +260,18 @@ def test_dirac_leaves_fc1_random_where_it_joins_several_positions():
     assert (alone == 0).any()
 
 
+def test_the_seeds_of_all_layers_fit_into_32_bits_and_small_ones_are_as_they_were():
+    def seeds(seed):
+        model = tiny("vgg19", seed=seed)
+        own = [layer.kernel_initializer.seed for layer in model.layers if hasattr(layer, "kernel")]
+        return own + [layer.seed for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+
+    found = seeds(20261128)
+    assert len(set(found)) == 19 + 2
+    assert all(0 <= seed < 2**32 for seed in found)
+    assert sorted(seeds(3)) == list(range(3000, 3021))
+
+
 def test_a_saved_model_loads_and_answers_the_same(tmp_path):
     model = tiny("vgg11_lrn", std=(50.0, 60.0, 70.0))
     model.save(tmp_path / "m.keras")
@@ -358,6 +372,28 @@ def test_a_dense_network_takes_the_weights_of_an_fc_head():
     images = noise(2, 64, 64, 3)
     scores = source.predict(images, verbose=0)
     np.testing.assert_allclose(dense.predict(images, verbose=0)[:, 0, 0], scores, rtol=1e-4, atol=1e-5)
+
+
+def test_a_width_is_found_again_from_the_filters_that_it_gives():
+    # 19.2, 38.4, 76.8, 153.6 and 153.6 of them; 256 times a width that rounds to 154 of 512 is above 76.5.
+    assert filters_of(0.3) == (19, 38, 77, 154, 154)
+    with pytest.raises(ValueError, match="No width gives 19, 38, 76, 154, 154 filters, as these weights have"):
+        width_of((19, 38, 76, 154, 154))
+    # At multiples of 1/1024 are the halves, which Python rounds to even numbers.
+    for width in [n / 1024 for n in range(1, 1537)] + np.linspace(0.02, 1.5, 3000).tolist():
+        assert filters_of(width_of(filters_of(width))) == filters_of(width), width
+    for n in range(1, 97):
+        assert width_of(filters_of(n / 64)) == n / 64
+
+
+@pytest.mark.parametrize("width", [0.02, 0.3])
+def test_a_network_of_any_width_is_built_again_from_its_weights_and_inherited_whole(width, tmp_path):
+    source, path, images = tiny("vgg11_bn", width=width), tmp_path / "a.safetensors", noise(2, 32, 32, 3)
+    write_weights(source, path)
+    opened = open_trained(path)
+    for again in (tiny("vgg11_bn", weights=path, width=None), opened.build()):
+        np.testing.assert_array_equal(again.predict(images, verbose=0), source.predict(images, verbose=0))
+    assert filters_of(localize._like(opened, recipes.BOXES).width) == filters_of(width)
 
 
 # --- The head as convolutions, and back ---

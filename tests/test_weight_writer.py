@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from vgg_tf import build_vgg, read_weights, write_weights
 from vgg_tf.trained import open_trained
@@ -46,3 +46,21 @@ def test_the_scale_to_test_at_goes_along(tmp_path):
     write_weights(tiny(), tmp_path / "b.safetensors")
     assert open_trained(tmp_path / "a.safetensors").scales("one") == (40,)
     assert open_trained(tmp_path / "b.safetensors").scales("one") == (37,)  # 256 of 224
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.weights.h5", "timm.safetensors"])
+def test_a_crop_that_is_no_square_is_not_taken_for_one_of_as_many_positions(name, tmp_path):
+    shape = {"input_shape": (32, 128, 3)}
+    model = build_vgg("vgg11", classes=4, width=1 / 16, head_width=8, seed=0, **shape)
+    write_weights(model, tmp_path / name)
+    if name == "timm.safetensors":  # whose fc1 is a convolution, and tells it itself
+        state = load_file(tmp_path / name)
+        for ours, theirs, sides in ((0, "pre_logits.fc1", (1, 4)), (3, "pre_logits.fc2", (1, 1)), (6, "head.fc", ())):
+            kernel, bias = (state.pop(f"classifier.{ours}.{word}") for word in ("weight", "bias"))
+            state |= {f"{theirs}.weight": kernel.reshape(len(kernel), -1, *sides), f"{theirs}.bias": bias}
+        save_file(state, tmp_path / name)
+    assert read_weights(tmp_path / name).map_sides == (1, 4)
+    with pytest.raises(ValueError, match=r"was trained on crops that are no squares \(fc1 is \(.*8\)\)"):
+        open_trained(tmp_path / name)
+    again = build_vgg("vgg11", weights=tmp_path / name, **shape)
+    np.testing.assert_array_equal(again.get_layer("fc1").kernel, model.get_layer("fc1").kernel)

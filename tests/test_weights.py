@@ -114,6 +114,11 @@ def test_other_shapes_are_skipped_and_both_are_told():
     assert all(same(target.get_layer(name).get_weights(), before[name]) for name in report.skipped)
 
 
+def test_a_head_on_a_map_of_other_sides_but_as_many_positions_is_skipped():
+    report = inherit_weights(scrambled(input_shape=(32, 128, 3)), tiny(), layers="all-matching")
+    assert report.skipped == {"fc1": "a map of 1x4 there, of 2x2 here"}
+
+
 def test_as_many_classes_of_other_names_are_other_classes(tmp_path):
     write_weights(scrambled(), tmp_path / "a.weights.h5", classes="abcde")
     report = inherit_weights(tmp_path / "a.weights.h5", tiny(), classes=["a", "b", "c", "d", "f"])
@@ -216,6 +221,7 @@ def test_all_weights_of_the_same_network_come_over():
         ({"arch": "vgg11"}, {"arch": "vgg11_lrn"}, "block1_lrn: not in the source"),
         ({"classes": 7}, {}, r"predictions: 7 classes there \(16, 7\), 5 here \(16, 5\)"),
         ({"input_shape": (96, 96, 3)}, {}, r"fc1: \(288, 16\) there, \(128, 16\) here"),
+        ({"input_shape": (32, 128, 3)}, {}, "fc1: a map of 1x4 there, of 2x2 here"),  # of as many positions
         ({"include_top": False}, {}, "fc1: not in the source"),
         ({"input_shape": (64, 64, 1)}, {}, r"block1_conv1: \(3, 3, 1, 4\) there, \(3, 3, 3, 4\) here"),
     ],

@@ -56,6 +56,33 @@ def _table():
 ARCHITECTURES = {row.name: row for row in _table()}
 
 
+def filters_of(width):
+    """Numbers of filters of the convolutions of the five stages, at this multiple of the paper's."""
+    return tuple(max(1, round(stage_width * width)) for stage_width in STAGE_WIDTHS)
+
+
+def width_of(filters):
+    """A width that `filters_of` makes these numbers of; exactly the one that they are multiplied by where it is one number.
+
+    Args:
+        filters: numbers of filters of the five stages.
+
+    Raises:
+        ValueError: no width gives them.
+    """
+    # 512 times the width is within a half of the last number. In between, another stage's number can change at the last number
+    # itself only: this one, one below and one above it are all that there is to try.
+    last = 4 * filters[-1]
+    found = next((n / 2048 for n in (last, last - 1, last + 1) if filters_of(n / 2048) == tuple(filters)), None)
+    if found is None:
+        told, paper = (", ".join(map(str, numbers)) for numbers in (filters, STAGE_WIDTHS))
+        raise ValueError(
+            f"No width gives {told} filters, as these weights have: build_vgg multiplies {paper} by one number. Take what fits "
+            "with inherit_weights."
+        )
+    return found
+
+
 def architecture(name):
     """Look up a row of the table by its name.
 

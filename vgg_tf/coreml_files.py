@@ -21,6 +21,12 @@ UNCHECKED = "Core ML was interpreted from its file: neither Apple's runtime nor 
 WEIGHTS = "Data/com.apple.CoreML/weights"
 
 
+def check(path):
+    """Raise FileExistsError where something else lies than a Core ML package."""
+    if os.path.exists(path) and not os.path.exists(os.path.join(path, "Manifest.json")):
+        raise FileExistsError(f"{path} is there and is no Core ML package. Choose another --out, or remove it.")
+
+
 def write(network, path):
     """Write an `exports.Network` as a package, whole or not at all, in float32 for iOS 15, macOS 12 and later.
 
@@ -29,8 +35,7 @@ def write(network, path):
         FileExistsError: there is something else.
     """
     path = str(path).rstrip("/")
-    if os.path.exists(path) and not os.path.exists(os.path.join(path, "Manifest.json")):
-        raise FileExistsError(f"{path} is there and is no Core ML package. Choose another --out, or remove it.")
+    check(path)
     temporary = os.path.join(os.path.dirname(path), f".tmp.{os.path.basename(path)}")
     shutil.rmtree(temporary, ignore_errors=True)
     with _quietly() as ct:

@@ -1,8 +1,10 @@
 """Ship a network: `python -m vgg_tf.export RUN_OR_FILE --format all`, each file read back before it counts."""
 
+import contextlib
 import json
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -20,7 +22,8 @@ SUFFIXES = {
 LIMITS = {"litert-float16": 0.2, "litert-int8": np.inf}
 LIMIT = 1e-3
 AGREEING = 0.9  # share of equal top-1 classes below which a file is kept, and told about
-CALIBRATION = 100  # pictures for int8
+CALIBRATION = 100  # pictures for int8, none of them compared
+PHOTOGRAPHS = "two photographs that scikit-learn carries"
 
 
 @dataclass(frozen=True)
@@ -36,38 +39,41 @@ class Flags:
     out: str = ""
     """Folder of the files; exports/<name> by default."""
     pictures: str = ""
-    """Real pictures to compare on: a folder or pattern; by default the run's own data, else photographs of scikit-learn."""
+    """Real pictures to compare on: a folder or pattern; by default the run's own data, else photographs of scikit-learn. Others
+    calibrate int8: of the run's train split where that is there, else of these, else of those photographs."""
     n: int = 32
     """How many are compared."""
 
 
 def main(arguments=None):
-    """Write each format, read it back, compare, print the table; a file that differs is removed."""
+    """Write each format, read it back, compare, print the table; what differs is not kept, and what was there before stays."""
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.export")
     size = _size(flags.size)
     if flags.n < 1:
         raise ValueError(f"--n is at least 1. Received: {flags.n}.")
     formats = list(SUFFIXES) if flags.format == "all" else [flags.format]
+    _take_tensorflow()
     programs.quiet_tensorflow()
 
     from vgg_tf import exports, trained
 
     opened = trained.open_trained(flags.network)
     network = exports.network_of(opened, size)
-    pixels, learnt, where = _pictures(flags, opened, network)
-    name = os.path.splitext(opened.name)[0]
+    pixels, where, learnt, calibrated = _pictures(flags, opened, network, "litert-int8" in formats)
+    name = opened.name if opened.run else os.path.splitext(opened.name)[0]  # the dots of a run are no suffix
     folder = flags.out or os.path.join("exports", name)
     files.make_folder(folder)
     _check_space(folder, network, len(formats))
     layers, arrays = network.contents()
     sides = f"{network.height} x {network.width} pixels"
     print(f"{opened.path}: {network.arch}, {layers} layers with weights, {sides}; compared on {len(pixels)} views of {where}")
+    if calibrated:
+        print(f"  int8 is calibrated on {calibrated}")
     rows, left, notes = [], [], []
     for kind in formats:
         path = os.path.join(folder, name + SUFFIXES[kind])
         try:
-            _write(kind, network, path, learnt)
-            row = {"format": kind, "file": path, **_read_back(kind, network, path, pixels, layers, arrays)}
+            row = {"format": kind, "file": path, **_ship(kind, network, path, learnt, pixels, layers, arrays)}
         except (ModuleNotFoundError, ValueError) as error:
             if flags.format != "all" or not _may_lack(error, kind, network):
                 raise
@@ -84,7 +90,8 @@ def main(arguments=None):
         from vgg_tf.coreml_files import UNCHECKED
 
         notes.append(UNCHECKED)
-    report = {**json.loads(network.about()), "compared_on": where, "formats": rows, "left_out": left, "notes": notes}
+    report = {**json.loads(network.about()), "compared_on": where, "calibrated_on": calibrated}
+    report |= {"formats": rows, "left_out": left, "notes": notes}
     files.write_whole(os.path.join(folder, "export.json"), json.dumps(report, indent=1).encode())
     print(f"\n{_table(rows)}\n")
     for note in (*notes, *(f"left out: {line}" for line in left)):
@@ -109,44 +116,85 @@ def _may_lack(error, kind, network):
     return isinstance(error, ModuleNotFoundError) or (kind.startswith("litert") and "lrn" in network.arch)
 
 
-def _pictures(flags, opened, network):
-    """Views to compare on and to calibrate by, uint8 `[n, height, width, 3]` each, and where they come from, in words."""
+def _take_tensorflow():
+    """Make Keras run on TensorFlow, by whose graphs files are written, whatever the training runs on.
+
+    Raises:
+        ValueError: it was imported on another engine.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    elif (engine := sys.modules["keras"].config.backend()) != "tensorflow":
+        raise ValueError(
+            f"Files are written by TensorFlow, but Keras was imported on {engine}. Export in a process of its own: "
+            "python -m vgg_tf.export."
+        )
+
+
+def _pictures(flags, opened, network, calibrate):
+    """Views to compare on and, for int8, others to calibrate by.
+
+    Returns:
+        pixels: uint8 `[n, height, width, 3]`, to compare on.
+        where: they come from, in words.
+        learnt: uint8 `[CALIBRATION, height, width, 3]`: of the run's train split where its data open, else of --pictures, none
+            of which is compared; where these are too few, windows of photographs. None without `calibrate`.
+        calibrated: where they come from, in words; empty without.
+    """
     from vgg_tf import measures, sources
     from vgg_tf.predict import picture_paths
+    from vgg_tf.splits import Split
 
+    def views(split, numbers):
+        return [network.view(measures.decode_named(split.read(i), split.names[i])) for i in numbers]
+
+    source = compared = None
+    if opened.data and (calibrate or not flags.pictures):
+        with contextlib.suppress(FileNotFoundError, ValueError):  # moved away: it is done without
+            source = sources.open_source(opened.data, opened.selection)
     if flags.pictures:
         paths = picture_paths((flags.pictures,))
-        chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, flags.n).astype(int))]
-        views = np.stack([network.view(measures.decode_named(files.read(path), path)) for path in chosen])
-        return views, views, flags.pictures
-    try:
-        source = sources.open_source(opened.data, opened.selection) if opened.data else None
-    except (FileNotFoundError, ValueError):
-        source = None  # moved away; the comparison does without
-    if source is None:
-        return *(_photographs(network, flags.n),) * 2, "two photographs that scikit-learn carries"
+        compared, where = Split(paths, np.zeros(len(paths), np.int64), paths), flags.pictures
+    elif source:
+        split = next(name for name in ("test", "validation", "train") if name in source.splits)
+        compared, where = source.splits[split], f"{source.name}, {split}"
+    if compared:
+        chosen = _spread(range(len(compared)), flags.n)
+        pixels, seen = views(compared, chosen), {_known(compared.contents[i]) for i in chosen}
+    else:
+        pixels, where, seen = _photographs(network, flags.n), PHOTOGRAPHS, set()
+    if not calibrate:
+        return np.stack(pixels), where, None, ""
+    train, words = (source.splits["train"], f"{source.name}, train") if source else (compared, flags.pictures)
+    rest = [i for i, content in enumerate(train.contents) if _known(content) not in seen] if train else []
+    learnt = views(train, _spread(rest, CALIBRATION))
+    parts = {words: len(learnt), PHOTOGRAPHS: CALIBRATION - len(learnt)}
+    learnt += _photographs(network, parts[PHOTOGRAPHS], seed=1)
+    return np.stack(pixels), where, np.stack(learnt), " and ".join(f"{n} views of {of}" for of, n in parts.items() if n)
 
-    def some(split, n):
-        part = source.splits[split]
-        numbers = np.unique(np.linspace(0, len(part) - 1, n).astype(int))
-        return np.stack([network.view(measures.decode_named(part.read(int(i)), part.names[i])) for i in numbers])
 
-    split = "test" if "test" in source.splits else "validation" if "validation" in source.splits else "train"
-    return some(split, flags.n), some("train", CALIBRATION), f"{source.name}, {split}"
+def _known(content):
+    """What tells an image from others, however its path is written."""
+    return files.absolute(content) if isinstance(content, str) else content
 
 
-def _photographs(network, n):
-    """Windows of two photographs, at several sizes."""
+def _spread(numbers, n):
+    """Up to `n` of these, evenly spread."""
+    return [numbers[i] for i in np.unique(np.linspace(0, len(numbers) - 1, min(n, len(numbers))).astype(int))]
+
+
+def _photographs(network, n, seed=0):
+    """Windows of two photographs, at several sizes; those of another seed are others."""
     from sklearn.datasets import load_sample_images
 
-    views, random = [], np.random.default_rng(0)
+    views, random = [], np.random.default_rng(seed)
     photographs = load_sample_images().images
     for i in range(n):
         photograph = photographs[i % 2]
         side = int(random.integers(min(photograph.shape[:2]) // 3, min(photograph.shape[:2]) + 1))
         top, left = (int(random.integers(0, whole - side + 1)) for whole in photograph.shape[:2])
         views.append(network.view(photograph[top : top + side, left : left + side]))
-    return np.stack(views)
+    return views
 
 
 def _check_space(folder, network, formats):
@@ -157,57 +205,71 @@ def _check_space(folder, network, formats):
         raise OSError(f"{folder} lies on a disk with {free / 1e6:,.0f} MB left; up to {needed / 1e6:,.0f} MB are needed.")
 
 
-def _write(kind, network, path, pictures):
+def _room(kind):
+    """The room of a format."""
     if kind == "savedmodel":
-        from vgg_tf import saved_models
-
-        saved_models.write(network, path)
+        from vgg_tf import saved_models as room
     elif kind == "onnx":
-        from vgg_tf import onnx_files
-
-        onnx_files.write(network, path)
+        from vgg_tf import onnx_files as room
     elif kind == "coreml":
-        from vgg_tf import coreml_files
-
-        coreml_files.write(network, path)
+        from vgg_tf import coreml_files as room
     else:
-        from vgg_tf import litert_files
+        from vgg_tf import litert_files as room
+    return room
 
-        litert_files.write(network, path, kind.partition("-")[2] or "float32", pictures)
+
+def _ship(kind, network, path, pictures, *known):
+    """Write a file or folder beside its place, read it back, and only then put it there; what lay there stays till then.
+
+    Args:
+        kind, network: the format, and the `exports.Network`.
+        path: its place.
+        pictures: to calibrate int8 by.
+        known: what `_read_back` compares with.
+
+    Returns:
+        dict: what `_read_back` found.
+    """
+    room, name = _room(kind), os.path.basename(path)
+    if hasattr(room, "check"):
+        room.check(path)
+    aside = os.path.join(os.path.dirname(path), f".tmp.{name}")
+    fresh = os.path.join(aside, name)
+    files.remove(aside)  # of a process that was killed
+    os.mkdir(aside)
+    try:
+        more = (kind.partition("-")[2] or "float32", pictures) if kind.startswith("litert") else ()
+        room.write(network, fresh, *more)
+        row = _read_back(kind, room, network, fresh, *known)
+        if os.path.isdir(fresh) and os.path.isdir(path):  # which no other folder can replace
+            os.rename(path, os.path.join(aside, "before"))
+        os.replace(fresh, path)
+    finally:
+        files.remove(aside)
+    return row
 
 
-def _read_back(kind, network, path, pixels, layers, arrays):
-    """What the file's own runtime says; a file that differs is removed.
+def _read_back(kind, room, network, path, pixels, layers, arrays):
+    """What the file's own runtime says.
 
     Raises:
         ValueError: other layers, other weights, or other posteriors than the network's.
+        ModuleNotFoundError: the runtime is not installed.
     """
     from vgg_tf import exports, shipped
 
-    try:
-        run, about = shipped.open_model(path)
-        found, theirs = getattr(run, "layers", None), None
-        if kind in ("onnx", "savedmodel"):
-            from vgg_tf import onnx_files, saved_models
-
-            found, theirs = (onnx_files if kind == "onnx" else saved_models).contents(path)
-        if found != layers or (theirs is not None and exports.digest(theirs) != exports.digest(arrays)):
-            raise ValueError(f"{path} has {found} layers with weights, {layers} were written, or other weights.")
-        if tuple(about["classes"]) != network.classes:
-            raise ValueError(f"{path} names other classes than the network.")
-        row = exports.compare(network, run, pixels)
-        if not row["log_posterior"] <= LIMITS.get(kind, LIMIT):
-            limit = LIMITS.get(kind, LIMIT)
-            raise ValueError(f"{path} differs by {row['log_posterior']:.3g} in a log posterior; {limit:g} is allowed.")
-    except ValueError:
-        (shutil.rmtree if os.path.isdir(path) else files.remove)(path)
-        raise
-    return {
-        **row,
-        "bytes": _bytes(path),
-        "layers": found,
-        "weights": "equal" if theirs is not None else "within its operations",
-    }
+    name = os.path.basename(path)
+    run, about = shipped.open_model(path)
+    found, theirs = room.contents(path) if hasattr(room, "contents") else (run.layers, None)
+    if found != layers or (theirs is not None and exports.digest(theirs) != exports.digest(arrays)):
+        raise ValueError(f"{name} has {found} layers with weights, {layers} were written, or other weights.")
+    if tuple(about["classes"]) != network.classes:
+        raise ValueError(f"{name} names other classes than the network.")
+    row, limit = exports.compare(network, run, pixels), LIMITS.get(kind, LIMIT)
+    if not row["log_posterior"] <= limit:
+        raise ValueError(f"{name} differs by {row['log_posterior']:.3g} in a log posterior; {limit:g} is allowed.")
+    weights = "equal" if theirs is not None else "within its operations"
+    return {**row, "bytes": _bytes(path), "layers": found, "weights": weights}
 
 
 def _bytes(path):

@@ -4,7 +4,7 @@ import itertools
 
 import keras
 
-from vgg_tf.architectures import HEAD_WIDTH, IMAGENET_MEAN, STAGE_WIDTHS, architecture
+from vgg_tf.architectures import HEAD_WIDTH, IMAGENET_MEAN, architecture, filters_of
 from vgg_tf.initializers import handing_on, initialization
 from vgg_tf.weight_files import imagenet_weights, read_weights
 from vgg_tf.weights import adapt_statistics, freeze, load_weights
@@ -114,8 +114,8 @@ def build_vgg(
         return weights.layers[layer]["kernel"].shape[-1] if weights and layer in weights.layers else None
 
     classes = classes or of_weights("predictions") or 1000
-    width = width or (of_weights("block1_conv1") or STAGE_WIDTHS[0]) / STAGE_WIDTHS[0]
-    seeds = itertools.repeat(None) if seed is None else itertools.count(seed * 1000)
+    width = width or (weights and weights.width) or 1.0
+    seeds = itertools.repeat(None) if seed is None else itertools.count(seed * 1000 % 2**31)  # JAX takes 32 bits
     starts = initialization(initializer, row.batch_norm or std is not None)
     height, wide, channels = input_shape
     mean = adapt_statistics(IMAGENET_MEAN, channels) if mean is None else mean
@@ -139,9 +139,9 @@ def build_vgg(
     inputs = keras.Input((None, None, channels) if dense else input_shape, dtype="float32", name="image")
     variance = [1.0] * channels if std is None else [float(s) ** 2 for s in std]
     x = keras.layers.Normalization(mean=[float(m) for m in mean], variance=variance, dtype="float32", name="normalize")(inputs)
-    for i, (kernels, stage_width) in enumerate(zip(row.kernels, STAGE_WIDTHS, strict=True), start=1):
+    for i, (kernels, filters) in enumerate(zip(row.kernels, filters_of(width), strict=True), start=1):
         for j, side in enumerate(kernels, start=1):
-            layer, filters = f"block{i}_conv{j}", max(1, round(stage_width * width))
+            layer = f"block{i}_conv{j}"
             if row.batch_norm:  # the convolution keeps its bias, as in torchvision's nets
                 x = conv(x, side, filters, layer, padding="same")
                 x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"block{i}_bn{j}")(x)

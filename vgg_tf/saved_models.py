@@ -36,6 +36,12 @@ class _Served(tf.Module):
         self.about = tf.function(lambda: {"about": about}, [])
 
 
+def check(path):
+    """Raise FileExistsError where something else lies than a SavedModel."""
+    if os.path.exists(path) and not os.path.exists(os.path.join(path, "saved_model.pb")):
+        raise FileExistsError(f"{path} is there and is no SavedModel. Choose another --out, or remove it.")
+
+
 def write(network, path):
     """Write an `exports.Network` into a folder, whole or not at all.
 
@@ -46,8 +52,7 @@ def write(network, path):
         FileExistsError: there is something else.
     """
     path = str(path).rstrip("/")
-    if os.path.exists(path) and not os.path.exists(os.path.join(path, "saved_model.pb")):
-        raise FileExistsError(f"{path} is there and is no SavedModel. Choose another --out, or remove it.")
+    check(path)
     temporary = os.path.join(os.path.dirname(path), f".tmp.{os.path.basename(path)}")
     shutil.rmtree(temporary, ignore_errors=True)
     served = _Served(network)

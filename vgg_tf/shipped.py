@@ -51,14 +51,15 @@ def view(contents, about, name):
         uint8 `[height, width, 3]`, within a grey level of what training and tests see.
 
     Raises:
-        ValueError: it is no picture; the message names it.
+        ValueError: it is no picture, or one of more pixels than PIL takes for honest; the message names it.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(contents)) as image:
-            picture = image.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+            deep = image.mode.startswith("I")  # grey of 16 bits: of these TensorFlow keeps the upper byte, convert clips them
+            picture = (Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if deep else image).convert("RGB")
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
         raise ValueError(f"cannot read {name}: {error}") from None
     w, h = picture.size
     smaller, scale = min(w, h), about["scale"]

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from dataclasses import dataclass
 
 from vgg_tf import files, protocols, runs, weight_files
@@ -73,10 +74,11 @@ class Trained:
             return (self.test_scale,)
         if words in ("one", "several"):
             low, high = self.scale
-            return protocols.evaluation_scales(low if low == high else (low, high), self.crop, words == "several")
+            crop = self.crop if self.number or self.test_scale else 224  # else S is the paper's
+            return protocols.evaluation_scales(low if low == high else (low, high), crop, words == "several")
         if not all(word.strip().isdigit() for word in words.split(",")):
             raise ValueError(f"--scales are numbers of pixels such as 256,384,512, or one, or several. Received: {words!r}.")
-        return tuple(int(word) for word in words.split(","))
+        return tuple(dict.fromkeys(int(word) for word in words.split(",")))
 
     def load(self):
         """The Keras model, raw RGB to posteriors, in the precision of its training or, of a file, of Keras' policy."""
@@ -84,7 +86,7 @@ class Trained:
 
     def build(self):
         """The Keras model, built and filled in the precision of Keras' policy."""
-        width = self.weights.layers["block1_conv1"]["kernel"].shape[-1] / 64
+        width = self.weights.width
         if not self.number:
             model = build_vgg(self.arch, include_top=False, input_shape=(None, None, 3), width=width)
             load_weights(model, self.weights, say=None)
@@ -123,6 +125,8 @@ def open_trained(path, headless=False):
             raise ValueError(f"{path} tells where an object is, not what it is: python -m vgg_tf.localize tests and uses it.")
         return _of_run(run, path)
     weights = weight_files.read_weights(path)
+    for note in weights.notes:
+        print(f"{path}: {note}", file=sys.stderr)
     row, fingerprint = _architecture(weights), weights.fingerprint()
     missing = [name for name in HEAD if name not in weights.layers]
     if missing and not headless:
@@ -178,10 +182,14 @@ def _crop(weights):
         weights.layers["fc1"]["kernel"],
         max(v["kernel"].shape[-1] for n, v in weights.layers.items() if "_conv" in n),
     )
-    side = math.isqrt(math.prod(kernel.shape[:-1]) // channels)
-    if side * side * channels != math.prod(kernel.shape[:-1]):
-        raise ValueError(f"{weights.source} was trained on crops that are no squares: fc1 is {kernel.shape}.")
-    return 32 * side
+    inputs = math.prod(kernel.shape[:-1])
+    h, w = weights.map_sides or (math.isqrt(inputs // channels),) * 2
+    if h != w or h * w * channels != inputs:
+        raise ValueError(
+            f"{weights.source} was trained on crops that are no squares (fc1 is {kernel.shape}), which programs do not take. "
+            "Give build_vgg their input_shape and these weights."
+        )
+    return 32 * h
 
 
 def _some(classes):

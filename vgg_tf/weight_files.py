@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 
 from vgg_tf import files, keras_files, state_dicts
-from vgg_tf.architectures import IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD
+from vgg_tf.architectures import IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD, width_of
 
 OURS = re.compile(r"block[1-5]_(conv|bn)\d+|fc1|fc2|predictions")
 # Layers and models (Keras Hub's, whose preprocessors are files of their own) that tell of another input than Caffe's.
@@ -47,6 +47,7 @@ class Weights:
         mean, std: of the input they belong to, RGB 0..255, one number a channel. mean None: not known; std None: 1.
         classes: names of the classes, or None.
         test_scale: Q in pixels that their training tested at; 0: not known.
+        map_sides: height and width of the map that fc1 reads; None: not known, or no head.
         source: the file, folder or model, for messages.
         notes: what the user should know.
     """
@@ -57,8 +58,19 @@ class Weights:
     std: tuple[float, ...] | None = None
     classes: tuple[str, ...] | None = None
     test_scale: int = 0
+    map_sides: tuple[int, int] | None = None
     source: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def width(self):
+        """The width that `build_vgg` makes their numbers of filters with; None where a stage is missing.
+
+        Raises:
+            ValueError: there is none.
+        """
+        first = [self.layers.get(f"block{stage}_conv1") for stage in range(1, 6)]
+        return width_of([values["kernel"].shape[-1] for values in first]) if all(first) else None
 
     def fingerprint(self):
         """Hex digest of the weights and of the statistics of their input, wherever they lie."""
@@ -102,7 +114,9 @@ def read_weights(source):
             raise ValueError(f"{called} has a kernel of shape {kernel.shape} in {name}, which is none of a VGG network.")
     if bad := [name for name, values in weights.layers.items() if not all(np.isfinite(v).all() for v in values.values())]:
         raise ValueError(f"{called} has weights that are not numbers (NaN or infinite) in {', '.join(bad)}.")
-    return replace(weights, source=called)
+    fc1 = weights.layers.get("fc1", {}).get("kernel")
+    sides = fc1.shape[:2] if fc1 is not None and fc1.ndim == 4 else weights.map_sides
+    return replace(weights, source=called, map_sides=sides)
 
 
 def imagenet_weights(arch, include_top=True):
@@ -172,8 +186,9 @@ def _keras(arrays, normalize, where, form, about=None):
 
 def _with(weights, about):
     """With what `weight_writer` wrote as metadata."""
-    std, classes = (about[key] and tuple(about[key]) for key in ("std", "classes"))
-    return replace(weights, mean=tuple(about["mean"]), std=std, classes=classes, test_scale=about.get("test_scale") or 0)
+    std, classes, sides = (about.get(key) and tuple(about[key]) for key in ("std", "classes", "map_sides"))
+    scale = about.get("test_scale") or 0
+    return replace(weights, mean=tuple(about["mean"]), std=std, classes=classes, test_scale=scale, map_sides=sides)
 
 
 def _noting(weights, *notes):
@@ -200,7 +215,18 @@ def of_model(model):
             walk(part)
 
     walk(model)
-    return _keras(arrays, normalize, f"The network {model.name}", "a Keras model")
+    weights = _keras(arrays, normalize, f"The network {model.name}", "a Keras model")
+    return replace(weights, map_sides=map_sides(model) if normalize else None)
+
+
+def map_sides(model):
+    """Height and width of the map that fc1 of a network of `build_vgg` reads; None without a head."""
+    for layer in model.layers:
+        if layer.name == "flatten":
+            return layer.input.shape[1:-1] or None
+        if layer.name == "fc1":
+            return getattr(layer, "kernel_size", None)
+    return None
 
 
 def _of_folder(path):

@@ -35,14 +35,13 @@ def write_weights(model, path, classes=None, dtype="float32", test_scale=0):
     torch = path.suffix == ".safetensors"
     if dtype not in (("float32", "float16") if torch else ("float32",)):
         raise ValueError(f"dtype is float32, or float16 in *.safetensors. Received: {dtype!r} for {path.name}.")
-    sides = _map_sides(model)
-    about = {"mean": weights.mean, "std": weights.std, "classes": classes and tuple(classes), "map_sides": sides}
+    about = {"mean": weights.mean, "std": weights.std, "classes": classes and tuple(classes), "map_sides": weights.map_sides}
     about["test_scale"] = test_scale
     with files.naming(path):
         if torch:
             from safetensors.numpy import save
 
-            state = state_dicts.to_state_dict(weights.layers, row, sides)
+            state = state_dicts.to_state_dict(weights.layers, row, weights.map_sides)
             if dtype == "float16":
                 state = {name: _halved(array, name) for name, array in state.items()}
             files.write_whole(path, save(state, metadata={"vgg_tf": json.dumps(about), "format": "pt"}))
@@ -72,13 +71,3 @@ def _row(model):
     names = {name for name in _names(model) if name.startswith("block")}
     fitting = (row for row in ARCHITECTURES.values() if state_dicts.trunk_names(row).keys() == names - {state_dicts.LRN})
     return next((row for row in fitting if row.lrn == (state_dicts.LRN in names)), None)
-
-
-def _map_sides(model):
-    """Height and width of the map that fc1 reads, or None without a head."""
-    for layer in model.layers:
-        if layer.name == "flatten":
-            return layer.input.shape[1:3]
-        if layer.name == "fc1":
-            return layer.kernel_size
-    return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vgg_tf.state_dicts import LRN
-from vgg_tf.weight_files import read_weights
+from vgg_tf.weight_files import map_sides, read_weights
 
 # "The first four convolutional layers and the last three fully-connected layers" of A (section 3.1), by their place in
 # Table 1. By position they would not fit: the second convolution of B to E reads 64 channels, A's 64 to give 128.
@@ -65,13 +65,13 @@ def inherit_weights(source, target, layers="paper", classes=None, say=print):
     Raises:
         ValueError: nothing could be copied, or no such layers; the target is as it was. And as `read_weights` raises.
     """
-    weights = read_weights(source)
+    weights, sides = read_weights(source), map_sides(target)
     ours = _layers(target)
     wanted = _wanted(layers, ours)
     arrays, copied, skipped = {}, {}, {}
     for name in wanted:
         try:
-            arrays[name], copied[name] = _fitted(name, weights, ours[name], classes)
+            arrays[name], copied[name] = _fitted(name, weights, ours[name], sides, classes)
         except _Unfit as reason:
             skipped[name] = str(reason)
     random = tuple(name for name in ours if name not in wanted)
@@ -99,7 +99,7 @@ def load_weights(target, source, new_head=False, say=print):
         ValueError: a layer is missing on either side or has another shape; the message lists what was expected and found.
             The target is as it was.
     """
-    weights = read_weights(source)
+    weights, sides = read_weights(source), map_sides(target)
     ours = _layers(target)
     arrays, copied, skipped = {}, {}, {}
     known = {layer.name for layer in target.layers}
@@ -108,7 +108,7 @@ def load_weights(target, source, new_head=False, say=print):
     faults += [f"{LRN}: not in the source"] if LRN in known - weights.layers.keys() else []
     for name, layer in ours.items():
         try:
-            arrays[name], copied[name] = _fitted(name, weights, layer)
+            arrays[name], copied[name] = _fitted(name, weights, layer, sides)
         except _Unfit as reason:
             skipped[name] = str(reason)
             if not (new_head and name in HEAD and (name not in weights.layers or name == "predictions")):
@@ -145,8 +145,8 @@ def _wanted(layers, ours):
     return [name for name in ours if name in with_norms]
 
 
-def _fitted(name, weights, layer, classes=None):
-    """Arrays of the source in the shapes of `layer`, and what was done to them.
+def _fitted(name, weights, layer, sides, classes=None):
+    """Arrays of the source in the shapes of `layer`, and what was done to them; `sides` are those of the target's map.
 
     Raises:
         _Unfit: they do not fit; the message is the reason.
@@ -171,6 +171,8 @@ def _fitted(name, weights, layer, classes=None):
     for value, shape in zip(values, shapes, strict=True):
         if value.shape != shape:
             raise _Unfit(f"{value.shape} there, {shape} here")
+    if name == "fc1" and None not in (weights.map_sides, sides) and weights.map_sides != sides:
+        raise _Unfit("a map of {}x{} there, of {}x{} here".format(*weights.map_sides, *sides))
     return values, how
 
 
