@@ -7,7 +7,7 @@ of the rounds, the share of what this CPU multiplies matrices with (4096 x 4096,
 the peak of memory. Subjects:
 
 - vgg_tf, vgg_tf BN: the network, loss, optimizer and `fit` of `python -m vgg_tf.train`, in the precision it chooses;
-- Keras: keras.applications.VGG16 (32 pixels: with its own head, for 10 classes), SGD with momentum, float32, `fit`;
+- Keras: keras.applications.VGG16 (32 pixels: its trunk with our head of 512 and 10 classes), SGD with momentum, float32, `fit`;
 - Keras bf16: the same under mixed_bfloat16 (both fed without tf.data's autotuner, whose thread would end some epochs late);
 - torch: the trunk and head of vgg_tf, channels last, bfloat16 autocast, which is its best mode. It is left out where torch is
   not installed: pip install -e ".[cpu,benchmarks]".
@@ -158,7 +158,12 @@ def _keras(subject, side, batch, seconds):
         model = training.scores_of(build_vgg(arch, input_shape=shape, classes=classes, l2=recipe.l2, dropout=recipe.dropout))
         training.compile_scores(model, training.make_optimizer(recipe, 1000), recipe.label_smoothing)
     else:
-        model = keras.applications.VGG16(weights=None, input_shape=shape, classes=classes)
+        model = keras.applications.VGG16(weights=None, input_shape=shape, classes=classes, include_top=side > 32)
+        if side == 32:  # its own head has 4,096 outputs twice
+            x = keras.layers.Flatten()(model.output)
+            for _ in range(2):
+                x = keras.layers.Dense(512, activation="relu")(x)
+            model = keras.Model(model.input, keras.layers.Dense(classes, activation="softmax")(x))
         model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (4 * batch, *shape), np.uint8)

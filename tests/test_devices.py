@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,40 @@ def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
 )
 def test_the_doctor_knows_the_pairs_that_fail(versions, chips, remedy):
     assert any(remedy in line for line in preflight.remedies(versions, chips))
+
+
+@pytest.mark.parametrize(
+    ("plugin", "platforms"), [("jax-cuda12-plugin", "cuda,cpu"), ("jax-cuda13-plugin", "cuda,cpu"), ("none", "cpu")]
+)
+def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(plugin, platforms, monkeypatch):
+    def version(name):
+        if name != plugin:
+            raise metadata.PackageNotFoundError(name)
+        return "0.10.2"
+
+    def run(words, env, **options):
+        asked.append(env["JAX_PLATFORMS"])
+        return subprocess.CompletedProcess(words, 0, "devices", "")
+
+    asked = []
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    for place, name, value in (
+        (metadata, "version", version), (subprocess, "run", run), (devices, "tpu_chips", lambda: (None, 0)),
+    ):  # fmt: skip
+        monkeypatch.setattr(place, name, value)
+    preflight._doctor()
+    assert asked == [platforms] * 2
+
+
+def test_a_tpu_that_another_program_holds_is_no_reason_to_train_for_ever_on_the_cpu(monkeypatch):
+    for name, value in (("tpu_chips", lambda: ("v5e", 8)), ("_settled", True)):
+        monkeypatch.setattr(devices, name, value)
+    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: name)  # JAX and libtpu are installed
+    for engine in ("tensorflow", "jax"):
+        monkeypatch.setitem(devices._FINDERS, (engine, "tpu"), lambda asked: None)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # by us: JAX saw none either
+    with pytest.raises(ValueError, match="end other programs that hold the TPU, and restart; or do without: --strategy"):
+        devices.choose()
+    assert devices.choose("cpu").kind == "cpu"
+    monkeypatch.setattr(devices, "_settled", False)  # the user's own word
+    assert devices.choose().kind == "cpu"

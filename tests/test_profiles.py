@@ -66,12 +66,12 @@ def test_a_step_that_waits_for_data_is_told_so(found, network, tmp_path):
 
 def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    train.main(["--profile", "3", "--strategy", "cpu"])
+    train.main(["--profile", "3", "--strategy", "cpu", "--out", "runs/a/"])
     said = capsys.readouterr().out
     assert re.search(r"a step of 16 images: [\d.]+ ms, \d+ images/s\nthe input alone: [\d,]+ images/s", said)
     assert re.search(r"\nblock3_conv2 +[\d.]+ +[\d.]+ +[\d.]+%", said)
     assert re.search(r"\noptimizer +[\d.]+", said)
-    assert [path.name for path in tmp_path.glob("runs/*")] == ["vgg16-digits-profile"]
+    assert [path.name for path in tmp_path.glob("runs/*")] == ["a-profile"]
     with pytest.raises(ValueError, match=r"An epoch has \d+ steps here: --profile takes at most \d+\."):
         train.main(["--profile", "1000", "--strategy", "cpu"])
 

@@ -55,7 +55,7 @@ def test_the_digits_go_through_shards_training_and_test(smoke):
         "shards",
     ]
     closing = result.stdout.splitlines()[-1]
-    assert re.fullmatch(r"test top-1 error [\d.]+ %, top-5 [\d.]+ %, n=8, \d+ s, \d+ images/s", closing)
+    assert re.fullmatch(r"test top-1 error [\d.]+ %, top-5 [\d.]+ %, n=16, \d+ s, \d+ images/s", closing)
     assert len([line for line in result.stdout.splitlines() if line.startswith("epoch")]) == 2
     assert "Traceback" not in result.stderr
     assert "oneDNN" not in result.stderr + result.stdout, "TensorFlow's start-up noise is silenced"

@@ -14,21 +14,22 @@ COUNT = """
 from vgg_tf.topology import analytic_flops
 from vgg_tf.network import build_vgg
 import keras
-for arch in ("vgg11", "vgg16"):
-    model = build_vgg(arch, initializer="zeros")
+for name, until in (("vgg11", None), ("vgg16", None), ("vgg11-frozen", "block4")):
+    model, first = build_vgg(name[:5], initializer="zeros", freeze_until=until), f"{until or 'block1'}_conv1"
     taps = 0
     for layer in model.layers:
         if not hasattr(layer, "kernel"):
             continue
+        times = 1 if not layer.trainable else 2 if layer.name == first else 3
         *sides, inputs, outputs = layer.kernel.shape
         if sides:
             n = layer.output.shape[1]
             # every row of the image against every row of the kernel, one by one
             rows = sum(0 <= i + j < n for i in range(n) for j in range(-(sides[0] // 2), sides[0] // 2 + 1))
-            taps += 2 * rows**2 * inputs * outputs * (2 if layer.name == "block1_conv1" else 3)
+            taps += 2 * rows**2 * inputs * outputs * times
         else:
-            taps += 2 * inputs * outputs * 3
-    print(arch, analytic_flops(model), taps)
+            taps += 2 * inputs * outputs * times
+    print(name, analytic_flops(model), taps)
 """
 
 
@@ -41,8 +42,8 @@ def counts():
 
 
 def test_operations_are_those_of_counting_every_row_of_every_map(counts):
-    for arch in ("vgg11", "vgg16"):
-        ours, counted = map(float, counts[arch])
+    for name in ("vgg11", "vgg16", "vgg11-frozen"):
+        ours, counted = map(float, counts[name])
         assert ours == pytest.approx(counted, rel=1e-12)
 
 
@@ -149,12 +150,16 @@ def test_the_table_says_what_a_pencil_says():
     ]  # fmt: skip
 
 
+STEP4 = "The 8 devices of v5e:2x4 share the images of a step, and 4 do not divide by it."
+
+
 @pytest.mark.parametrize(
     ("names", "words", "told"),
     [
         ("v5e:2x4,v9:1x1", "", "No topology 'v9:1x1'. Known: v3:2x2, v4:2x2x1, v5e:2x2, v5e:2x4, v6e:2x2."),
         ("v5e:2x4,", "", "No topology ''."),
-        ("v5e:2x2,v5e:2x4", "--batch-size 4", "The 8 devices of v5e:2x4 share a batch; 4 does not divide by it."),
+        ("v5e:2x2,v5e:2x4", "--batch-size 4", STEP4),
+        ("v5e:2x4", "--batch-size 32 --accumulate 8", STEP4),
         ("v5e:2x4", "--muon 0.1", "--muon keeps the norm of kernels, which vgg16 has no batch normalisation to make up for."),
     ],
 )
@@ -190,18 +195,49 @@ class Topology:
         fits = needed <= self.available
         return bounds.Step(self.devices, batch, needed, self.available, 1e12 * fits, 1e9 * fits, 1.0)
 sys.modules["vgg_tf.topology"] = types.SimpleNamespace(Topology=Topology, analytic_flops=lambda model: 9e10)
-programs.run(lambda: preflight.main(["--topology", "v5e:2x2,v6e:2x2", "--batch-size", sys.argv[1]]))
+programs.run(lambda: preflight.main(["--topology", "v5e:2x2,v6e:2x2", *sys.argv[1:]]))
 """
 
 
 @pytest.mark.parametrize(("batch", "code", "first", "second"), [(2048, 1, "1,024", "2,048"), (1024, 0, "1,024", "2,048")])
 def test_a_topology_without_the_memory_stops_no_other_and_is_told_by_the_exit_code(batch, code, first, second):
-    result = subprocess.run([sys.executable, "-c", FAKE, str(batch)], capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", FAKE, "--batch-size", str(batch)], capture_output=True, text=True)
     assert result.returncode == code, result.stderr[-2000:]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in result.stdout.splitlines() if line[:3] == "| v"]
     assert [row[0] for row in rows] == ["v5e:2x2", "v6e:2x2"]
     assert [row[3].endswith("does not fit") for row in rows] == [code == 1, False]
     assert [row[4] for row in rows] == [first, second]
+
+
+def test_a_step_is_a_part_of_a_batch_and_short_epochs_make_short_hours():
+    words = ["--batch-size", "2048", "--accumulate", "2", "--steps-per-epoch", "10", "--epochs", "3"]
+    result = subprocess.run([sys.executable, "-c", FAKE, *words], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "a batch of 2,048 images takes 2 steps of 1,024, which add up" in result.stdout
+    assert re.search(r"^   1,024 images a step: fits", result.stdout, re.M)
+    assert "needed a device at 1,024 images a step" in result.stdout
+    assert "3 epochs of 20,480 images" in result.stdout
+
+
+# Devices that are here stand for those of the topology.
+FROZEN = """
+import types
+from vgg_tf import topology
+import jax
+from jax.experimental import topologies
+from vgg_tf.recipes import Recipe
+topologies.get_topology_desc = lambda **words: types.SimpleNamespace(devices=jax.devices())
+recipe = Recipe(size=32, scale=(32, 32), width=1 / 16, head_width=16, freeze_until="fc2")
+print(*(variable.path for variable in topology.Topology("v5e:2x4", "vgg11", recipe, 5).scores.trainable_variables))
+"""
+
+
+def test_what_is_frozen_is_no_part_of_what_is_compiled_to_learn():
+    pytest.importorskip("jax")
+    result = subprocess.run([sys.executable, "-c", FROZEN], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    learning = {path.split("/")[0] for path in result.stdout.split()}
+    assert learning == {"fc2", "predictions"}
 
 
 @pytest.mark.slow
@@ -222,7 +258,7 @@ def test_a_small_net_compiles_for_eight_chips_and_its_bounds_are_marked_as_such(
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 0, result.stderr[-2000:]
     assert "on v5e:2x4: 8 devices of 15.75 GiB" in result.stdout
-    assert re.search(r"batch    256: fits, needs [\d.]+ GiB a device", result.stdout)
+    assert re.search(r"   256 images a step: fits, [\d.]+ GiB a device", result.stdout)
     assert "BOUND, NOT MEASURED" in result.stdout
     xla, ours = map(float, re.search(r"([\d.]+) GFLOP an image by XLA's count, ([\d.]+) by ours", result.stdout).groups())
     assert xla == pytest.approx(ours, rel=0.1)

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from vgg_tf import runs, training
 from vgg_tf.measures import Measures, colours
 from vgg_tf.network import build_vgg
-from vgg_tf.recipes import Recipe, preset
+from vgg_tf.recipes import Recipe, preset, smoke
 from vgg_tf.schedules import Plateau, Schedule
 from vgg_tf.sources import Source, Split
 from vgg_tf.weights import inherit_weights, statistics
@@ -335,11 +335,20 @@ def test_batches_are_divided_as_the_recipe_says():
     assert "33 training images are fewer than a batch of 256: batches of 32 instead" in small.note
 
 
+def test_the_smoke_of_every_recipe_fits_eight_devices():
+    for name in ("paper", "cifar", "digits"):
+        for accumulate in (1, 2):
+            recipe = dataclasses.replace(preset(name, "vgg16"), batch_size=32, accumulate=accumulate)
+            assert training.arithmetic(smoke(recipe), 1295, 8).batch == 8
+
+
 @pytest.mark.parametrize(
     ("n", "options", "replicas", "message"),
     [
         (1000, {"steps_per_epoch": 4}, 1, "1000 images make 3 updates of 256"),
-        (1000, {"batch_size": 100}, 8, "8 devices share a batch, 100 does not divide by it. Try 96"),
+        (1000, {"batch_size": 100}, 8, "8 devices share a batch, 100 does not divide by it. Try --batch-size 96"),
+        (1000, {"batch_size": 100, "accumulate": 2}, 8, "50 does not divide by it. Try --batch-size 96"),
+        (1000, {"batch_size": 4}, 8, "8 devices share a batch, 4 does not divide by it. Try --batch-size 8"),
         (3, {}, 8, "too few"),
     ],
 )

@@ -37,14 +37,17 @@ def topologies(words, batch):
         batch: images a step, which the devices of each must share evenly.
 
     Raises:
-        ValueError: no such topology, or one whose devices cannot share the batch.
+        ValueError: no such topology, or one whose devices cannot share the images of a step.
     """
     names = list(dict.fromkeys(word.strip() for word in words.split(",")))
     for name in names:
         if name not in TOPOLOGIES:
             raise ValueError(f"No topology {name!r}. Known: {', '.join(TOPOLOGIES)}.")
         if batch % TOPOLOGIES[name]:
-            raise ValueError(f"The {TOPOLOGIES[name]} devices of {name} share a batch; {batch} does not divide by it.")
+            raise ValueError(
+                f"The {TOPOLOGIES[name]} devices of {name} share the images of a step, and {batch} do not divide by it. Give "
+                "another --batch-size or --accumulate."
+            )
     return names
 
 
@@ -127,8 +130,8 @@ class Bounds:
         topology: its name, such as `v5e:2x4`.
         asked: the `Step` of the batch that was asked for.
         largest: the `Step` of the largest batch that was compiled and fits; None if none did.
-        epochs: passes over the training images.
-        images: number of training images.
+        epochs: of the training.
+        images: number of training images in an epoch.
     """
 
     topology: str
@@ -183,10 +186,12 @@ _FACTS = {
     "topology": lambda row: row.topology,
     "devices": lambda row: f"{row.asked.devices}",
     "GiB a device": lambda row: f"{row.asked.available / GIB:.2f}",
-    "needed a device at batch {batch:,}": lambda row: f"{row.asked.need}: {'fits' if row.asked.fits else 'does not fit'}",
+    "needed a device at {batch:,} images a step": lambda row: (
+        f"{row.asked.need}: {'fits' if row.asked.fits else 'does not fit'}"
+    ),
 }
 _FINDINGS = {
-    "largest batch compiled that fits": lambda row: f"{row.largest.batch:,}",
+    "most images a step compiled that fit": lambda row: f"{row.largest.batch:,}",
     "GFLOP an image, by XLA": lambda row: f"{row.gflop:.1f}",
     "ms a step (bound, not measured)": lambda row: (
         f"{1e3 * row.floor:.0f}" + ("" if row.asked.fits else f" for {row.step.batch:,}")

@@ -23,6 +23,7 @@ Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 _VENDOR = "0x1ae0"
 PCI = Path("/sys/bus/pci/devices")
 GPUS = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows', AMD's
+_ENGINES = {"tensorflow": "TensorFlow", "jax": "JAX"}
 TPU_CHIPS = {"0x0027": "v3", "0x005e": "v4", "0x0062": "v5p", "0x0063": "v5e", "0x006f": "v6e", "0x0076": "v7x"}
 
 
@@ -91,10 +92,7 @@ class Devices:
 
 
 def strategy(word="auto", precision="auto"):
-    """For notebooks: choose the devices, tell which and why, set Keras' dtype policy. `with strategy("tpu").scope(): ...`
-
-    Args:
-        word, precision: as for `choose`.
+    """For notebooks: `choose`, tell which and why, set Keras' dtype policy. `with strategy("tpu").scope(): ...`
 
     Returns:
         `Devices`, which has `.scope()`.
@@ -117,7 +115,7 @@ def choose(word="auto", precision="auto"):
             on CPUs with instructions for bfloat16; mixed_float16 on older GPUs; float32 elsewhere. Scores are float32.
 
     Raises:
-        ValueError: there is no such device, or Keras already runs on the other engine; the message says what to do.
+        ValueError: there is no such device, or a TPU that is not free, or Keras is on another engine; the message says more.
     """
     if word not in ("auto", "tpu", "gpu", "cpu"):
         raise ValueError(f"The strategy is auto, tpu, gpu or cpu. Received: {word!r}.")
@@ -139,6 +137,8 @@ def choose(word="auto", precision="auto"):
                 elif engine == "jax" and kind != "cpu":
                     why += f"; TensorFlow sees no {kind}"
                 return _devices(kind, engine, found, precision, why)
+        if (kind, word) == ("tpu", "auto") and _tpus_are_taken(engines):
+            raise ValueError(_missing("tpu", ("tensorflow", "jax")))
     raise ValueError(_missing(word, ("tensorflow", "jax") if _settled else engines))
 
 
@@ -203,6 +203,12 @@ def tpu_chips():
                 found.append(TPU_CHIPS.get((device / "device").read_text().strip()))
     chips = [version for version in found if version]
     return (chips[0], len(chips)) if chips else (None, 0)
+
+
+def _tpus_are_taken(engines):
+    """Tell whether the machine has TPUs that JAX, which could, did not find: another program has them, and a CPU is no TPU."""
+    asked = (_settled or "jax" in engines) and "tpu" in (os.environ.get("JAX_PLATFORMS") or "tpu")
+    return asked and tpu_chips()[1] and all(map(importlib.util.find_spec, ("jax", "libtpu")))
 
 
 def _tensorflow_tpu(asked):
@@ -282,14 +288,16 @@ def _devices(kind, engine, found, precision, why):
     shared = n > 1 or (engine, kind) == ("tensorflow", "tpu")
     distribution = found.distribution() if shared else None
     policy = _best_policy(kind, engine, found.devices) if precision == "auto" else precision
-    how = {"tensorflow": "TensorFlow", "jax": "Keras on JAX"}[engine] + (f", {found.name}" if shared else "")
+    how = "Keras on " * (engine == "jax") + _ENGINES[engine] + f", {found.name}" * shared
     process, processes = 0, 1
     if engine == "jax":
         import jax
 
         process, processes = jax.process_index(), jax.process_count()
-    together = f" in {processes} processes" * (processes > 1)
-    reason = f"{n} {kind}{'s' * (n > 1)}{together}, {policy}, {how}{why}"
+        if not shared:  # else Keras would compute on JAX' first device, such as a TPU in place of the CPU that is asked for
+            jax.config.update("jax_default_device", found.devices[0])
+    what = f"{n} {kind}{'s' * (n > 1)}" + f" in {processes} processes" * (processes > 1)
+    reason = f"{what}, {policy}, {how}{why}"
     return Devices(kind, engine, n, distribution, policy, reason, process, processes)
 
 
@@ -323,20 +331,15 @@ def shared_by_tensorflow():
 
 
 def _missing(kind, engines):
-    """What to do where there is no such device."""
-    where = (
-        f"No {kind.upper()} for {' or '.join({'tensorflow': 'TensorFlow', 'jax': 'JAX'}[engine] for engine in engines)} here. "
-    )
+    where = f"No {kind.upper()} for {' or '.join(_ENGINES[engine] for engine in engines)} here. "
     if kind == "gpu":
-        return where + (
-            'pip install "tensorflow[and-cuda]" (or "jax[cuda12]") on a machine with an NVIDIA GPU, or use --strategy auto.'
-        )
+        return where + 'pip install "tensorflow[and-cuda]" (or "jax[cuda12]") where an NVIDIA GPU is, or use --strategy auto.'
     version, n = tpu_chips()
     if n:
-        wheel = "" if importlib.util.find_spec("jax") and importlib.util.find_spec("libtpu") else "They need JAX. "
+        wheel = "" if all(map(importlib.util.find_spec, ("jax", "libtpu"))) else "They need JAX. "
         return where + (
             f'The machine has {n} chips of TPU {version}. {wheel}pip install -U "jax[tpu]" keras tensorflow-cpu, unset '
-            "KERAS_BACKEND or set it to jax, end other programs that hold the TPU, and restart."
+            "KERAS_BACKEND or set it to jax, end other programs that hold the TPU, and restart; or do without: --strategy cpu."
         )
     if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
         return where + "Choose Settings, Accelerator, TPU v5e-8, and restart; or use --strategy auto."

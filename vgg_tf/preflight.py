@@ -41,7 +41,7 @@ class Flags(Words):
     classes: int = 1000
     """Number of classes."""
     images: int = IMAGENET_IMAGES
-    """Training images, for the hours; ImageNet's by default."""
+    """Training images, for the hours, where --steps-per-epoch does not tell how many an epoch has; ImageNet's by default."""
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(default_factory=recipes.Recipe)
 
 
@@ -99,12 +99,12 @@ def _init(flags):
 def _topologies(flags):
     """Compile the step for each topology; print what was found, a table last.
 
-    Exit code 1 if there is one that the asked batch does not fit on.
+    Exit code 1 if there is one that the asked step does not fit on.
     """
     import importlib.util
 
     recipes.check_fit(flags.arch, flags.numbers)
-    names = bounds.topologies(flags.topology, flags.numbers.batch_size)
+    names = bounds.topologies(flags.topology, flags.numbers.batch_size // flags.numbers.accumulate)
     if not all(importlib.util.find_spec(name) for name in ("jax", "libtpu")):
         raise ModuleNotFoundError(LIBTPU_MISSING)
     rows = [_topology(flags, name) for name in names]
@@ -113,7 +113,7 @@ def _topologies(flags):
 
 
 def _topology(flags, name):
-    """Compile the step for one topology, at the asked batch and in search of the largest; print and return the `Bounds`."""
+    """Compile the step for one topology, of the asked images and in search of the most; print and return the `Bounds`."""
     from vgg_tf import topology  # chooses JAX, so it comes before Keras
 
     programs.quiet_tensorflow()
@@ -124,22 +124,25 @@ def _topology(flags, name):
         f"{target.devices} devices of {target.available / bounds.GIB:.2f} GiB",
         flush=True,
     )
-    steps, batch = [], recipe.batch_size
+    steps, batch = [], recipe.batch_size // recipe.accumulate
+    if recipe.accumulate > 1:
+        print(f"a batch of {recipe.batch_size:,} images takes {recipe.accumulate} steps of {batch:,}, which add up", flush=True)
     while batch:
         step = target.compile(batch)
         steps.append(step)
         verdict = "fits" if step.fits else "does not fit"
-        print(f"  batch {batch:6,}: {verdict}, needs {step.need} a device; compiled in {step.seconds:.0f} s", flush=True)
+        print(f"  {batch:6,} images a step: {verdict}, {step.need} a device; compiled in {step.seconds:.0f} s", flush=True)
         batch = bounds.next_batch(steps)
         if batch and len(steps) == 2 and all(step.fits for step in steps):
-            print(f"the largest batch that fits, by the line through the two: {batch:,}", flush=True)
+            print(f"the most images a step that fit, by the line through the two: {batch:,}", flush=True)
     largest = max((step for step in steps if step.fits), key=lambda step: step.batch, default=None)
-    row = bounds.Bounds(name, steps[0], largest, recipe.epochs, flags.images)
+    images = recipe.steps_per_epoch * recipe.batch_size or flags.images  # an update is of a whole batch
+    row = bounds.Bounds(name, steps[0], largest, recipe.epochs, images)
     if largest is None:
         print("Fewer than 8 images a device might fit: take a smaller --size or --width, or more chips.", flush=True)
         return row
     above = [step.batch for step in steps if not step.fits]
-    print(f"the largest compiled that fits: {largest.batch:,}; " + (f"{min(above):,} does not" if above else "more may fit"))
+    print(f"the most compiled that fit: {largest.batch:,}; " + (f"{min(above):,} do not" if above else "more may"))
     _bounds(row, topology.analytic_flops(target.scores) / 1e9, _input_rate(recipe))
     return row
 
@@ -230,6 +233,7 @@ def _doctor():
     print(f"Python {sys.version.split()[0]}")
     for name in ("keras", "tensorflow", "tensorflow-cpu", "tensorflow-tpu", "jax", "jaxlib", "libtpu", "numpy"):
         print(f"  {name:16}{version(name) or '-'}")
+    cuda = any(version(f"jax-cuda{n}-plugin") for n in (12, 13))
     chips, n = tpu_chips()
     print(f"TPU chips in this machine: {f'{n} of {chips}' if n else 'none'}")
     # Each in a process of its own: an import that aborts, or takes the TPU, must not take this one along.
@@ -239,7 +243,7 @@ def _doctor():
     ):
         environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | ({} if n else {"TPU_SKIP_MDS_QUERY": "1"})
         if n == 0:
-            environment.setdefault("JAX_PLATFORMS", "cuda,cpu" if version("jax-cuda12-plugin") else "cpu")
+            environment.setdefault("JAX_PLATFORMS", "cuda,cpu" if cuda else "cpu")
         try:
             result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
             words, told = ("sees", result.stdout) if result.returncode == 0 else ("fails:", result.stderr)

@@ -48,6 +48,7 @@ class Topology:
         model = build_vgg(
             arch, input_shape=(recipe.size, recipe.size, 3), classes=classes, dropout=recipe.dropout, l2=recipe.l2,
             width=recipe.width, head_width=recipe.head_width or None, initializer="zeros",
+            freeze_until=recipe.freeze_until or None,
         )  # fmt: skip
         if recipe.muon:
             muon.without_decay(model)
@@ -76,7 +77,7 @@ class Topology:
         raise AssertionError("libtpu compiled a program of 4 TiB")
 
     def compile(self, batch):
-        """Compile the step for `batch` images on all devices together.
+        """Compile the step for `batch` images on all devices together: of `recipe.accumulate` parts of a batch, one.
 
         Returns:
             A `Step`.
@@ -127,12 +128,13 @@ def _out_of_memory(error):
 def analytic_flops(model):
     """Operations of a training step, an image: a multiplication and an addition a weight and position, padding not counted.
 
-    Forward, and backward twice that (to the weights, and to the input, which the first layer needs not).
+    Forward, and backward twice that: to the weights, and to the input, which the first layer that learns needs not. Frozen
+    layers before it go forward only.
 
     Args:
         model: a network of `build_vgg` with its head, for crops of one size.
     """
-    total, first = 0, True
+    total, below = 0, False  # whether a layer below learns
     for layer in model.layers:
         if not hasattr(layer, "kernel"):
             continue
@@ -142,6 +144,6 @@ def analytic_flops(model):
                 reach = layer.kernel.shape[0]
                 # of `reach` rows under the kernel, reach // 2 are missing at either edge, one less a step inwards
                 forward *= (side * reach - reach // 2 * (reach // 2 + 1)) / reach
-        total += forward * (2 if first else 3)
-        first = False
+        total += forward * (1 + layer.trainable + below)
+        below = below or layer.trainable
     return total

@@ -78,7 +78,7 @@ def parse(arguments=None, source=None):
     plain = [word for word in arguments if word not in ("-h", "--help")]
     words, _ = tyro.cli(Words, args=plain, return_unknown_args=True, prog="python -m vgg_tf.train")
     architecture(words.arch)
-    source = smaller_side = None
+    smaller_side = None
     if plain == arguments:
         settle(words.strategy, several=words.together.told().processes > 1)
         programs.quiet_tensorflow()
@@ -109,7 +109,7 @@ def main(arguments=None):
     flags, source = parse(arguments)
     where = flags.data if flags.data == "digits" or flags.data.startswith("tfds:") else files.absolute(flags.data)
     name = f"{flags.arch}-{Path(where).name.replace(':', '-')}" + ("-smoke" if flags.smoke else "")
-    recipe, out = flags.numbers, flags.out or os.path.join("runs", name)
+    recipe, out = flags.numbers, flags.out.rstrip("/") or os.path.join("runs", name)
     if flags.profile:
         print(profile(flags, source, out))
         return
@@ -203,7 +203,7 @@ def _train(run, collection, data, devices, weights, flags):
     tracks = tracking.opened(flags.track if run.writes else "", run)
     notice = programs.Notice(flags.grace)
     with tracks as track, notice, devices.scope(), datasets.naming_the_unreadable(data):
-        model = training.build(run.settings.arch, recipe, collection, weights and weights.std is not None)
+        model = training.build(run.settings.arch, recipe, collection, _standardized(weights, run.settings))
         state = training.train(
             run, model, plan.steps, plan.batch, train, validation, say,
             begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check,
@@ -254,9 +254,10 @@ def timing(arguments, source=None):
     flags, source = parse(arguments, source)
     scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)
 
+    from vgg_tf.datasets import naming_the_unreadable
     from vgg_tf.probe import images_per_second
 
-    with devices.scope():
+    with devices.scope(), naming_the_unreadable(source or flags.data):
         speed = images_per_second(scores, itertools.chain.from_iterable(map(batches, itertools.count())))
     return flags.numbers.epochs * plan.steps * plan.batch, speed
 
@@ -271,11 +272,11 @@ def profile(flags, source, out):
     Returns:
         The `profiles.Profile`.
     """
-    from vgg_tf import profiles
+    from vgg_tf import datasets, profiles
 
     scores, batches, _, devices = _thrown_away(flags, source)
     print(devices.reason)
-    with devices.scope():
+    with devices.scope(), datasets.naming_the_unreadable(source or flags.data):
         return profiles.profile(scores, batches, flags.profile, f"{out}-profile")
 
 
@@ -297,26 +298,38 @@ def _thrown_away(flags, source, batch_size=None):
     return scores, _training_batches(source or flags.data, recipe, collection, batch, None), plan, devices
 
 
+def _layers(settings):
+    """Which layers are inherited, as `weights.inherit_weights` takes them."""
+    words = settings.inherit_layers
+    return words if words in ("paper", "all-matching") else [name.strip() for name in words.split(",")]
+
+
+def _standardized(weights, settings):
+    """Whether the input will be divided by the std of inherited weights, which come with the first layer; None without."""
+    if weights is None or weights.mean is None:
+        return None
+    layers = _layers(settings)
+    return weights.std is not None if isinstance(layers, str) or "block1_conv1" in layers else None
+
+
 def _inherit(run, model, weights, classes):
     """Take the first weights from where the settings say, and note in the run folder which came from there."""
     from vgg_tf.weights import inherit_weights
 
-    note = run.path("inherited.txt")
-    files.remove(note)  # of a run that never began
+    note, settings = run.path("inherited.txt"), run.settings
+    if run.writes:
+        files.remove(note)  # of a run that never began
     if weights is None:
         return
-    settings = run.settings
-    layers = settings.inherit_layers
-    if layers not in ("paper", "all-matching"):
-        layers = [name.strip() for name in layers.split(",")]
-    report = inherit_weights(weights, model, layers, classes)
+    report = inherit_weights(weights, model, _layers(settings), classes, say=print if run.writes else None)
     left = {*report.random, *report.skipped}
     if stuck := [layer.name for layer in model.layers if not layer.trainable and layer.name in left]:
         raise ValueError(
             f"--freeze-until {settings.recipe.freeze_until} would keep random weights for ever in {', '.join(stuck)}. Give "
             "--inherit-layers all-matching, or freeze less."
         )
-    files.write_whole(note, f"{report}\n".encode())
+    if run.writes:
+        files.write_whole(note, f"{report}\n".encode())
 
 
 def closing_line(report):

@@ -52,9 +52,8 @@ def arithmetic(recipe, n, replicas=1):
         if not batch:
             raise ValueError(f"{n} training images are too few for {parts} parts on {replicas} devices.")
     if batch % replicas:
-        raise ValueError(
-            f"{replicas} devices share a batch, {batch} does not divide by it. Try {batch // replicas * replicas}."
-        )
+        good = max(1, batch // replicas) * replicas * parts
+        raise ValueError(f"{replicas} devices share a batch, {batch} does not divide by it. Try --batch-size {good}.")
     updates = n // (batch * parts)
     if recipe.steps_per_epoch > updates:
         raise ValueError(f"{n} images make {updates} updates of {batch * parts}. Lower --steps-per-epoch or --batch-size.")
