@@ -56,10 +56,10 @@ def test_parts_add_up_to_the_step_and_convolutions_take_most(found):
 
 
 def test_a_step_that_waits_for_data_is_told_so(found, network, tmp_path):
-    slow = profiles.profile(network, batches(pause=0.3), 4, str(tmp_path))
+    slow = profiles.profile(network, batches(pause=0.6), 4, str(tmp_path))
     assert found.waiting < 0.1 * found.step
-    assert 0.15 < slow.waiting < 0.31
-    assert slow.input_alone == pytest.approx(32 / 0.3, rel=0.1)
+    assert 0.15 < slow.waiting < 0.61  # the step's own time may pass in the pause
+    assert slow.input_alone == pytest.approx(32 / 0.6, rel=0.1)
     assert slow.batch == 32
     assert re.search(r"waiting for it: [\d.]+ ms a step, \d\d\.\d\d%", str(slow))
 

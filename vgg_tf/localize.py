@@ -219,6 +219,7 @@ def evaluate(words):
         if localizer.classes != tuple(source.classes):
             known, asked = (", ".join(classes[:5]) for classes in (localizer.classes, source.classes))
             raise ValueError(f"{localizer.path} knows the classes {known}; {source.name} has {asked}. They must be the same.")
+    source.images(flags.split)
     pictures = box_training.annotated(source.splits[flags.split], source.classes)
     for note in pictures.notes:
         print(note)

@@ -77,13 +77,12 @@ def open_tested(split, selections, own, data=None, labels_from=None):
         labels_from: as in `Selection`, of `data`.
 
     Raises:
-        FileNotFoundError, ValueError: as `open_source`; or no such split, or what one held out another may have learned from.
+        FileNotFoundError, ValueError: as `open_source`; or what one held out another may have learned from.
     """
     selections = list(selections)
     name, first = (data, Selection(labels_from=labels_from)) if data else (own, selections[0])
     share = least_held_out(selections, 0.0 if records.holds_shards(name) else HOLD_OUT)  # as open_source has it
     source = open_source(name, replace(first, hold_out=share), only=split)
-    source.images(split)
     limits = {selection.limit_per_class for selection in (first, *selections)}
     trained_on = own in (name, files.absolute(name))
     if split == "validation" and source.drawn and trained_on and len(limits) > 1:

@@ -235,6 +235,7 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
         raise ValueError(f"{network} does not tell what it was trained on. Give --data.")
     source = sources.open_tested(split, [opened.selection], opened.data, data)
     opened.check_classes(source.classes, source.name)
+    source.images(split)
     units = protocols.Protocol("center", opened.scales("one"), opened.crop).units
     rows, problems = posteriors(opened, source, split, units, choose("auto", "auto"))
     refuse(problems)
