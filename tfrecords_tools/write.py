@@ -195,8 +195,10 @@ def _finished(out, source, seed, shards, check):
     """The collection of a finished folder, None where there is none yet."""
     if not files.exists(os.path.join(out, records.COLLECTION_FILE)):
         return None
+    from vgg_tf.runs import RECIPE  # brings h5py, which --help needs not
+
     there = records.Collection.read(out)
-    if files.exists(os.path.join(out, "recipe.json")):
+    if files.exists(os.path.join(out, RECIPE)):
         raise FileExistsError(f"{out} holds a run of vgg_tf. Choose another folder.")
     same = there.fingerprint == source.fingerprint() and there.seed == seed
     if not same or (shards and _shard_counts(source, shards) != _counts(there)):

@@ -1,6 +1,6 @@
 """What a network costs: parameters and floating point operations, by the table alone. No Keras here."""
 
-from vgg_tf.architectures import ARCHITECTURES, HEAD_WIDTH, STAGE_WIDTHS, architecture
+from vgg_tf.architectures import ARCHITECTURES, HEAD_WIDTH, architecture, filters_of
 
 
 def layers(arch, size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
@@ -16,8 +16,7 @@ def layers(arch, size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
         normalisation included, moments not; `flops`, two for each multiplication and addition of kernels.
     """
     row, channels, side = architecture(arch), 3, size
-    for stage, (kernels, stage_width) in enumerate(zip(row.kernels, STAGE_WIDTHS, strict=True), 1):
-        filters = max(1, round(stage_width * width))
+    for stage, (kernels, filters) in enumerate(zip(row.kernels, filters_of(width), strict=True), 1):
         for j, kernel in enumerate(kernels, 1):
             weights = kernel * kernel * channels * filters
             parameters = weights + filters + 2 * filters * row.batch_norm

@@ -331,6 +331,7 @@ def shared_by_tensorflow():
 
 
 def _missing(kind, engines):
+    """What to do where there is no such device."""
     where = f"No {kind.upper()} for {' or '.join(_ENGINES[engine] for engine in engines)} here. "
     if kind == "gpu":
         return where + 'pip install "tensorflow[and-cuda]" (or "jax[cuda12]") where an NVIDIA GPU is, or use --strategy auto.'

@@ -126,14 +126,14 @@ def train(words):
 
     import keras
 
-    from vgg_tf import box_training, datasets, measures, runs, sources, tracking, training
+    from vgg_tf import box_training, datasets, measures, records, runs, sources, tracking, training
     from vgg_tf.weights import inherit_weights
 
     recipe = flags.numbers
     keras.config.set_dtype_policy(devices.policy)
     keras.utils.set_random_seed(recipe.seed)
     source = sources.open_source(flags.data, flags.selection)
-    where = flags.data if flags.data == "digits" or flags.data.startswith("tfds:") else files.absolute(flags.data)
+    where = flags.data if records.is_word(flags.data) else files.absolute(flags.data)
     out = flags.out or os.path.join("runs", f"{flags.regression}-{Path(where).name}")
     settings = runs.Settings(
         begun.arch, where, source.fingerprint(), devices.policy, recipe, flags.selection, flags.inherit, begun.fingerprint,

@@ -143,9 +143,14 @@ def _check(values):
         raise ValueError(f"bytes_per_image is {values['bytes_per_image']!r}")
 
 
+def is_word(source):
+    """Tell whether a source is called by a word, `digits` or `tfds:NAME`. `./digits` is a folder."""
+    return str(source) == "digits" or str(source).startswith("tfds:")
+
+
 def holds_shards(source):
-    """Tell whether `source` is a folder with a `dataset.json`. The word `digits` is no folder; `./digits` is one."""
-    if not isinstance(source, str | os.PathLike) or str(source) == "digits" or str(source).startswith("tfds:"):
+    """Tell whether `source` is a folder with a `dataset.json`."""
+    if not isinstance(source, str | os.PathLike) or is_word(source):
         return False
     return files.exists(os.path.join(source, COLLECTION_FILE))
 
@@ -303,11 +308,12 @@ def unpack(serialized):
         ymin, xmin, ymax, xmax = values(TFDS_BOX, "float")
         corners = [[xmin], [ymin], [xmax], [ymax]]
     names = [name.decode(errors="replace") for name in values(BOX_TEXT, "bytes")]
-    if len(names) != len(corners[0]):
-        labels = (values(BOX_LABEL, "int64") or [label] * len(corners[0])) if len(corners[0]) else []
-        names = ["" if value == label else f"label {value}" for value in labels]
-    if lengths := {len(names), *map(len, corners)} - {len(corners[0])}:
-        raise ValueError(f"it has {len(corners[0])} boxes, and {max(lengths)} of their labels or coordinates")
+    n = len(corners[0])
+    if len(names) != n:
+        labels = values(BOX_LABEL, "int64") or [label] * n
+        names = ["" if value == label else f"label {value}" for value in labels] if n else []
+    if lengths := {len(names), *map(len, corners)} - {n}:
+        raise ValueError(f"it has {n} boxes, and {max(lengths)} of their labels or coordinates")
     boxes = annotations.Boxes(np.array(corners, np.float32).T.reshape(-1, 4), names)
     return Fields(
         values(form.encoded, "bytes")[0], label, word(form.filename), word(SYNSET), word(TEXT), word("image/format"),

@@ -13,7 +13,7 @@ import tyro
 from vgg_tf import files, hosts, programs, recipes, tracking
 from vgg_tf.architectures import architecture
 from vgg_tf.devices import Precision, StrategyName, choose, settle
-from vgg_tf.records import Collection, holds_shards
+from vgg_tf.records import Collection, holds_shards, is_word
 from vgg_tf.selection import Selection
 
 SMOKE_BATCHES = 2  # tested in a smoke run
@@ -107,7 +107,7 @@ def parse(arguments=None, source=None):
 def main(arguments=None):
     """Train, test the best network, print the closing line."""
     flags, source = parse(arguments)
-    where = flags.data if flags.data == "digits" or flags.data.startswith("tfds:") else files.absolute(flags.data)
+    where = flags.data if is_word(flags.data) else files.absolute(flags.data)
     name = f"{flags.arch}-{Path(where).name.replace(':', '-')}" + ("-smoke" if flags.smoke else "")
     recipe, out = flags.numbers, flags.out.rstrip("/") or os.path.join("runs", name)
     if flags.profile:
