@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vgg_tf import devices, preflight
+from vgg_tf import chips, devices, preflight
 
 pytest.importorskip("jax")
 
@@ -115,8 +115,8 @@ def test_tpu_chips_are_told_from_googles_network_cards(tmp_path, monkeypatch):
         (tmp_path / str(i)).mkdir()
         (tmp_path / str(i) / "vendor").write_text(f"{vendor}\n")
         (tmp_path / str(i) / "device").write_text(f"{device}\n")
-    monkeypatch.setattr(devices, "PCI", Path(tmp_path))
-    assert devices.tpu_chips() == ("v6e", 4)
+    monkeypatch.setattr(chips, "PCI", Path(tmp_path))
+    assert chips.tpu_chips() == ("v6e", 4)
 
 
 def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
@@ -155,7 +155,7 @@ def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(
     asked = []
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     for place, name, value in (
-        (metadata, "version", version), (subprocess, "run", run), (devices, "tpu_chips", lambda: (None, 0)),
+        (metadata, "version", version), (subprocess, "run", run), (chips, "tpu_chips", lambda: (None, 0)),
     ):  # fmt: skip
         monkeypatch.setattr(place, name, value)
     preflight._doctor()

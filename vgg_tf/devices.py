@@ -11,20 +11,16 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
+
+from vgg_tf.chips import gpu_files, has_bfloat16, tpu_chips
 
 _settled = False  # KERAS_BACKEND is ours, not the user's
 
 StrategyName = Literal["auto", "tpu", "gpu", "cpu"]
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 
-# PCI device numbers of Google's TPU chips (jax/_src/hardware_utils.py). Google's network cards have the same vendor.
-_VENDOR = "0x1ae0"
-PCI = Path("/sys/bus/pci/devices")
-GPUS = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows', AMD's
 _ENGINES = {"tensorflow": "TensorFlow", "jax": "JAX"}
-TPU_CHIPS = {"0x0027": "v3", "0x005e": "v4", "0x0062": "v5p", "0x0063": "v5e", "0x006f": "v6e", "0x0076": "v7x"}
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ def settle(word="auto", several=False):
     global _settled
     if len(_engines()) == 1 or "keras" in sys.modules:
         return
-    there = {"tpu": bool(tpu_chips()[1]), "gpu": any(Path(place).exists() for place in GPUS)}
+    there = {"tpu": bool(tpu_chips()[1]), "gpu": gpu_files()}
     kinds = [kind for kind in there if word == kind or (word == "auto" and there[kind])]
     found = importlib.util.find_spec("jax") and any(not _sees("tensorflow", kind) and _sees("jax", kind) for kind in kinds)
     jax = several or found
@@ -194,21 +190,15 @@ def _check_loaded(engine, kind):
         )
 
 
-def tpu_chips():
-    """TPU chips in this machine: their version and number, such as `("v5e", 8)`, or `(None, 0)`."""
-    found = []
-    for device in PCI.glob("*"):
-        with contextlib.suppress(OSError):
-            if (device / "vendor").read_text().strip() == _VENDOR:
-                found.append(TPU_CHIPS.get((device / "device").read_text().strip()))
-    chips = [version for version in found if version]
-    return (chips[0], len(chips)) if chips else (None, 0)
+def has_jax_for_tpus():
+    """Tell whether JAX and libtpu are installed."""
+    return all(map(importlib.util.find_spec, ("jax", "libtpu")))
 
 
 def _tpus_are_taken(engines):
     """Tell whether the machine has TPUs that JAX, which could, did not find: another program has them, and a CPU is no TPU."""
     asked = (_settled or "jax" in engines) and "tpu" in (os.environ.get("JAX_PLATFORMS") or "tpu")
-    return asked and tpu_chips()[1] and all(map(importlib.util.find_spec, ("jax", "libtpu")))
+    return asked and tpu_chips()[1] and has_jax_for_tpus()
 
 
 def _tensorflow_tpu(asked):
@@ -316,12 +306,6 @@ def _compute_capability(engine, gpu):
     return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0,))[0]
 
 
-def has_bfloat16():
-    """Tell whether the CPU multiplies bfloat16 in hardware, twice as fast as float32 by AVX-512 and more by AMX."""
-    info = Path("/proc/cpuinfo")
-    return info.exists() and any(f" {flag}" in info.read_text() for flag in ("avx512_bf16", "amx_bf16"))
-
-
 def shared_by_tensorflow():
     """Tell whether a strategy of TensorFlow's is at work, under which each device would take moments of its own part."""
     import keras
@@ -337,7 +321,7 @@ def _missing(kind, engines):
         return where + 'pip install "tensorflow[and-cuda]" (or "jax[cuda12]") where an NVIDIA GPU is, or use --strategy auto.'
     version, n = tpu_chips()
     if n:
-        wheel = "" if all(map(importlib.util.find_spec, ("jax", "libtpu"))) else "They need JAX. "
+        wheel = "" if has_jax_for_tpus() else "They need JAX. "
         return where + (
             f'The machine has {n} chips of TPU {version}. {wheel}pip install -U "jax[tpu]" keras tensorflow-cpu, unset '
             "KERAS_BACKEND or set it to jax, end other programs that hold the TPU, and restart; or do without: --strategy cpu."

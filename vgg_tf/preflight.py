@@ -101,11 +101,11 @@ def _topologies(flags):
 
     Exit code 1 if there is one that the asked step does not fit on.
     """
-    import importlib.util
+    from vgg_tf.devices import has_jax_for_tpus
 
     recipes.check_fit(flags.arch, flags.numbers)
-    names = bounds.topologies(flags.topology, flags.numbers.batch_size // flags.numbers.accumulate)
-    if not all(importlib.util.find_spec(name) for name in ("jax", "libtpu")):
+    names = bounds.topologies(flags.topology, flags.numbers.micro_batch_size)
+    if not has_jax_for_tpus():
         raise ModuleNotFoundError(LIBTPU_MISSING)
     rows = [_topology(flags, name) for name in names]
     print(f"\n{bounds.table(rows)}")
@@ -124,7 +124,7 @@ def _topology(flags, name):
         f"{target.devices} devices of {target.available / bounds.GIB:.2f} GiB",
         flush=True,
     )
-    steps, batch = [], recipe.batch_size // recipe.accumulate
+    steps, batch = [], recipe.micro_batch_size
     if recipe.accumulate > 1:
         print(f"a batch of {recipe.batch_size:,} images takes {recipe.accumulate} steps of {batch:,}, which add up", flush=True)
     while batch:
@@ -222,7 +222,7 @@ def _doctor():
     import subprocess
     from importlib import metadata
 
-    from vgg_tf.devices import tpu_chips
+    from vgg_tf.chips import tpu_chips
 
     def version(name):
         try:

@@ -132,6 +132,11 @@ class Recipe:
                 raise ValueError(f"{flag} must be {expected}. Received: {getattr(self, name)}.")
 
     @property
+    def micro_batch_size(self):
+        """Images a step: the batch, or one of the parts that `accumulate` adds up."""
+        return self.batch_size // self.accumulate
+
+    @property
     def evaluation_scale(self):
         """Q in pixels: `test_scale`, or S for a fixed S and the middle of a jittered one (section 4.1)."""
         return self.test_scale or sum(self.scale) // 2

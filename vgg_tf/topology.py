@@ -10,6 +10,8 @@ import math
 import os
 import re
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 from vgg_tf.bounds import GIB, Step
 
@@ -42,16 +44,10 @@ class Topology:
         self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
         keras.config.set_dtype_policy("mixed_bfloat16")
 
-        from vgg_tf import muon, training
-        from vgg_tf.network import build_vgg
+        from vgg_tf import training
 
-        model = build_vgg(
-            arch, input_shape=(recipe.size, recipe.size, 3), classes=classes, dropout=recipe.dropout, l2=recipe.l2,
-            width=recipe.width, head_width=recipe.head_width or None, initializer="zeros",
-            freeze_until=recipe.freeze_until or None,
-        )  # fmt: skip
-        if recipe.muon:
-            muon.without_decay(model)
+        unseen = SimpleNamespace(mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
+        model = training.build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
         self.scores = training.scores_of(model)
         training.compile_scores(self.scores, training.make_optimizer(recipe, 1), recipe.label_smoothing)
         self.scores.optimizer.build(self.scores.trainable_variables)

@@ -45,7 +45,7 @@ def arithmetic(recipe, n, replicas=1):
         ValueError: the numbers do not fit; the message says which would.
     """
     parts, note = recipe.accumulate, None
-    batch = recipe.batch_size // parts
+    batch = recipe.micro_batch_size
     if n < batch * parts:
         batch = n // parts // replicas * replicas
         note = f"{n} training images are fewer than a batch of {recipe.batch_size}: batches of {batch * parts} instead"
