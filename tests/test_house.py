@@ -23,6 +23,7 @@ PROGRAMS = [
 
 # Each storey imports only from those before it; rooms of the same storey know nothing of each other, except as listed.
 STOREYS = [
+    ["programs"],
     [
         "architectures",
         "recipes",
@@ -36,7 +37,6 @@ STOREYS = [
         "pictures",
         "network_pictures",
         "heatmaps",
-        "programs",
         "cpu",
         "untuned",
     ],

@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from vgg_tf import train
+
 DATA = os.environ.get("VGG_TF_DATA")
 real_data = pytest.mark.skipif(not DATA, reason="VGG_TF_DATA names no folder with the unpacked pictures")
 TINY = ["--width", "0.0625", "--head-width", "16"]
@@ -174,6 +176,23 @@ def test_bad_input_is_answered_in_one_line_and_costs_nothing(tmp_path, words, me
     assert "Traceback" not in result.stderr
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["thesis.txt"]
     assert not list(tmp_path.rglob("report.json"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--arch", "vgg99"], "No architecture 'vgg99'"),
+        (["--recipe", "magic"], "No recipe 'magic'"),
+        (["--data", "nowhere"], "No folder 'nowhere'"),
+        (["--scale", "16"], "not below the crop's side of 32"),
+        (["--muon", "0.1"], "which vgg16 has no batch normalisation to make up for"),
+        (["--track", "magic"], "No tracker 'magic'"),
+    ],
+)
+def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(words, message, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        train.parse(words)
 
 
 @pytest.mark.parametrize("name", ["build_vgg", "process_path", "load_dataset"])

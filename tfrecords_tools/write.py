@@ -256,10 +256,10 @@ def main():
 
     from vgg_tf import sources
 
-    programs.quiet_tensorflow()
     if flags.beam_args and flags.runner != "beam":
         raise ValueError("--beam-args are for --runner beam. Add that, or leave them away.")
     source = sources.open_source(flags.source, flags.selection, flags.skip_bad)
+    programs.quiet_tensorflow()  # takes seconds: after all that is refused without it
     counts = ", ".join(f"{len(images):,} {split}" for split, images in source.splits.items())
     print(f"{flags.source}: {counts} images of {len(source.classes)} classes", *source.notes, sep="\n  ", flush=True)
     run = None

@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from vgg_tf import programs
+
 
 def is_remote(path):
     """Tell whether `path` lies on a file system of TensorFlow's, such as `gs://bucket/folder`."""
@@ -19,9 +21,7 @@ def is_remote(path):
 
 
 def _gfile():
-    import tensorflow as tf
-
-    return tf.io.gfile
+    return programs.quiet_tensorflow().io.gfile
 
 
 def absolute(path):
@@ -92,9 +92,8 @@ def read(path, offset=0, length=-1):
                 return file.read(length)
         except OSError as error:  # of a disk that fails, which names no file
             raise type(error)(error.errno, error.strerror, str(path)) from None
-    import tensorflow as tf
-
-    with naming(path, "read"), _gfile().GFile(path, "rb") as file:
+    tf = programs.quiet_tensorflow()
+    with naming(path, "read"), tf.io.gfile.GFile(path, "rb") as file:
         try:
             file.seek(offset)
             return file.read(length)

@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from vgg_tf import files, records, soundness
+from vgg_tf import files, programs, records, soundness
 from vgg_tf.splits import SPLIT_NAMES, Source, Split
 
 SHARD = re.compile(  # train-00000-of-01024, flowers_train_00000-of-00005.tfrecord, mnist-train.tfrecord-00000-of-00001
@@ -141,8 +141,9 @@ class _Scan:
 
 
 def _scan(paths, progress):
-    import tensorflow as tf
     from tqdm import tqdm
+
+    tf = programs.quiet_tensorflow()
 
     from vgg_tf.untuned import untuned
 
@@ -193,8 +194,9 @@ def _faults(path):
 
 def is_tfds(paths):
     """Tell by its first record whether a shard has the keys of tensorflow-datasets."""
-    import tensorflow as tf
     from google.protobuf.message import DecodeError
+
+    tf = programs.quiet_tensorflow()
 
     for path in paths:
         with contextlib.suppress(tf.errors.OpError, DecodeError):  # the scan will name it
@@ -262,6 +264,7 @@ def open_tfds(name, labels_from=None, progress=True):
         ValueError: no such set, none of images with one label, or too large for the memory; the message says what to do.
         ConnectionError: it must be downloaded first, and that failed.
     """
+    programs.quiet_tensorflow()
     import tensorflow_datasets as tfds
 
     if not name:

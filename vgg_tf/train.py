@@ -81,7 +81,6 @@ def parse(arguments=None, source=None):
     smaller_side = None
     if plain == arguments:
         settle(words.strategy, several=words.together.told().processes > 1)
-        programs.quiet_tensorflow()
         if source is None and holds_shards(words.data) and not words.selection:
             smaller_side = Collection.read(words.data).smaller_side
         else:
@@ -101,6 +100,7 @@ def parse(arguments=None, source=None):
         ):
             if value:
                 raise ValueError(f"{word} is for weights that come from elsewhere: give --inherit as well.")
+    programs.quiet_tensorflow()  # takes seconds: after all that is refused without it
     return flags, source
 
 
