@@ -268,8 +268,9 @@ def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_command
         os.kill(child, blow)
         begin = time.monotonic()
         survivor = processes[1 - victim]
-        _, errors = survivor.communicate(timeout=60)
+        said, errors = survivor.communicate(timeout=60)
         assert time.monotonic() - begin < 60
+        assert ("continuing after epoch" in said) == (victim == 1)  # the first one speaks
         assert survivor.returncode == 1
         assert errors == (
             f"error: process {1 - victim} of 2 has lost another one, which has ended, was killed or cannot be reached. All "

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from tfrecords_tools import write
 from vgg_tf import train
 
 DATA = os.environ.get("VGG_TF_DATA")
@@ -193,6 +194,26 @@ def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(wo
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         train.parse(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["empty", "out"], "empty holds images in 0 class folders"),
+        (["good", "out", "--seed", "-1"], "seed and shards are 0 or more"),
+        (["good", "thesis"], "thesis is not empty and holds no shards"),
+    ],
+)
+def test_shards_that_are_refused_without_tensorflow_are_refused_before_its_import(words, message, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    pictures(tmp_path / "good")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("years of work")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["write", *words])
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises((ValueError, FileExistsError), match=message):
+        write.main()
 
 
 @pytest.mark.parametrize("name", ["build_vgg", "process_path", "load_dataset"])

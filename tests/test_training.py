@@ -198,6 +198,11 @@ def test_averages_and_batch_normalisation_are_not_mixed():
     assert preset("digits", "vgg16_bn").average == 0 < preset("digits", "vgg16").average
 
 
+def test_a_network_of_no_outputs_is_refused_and_not_given_those_of_the_collection():
+    with pytest.raises(ValueError, match="positive"):
+        training.build("vgg11", TINY, collection(), outputs=0)
+
+
 def test_an_empty_state_counts_as_torn(tmp_path):
     with pytest.raises(StopError):
         train(tmp_path / "run", stop_after=2)

@@ -93,6 +93,8 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
 def _write(source, out, work, plan, finished, skip_bad, run, progress):
     from tqdm import tqdm
 
+    programs.quiet_tensorflow()  # takes seconds: after what is refused without it
+
     from tfrecords_tools.shards import read_result, write_shards
 
     jobs = _jobs(source, plan)
@@ -259,7 +261,6 @@ def main():
     if flags.beam_args and flags.runner != "beam":
         raise ValueError("--beam-args are for --runner beam. Add that, or leave them away.")
     source = sources.open_source(flags.source, flags.selection, flags.skip_bad)
-    programs.quiet_tensorflow()  # takes seconds: after all that is refused without it
     counts = ", ".join(f"{len(images):,} {split}" for split, images in source.splits.items())
     print(f"{flags.source}: {counts} images of {len(source.classes)} classes", *source.notes, sep="\n  ", flush=True)
     run = None

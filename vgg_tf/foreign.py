@@ -264,11 +264,11 @@ def open_tfds(name, labels_from=None, progress=True):
         ValueError: no such set, none of images with one label, or too large for the memory; the message says what to do.
         ConnectionError: it must be downloaded first, and that failed.
     """
+    if not name:
+        raise ValueError("tfds: is followed by the name of a set, as in tfds:mnist.")
     programs.quiet_tensorflow()
     import tensorflow_datasets as tfds
 
-    if not name:
-        raise ValueError("tfds: is followed by the name of a set, as in tfds:mnist.")
     try:
         builder = tfds.builder(name)
     except (ValueError, AssertionError) as error:  # no such set, version or configuration

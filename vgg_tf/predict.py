@@ -53,17 +53,17 @@ def main(arguments=None):
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.predict")
     if flags.top < 1:
         raise ValueError(f"--top is at least 1. Received: {flags.top}.")
-    files.make_folder_of(flags.out)
     if flags.model:
         _by_model(flags)
         return
     settle(flags.strategy)
+    files.make_folder_of(flags.out)
+    paths = picture_paths(flags.pictures)
     programs.quiet_tensorflow()
 
     from vgg_tf import posteriors, protocols, trained
     from vgg_tf.splits import Split
 
-    paths = picture_paths(flags.pictures)
     network = trained.open_trained(flags.network)
     classes, texts = _classes(flags, network)
     protocol = protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
@@ -83,6 +83,7 @@ def _by_model(flags):
     """Predict by an exported file; no TensorFlow where its runtime needs none."""
     from vgg_tf import shipped
 
+    files.make_folder_of(flags.out)
     words = ((flags.network,) if flags.network else ()) + flags.pictures  # the first word is a picture, too
     if os.path.isdir(flags.model):
         programs.quiet_tensorflow()

@@ -21,7 +21,7 @@ SMOKE_BATCHES = 2  # tested in a smoke run
 
 @dataclass(frozen=True)
 class Words:
-    """The flags that the defaults of all others hang on, and where to train: TensorFlow and Keras are imported for the data."""
+    """The flags that the defaults of all others hang on, and where to train: some data cannot be listed without TensorFlow."""
 
     arch: str = "vgg16"
     """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but vgg11_lrn)."""
@@ -100,7 +100,7 @@ def parse(arguments=None, source=None):
         ):
             if value:
                 raise ValueError(f"{word} is for weights that come from elsewhere: give --inherit as well.")
-    programs.quiet_tensorflow()  # takes seconds: after all that is refused without it
+    programs.quiet_tensorflow()  # takes seconds: after what is refused without it
     return flags, source
 
 

@@ -101,8 +101,8 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
     model = build_vgg(
         arch,
         input_shape=(recipe.size, recipe.size, 3),
-        classes=outputs or len(collection.classes),
-        classifier_activation=None if outputs else "softmax",
+        classes=len(collection.classes) if outputs is None else outputs,
+        classifier_activation="softmax" if outputs is None else None,
         dropout=recipe.dropout,
         initializer=initializer,
         l2=recipe.l2,
