@@ -74,7 +74,7 @@ def pixels(h, w, n=3):
 @pytest.mark.parametrize("kind", ROOMS)
 @pytest.mark.parametrize(
     ("arch", "crop", "size"),
-    [("vgg11", 32, None), ("vgg16c_bn", 64, None), ("vgg13_bn", 32, (64, 96)), ("vgg19", 32, None), ("vgg11_lrn", 32, None)],
+    [("vgg11", 32, None), ("vgg16c_bn", 64, None), ("vgg13_bn", 32, (64, 96)), ("vgg11_lrn", 32, None)],
 )
 def test_a_file_gives_kerass_posteriors_and_tells_its_classes(kind, arch, crop, size, tmp_path):
     room, name = ROOMS[kind]
@@ -256,7 +256,7 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("kind", ["onnx", "litert", "savedmodel", "coreml"])
+@pytest.mark.parametrize("kind", ["onnx", "coreml"])  # a file, and a folder
 def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, kind, tmp_path, monkeypatch):
     name, out = f"vgg11_bn{export.SUFFIXES[kind]}", tmp_path / "out"
     out.mkdir()
