@@ -293,3 +293,8 @@ def test_nothing_is_held_on_remote_file_systems(tmp_path):
 def test_a_file_that_fails_while_it_is_read_is_named():
     with pytest.raises(OSError, match=r"Input/output error: '/proc/self/mem'"):
         files.read("/proc/self/mem")
+
+
+def test_a_file_that_cannot_be_asked_for_is_named():
+    with pytest.raises(OSError, match="cannot look for nowhere://bucket/x: File system scheme 'nowhere' not implemented"):
+        files.exists("nowhere://bucket/x")

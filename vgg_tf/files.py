@@ -31,7 +31,10 @@ def absolute(path):
 
 def exists(path):
     """Tell whether there is a file or folder."""
-    return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
+    if not is_remote(path):
+        return os.path.exists(path)
+    with naming(path, "look for"):
+        return _gfile().exists(path)
 
 
 def is_folder(path):
