@@ -76,9 +76,7 @@ def train(folder, engine, n, arch, muon):
 
 @needs_jax
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arch", "muon", "ways"), [("vgg11", 0.0, ENGINES[::2]), ("vgg11_bn", 0.0, ENGINES), ("vgg11_bn", 0.02, ENGINES[::2])]
-)
+@pytest.mark.parametrize(("arch", "muon", "ways"), [("vgg11", 0.02, ENGINES[::2]), ("vgg11_bn", 0.0, ENGINES)])
 def test_five_steps_end_alike_on_both_engines_and_on_one_two_and_four_devices(tmp_path, arch, muon, ways):
     # Tolerance: float32 sums in another order.
     with ThreadPoolExecutor(2) as pool:  # they spend half of their time on imports
@@ -92,4 +90,3 @@ def test_five_steps_end_alike_on_both_engines_and_on_one_two_and_four_devices(tm
         for name, value in weights.items():
             np.testing.assert_allclose(others[name], value, rtol=1e-4, atol=1e-4, err_msg=f"{engine} {n} {name}")
     assert np.abs(first - start).max() > 1e-3
-    assert (abs(np.linalg.norm(first) / 8**0.5 - 1) < 0.05) == (muon > 0)  # eight filters of length 1; He's are longer

@@ -148,7 +148,6 @@ def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path):
             marks=pytest.mark.slow,
         ),
         (["vgg_tf.train", "--data", "good", "--initializer", "magic"], r"error: No initializer 'magic'\..*\n$"),
-        (["vgg_tf.train", "--data", "good", "--muon", "0.1"], r"error: --muon keeps the norm of kernels, which vgg16 .*\n$"),
         (["vgg_tf.train", "--epoch", "3"], r"--epochs"),
         (
             ["vgg_tf.evaluate", "thesis"],
@@ -186,7 +185,7 @@ def test_bad_input_is_answered_in_one_line_and_costs_nothing(tmp_path, words, me
         (["--recipe", "magic"], "No recipe 'magic'"),
         (["--data", "nowhere"], "No folder 'nowhere'"),
         (["--scale", "16"], "not below the crop's side of 32"),
-        (["--muon", "0.1"], "which vgg16 has no batch normalisation to make up for"),
+        (["--arch", "vgg16_bn", "--average", "0.9"], "averaged weights do not fit the moments of batch normalisation"),
         (["--track", "magic"], "No tracker 'magic'"),
     ],
 )

@@ -160,7 +160,7 @@ STEP4 = "The 8 devices of v5e:2x4 share the images of a step, and 4 do not divid
         ("v5e:2x4,", "", "No topology ''."),
         ("v5e:2x2,v5e:2x4", "--batch-size 4", STEP4),
         ("v5e:2x4", "--batch-size 32 --accumulate 8", STEP4),
-        ("v5e:2x4", "--muon 0.1", "--muon keeps the norm of kernels, which vgg16 has no batch normalisation to make up for."),
+        ("v5e:2x4", "--arch vgg16_bn --average 0.9", "--average is not for vgg16_bn: averaged weights do not fit "),
     ],
 )
 def test_all_words_are_checked_before_anything_is_built(names, words, told):

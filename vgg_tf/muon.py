@@ -15,11 +15,11 @@ TINY = 1e-7  # keeps what is all zeros from 0 / 0
 
 
 class Muon(SGD):
-    """SGD with momentum, but for the kernels of convolutions, whose output batch normalisation rescales.
+    """SGD with momentum, but for the kernels of convolutions: Muon turns them, and SGD moves their norm.
 
-    Before each step such a kernel, as a matrix `[side * side * channels, filters]`, is brought to the norm sqrt(filters),
-    that of filters of length 1; then `share` times the learning rate times a matrix whose singular values are about 1 is
-    taken off.
+    Such a kernel, as a matrix `[side * side * channels, filters]`, is brought to the norm sqrt(filters), that of filters of
+    length 1; `share` times the learning rate times a matrix whose singular values are about 1 is taken off; then it gets the
+    norm that a step of SGD without momentum, along the kernel itself, gives it. Batch normalisation has no such gradient.
 
     Args:
         learning_rate: of all other variables; a number or a schedule.
@@ -41,8 +41,11 @@ class Muon(SGD):
             keras.ops.reshape(keras.ops.cast(v, "float32"), (-1, filters)) for v in (variable, velocity, gradient)
         )
         speed = MOMENTUM * speed + gradient
-        turn = keras.ops.cast(learning_rate, "float32") * self.share * orthogonal(gradient + MOMENTUM * speed)
-        kernel = kernel * (filters**0.5 / (keras.ops.norm(kernel) + TINY)) - turn
+        rate = keras.ops.cast(learning_rate, "float32")
+        norm = keras.ops.norm(kernel) + TINY
+        scaled = norm * keras.ops.exp(-rate * keras.ops.sum(gradient * kernel) / norm**2)  # to first order; never below 0
+        kernel = kernel * (filters**0.5 / norm) - rate * self.share * orthogonal(gradient + MOMENTUM * speed)
+        kernel = kernel * (scaled / (keras.ops.norm(kernel) + TINY))
         for old, new in ((velocity, speed), (variable, kernel)):
             self.assign(old, keras.ops.reshape(new, old.shape))
 
@@ -53,7 +56,7 @@ def moves(variable):
 
 
 def without_decay(model):
-    """Take the weight decay off the kernels that Muon will move: their norm stays as it is.
+    """Take the weight decay off the kernels that Muon will move: their norm is the gradient's alone.
 
     Raises:
         ValueError: it would move none.
