@@ -79,15 +79,25 @@ def test_kernels_of_convolutions_turn_and_all_else_is_left_to_sgd(accumulate):
     np.testing.assert_allclose(kernel.numpy(), w, atol=1e-5)
 
 
-def test_the_norm_makes_a_step_of_sgd_along_the_kernel():
+def test_the_norm_makes_the_step_of_sgd_along_the_kernel():
     random = np.random.default_rng(0)
     start, gradient = random.normal(size=(2, 3, 3, 8, 4))
-    norm, kernel = np.linalg.norm(start), keras.Variable(start, dtype="float32")
-    muon.Muon(1e-3, share=1.0, momentum=0.9).apply([tf.constant(gradient, tf.float32)], [kernel])
-    found = np.linalg.norm(kernel.numpy())
-    assert abs(found - norm) > 1e-4
-    # Tolerance: float32, and a norm of 17 that moves by less than 1e-3 of itself, squared.
-    assert found - norm == pytest.approx(-1e-3 * (gradient * start).sum() / norm, abs=1e-5)
+    along = (gradient * start).sum() / (start**2).sum() * start
+    norms = []
+    for optimizer, g in ((muon.Muon(1e-3, share=1.0, momentum=0.9), gradient), (keras.optimizers.SGD(1e-3), along)):
+        kernel = keras.Variable(start, dtype="float32")
+        optimizer.apply([tf.constant(g, tf.float32)], [kernel])
+        norms.append(np.linalg.norm(kernel.numpy()))
+    assert abs(norms[1] - np.linalg.norm(start)) > 1e-4
+    assert norms[0] == pytest.approx(norms[1], abs=5e-6)  # float32's rounding of a norm of 17
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1e6, np.exp(-1)), (-1e6, np.e)])
+def test_a_gradient_without_measure_scales_a_kernel_by_no_more_than_e(factor, expected):
+    start = np.random.default_rng(0).normal(size=(3, 3, 8, 4))
+    kernel = keras.Variable(start, dtype="float32")
+    muon.Muon(0.1, share=1.0, momentum=0.9).apply([tf.constant(factor * start, tf.float32)], [kernel])
+    assert np.linalg.norm(kernel.numpy()) == pytest.approx(expected * np.linalg.norm(start), rel=1e-5)
 
 
 def test_a_recipe_turns_it_on_where_there_is_a_momentum():
@@ -102,21 +112,24 @@ def test_a_recipe_turns_it_on_where_there_is_a_momentum():
         Recipe(muon=0.1, momentum=0.0)
 
 
-def test_decay_pulls_at_what_sgd_moves_alone_and_a_frozen_trunk_is_refused():
-    recipe = dataclasses.replace(preset("cifar", "vgg11_bn"), muon=0.05, l2=0.1, width=0.1, head_width=8)
+@pytest.mark.parametrize("arch", ["vgg11", "vgg11_bn"])
+def test_decay_pulls_at_what_sgd_moves_alone_and_a_frozen_trunk_is_refused(arch):
+    recipe = dataclasses.replace(preset("cifar", arch), muon=0.05, l2=0.1, width=0.1, head_width=8)
     collection = types.SimpleNamespace(classes=["a", "b"], mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
-    model = training.build("vgg11_bn", dataclasses.replace(recipe, freeze_until="block5"), collection)
+    model = training.build(arch, dataclasses.replace(recipe, freeze_until="block5"), collection)
     heads = [model.get_layer(name).kernel.numpy() for name in ("fc1", "fc2", "predictions")]
     # Frozen kernels of blocks 1 to 4 have none either, as in all trainings.
     assert float(sum(model.losses)) == pytest.approx(0.05 * sum((kernel**2).sum() for kernel in heads), rel=1e-5)
-    with pytest.raises(ValueError, match="No convolution of vgg11_bn learns: --muon would move nothing"):
-        training.build("vgg11_bn", dataclasses.replace(recipe, freeze_until="fc1"), collection)
+    with pytest.raises(ValueError, match=f"No convolution of {arch} learns: --muon would move nothing"):
+        training.build(arch, dataclasses.replace(recipe, freeze_until="fc1"), collection)
 
 
-def test_zeros_stay_finite():
+@pytest.mark.parametrize("gradient", [0.0, 1.0])
+def test_zeros_stay_finite(gradient):
     optimizer, kernel = muon.Muon(0.1, share=1.0, momentum=0.9), keras.Variable(np.zeros((3, 3, 4, 4)), dtype="float32")
-    optimizer.apply([tf.zeros(kernel.shape)], [kernel])
-    np.testing.assert_array_equal(kernel.numpy(), 0)
+    for _ in range(3):
+        optimizer.apply([gradient * tf.ones(kernel.shape)], [kernel])
+    assert np.abs(kernel.numpy()).max() < 1e-5
 
 
 def test_runs_of_before_are_read_as_trained_by_sgd():

@@ -1,7 +1,7 @@
 """Muon: SGD, whose steps of a convolution's kernel have all singular values near one: short trainings learn more from them.
 
-Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", with the constants of their CIFAR-10 speedrun.
-Keras' own Muon takes matrices alone, and Adam for the kernels of convolutions.
+Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", with the constants of their CIFAR-10 speedrun,
+which holds the kernels' norms; here they learn. Keras' own Muon takes matrices alone, and Adam for the kernels of convolutions.
 """
 
 import keras
@@ -18,8 +18,9 @@ class Muon(SGD):
     """SGD with momentum, but for the kernels of convolutions: Muon turns them, and SGD moves their norm.
 
     Such a kernel, as a matrix `[side * side * channels, filters]`, is brought to the norm sqrt(filters), that of filters of
-    length 1; `share` times the learning rate times a matrix whose singular values are about 1 is taken off; then it gets the
-    norm that a step of SGD without momentum, along the kernel itself, gives it. Batch normalisation has no such gradient.
+    length 1, and `share` times the learning rate times a matrix whose singular values are about 1 is taken off. Then it gets
+    its old norm, times exp(-r): SGD's own step along the kernel, without momentum, shortens it by a share of r, to first order.
+    Under batch normalisation r is 0.
 
     Args:
         learning_rate: of all other variables; a number or a schedule.
@@ -42,10 +43,10 @@ class Muon(SGD):
         )
         speed = MOMENTUM * speed + gradient
         rate = keras.ops.cast(learning_rate, "float32")
-        norm = keras.ops.norm(kernel) + TINY
-        scaled = norm * keras.ops.exp(-rate * keras.ops.sum(gradient * kernel) / norm**2)  # to first order; never below 0
+        norm = keras.ops.maximum(keras.ops.norm(kernel), TINY)
+        shorter = keras.ops.clip(rate * keras.ops.sum(gradient * kernel) / norm**2, -1, 1)
         kernel = kernel * (filters**0.5 / norm) - rate * self.share * orthogonal(gradient + MOMENTUM * speed)
-        kernel = kernel * (scaled / (keras.ops.norm(kernel) + TINY))
+        kernel = kernel * (norm * keras.ops.exp(-shorter) / (keras.ops.norm(kernel) + TINY))
         for old, new in ((velocity, speed), (variable, kernel)):
             self.assign(old, keras.ops.reshape(new, old.shape))
 
@@ -56,7 +57,7 @@ def moves(variable):
 
 
 def without_decay(model):
-    """Take the weight decay off the kernels that Muon will move: their norm is the gradient's alone.
+    """Take the weight decay off the kernels that Muon will move: the loss' gradient alone moves their norm.
 
     Raises:
         ValueError: it would move none.

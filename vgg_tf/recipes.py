@@ -55,10 +55,10 @@ class Recipe:
     """Nesterov's form of the momentum."""
     muon: float = 0.0
     """Learning rate of the kernels of convolutions where `learning_rate` is at its highest, for Muon's steps (Jordan et al.
-    2024), such as 0.1 with batch normalisation and 0.02 without: their momentum is 0.6, and their norm has no weight decay.
-    All else learns by SGD. 0: SGD for all."""
+    2024), such as 0.1 with batch normalisation and 0.02 without: with a momentum of 0.6, without a weight decay. Their norms
+    and all else learn by SGD, the norms without a momentum. 0: SGD for all."""
     l2: float = 5e-4
-    """Weight decay: each kernel is pulled by l2 * w, through the loss; biases are not."""
+    """Weight decay: each kernel is pulled by l2 * w, through the loss; biases, and what Muon turns, are not."""
     dropout: float = 0.5
     """Share of the outputs of fc1 and fc2 set to zero in training."""
     label_smoothing: float = 0.0
@@ -111,7 +111,7 @@ class Recipe:
             "patience": (self.patience >= 1, "at least 1"),
             "warmup": (0 <= self.warmup < 1, "from 0 to below 1"),
             "momentum": (0 <= self.momentum < 1 and (self.momentum or not self.muon), "from 0 to below 1, above 0 with --muon"),
-            "muon": (0 <= self.muon < 1, "from 0 to below 1: filters have a length of 1"),
+            "muon": (0 <= self.muon < 1, "from 0 to below 1: a share of the length of filters"),
             "l2": (self.l2 >= 0, "0 or more"),
             "dropout": (0 <= self.dropout < 1, "from 0 to below 1"),
             "label_smoothing": (0 <= self.label_smoothing < 1, "from 0 to below 1"),
