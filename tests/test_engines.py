@@ -44,6 +44,7 @@ with scope():
             variable.assign(np.random.default_rng(i).normal(0, (2 / np.prod(shape[:-1])) ** 0.5, shape).astype(np.float32))
     scores = training.scores_of(model)
     training.compile_scores(scores, training.make_optimizer(Recipe(learning_rate=0.02, muon=muon), 5))
+    assert type(scores.optimizer).__name__ == ("Muon" if muon else "SGD")
     data = tf.data.Dataset.from_tensor_slices((images[:40], labels[:40])).batch(8, drop_remainder=True)
     history = scores.fit(data, verbose=0, shuffle=False).history
     mask = np.float32([1] * 13 + [0] * 3)

@@ -124,12 +124,12 @@ def test_decay_pulls_at_what_sgd_moves_alone_and_a_frozen_trunk_is_refused(arch)
         training.build(arch, dataclasses.replace(recipe, freeze_until="fc1"), collection)
 
 
-@pytest.mark.parametrize("gradient", [0.0, 1.0])
-def test_zeros_stay_finite(gradient):
+@pytest.mark.parametrize(("gradient", "most"), [(0.0, 0.0), (1.0, 1e-5)])
+def test_zeros_stay_finite(gradient, most):
     optimizer, kernel = muon.Muon(0.1, share=1.0, momentum=0.9), keras.Variable(np.zeros((3, 3, 4, 4)), dtype="float32")
     for _ in range(3):
         optimizer.apply([gradient * tf.ones(kernel.shape)], [kernel])
-    assert np.abs(kernel.numpy()).max() < 1e-5
+    assert np.abs(kernel.numpy()).max() <= most
 
 
 def test_runs_of_before_are_read_as_trained_by_sgd():
