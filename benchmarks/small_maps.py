@@ -1,7 +1,7 @@
 """Milliseconds of VGG's convolutions on the CPU: TensorFlow's, and as matrix products (`vgg_tf.cpu`); where each is faster.
 
 Usage: python benchmarks/small_maps.py [float32|bfloat16] [BATCH]. Three passes of each: the map, its gradient, the kernel's.
-Processor time of one thread, the least of 5. The constants in `vgg_tf.cpu` were chosen by this table.
+Processor time of one thread, the least of 5. The constants in `vgg_tf.cpu` were chosen by this table and by whole steps.
 """
 
 import sys

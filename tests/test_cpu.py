@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vgg_tf import build_vgg
+from vgg_tf import build_vgg, cpu
 from vgg_tf.cpu import FILTERS, SGD, FusedBatchNormalization, ProductConvolution, convolution, faster
 
 STATISTICS = {"mean": (120.0, 115.0, 100.0), "std": (60.0, 60.0, 60.0)}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (2, 2), (3, 2), (4, 4), (4, 5), (7, 7), (8, 8)])
-def test_a_convolution_and_its_gradients_are_tensorflows(shape, dtype):
+@pytest.mark.parametrize(
+    ("shape", "products"),
+    [((1, 1), 2), ((1, 4), 2), ((2, 2), 2), ((3, 2), 2), ((4, 4), 2), ((4, 5), 2), ((7, 7), 2), ((8, 8), 2)]
+    + [((1, 4), 4), ((3, 2), 4), ((4, 4), 4), ((4, 5), 4)],  # as on CPUs with AMX
+)
+def test_a_convolution_and_its_gradients_are_tensorflows(shape, products, dtype, monkeypatch):
+    monkeypatch.setattr(cpu, "PRODUCTS", products)
     random = np.random.default_rng(0)
     x = tf.cast(random.normal(size=(3, *shape, 5)), dtype)
     kernel = tf.cast(random.normal(size=(3, 3, 5, 6)), dtype)

@@ -15,10 +15,10 @@ from safetensors.numpy import load_file
 
 from vgg_tf import evaluate, runs, train, weight_files
 
-# Dropout, a plateau that fires (the rate is far too low to learn at), short epochs.
+# Dropout, batch normalisation, a plateau that fires (the rate is far too low to learn at), short epochs.
 WORDS = [
-    "--arch", "vgg11", "--width", "0.0625", "--head-width", "16", "--batch-size", "16", "--steps-per-epoch", "8",
-    "--strategy", "cpu", "--schedule", "plateau", "--patience", "2", "--learning-rate", "1e-7",
+    "--arch", "vgg11_bn", "--width", "0.0625", "--head-width", "16", "--dropout", "0.2", "--batch-size", "16",
+    "--strategy", "cpu", "--steps-per-epoch", "8", "--schedule", "plateau", "--patience", "2", "--learning-rate", "1e-7",
 ]  # fmt: skip
 PLATEAU = "learning rate 1e-08"
 

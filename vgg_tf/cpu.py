@@ -1,16 +1,19 @@
 """The same network and optimizer, faster on a CPU under TensorFlow.
 
-oneDNN, which TensorFlow convolves with on CPUs, loses time on small maps: it multiplies with the padding's zeros, and finds the
-kernel's gradient at a third of the speed of its matrix products. So these convolutions become matrix products here. Keras'
-batch normalisation and its SGD go over their arrays many times, TensorFlow's fused operations once or twice. A layer here holds
-a layer of Keras and computes with its variables, so that the network that is saved is Keras' own.
+oneDNN, which TensorFlow convolves with on CPUs, loses time on small maps: it finds the kernel's gradient at half the speed of
+matrix products or less, and the smallest maps more slowly as well. So these become matrix products here. Keras' batch
+normalisation and its SGD go over their arrays many times, TensorFlow's fused operations once or twice. A layer here holds a
+layer of Keras and computes with its variables, so that the network that is saved is Keras' own.
 """
 
 import keras
 import tensorflow as tf
 
-PRODUCTS = 4  # side in pixels up to which a convolution is a matrix product for each of its rows
-WINDOWS, FILTERS = 28, 256  # side up to which, and filters from which on, its kernel's gradient is one for each of its taps
+from vgg_tf.chips import has_amx
+
+PRODUCTS = 4 if has_amx() else 2  # side in pixels up to which a map is a matrix product for each of its rows
+WINDOWS = 4  # side up to which its kernel's gradient is a product for each of its taps
+WIDE_WINDOWS, FILTERS = 28, 256  # the same for convolutions of so many filters and more
 
 
 def faster(model):
@@ -47,11 +50,11 @@ def _faster(layer, x):
 
 
 def _convolves_small_maps(layer, x):
-    side = max(x.shape[1] or WINDOWS + 1, x.shape[2] or WINDOWS + 1)
+    side = max(x.shape[1] or WIDE_WINDOWS + 1, x.shape[2] or WIDE_WINDOWS + 1)
     plain = (layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding, layer.groups, layer.data_format)
     if plain != ((3, 3), (1, 1), (1, 1), "same", 1, "channels_last") or layer.lora_enabled:
         return False
-    return side <= PRODUCTS or (side <= WINDOWS and layer.filters >= FILTERS)
+    return side <= (WIDE_WINDOWS if layer.filters >= FILTERS else WINDOWS)
 
 
 class SGD(keras.optimizers.SGD):
