@@ -23,7 +23,7 @@ PROGRAMS = [
 
 # Each storey imports only from those before it; rooms of the same storey know nothing of each other, except as listed.
 STOREYS = [
-    ["programs"],
+    ["programs", "chips"],
     [
         "architectures",
         "recipes",
@@ -33,7 +33,6 @@ STOREYS = [
         "colours",
         "decoding",
         "schedules",
-        "chips",
         "pictures",
         "network_pictures",
         "heatmaps",
