@@ -260,7 +260,7 @@ def epochs(log):
 def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_commands_continue(tmp_path):
     pytest.importorskip("jax")
     log = tmp_path / "run" / "log.csv"
-    words = ["vgg_tf.train", *TINY, "--epochs", 60, "--steps-per-epoch", 40, "--out", tmp_path / "run"]
+    words = ["vgg_tf.train", *TINY, "--epochs", 240, "--steps-per-epoch", 10, "--out", tmp_path / "run"]
     for victim, blow in ((0, signal.SIGKILL), (1, signal.SIGSTOP)):  # killed, or a machine that hangs
         processes = start(words)
         wait_for_epochs(log)

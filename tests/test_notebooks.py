@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 SMALL = {
     "1_quickstart": "epochs = 1",
     "2_records_and_pipelines": "pictures, seconds = 20, 1",
-    "3_train_on_a_tpu": "smoke, data, arch = True, 'digits', 'vgg13'",
+    "3_train_on_a_tpu": "smoke, data, arch = True, 'digits', 'vgg11'",
     "4_testing_as_in_the_paper": "epochs = 1",
     "5_what_the_network_sees": "",
     "6_boxes_and_descriptors": "pictures, epochs = 80, 1",

@@ -49,10 +49,11 @@ def test_every_layer_is_named_forward_and_backward(found):
     assert found.device == "/host:CPU"
 
 
-def test_parts_add_up_to_the_step_and_convolutions_take_most(found):
+def test_parts_add_up_to_the_step_and_convolutions_take_most_of_the_layers(found):
     assert 0.3 * found.step < sum(found.parts.values()) < os.cpu_count() * found.step
-    convolutions = sum(seconds for (name, _), seconds in found.parts.items() if "conv" in name)
-    assert convolutions > 0.4 * sum(found.parts.values())
+    layers = {name: seconds for name, seconds in found.parts.items() if name != ("optimizer", "")}  # of 32 images: half of all
+    convolutions = sum(seconds for (name, _), seconds in layers.items() if "conv" in name)
+    assert convolutions > 0.5 * sum(layers.values())
 
 
 def test_a_step_that_waits_for_data_is_told_so(found, network, tmp_path):

@@ -1,6 +1,7 @@
 """A run survives kills, signals and full disks: real ones, and the end is that of a run that met none."""
 
 import contextlib
+import json
 import random
 import re
 import shutil
@@ -43,11 +44,12 @@ def wait_for_epoch(folder, n, seconds=120):
 
 
 def same_end(one, other):
-    """Tell whether two runs ended with the same bits in state and best network."""
+    """Tell whether two runs ended with the same bits in state and best network, and with the same errors."""
     states = [load_file(folder / runs.LAST) for folder in (one, other)]
     best = [weight_files.read_weights(folder).fingerprint() for folder in (one, other)]
     same = states[0].keys() == states[1].keys() and all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
-    return same and best[0] == best[1]
+    reports = [json.loads((folder / "report.json").read_text()) for folder in (one, other)]
+    return same and best[0] == best[1] and len({(report["top1_error"], report["n"]) for report in reports}) == 1
 
 
 @pytest.fixture(scope="module")

@@ -113,6 +113,7 @@ def batches(pictures, recipe, batch, steps=None, covariance=images.IMAGENET_COVA
     def target(corners, label):
         return tf.concat([boxes.centred(corners), [label]], 0)
 
+    @tf.autograph.experimental.do_not_convert
     def random(i, epoch):
         contents, own, count, label = at(i)
         shape = tf.cond(is_jpeg(contents), lambda: tf.io.extract_jpeg_shape(contents), lambda: tf.shape(decode(contents)))
@@ -129,6 +130,7 @@ def batches(pictures, recipe, batch, steps=None, covariance=images.IMAGENET_COVA
         )
         return look, target(tf.gather(lying, best), label)
 
+    @tf.autograph.experimental.do_not_convert
     def centre(i):
         contents, own, _, label = at(i)
         pixels = decode(contents)

@@ -31,6 +31,7 @@ READ_ERRORS = (
 )
 
 
+@tf.autograph.experimental.do_not_convert  # nothing in it to convert, which would take seconds
 def load_dataset(
     source, split="train", *, batch_size, epoch=0, size=224, scale=None, seed=0, training=None, steps=None,
     flip=True, shift=0.1, covariance=None, padding=0, cutout=0, cache="none", selection=EVERYTHING, part=(0, 1),
@@ -109,6 +110,7 @@ def load_dataset(
 
     by_the_batch = training and cache == "pixels" and size == low == high <= SMALL and not shift
 
+    @tf.autograph.experimental.do_not_convert
     def one(epoch):
         epoch = tf.constant(epoch, tf.int64)
         number = epoch + (seed << 32)

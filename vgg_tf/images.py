@@ -272,6 +272,7 @@ def center_view(image, crop=224, scale=256, torchvision=False):
     return _to_pixels(_upright(_resample(image, new / size, corner, crop)))
 
 
+@tf.autograph.experimental.do_not_convert  # nothing in it to convert, which would take a second
 def process_path(
     path, class_names, crop=224, scale=256, *, training=True, seed=0, flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE,
     padding=0, cutout=0, **old,

@@ -114,8 +114,12 @@ def _read_through(paths, total, split, progress):
     def records_of(shard, path):
         return tf.data.TFRecordDataset(path, buffer_size=2**23).enumerate().map(lambda i, serialized: (shard, i, serialized))
 
+    @tf.autograph.experimental.do_not_convert  # nothing in it to convert, which would take a second
+    def look(shard, i, serialized):
+        return shard, i, _look(serialized)
+
     shards = tf.data.Dataset.from_tensor_slices(paths).enumerate().flat_map(records_of)
-    looks = shards.map(lambda shard, i, serialized: (shard, i, _look(serialized)), num_parallel_calls=tf.data.AUTOTUNE)
+    looks = shards.map(look, num_parallel_calls=tf.data.AUTOTUNE)
     # A damaged record ends its shard, an undecodable image is left out: what is missing is looked at by itself.
     found = untuned(looks.ignore_errors(log_warning=False).prefetch(16)).as_numpy_iterator()
     seen, read = [set() for _ in paths], [0] * len(paths)
