@@ -31,7 +31,6 @@ READ_ERRORS = (
 )
 
 
-@tf.autograph.experimental.do_not_convert  # nothing in it to convert, which would take seconds
 def load_dataset(
     source, split="train", *, batch_size, epoch=0, size=224, scale=None, seed=0, training=None, steps=None,
     flip=True, shift=0.1, covariance=None, padding=0, cutout=0, cache="none", selection=EVERYTHING, part=(0, 1),
@@ -100,6 +99,7 @@ def load_dataset(
         base = base.cache()
     covariance = reader.covariance if covariance is None else covariance
 
+    @tf.autograph.experimental.do_not_convert
     def view(key, image, label, number):
         if not training:
             pixels = image if cache == "pixels" else decoding.decode(image)
@@ -110,7 +110,6 @@ def load_dataset(
 
     by_the_batch = training and cache == "pixels" and size == low == high <= SMALL and not shift
 
-    @tf.autograph.experimental.do_not_convert
     def one(epoch):
         epoch = tf.constant(epoch, tf.int64)
         number = epoch + (seed << 32)
@@ -250,6 +249,7 @@ def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=
         return np.array(paths)[some], (low - begins)[some], (high - low)[some], low[some]
 
     def examples(paths, skip, count, first):
+        @tf.autograph.experimental.do_not_convert
         def of_shard(path, skip, count, first):
             return tf.data.TFRecordDataset(path, buffer_size=2**23).skip(skip).take(count).enumerate(first)
 
@@ -259,6 +259,7 @@ def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=
 
     table = None if labels is None else tf.constant(labels)
 
+    @tf.autograph.experimental.do_not_convert
     def parse(number, serialized):
         contents, label = records.parse(serialized, form)
         if table is not None:

@@ -5,6 +5,7 @@ import tensorflow as tf
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG"  # how their files begin
 
 
+@tf.autograph.experimental.do_not_convert  # nothing in it to convert for tf.data, which would take a second
 def decode(contents):
     """Decode a JPEG (also grey or CMYK), PNG, GIF (its first frame) or BMP.
 

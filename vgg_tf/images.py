@@ -116,6 +116,7 @@ def _to_pixels(image, shift=0.0):
     return tf.cast(tf.raw_ops.ClipByValue(t=image + (shift + 0.5), clip_value_min=0.0, clip_value_max=255.0), tf.uint8)
 
 
+@tf.autograph.experimental.do_not_convert  # nothing in it to convert for tf.data, which would take a second
 def train_view(
     contents, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE, padding=0, cutout=0
 ):
@@ -149,6 +150,7 @@ def train_view(
     return tf.cond(is_jpeg(contents), window, whole)
 
 
+@tf.autograph.experimental.do_not_convert
 def train_view_of_pixels(
     image, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE, padding=0, cutout=0
 ):
@@ -245,6 +247,7 @@ def cut_out(view, centre, side):
     return tf.where(square[..., tf.newaxis], tf.cast(mean, tf.uint8), view)
 
 
+@tf.autograph.experimental.do_not_convert
 def center_view(image, crop=224, scale=256, torchvision=False):
     """The centre crop of the rescaled image.
 
@@ -272,7 +275,6 @@ def center_view(image, crop=224, scale=256, torchvision=False):
     return _to_pixels(_upright(_resample(image, new / size, corner, crop)))
 
 
-@tf.autograph.experimental.do_not_convert  # nothing in it to convert, which would take a second
 def process_path(
     path, class_names, crop=224, scale=256, *, training=True, seed=0, flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE,
     padding=0, cutout=0, **old,

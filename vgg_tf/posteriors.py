@@ -182,7 +182,6 @@ def _examples(images, numbers, evaluator, least, problems, checksums):
         checksums.update(zip(some.tolist(), map(zlib.crc32, contents), strict=True))
         return np.array(contents, object)
 
-    @tf.autograph.experimental.do_not_convert
     def views(i, contents):
         pixels = decode(contents)
         side = tf.reduce_min(tf.shape(pixels)[:2])

@@ -114,6 +114,7 @@ class Protocol:
         return sum(of_kind[kind] for _, kind in self.units)
 
 
+@tf.autograph.experimental.do_not_convert  # nothing in it to convert for tf.data, which would take a second
 def cut(image, units, crop, static=False):
     """All that the network is to see of an image, which was decoded once.
 
