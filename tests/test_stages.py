@@ -103,6 +103,9 @@ def test_a_chain_that_was_moved_goes_on_with_the_stage_that_is_not_done(trained)
     assert "continuing after epoch 1" in result.stdout
     assert result.stdout.count("weights from") == 0, "the state has them"
     assert (last / "report.json").exists()
+    result = program(*words, "--out", "moved", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("is done") == 4
 
 
 @pytest.mark.slow
