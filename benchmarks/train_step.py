@@ -9,8 +9,8 @@ the peak of memory. Subjects:
 - vgg_tf, vgg_tf BN: the network, loss, optimizer and `fit` of `python -m vgg_tf.train`, in the precision it chooses;
 - Keras: keras.applications.VGG16 (32 pixels: its trunk with our head of 512 and 10 classes), SGD with momentum, float32, `fit`;
 - Keras bf16: the same under mixed_bfloat16 (both fed without tf.data's autotuner, whose thread would end some epochs late);
-- torch: the trunk and head of vgg_tf, channels last, bfloat16 autocast, which is its best mode. It is left out where torch is
-  not installed: pip install -e ".[cpu,benchmarks]".
+- torch: the trunk and head of vgg_tf, channels last, which is its best mode, and bfloat16 where vgg_tf chooses it. It is
+  left out where torch is not installed: pip install -e ".[cpu,benchmarks]".
 
 A multiplication with the zeros around the map counts as one, so that shares compare with those of others.
 """
@@ -189,7 +189,10 @@ def _torch(subject, side, batch, seconds):
 
     from vgg_tf import ARCHITECTURES
     from vgg_tf.architectures import STAGE_WIDTHS
+    from vgg_tf.devices import choose
 
+    policy = choose("cpu").policy
+    half = torch.autocast("cpu", torch.bfloat16, enabled=policy == "mixed_bfloat16")
     layers, channels = [], 3
     for stage, width in zip(ARCHITECTURES["vgg16"].kernels, STAGE_WIDTHS, strict=True):
         for _ in stage:
@@ -211,19 +214,19 @@ def _torch(subject, side, batch, seconds):
     def train(steps):
         for _ in range(steps):
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16):
+            with half:
                 value = loss(model(images), labels)
             value.backward()
             optimizer.step()
 
     def predict(steps):
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with torch.inference_mode(), half:
             for _ in range(steps):
                 model(images)
 
     rate = _rate(train, batch, seconds)
     model.eval()
-    return {"train": rate, "predict": _rate(predict, batch, seconds / 2), "precision": "bfloat16"}
+    return {"train": rate, "predict": _rate(predict, batch, seconds / 2), "precision": policy.removeprefix("mixed_")}
 
 
 def _rate(work, batch, seconds):

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -18,7 +19,8 @@ STATISTICS = {"mean": (120.0, 115.0, 100.0), "std": (60.0, 60.0, 60.0)}
 @pytest.mark.parametrize(
     ("shape", "products"),
     [((1, 1), 2), ((1, 4), 2), ((2, 2), 2), ((3, 2), 2), ((4, 4), 2), ((4, 5), 2), ((7, 7), 2), ((8, 8), 2)]
-    + [((1, 4), 4), ((3, 2), 4), ((4, 4), 4), ((4, 5), 4)],  # as on CPUs with AMX
+    + [((1, 4), 4), ((3, 2), 4), ((4, 4), 4), ((4, 5), 4)]  # as on CPUs with AMX
+    + [((1, 29), 2), ((29, 1), 2), ((2, 30), 2), ((31, 29), 2)],  # by offsets, as large maps on CPUs with AVX2 only
 )
 def test_a_convolution_and_its_gradients_are_tensorflows(shape, products, dtype, monkeypatch):
     monkeypatch.setattr(cpu, "PRODUCTS", products)
@@ -38,7 +40,7 @@ def test_a_convolution_and_its_gradients_are_tensorflows(shape, products, dtype,
     exact = [tf.cast(value, tf.float64) for value in (x, kernel)]
     x, kernel, upstream = *exact, tf.cast(upstream, tf.float64)
     expected = outcome(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
-    size = {"float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3}[dtype]  # sums of 45 to 192 products, each of order 1
+    size = {"float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3}[dtype]  # sums of 45 to 2,697 products, each of order 1
     for values, of_graph, reference in zip(found, graph, expected, strict=True):
         assert values.dtype == dtype
         np.testing.assert_allclose(tf.cast(values, tf.float64), reference, rtol=size, atol=size * np.abs(reference).max())
@@ -103,7 +105,22 @@ def test_a_network_trained_faster_is_saved_as_kerass_own(tmp_path):
     np.testing.assert_allclose(scores(images), fast(images), rtol=1e-4, atol=1e-5)
 
 
-def test_large_maps_few_filters_and_strategies_keep_kerass_layers():
+def test_large_maps_are_products_too_on_cpus_with_avx2_only(monkeypatch):
+    monkeypatch.setattr(cpu, "LARGE", 56)
+    model = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8)
+    others = {layer.name for layer in faster(model).layers if isinstance(layer, keras.layers.Conv2D)}
+    assert others == {"block1_conv1"}  # 3 channels
+    dense = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8, dense=True)  # of unknown sides
+    assert not any(isinstance(layer, ProductConvolution) for layer in faster(dense).layers)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8)
+    keras.config.set_dtype_policy("float32")
+    others = {layer.name for layer in faster(model).layers if isinstance(layer, keras.layers.Conv2D)}
+    assert others == {"block1_conv1", "block2_conv1", "block3_conv1", "block3_conv2"}
+
+
+def test_large_maps_few_filters_and_strategies_keep_kerass_layers(monkeypatch):
+    monkeypatch.setattr(cpu, "LARGE", math.inf)
     model = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8)
     kinds = {layer.name: type(layer) for layer in faster(model).layers}
     products = {name for name, kind in kinds.items() if kind is ProductConvolution}

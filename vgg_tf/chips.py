@@ -36,6 +36,11 @@ def has_amx():
     return _has_flag("amx_bf16")
 
 
+def has_avx2_only():
+    """Tell whether the CPU is of the x86 family and its widest vectors are AVX2's, of 32 bytes."""
+    return _has_flag("avx2") and not _has_flag("avx512f")
+
+
 def _has_flag(flag):
     info = Path("/proc/cpuinfo")
     return info.exists() and f" {flag}" in info.read_text()

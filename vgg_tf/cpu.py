@@ -1,19 +1,24 @@
 """The same network and optimizer, faster on a CPU under TensorFlow.
 
 oneDNN, which TensorFlow convolves with on CPUs, loses time on small maps: it finds the kernel's gradient at half the speed of
-matrix products or less, and the smallest maps more slowly as well. So these become matrix products here. Keras' batch
-normalisation and its SGD go over their arrays many times, TensorFlow's fused operations once or twice. A layer here holds a
-layer of Keras and computes with its variables, so that the network that is saved is Keras' own.
+matrix products or less, and the smallest maps more slowly as well; without AVX-512 it finds the kernel's gradient of large maps
+slowly, too. So these become matrix products here. Keras' batch normalisation and its SGD go over their arrays many times,
+TensorFlow's fused operations once or twice. A layer here holds a layer of Keras and computes with its variables, so that the
+network that is saved is Keras' own.
 """
+
+import math
 
 import keras
 import tensorflow as tf
 
-from vgg_tf.chips import has_amx
+from vgg_tf.chips import has_amx, has_avx2_only
 
 PRODUCTS = 4 if has_amx() else 2  # side in pixels up to which a map is a matrix product for each of its rows
 WINDOWS = 4  # side up to which its kernel's gradient is a product for each of its taps
 WIDE_WINDOWS, FILTERS = 28, 256  # the same for convolutions of so many filters and more
+LARGE = 56 if has_avx2_only() else math.inf  # side from which it is one again, in float32,
+CHANNELS = 64  # of convolutions of so many channels and filters and more
 
 
 def faster(model):
@@ -44,17 +49,19 @@ def _faster(layer, x):
     """The layer that computes what this one makes of `x`."""
     if type(layer) is keras.layers.BatchNormalization and len(x.shape) == 4 and layer.axis in (-1, 3):
         return FusedBatchNormalization(layer)
-    if type(layer) is keras.layers.Conv2D and _convolves_small_maps(layer, x):
+    if type(layer) is keras.layers.Conv2D and _gains_by_products(layer, x):
         return ProductConvolution(layer)
     return layer
 
 
-def _convolves_small_maps(layer, x):
-    side = max(x.shape[1] or WIDE_WINDOWS + 1, x.shape[2] or WIDE_WINDOWS + 1)
+def _gains_by_products(layer, x):
     plain = (layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding, layer.groups, layer.data_format)
-    if plain != ((3, 3), (1, 1), (1, 1), "same", 1, "channels_last") or layer.lora_enabled:
+    if plain != ((3, 3), (1, 1), (1, 1), "same", 1, "channels_last") or layer.lora_enabled or None in x.shape[1:]:
         return False
-    return side <= (WIDE_WINDOWS if layer.filters >= FILTERS else WINDOWS)
+    height, width, channels = x.shape[1:]
+    if min(height, width) >= LARGE and min(channels, layer.filters) >= CHANNELS and layer.compute_dtype == "float32":
+        return True
+    return max(height, width) <= (WIDE_WINDOWS if layer.filters >= FILTERS else WINDOWS)
 
 
 class SGD(keras.optimizers.SGD):
@@ -74,7 +81,7 @@ class SGD(keras.optimizers.SGD):
 
 
 class ProductConvolution(keras.layers.Layer):
-    """A `keras.layers.Conv2D` with kernels of 3 x 3 on small maps."""
+    """A `keras.layers.Conv2D` with kernels of 3 x 3 on maps of known size."""
 
     def __init__(self, layer):
         super().__init__(name=layer.name, dtype=layer.dtype_policy)
@@ -169,8 +176,13 @@ def turned(kernel):
 
 
 def gradient_of_kernel(x, upstream):
-    """A product for each tap: the window of the map that it sees, with the window of the outcome that it goes into."""
-    channels, filters = x.shape[3], upstream.shape[3]
+    """A product for each tap of the kernel, `[3, 3, C, K]`: of maps, `[B, H, W, C]`, and the gradient at their outcome."""
+    products = _by_offsets if max(x.shape[1:3]) > WIDE_WINDOWS else _by_windows
+    return tf.reshape(tf.stack(products(x, upstream)), [3, 3, x.shape[3], upstream.shape[3]])
+
+
+def _by_windows(x, upstream):
+    """Of the window of the map that the tap sees, and the window of the outcome that it goes into; each is a copy."""
 
     def windows(side, tap):
         ahead = tap - 1
@@ -181,6 +193,25 @@ def gradient_of_kernel(x, upstream):
         rows, rows_out = windows(x.shape[1], i)
         for j in range(3):
             columns, columns_out = windows(x.shape[2], j)
-            seen = tf.reshape(x[:, rows, columns], [-1, channels])
-            taps.append(tf.matmul(seen, tf.reshape(upstream[:, rows_out, columns_out], [-1, filters]), transpose_a=True))
-    return tf.reshape(tf.stack(taps), [3, 3, channels, filters])
+            seen = tf.reshape(x[:, rows, columns], [-1, x.shape[3]])
+            taken = tf.reshape(upstream[:, rows_out, columns_out], [-1, upstream.shape[3]])
+            taps.append(tf.matmul(seen, taken, transpose_a=True))
+    return taps
+
+
+def _by_offsets(x, upstream):
+    """Of all positions in a row, one image after the other, and the same so many positions further: views of memory, no copies.
+
+    A column and a row of zeros at the end of each map are what its last and the next one's first positions see beyond the edge.
+    They cost more than copies where maps are small.
+    """
+    width = x.shape[2] + 1
+    seen, taken = (tf.reshape(tf.pad(maps, [[0, 0], [0, 1], [0, 1], [0, 0]]), [-1, maps.shape[3]]) for maps in (x, upstream))
+    n = tf.shape(seen)[0]
+    taps = []
+    for i in range(3):
+        for j in range(3):
+            ahead = (i - 1) * width + j - 1
+            ours, theirs = seen[max(0, ahead) : n + min(0, ahead)], taken[max(0, -ahead) : n - max(0, ahead)]
+            taps.append(tf.matmul(ours, theirs, transpose_a=True))
+    return taps
