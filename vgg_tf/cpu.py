@@ -200,7 +200,7 @@ def _by_windows(x, upstream):
 
 
 def _by_offsets(x, upstream):
-    """Of all positions in a row, one image after the other, and the same so many positions further: views of memory, no copies.
+    """Of all positions in a row, one image after the other, and the same so many positions further: views of the padded maps.
 
     A column and a row of zeros at the end of each map are what its last and the next one's first positions see beyond the edge.
     They cost more than copies where maps are small.
