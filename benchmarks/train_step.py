@@ -191,7 +191,8 @@ def _torch(subject, side, batch, seconds):
     from vgg_tf.architectures import STAGE_WIDTHS
     from vgg_tf.chips import has_bfloat16
 
-    half = torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16())
+    precision = "bfloat16" if has_bfloat16() else "float32"
+    half = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
     layers, channels = [], 3
     for stage, width in zip(ARCHITECTURES["vgg16"].kernels, STAGE_WIDTHS, strict=True):
         for _ in stage:
@@ -225,11 +226,7 @@ def _torch(subject, side, batch, seconds):
 
     rate = _rate(train, batch, seconds)
     model.eval()
-    return {
-        "train": rate,
-        "predict": _rate(predict, batch, seconds / 2),
-        "precision": "bfloat16" if has_bfloat16() else "float32",
-    }
+    return {"train": rate, "predict": _rate(predict, batch, seconds / 2), "precision": precision}
 
 
 def _rate(work, batch, seconds):

@@ -113,8 +113,10 @@ def test_large_maps_are_products_too_on_cpus_with_avx2_only(monkeypatch):
     dense = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8, dense=True)  # of unknown sides
     assert not any(isinstance(layer, ProductConvolution) for layer in faster(dense).layers)
     keras.config.set_dtype_policy("mixed_bfloat16")
-    model = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8)
-    keras.config.set_dtype_policy("float32")
+    try:
+        model = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8)
+    finally:
+        keras.config.set_dtype_policy("float32")
     others = {layer.name for layer in faster(model).layers if isinstance(layer, keras.layers.Conv2D)}
     assert others == {"block1_conv1", "block2_conv1", "block3_conv1", "block3_conv2"}
 

@@ -1,7 +1,7 @@
 """The same network and optimizer, faster on a CPU under TensorFlow.
 
 oneDNN, which TensorFlow convolves with on CPUs, loses time on small maps: it finds the kernel's gradient at half the speed of
-matrix products or less, and the smallest maps more slowly as well; without AVX-512 it finds the kernel's gradient of large maps
+matrix products or less, and the smallest maps more slowly as well; with AVX2 only it finds the kernel's gradient of large maps
 slowly, too. So these become matrix products here. Keras' batch normalisation and its SGD go over their arrays many times,
 TensorFlow's fused operations once or twice. A layer here holds a layer of Keras and computes with its variables, so that the
 network that is saved is Keras' own.
@@ -17,8 +17,8 @@ from vgg_tf.chips import has_amx, has_avx2_only
 PRODUCTS = 4 if has_amx() else 2  # side in pixels up to which a map is a matrix product for each of its rows
 WINDOWS = 4  # side up to which its kernel's gradient is a product for each of its taps
 WIDE_WINDOWS, FILTERS = 28, 256  # the same for convolutions of so many filters and more
-LARGE = 56 if has_avx2_only() else math.inf  # side from which it is one again, in float32,
-CHANNELS = 64  # of convolutions of so many channels and filters and more
+LARGE = 56 if has_avx2_only() else math.inf  # side from which it is one again, in float32 (chosen on two cores)
+CHANNELS = 64  # and for convolutions of so many channels and filters and more
 
 
 def faster(model):
@@ -177,12 +177,12 @@ def turned(kernel):
 
 def gradient_of_kernel(x, upstream):
     """A product for each tap of the kernel, `[3, 3, C, K]`: of maps, `[B, H, W, C]`, and the gradient at their outcome."""
-    products = _by_offsets if max(x.shape[1:3]) > WIDE_WINDOWS else _by_windows
-    return tf.reshape(tf.stack(products(x, upstream)), [3, 3, x.shape[3], upstream.shape[3]])
+    taps = _by_offsets(x, upstream) if max(x.shape[1:3]) > WIDE_WINDOWS else _by_windows(x, upstream)
+    return tf.reshape(tf.stack(taps), [3, 3, x.shape[3], upstream.shape[3]])
 
 
 def _by_windows(x, upstream):
-    """Of the window of the map that the tap sees, and the window of the outcome that it goes into; each is a copy."""
+    """Products of the window of the map that a tap sees and the window of the outcome that it goes into, copies both."""
 
     def windows(side, tap):
         ahead = tap - 1
@@ -200,10 +200,10 @@ def _by_windows(x, upstream):
 
 
 def _by_offsets(x, upstream):
-    """Of all positions in a row, one image after the other, and the same so many positions further: views of the padded maps.
+    """Products of all positions of all maps in one long line and the same line shifted by a tap's offset, views both.
 
     A column and a row of zeros at the end of each map are what its last and the next one's first positions see beyond the edge.
-    They cost more than copies where maps are small.
+    These zeros cost more than copies where maps are small.
     """
     width = x.shape[2] + 1
     seen, taken = (tf.reshape(tf.pad(maps, [[0, 0], [0, 1], [0, 1], [0, 0]]), [-1, maps.shape[3]]) for maps in (x, upstream))
