@@ -15,7 +15,7 @@ from PIL import Image
 
 from tfrecords_tools.write import write
 from vgg_tf import colours, datasets, decoding, images
-from vgg_tf.datasets import load_dataset, naming_the_unreadable
+from vgg_tf.datasets import load_dataset, load_epochs, naming_the_unreadable
 from vgg_tf.records import Collection
 from vgg_tf.selection import Selection
 from vgg_tf.sources import open_source
@@ -212,7 +212,7 @@ def test_cached_passes_show_what_uncached_ones_show_epoch_by_epoch_and_need_the_
     # A cache behind a random step would show the views of the first epoch again.
     assert (expected[0] != expected[1]).any((1, 2, 3)).sum() >= TRAIN - 2
     shutil.copytree(folder, tmp_path / "zoo")
-    one = load_dataset(str(tmp_path / "zoo"), epoch=None, cache=cache, shift=0, **PASS)
+    one = load_epochs(str(tmp_path / "zoo"), cache=cache, shift=0, **PASS)
     for epoch in range(2):
         views, labels = gather(one(epoch))
         difference = np.abs(by_image(views).astype(int) - expected[epoch])
@@ -279,7 +279,7 @@ def test_evaluation_shows_every_image_once_in_order_and_pads_with_black(folder, 
 
 @pytest.mark.parametrize(("kind", "cache"), [("folder", "none"), ("shards", "none"), ("shards", "pixels")])
 def test_a_mean_weighted_by_the_mask_counts_each_image_once(request, kind, cache):
-    one = load_dataset(request.getfixturevalue(kind), "test", epoch=None, cache=cache, **PASS | {"batch_size": 3})
+    one = load_epochs(request.getfixturevalue(kind), "test", cache=cache, **PASS | {"batch_size": 3})
     passes = [gather(one(epoch)) for epoch in range(2)]
     assert_same(*passes)  # no chance in it, also from the cache
     pixels, labels, mask = passes[0]

@@ -21,6 +21,7 @@ _HOMES = {
     "strategy": "devices",
     "write_weights": "weight_writer",
     "load_dataset": "datasets",
+    "load_epochs": "datasets",
     "process_path": "images",
 }
 __all__ = sorted(_HOMES)

@@ -8,6 +8,7 @@ order, and most of its time goes into starting small operations. So only what is
 import tensorflow as tf
 
 from vgg_tf import images
+from vgg_tf.untuned import BATCHES
 
 AUTO = tf.data.AUTOTUNE
 
@@ -54,4 +55,4 @@ def batches(examples, number, batch, crop, flip, padding, cutout):
         return tf.where(apart[:, tf.newaxis, tf.newaxis, tf.newaxis], canvas, views), labels
 
     drawn = examples.map(draw, num_parallel_calls=AUTO)
-    return drawn.batch(batch, drop_remainder=True, num_parallel_calls=AUTO).map(cut, num_parallel_calls=AUTO)
+    return drawn.batch(batch, drop_remainder=True, num_parallel_calls=BATCHES).map(cut, num_parallel_calls=BATCHES)

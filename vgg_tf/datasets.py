@@ -1,17 +1,18 @@
 """A source becomes batches of static shape: one finite pass an epoch, each image's view keyed by seed, epoch and image."""
 
 import contextlib
+import functools
 import os
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf import batched_views, decoding, foreign, images, measures, records, soundness, sources
+from vgg_tf import batched_views, decoding, foreign, images, measures, passes, records, soundness, sources
 from vgg_tf.colours import IMAGENET_COVARIANCE
 from vgg_tf.selection import EVERYTHING
 from vgg_tf.splits import Source
-from vgg_tf.untuned import untuned
+from vgg_tf.untuned import BATCHES, untuned
 
 SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
 READ_SHARDS = 16  # shards read at the same time
@@ -32,17 +33,24 @@ READ_ERRORS = (
 
 
 def load_dataset(
-    source, split="train", *, batch_size, epoch=0, size=224, scale=None, seed=0, training=None, steps=None,
+    source, split="train", *, batch_size, epoch=None, size=224, scale=None, seed=0, training=None, steps=None,
     flip=True, shift=0.1, covariance=None, padding=0, cutout=0, cache="none", selection=EVERYTHING, part=(0, 1),
 ):  # fmt: skip
-    """One pass over a split, as batches.
+    """Read a split as batches, for `fit`, `evaluate` or a loop.
+
+    Example:
+        Each pass of a training dataset has an order and views of its own:
+
+            model.fit(load_dataset("digits", batch_size=32, size=32, flip=False), epochs=12, shuffle=False)
 
     Args:
         source: a folder of our shards (with their `dataset.json`); anything that `sources.open_source` opens, such as class
             folders, the ILSVRC competition's, others' shards, `tfds:NAME`, `digits`; or an opened `splits.Source`.
         split: `train`, `validation` or `test`.
         batch_size: images a batch.
-        epoch: int, number of the pass. None gives a function of the epoch instead, whose passes share the cache.
+        epoch: int, the one pass to read, from 0. None: each pass over the dataset is the next epoch, from 0. Keras may open a
+            pass that it does not train on (JAX does so in the first `fit`); where the number of the pass must be the number
+            of the epoch, use `load_epochs`.
         size: side of the crop, in pixels.
         scale: smaller side of the rescaled image, in pixels; `(S_min, S_max)` to draw one per image of a training pass, where
             other passes take the middle. None is 256 for 224, in this proportion for other sizes.
@@ -66,6 +74,35 @@ def load_dataset(
     Raises:
         ValueError: no such split, more steps than the images give, or sizes that do not fit; the message says what would.
         FileNotFoundError: no such source, or shards missing.
+    """
+    one = load_epochs(
+        source, split, batch_size=batch_size, size=size, scale=scale, seed=seed, training=training, steps=steps,
+        flip=flip, shift=shift, covariance=covariance, padding=padding, cutout=cutout, cache=cache, selection=selection,
+        part=part,
+    )  # fmt: skip
+    if epoch is not None:
+        return one(epoch)
+    first = one(0)
+    if len(first.element_spec) == 3:  # with a mask: all passes are the same
+        return first
+    return _finished(passes.counting(one, len(first)), len(first))
+
+
+def load_epochs(
+    source, split="train", *, batch_size, size=224, scale=None, seed=0, training=None, steps=None, flip=True, shift=0.1,
+    covariance=None, padding=0, cutout=0, cache="none", selection=EVERYTHING, part=(0, 1),
+):  # fmt: skip
+    """Return a function of the epoch that reads it as `load_dataset` does; its epochs share one cache.
+
+    Args:
+        source, split, batch_size, size, scale, seed, training, steps, flip, shift, covariance, padding, cutout, cache, selection,
+            part: as for `load_dataset`.
+
+    Returns:
+        A function: epoch, an int or an int64 scalar tensor, to a `tf.data.Dataset` as `load_dataset` gives it.
+
+    Raises:
+        ValueError, FileNotFoundError: as `load_dataset`.
     """
     if training is None:
         training = split == "train"
@@ -98,20 +135,18 @@ def load_dataset(
             base = base.map(_decoded, num_parallel_calls=AUTO)
         base = base.cache()
     covariance = reader.covariance if covariance is None else covariance
-
-    @tf.autograph.experimental.do_not_convert
-    def view(key, image, label, number):
-        if not training:
-            pixels = image if cache == "pixels" else decoding.decode(image)
-            return images.center_view(pixels, size, (low + high) // 2), tf.cast(label, tf.int32), tf.constant(1.0)
-        look = images.train_view_of_pixels if cache == "pixels" else images.train_view
-        seeds = tf.stack([key, number])
-        return look(image, seeds, size, (low, high), flip, shift, covariance, padding, cutout), tf.cast(label, tf.int32)
+    colours = tuple(map(tuple, np.asarray(covariance).tolist()))
+    decoded = cache == "pixels"
+    view = (
+        _random_view(decoded, size, low, high, flip, shift, colours, padding, cutout)
+        if training
+        else _centre_view(decoded, size, (low + high) // 2)
+    )
 
     by_the_batch = training and cache == "pixels" and size == low == high <= SMALL and not shift
 
     def one(epoch):
-        epoch = tf.constant(epoch, tf.int64)
+        epoch = tf.cast(epoch, tf.int64)
         number = epoch + (seed << 32)
         if not training:
             examples = base or reader.ordered(*share.range(n))
@@ -128,17 +163,45 @@ def load_dataset(
                 blank = (tf.zeros([size, size, 3], tf.uint8), tf.constant(0), tf.constant(0.0))
                 start, end = share.range(n)
                 examples = examples.concatenate(tf.data.Dataset.from_tensors(blank).repeat(count * share.batch - (end - start)))
-            batches = examples.batch(share.batch, drop_remainder=True, num_parallel_calls=AUTO)
-        if training:
-            batches = batches.take(count)
-        # Keras makes one step too many, on dead data, on a dataset of unknown length (keras#23084).
-        batches = batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
-        options = tf.data.Options()
-        options.deterministic = True
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-        return untuned(batches.with_options(options))
+            batches = examples.batch(share.batch, drop_remainder=True, num_parallel_calls=BATCHES)
+        return _finished(batches.take(count) if training else batches, count)
 
-    return one if epoch is None else one(epoch)
+    return one
+
+
+def _finished(batches, count):
+    """The dataset as it is handed over: of known length, two batches ahead, in an order that threads do not change."""
+    # Keras makes one step too many, on dead data, on a dataset of unknown length (keras#23084).
+    batches = batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return untuned(batches.with_options(options))
+
+
+# All epochs, and all datasets that show the same views, share one graph of a view, which takes 0.3 s to trace.
+
+
+@functools.lru_cache
+def _random_view(decoded, size, low, high, flip, shift, covariance, padding, cutout):
+    look = images.train_view_of_pixels if decoded else images.train_view
+
+    @tf.function(autograph=False)
+    def view(key, image, label, number):
+        seeds = tf.stack([key, number])
+        return look(image, seeds, size, (low, high), flip, shift, covariance, padding, cutout), tf.cast(label, tf.int32)
+
+    return view
+
+
+@functools.lru_cache
+def _centre_view(decoded, size, scale):
+    @tf.function(autograph=False)
+    def view(key, image, label, number):
+        pixels = image if decoded else decoding.decode(image)
+        return images.center_view(pixels, size, scale), tf.cast(label, tf.int32), tf.constant(1.0)
+
+    return view
 
 
 @contextlib.contextmanager
@@ -254,7 +317,7 @@ def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=
             return tf.data.TFRecordDataset(path, buffer_size=2**23).skip(skip).take(count).enumerate(first)
 
         return tf.data.Dataset.from_tensor_slices((paths, skip, count, first)).interleave(
-            of_shard, cycle_length=min(READ_SHARDS, len(paths)), num_parallel_calls=AUTO, deterministic=True
+            of_shard, cycle_length=min(READ_SHARDS, paths.shape[0]), num_parallel_calls=AUTO, deterministic=True
         )
 
     table = None if labels is None else tf.constant(labels)
@@ -325,14 +388,16 @@ def _opened(source, selection=EVERYTHING):
 
 
 def _shuffled(dataset, buffer, seed, epoch):
-    """Shuffle by seed and epoch alone: by itself tf.data mixes in the global seed, which is fixed here for this one step."""
-    key = int(tf.random.stateless_uniform([], [seed, int(epoch)], 1, 2**31 - 1, tf.int32))
-
-    def shuffle(_):
-        tf.compat.v1.set_random_seed(0)  # of the graph of this function
-        return dataset.shuffle(buffer, seed=key, reshuffle_each_iteration=False)
-
-    return tf.data.Dataset.from_tensors(0).flat_map(shuffle)
+    """Shuffle by seed and epoch alone. `Dataset.shuffle` mixes in the program's seed, and takes no seed that is a tensor."""
+    key = tf.random.stateless_uniform([], tf.stack([tf.constant(seed, tf.int64), epoch]), 1, 2**31 - 1, tf.int32)
+    spec = dataset.element_spec
+    flat = tf.nest.flatten(spec)
+    shuffled = tf.raw_ops.ShuffleDataset(
+        input_dataset=tf.data.experimental.to_variant(dataset), buffer_size=buffer, seed=0, seed2=tf.cast(key, tf.int64),
+        output_types=[part.dtype for part in flat], output_shapes=[part.shape for part in flat],
+        reshuffle_each_iteration=False,
+    )  # fmt: skip
+    return tf.data.experimental.from_variant(shuffled, spec)
 
 
 def _keyed(contents, label):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from vgg_tf.colours import IMAGENET_COVARIANCE, shift_of
 from vgg_tf.decoding import PNG, decode, is_bmp, is_jpeg, key
+from vgg_tf.passes import fresh_seed
 
 
 def rescaled_size(h, w, scale):
@@ -138,16 +139,18 @@ def train_view(
         uint8 `[crop, crop, 3]`, RGB 0..255.
     """
     contents = tf.convert_to_tensor(contents)
-    options = (seed, crop, scale, flip, shift, covariance, padding, cutout)
-
-    def window():
-        shape = tf.io.extract_jpeg_shape(contents)
-        return _train_view(None, shape, contents, *options)
+    jpeg = is_jpeg(contents)
 
     def whole():
-        return train_view_of_pixels(decode(contents), *options)
+        image = decode(contents)
+        return image, tf.shape(image)[:2]
 
-    return tf.cond(is_jpeg(contents), window, whole)
+    def pixels(corner, crop, factors):
+        return tf.cond(jpeg, lambda: _window(contents, shape, corner, crop, factors), lambda: (image, corner))
+
+    # What follows the decoding is traced once for both, which halves the time to trace it and to start a pass.
+    image, shape = tf.cond(jpeg, lambda: (tf.zeros([0, 0, 3], tf.uint8), tf.io.extract_jpeg_shape(contents)[:2]), whole)
+    return _train_view(pixels, shape, seed, crop, scale, flip, shift, covariance, padding, cutout)
 
 
 @tf.autograph.experimental.do_not_convert
@@ -155,7 +158,11 @@ def train_view_of_pixels(
     image, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE, padding=0, cutout=0
 ):
     """`train_view` of an image that is decoded already: uint8 `[h, w, 3]` to uint8 `[crop, crop, 3]`."""
-    return _train_view(image, tf.shape(image), None, seed, crop, scale, flip, shift, covariance, padding, cutout)
+
+    def pixels(corner, crop, factors):
+        return image, corner
+
+    return _train_view(pixels, tf.shape(image)[:2], seed, crop, scale, flip, shift, covariance, padding, cutout)
 
 
 def geometry(seed, shape, crop=224, scale=(256, 256), flip=True, padding=0):
@@ -200,20 +207,25 @@ def _up_to(draw, n):
     return tf.minimum(tf.cast(draw * tf.cast(n + 1, tf.float64), tf.int32), n)
 
 
-def _train_view(image, shape, jpeg, seed, crop, scale, flip, shift, covariance, padding, cutout):
+def _window(jpeg, shape, corner, crop, factors):
+    """Decode what the crop's pixels are mixed from; the image, and the corner of the crop in it, float64 `[2]`."""
+    # A pixel reaches max(1, 1 / factor) source pixels to each side. Two more keep the chroma upsampling of the window's edge
+    # out of the crop.
+    reach = tf.maximum(1 / factors, 1) + 2
+    first = tf.cast(tf.maximum(tf.floor(corner / factors - reach), 0), tf.int32)
+    last = tf.cast(tf.math.ceil((corner + crop) / factors + reach), tf.int32)
+    extent = tf.minimum(last, shape) - first
+    image = tf.image.decode_and_crop_jpeg(jpeg, tf.concat([first, extent], 0), channels=3, dct_method="INTEGER_ACCURATE")
+    return image, corner - tf.cast(first, tf.float64) * factors
+
+
+def _train_view(pixels, shape, seed, crop, scale, flip, shift, covariance, padding, cutout):
+    """The view of an image of this shape; `pixels(corner, crop, factors)` gives pixels of it and the corner in them."""
     size, drawn, flipped = geometry(seed, shape, crop, scale, flip, padding)
     seed = tf.cast(seed, tf.int64)
-    corner = clamped = tf.clip_by_value(drawn, 0, size - crop)  # what is mirrored around lies in the nearest crop inside
-    factors = size / shape[:2]
-    if jpeg is not None:
-        # The window that the crop's pixels are mixed from: a pixel reaches max(1, 1 / factor) source pixels to each side.
-        # Two more keep the chroma upsampling of the window's edge out of the crop.
-        reach = tf.maximum(1 / factors, 1) + 2
-        first = tf.cast(tf.maximum(tf.floor(tf.cast(corner, tf.float64) / factors - reach), 0), tf.int32)
-        last = tf.cast(tf.math.ceil(tf.cast(corner + crop, tf.float64) / factors + reach), tf.int32)
-        extent = tf.minimum(last, shape[:2]) - first
-        image = tf.image.decode_and_crop_jpeg(jpeg, tf.concat([first, extent], 0), channels=3, dct_method="INTEGER_ACCURATE")
-        corner = tf.cast(corner, tf.float64) - tf.cast(first, tf.float64) * factors
+    clamped = tf.clip_by_value(drawn, 0, size - crop)  # what is mirrored around lies in the nearest crop inside
+    factors = size / shape
+    image, corner = pixels(tf.cast(clamped, tf.float64), crop, factors)
     # The view lies on its side until the end: its columns are then reversed as whole rows, and the shift is one row.
     columns = _resample(image, factors, corner, crop)
     colour = tf.zeros([3])
@@ -275,11 +287,24 @@ def center_view(image, crop=224, scale=256, torchvision=False):
     return _to_pixels(_upright(_resample(image, new / size, corner, crop)))
 
 
+@tf.autograph.experimental.do_not_convert
 def process_path(
-    path, class_names, crop=224, scale=256, *, training=True, seed=0, flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE,
+    path, class_names, crop=224, scale=256, *, training=True, seed=None, flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE,
     padding=0, cutout=0, **old,
 ):  # fmt: skip
-    """Read one image file, ready for the network: `paths.map(lambda path: process_path(path, class_names))`.
+    """Read one image file, ready for the network.
+
+    Cache before the map, never after: a cache after it repeats the views of the first pass.
+
+    Example:
+        New views in each pass:
+
+            paths.map(lambda path: process_path(path, class_names), num_parallel_calls=tf.data.AUTOTUNE)
+
+        New views in each pass, and the same ones each time the program runs:
+
+            seeds = tf.data.Dataset.random(seed=0, rerandomize_each_iteration=True)
+            tf.data.Dataset.zip(paths, seeds).map(lambda path, seed: process_path(path, class_names, seed=seed))
 
     Args:
         path: scalar string, `.../<class name>/<file>`.
@@ -288,8 +313,9 @@ def process_path(
         scale: smaller side after rescaling, in pixels, or `(low, high)` to draw one per image (section 3.1); without
             `training` the middle of them is taken (section 4.1).
         training: a random view (crop, flip, RGB shift), else the centre crop.
-        seed: whole number, scalar tensor or int. With the file's bytes it fixes the view: pass another one each epoch. The
-            epoch's number gives the pixels of `load_dataset(source, epoch=seed, seed=0)`.
+        seed: None: a new view at each call, so in each pass over a dataset. An int or an integer scalar tensor fixes the view
+            of a file, together with its bytes; the number of the epoch gives the pixels of
+            `load_dataset(source, epoch=seed, seed=0)`.
         flip, shift, covariance, padding, cutout: as for `train_view`.
 
     Returns:
@@ -327,6 +353,6 @@ def process_path(
         contents = tf.identity(contents)
     low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
     if training:
-        pair = tf.stack([key(contents), tf.cast(seed, tf.int64)])
+        pair = tf.stack([key(contents), fresh_seed() if seed is None else tf.cast(seed, tf.int64)])
         return train_view(contents, pair, crop, (low, high), flip, shift, covariance, padding, cutout), label
     return center_view(decode(contents), crop, (low + high) // 2), label

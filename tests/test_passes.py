@@ -1,0 +1,196 @@
+"""A pass over a pipeline shows what no pass before it has shown, and one with a seed what it showed the last time."""
+
+import gc
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from vgg_tf import load_dataset, load_epochs, process_path
+from vgg_tf.selection import Selection
+from vgg_tf.sources import open_source
+from vgg_tf.untuned import BATCHES, untuned
+
+FILES = 12
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder, random = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for i in range(FILES):
+        path = folder / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (30, 40, 3), np.uint8)).save(path)
+    return folder
+
+
+def views(batches):
+    return [view.tobytes() for pixels, _ in batches for view in np.asarray(pixels)]
+
+
+def plain(folder, parallel=None):
+    """What every reader of the paper types."""
+    paths = tf.data.Dataset.list_files(f"{folder}/*/*", shuffle=False)
+    return paths.map(lambda path: process_path(path, ["a", "b"], 16, (16, 24)), num_parallel_calls=parallel).batch(4)
+
+
+def twice(dataset):
+    return views(dataset) + views(dataset)
+
+
+def repeated(dataset):
+    return views(dataset.repeat(2))
+
+
+def shuffled(dataset):
+    return twice(dataset.unbatch().shuffle(FILES, seed=0).batch(5))
+
+
+@pytest.mark.parametrize(
+    ("passes", "parallel", "seed"),
+    [(twice, None, None), (twice, None, 0), (repeated, 4, 0), (shuffled, tf.data.AUTOTUNE, 0)],
+)
+def test_process_path_shows_a_new_view_in_every_pass(folder, passes, parallel, seed):
+    if seed is not None:  # tf.random.uniform inside the map would repeat from here on
+        keras.utils.set_random_seed(seed)
+    seen = passes(plain(folder, parallel))
+    assert len(set(seen)) == len(seen) == 2 * FILES
+
+
+def test_process_path_shows_a_new_view_in_every_epoch_of_fit_and_under_a_strategy(folder):
+    seen = []
+
+    class Look(keras.layers.Layer):
+        def call(self, x):
+            return tf.ensure_shape(tf.numpy_function(lambda x: seen.extend(v.tobytes() for v in x) or x, [x], x.dtype), x.shape)
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        inputs = keras.Input([16, 16, 3])
+        model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(Look()(inputs))))
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=False)
+        model.fit(plain(folder), epochs=3, verbose=0, shuffle=False)
+    assert len(seen) >= 3 * FILES
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_seed_fixes_the_view_of_a_file_and_no_two_calls_without_one_agree(folder):
+    path = next(folder.glob("a/*"))
+
+    def view(**options):
+        return process_path(str(path), ["a", "b"], 16, (16, 24), **options)[0].numpy().tobytes()
+
+    assert view(seed=3) == view(seed=3) != view(seed=4)
+    assert view() != view()
+
+
+def test_seeds_from_a_dataset_give_new_views_in_each_pass_and_the_same_ones_in_each_program(folder):
+    def program():
+        paths = tf.data.Dataset.list_files(f"{folder}/*/*", shuffle=False)
+        seeds = tf.data.Dataset.random(seed=0, rerandomize_each_iteration=True)
+        pairs = tf.data.Dataset.zip(paths, seeds)
+        dataset = pairs.map(lambda path, seed: process_path(path, ["a", "b"], 16, (16, 24), seed=seed)).batch(4)
+        return views(dataset), views(dataset)
+
+    first, second = program()
+    assert not set(first) & set(second)
+    assert program() == (first, second)
+
+
+@pytest.fixture(scope="module")
+def sources(folder, tmp_path_factory):
+    from tfrecords_tools.write import write
+
+    shards = tmp_path_factory.mktemp("shards")
+    write(open_source(str(folder), Selection(hold_out=0)), str(shards))
+    return {"folder": (str(folder), {"selection": Selection(hold_out=0)}), "shards": (str(shards), {}), "digits": ("digits", {})}
+
+
+@pytest.mark.parametrize(("kind", "cache"), [("folder", "bytes"), ("shards", "none"), ("digits", "pixels")])
+def test_a_training_dataset_counts_its_passes(sources, kind, cache):
+    source, options = sources[kind]
+    options = options | {"batch_size": 5, "size": 16, "scale": 16, "shift": 0.0, "padding": 2, "cache": cache, "seed": 2, "steps": 2}
+    one = load_epochs(source, **options)
+    expected = [views(one(epoch)) for epoch in range(3)]
+    assert len({tuple(epoch) for epoch in expected}) == 3
+    dataset = load_dataset(source, **options)
+    gc.collect()  # nothing that it is made from is needed any more
+    assert len(dataset) == 2
+    assert [views(dataset) for _ in range(3)] == expected
+    # Another dataset, and one whose program has a seed, begin again at the first epoch.
+    tf.random.set_seed(1)
+    assert views(load_dataset(source, **options).take(2)) == expected[0]
+    assert views(load_dataset(source, epoch=2, **options)) == expected[2]
+
+
+def test_a_pass_that_is_left_early_is_counted_and_two_at_the_same_time_differ(sources):
+    source, options = sources["shards"]
+    options = options | {"batch_size": 4, "size": 16, "scale": (16, 24)}
+    one, dataset = load_epochs(source, **options), load_dataset(source, **options)
+    next(iter(dataset))
+    both = list(zip(dataset, dataset, strict=True))
+    assert [views(one(epoch)) for epoch in (1, 2)] == [views(side) for side in zip(*both, strict=True)]
+
+
+def test_fit_reads_another_pass_of_load_dataset_in_each_epoch(sources):
+    source, options = sources["folder"]
+    seen = []
+    dataset = load_dataset(source, batch_size=4, size=16, scale=(16, 24), **options)
+
+    class Model(keras.Model):
+        def train_step(self, data):
+            tf.numpy_function(lambda x: seen.append(x.tobytes()) or np.float32(0), [data[0]], tf.float32)
+            return super().train_step(data)
+
+    inputs = keras.Input([16, 16, 3])
+    model = Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs)))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(dataset, epochs=3, verbose=0, shuffle=False)
+    one = load_epochs(source, batch_size=4, size=16, scale=(16, 24), **options)
+    assert seen == [pixels.numpy().tobytes() for epoch in range(3) for pixels, _ in one(epoch)]
+
+
+def test_passes_of_an_evaluation_are_all_the_same(sources):
+    source, options = sources["shards"]
+    dataset = load_dataset(source, training=False, batch_size=5, size=16, **options)
+    first, second = ([tuple(part.numpy().tobytes() for part in batch) for batch in dataset] for _ in range(2))
+    assert first == second
+    assert len(first) == len(dataset) == 3
+
+
+# Hosts of many cores
+
+
+def throughput(dataset, seconds=1.5):
+    """Elements/s of batches of 16 on a pool of 64 threads."""
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 64
+    batches, n = iter(dataset.with_options(options)), 0
+    next(batches)
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        next(batches)
+        n += 16
+    return n / (time.perf_counter() - start)
+
+
+def slow_views():
+    """Views that take 50 ms each and no processor, as batches."""
+
+    def view(number):
+        return tf.numpy_function(lambda number: time.sleep(0.05) or number, [number], tf.int64)
+
+    views = tf.data.Dataset.range(10**6).map(view, num_parallel_calls=tf.data.AUTOTUNE)
+    return views.batch(16, num_parallel_calls=BATCHES).prefetch(2)
+
+
+def test_the_input_uses_all_cores_of_a_host_with_64():
+    # Six seconds: tf.data's own tuner, which ours is compared with, needs one of them to find all threads.
+    tuned = throughput(slow_views())
+    assert throughput(untuned(slow_views(), threads=64)) > 0.85 * tuned
+    assert throughput(untuned(slow_views(), threads=16)) < 0.5 * tuned
+    nested = tf.data.Dataset.from_tensors(0).flat_map(lambda _: slow_views())  # as in a dataset that counts its passes
+    assert throughput(untuned(nested, threads=64)) > 0.85 * tuned
