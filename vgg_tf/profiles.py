@@ -61,7 +61,7 @@ class Profile:
         return "\n".join(lines)
 
 
-def profile(scores, batches, steps, folder):
+def profile(scores, batches, steps, folder, callbacks=lambda steps: None):
     """Train some steps under the profiler; the weights change.
 
     Args:
@@ -69,6 +69,7 @@ def profile(scores, batches, steps, folder):
         batches: function of the epoch that gives batches `(images, labels)`, a `tf.data.Dataset` of known length.
         steps: how many.
         folder: where the trace goes, for TensorBoard's profiler or Perfetto; what lies there is left.
+        callbacks: function of a number of steps that gives Keras callbacks for so many; those that a training has.
 
     Returns:
         A `Profile`.
@@ -79,14 +80,14 @@ def profile(scores, batches, steps, folder):
     images = batches(0)
     if (there := int(images.cardinality())) < steps + WARM_UP:
         raise ValueError(f"An epoch has {there} steps here: --profile takes at most {there - WARM_UP}.")
-    scores.fit(images.take(WARM_UP), epochs=1, verbose=0, shuffle=False)
+    scores.fit(images.take(WARM_UP), epochs=1, verbose=0, shuffle=False, callbacks=callbacks(WARM_UP))
     for variable in scores.trainable_variables:  # on JAX those and their averages are the same arrays now, as in `training`
         variable.assign(variable.numpy())
     batch, alone = _alone(batches(1), steps)
     before = set(_traces(folder))
     with _recording(folder):
         start = time.perf_counter()
-        scores.fit(batches(2).take(steps), epochs=1, verbose=0, shuffle=False)
+        scores.fit(batches(2).take(steps), epochs=1, verbose=0, shuffle=False, callbacks=callbacks(steps))
         seconds = time.perf_counter() - start
     (trace,) = set(_traces(folder)) - before
     device, parts, waiting = read(trace)

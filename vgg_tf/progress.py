@@ -2,11 +2,12 @@
 
 import math
 import sys
+import threading
 import time
 
 import keras
 
-LOOK_EVERY = 50  # steps between two looks at the loss, which wait for the device
+LOOK_EVERY = 50  # steps between two looks at the loss
 
 
 def line(row, state, recipe):
@@ -39,7 +40,14 @@ def explosion(what, recipe, epoch):
 
 
 class Watch(keras.callbacks.Callback):
-    """A bar with rate and ETA on a terminal, a stop where the loss is not a number or the time ends."""
+    """A bar with throughput and ETA on a terminal; a stop where the loss is NaN or infinite, or where the time ends.
+
+    Keras calls `on_train_batch_end` in threads of its own, as a device finishes its steps (`async_safe`). Without that it
+    would wait for the device after each step, and the next batch would be made while the device is idle. So that method only
+    takes notes. What may raise, and what is shown, happens before the next step, in the main thread.
+    """
+
+    async_safe = True
 
     def __init__(self, epoch, recipe, steps, batch, shown, heed, after):
         """Watch one epoch.
@@ -50,14 +58,17 @@ class Watch(keras.callbacks.Callback):
             steps: in the epoch.
             batch: images a step.
             shown: draw the bar where there is a terminal.
-            heed: called after each step with the seconds until the epoch is saved; may raise.
+            heed: called before each step with the seconds until the epoch is saved; may raise.
             after: of these, the seconds from the last step on.
         """
         super().__init__()
         self.epoch, self.recipe, self.steps, self.batch = epoch, recipe, steps, batch
         self.shown, self.heed, self.after = shown, heed, after
-        self.bar = self.started = None
+        self.bar = None
+        self.first = self.last = (0.0, 0)  # of the steps that have ended: when, and how many there were; the first compiles
+        self.loss = (0, 0.0)  # the last step whose loss was read, and the loss
         self.last_weights = []
+        self._lock = threading.Lock()
 
     def on_train_begin(self, logs=None):
         """Draw the bar."""
@@ -69,24 +80,39 @@ class Watch(keras.callbacks.Callback):
         self.bar = tqdm(total=total, desc=label, unit=" images", leave=False, disable=disable, file=sys.stdout)
 
     def on_train_batch_end(self, batch, logs=None):
-        """Move the bar, now and then look at the loss."""
+        """Take note of a step that the device has finished. Threads may call this late, and not in order."""
         now, done = time.perf_counter(), batch + 1
-        self.started = self.started or (now, done)
-        self.bar.update(done * self.batch - self.bar.n)
-        if done % LOOK_EVERY == 0 or done == self.steps:
-            loss = float(logs["loss"])
-            self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-            if not math.isfinite(loss):
-                self.bar.close()
-                raise explosion(f"{loss} at step {done} of", self.recipe, self.epoch)
-        start, before = self.started  # the end of the first step, which compiles
-        self.heed((now - start) / max(1, done - before) * (self.steps - done) + self.after)
+        loss = float(logs["loss"]) if done % LOOK_EVERY == 0 or done == self.steps else None
+        with self._lock:
+            if not self.last[1]:
+                self.first = now, done
+            self.last = max(self.last, (now, done), key=lambda ended: ended[1])
+            if loss is not None and done > self.loss[0]:
+                self.loss = done, loss
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Look at the loss, the bar and the time, all of the steps that have ended."""
+        self._look()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Keep the weights that the averages replace."""
+        """Look at the last steps, which have all ended; keep the weights that the averages replace."""
+        self._look()
         if self.recipe.average:
             self.last_weights = [variable.numpy() for variable in self.model.trainable_variables]
 
     def on_train_end(self, logs=None):
         """Remove the bar."""
         self.bar.close()
+
+    def _look(self):
+        with self._lock:
+            (start, before), (end, done), (step, loss) = self.first, self.last, self.loss
+        if not done:
+            return
+        if not math.isfinite(loss):
+            self.bar.close()
+            raise explosion(f"{loss} at step {step} of", self.recipe, self.epoch)
+        if step:
+            self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+        self.bar.update(done * self.batch - self.bar.n)
+        self.heed((end - start) / max(1, done - before) * (self.steps - done) + self.after)

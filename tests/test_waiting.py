@@ -1,0 +1,192 @@
+"""Steps do not wait for the device, and views stay fresh, in `fit` on JAX: one process for both, since Keras has one engine."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vgg_tf import progress
+from vgg_tf.recipes import Recipe
+
+WORKER = """
+import json, sys, time
+import keras, numpy as np
+import tensorflow as tf
+from vgg_tf import process_path, progress
+from vgg_tf.recipes import Recipe
+
+STEPS, DEVICE, HOST = 30, 0.08, 0.05
+keras.utils.set_random_seed(0)
+tf.config.experimental.enable_op_determinism()
+
+
+class Result:
+    "A number that the device will have at some time; asking for it earlier waits."
+
+    def __init__(self, ready):
+        self.ready = ready
+
+    def __float__(self):
+        time.sleep(max(0, self.ready - time.perf_counter()))
+        return 1.0
+
+
+class OnDevice(keras.Model):
+    "Each step takes 80 ms of a device that leaves the host alone, as an accelerator does."
+
+    def make_train_function(self, force=False):
+        free = 0.0
+
+        def step(state, iterator):
+            nonlocal free
+            next(iterator)
+            free = max(free, time.perf_counter()) + DEVICE
+            return {"loss": Result(free)}, state
+
+        self.train_function = step
+
+
+def batches():
+    "Takes 50 ms of the host for each batch, in the thread that calls."
+    for _ in range(STEPS):
+        time.sleep(HOST)
+        yield np.ones([4, 8], np.float32), np.zeros([4], np.int32)
+
+
+def fit(watch):
+    inputs = keras.Input([8], batch_size=4)
+    model = OnDevice(inputs, keras.layers.Dense(2)(inputs))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    ended = []
+    model.fit(batches(), steps_per_epoch=STEPS, verbose=0, callbacks=[watch(ended)])
+    return ended
+
+
+def ours(seen):
+    def heed(seconds):
+        seen.append((time.perf_counter(), watch.last[1], seconds))
+
+    watch = progress.Watch(0, Recipe(epochs=1), STEPS, 4, True, heed, 0.0)
+    return watch
+
+
+class Waits(keras.callbacks.Callback):
+    "A callback that does not say that it may run late."
+
+    def __init__(self, seen):
+        super().__init__()
+        self.seen = seen
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append((time.perf_counter(), batch + 1, 0.0))
+
+
+def pace(seen):
+    (start, first, _), (end, last, _) = seen[0], seen[-1]
+    return (end - start) / (last - first)
+
+
+seen = fit(ours)
+found = {"watched": pace(seen), "waiting": pace(fit(Waits)), "left": [(done, seconds) for _, done, seconds in seen]}
+
+views = []
+paths = tf.data.Dataset.from_tensor_slices(sys.argv[1:]).map(lambda path: process_path(path, ["a", "b"], 16, (16, 24)))
+
+
+def look(pixels, label):
+    views.append(pixels.copy())
+    return pixels, label
+
+
+def seen_by(pixels, label):
+    pixels, label = tf.numpy_function(look, [pixels, label], [tf.uint8, tf.int64])
+    return tf.ensure_shape(pixels, [16, 16, 3]), tf.ensure_shape(label, [])
+
+
+model = keras.Sequential([keras.Input([16, 16, 3]), keras.layers.Flatten(), keras.layers.Dense(2)])
+model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.fit(paths.map(seen_by).batch(2), epochs=3, verbose=0, shuffle=False)
+found["views"] = len({view.tobytes() for view in views}), len(views)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder, random = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    paths = [folder / name / f"{i}.png" for name in "ab" for i in range(2)]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (30, 40, 3), np.uint8)).save(path)
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    words = [sys.executable, "-c", WORKER, *map(str, paths)]
+    result = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+
+
+@needs_jax
+def test_a_step_takes_as_long_as_the_device_or_the_host_and_not_both(found):
+    # The device takes 80 ms, the host 50. A callback that Keras runs after each step makes them 130.
+    assert found["waiting"] > 0.125
+    assert found["watched"] < 0.088
+
+
+@needs_jax
+def test_the_time_that_is_left_is_that_of_the_device_however_far_ahead_the_host_is(found):
+    left = [(done, seconds) for done, seconds in found["left"] if 5 < done < 30]
+    assert len(left) > 10
+    for done, seconds in left:
+        assert seconds == pytest.approx(0.08 * (30 - done), abs=0.2)
+
+
+@needs_jax
+def test_views_are_fresh_in_every_epoch_of_fit_on_jax_also_where_operations_are_deterministic(found):
+    different, views = found["views"]
+    assert different == views >= 12
+
+
+@pytest.fixture
+def watch():
+    told = []
+    watch = progress.Watch(2, Recipe(epochs=5), 100, 8, False, told.append, 3.0)
+    watch.told = told
+    watch.on_train_begin()
+    yield watch
+    watch.on_train_end()
+
+
+def test_steps_may_be_reported_late_and_not_in_order(watch):
+    watch.on_train_batch_begin(0)
+    assert not watch.told  # nothing has ended, so nothing is known
+    for step in (1, 0, 3, 2):
+        watch.on_train_batch_end(step, {"loss": 1.0})
+        watch.on_train_batch_begin(4)
+    assert watch.bar.n in (0, 4 * 8)  # tqdm counts nothing where it is not shown
+    assert watch.last[1] == 4
+    assert watch.told[-1] == pytest.approx(3.0, abs=1.0)
+
+
+def test_a_loss_that_is_no_number_ends_the_epoch_before_the_next_step(watch):
+    for step in range(49):
+        watch.on_train_batch_end(step, {"loss": np.nan})
+        watch.on_train_batch_begin(step + 1)
+    watch.on_train_batch_end(49, {"loss": np.nan})
+    watch.on_train_batch_end(50, {"loss": np.nan})
+    with pytest.raises(FloatingPointError, match="The loss is nan at step 50 of epoch 3"):
+        watch.on_train_batch_begin(51)
+
+
+def test_a_loss_that_is_no_number_at_the_last_step_ends_the_epoch(watch):
+    watch.on_train_batch_end(49, {"loss": 1.0})
+    watch.on_train_batch_end(99, {"loss": np.inf})
+    with pytest.raises(FloatingPointError, match="The loss is inf at step 100 of epoch 3"):
+        watch.on_epoch_end(2)
