@@ -117,7 +117,7 @@ def main(arguments=None):
         pixels.append(image)
     titles = [example.class_name for example in shown]
     sheet = pictures.contact_sheet(pixels, titles, [example.boxes for example in shown], f"{flags.source}, {flags.split}")
-    sheet.savefig(flags.out, dpi=150)
+    pictures.save(sheet, flags.out, dpi=150)
     print(f"{len(shown)} images on {flags.out}")
 
 

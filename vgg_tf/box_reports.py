@@ -6,9 +6,9 @@ import os
 
 import numpy as np
 
-from vgg_tf import annotations, files, measures
+from vgg_tf import annotations, files, measures, programs
 from vgg_tf import localization_tables as tables
-from vgg_tf.pictures import contact_sheet
+from vgg_tf.pictures import contact_sheet, save
 
 DRAWN = 12  # pictures of the sheet
 
@@ -55,13 +55,13 @@ def write(folder, facts, found, pictures, classes):
     files.write_whole(os.path.join(folder, "report.json"), json.dumps(facts, indent=1).encode())
     rows = [row(pictures.images.names[i], found[i], classes, pictures.sizes[i]) for i in range(len(pictures))]
     files.write_whole(os.path.join(folder, "boxes.json"), json.dumps(rows, indent=1).encode())
-    some = np.unique(np.linspace(0, len(pictures) - 1, DRAWN).astype(int))
-    shown = [measures.decode_named(pictures.images.read(int(i)), pictures.images.names[i]) for i in some]
-    drawn = [annotations.Boxes(found[i][0].corners[np.newaxis], [classes[found[i][0].label]]) for i in some]
-    own = [classes[pictures.images.labels[i]] for i in some]
-    figure = contact_sheet(shown, own, drawn, "the boxes that were found")
-    with files.writing(os.path.join(folder, "boxes.png")) as temporary:
-        figure.savefig(temporary, dpi=120)
+    sheet = os.path.join(folder, "boxes.png")
+    with programs.noting(sheet):
+        some = np.unique(np.linspace(0, len(pictures) - 1, DRAWN).astype(int))
+        shown = [measures.decode_named(pictures.images.read(int(i)), pictures.images.names[i]) for i in some]
+        drawn = [annotations.Boxes(found[i][0].corners[np.newaxis], [classes[found[i][0].label]]) for i in some]
+        own = [classes[pictures.images.labels[i]] for i in some]
+        save(contact_sheet(shown, own, drawn, "the boxes that were found"), sheet)
 
 
 def row(name, found, classes, size):

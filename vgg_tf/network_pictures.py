@@ -1,9 +1,9 @@
 """Figures of networks and of what they see, from arrays."""
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
+
+from vgg_tf.pictures import Drawing, legend, line
 
 HEAT = "inferno"  # even steps in lightness, for every eye
 SHOWN = 64  # maps or filters of a figure
@@ -32,7 +32,7 @@ def heat_over(image, maps, title):
         axes.imshow(image.mean(2), cmap="gray", vmin=0, vmax=255)
         extent = (-0.5, w - 0.5, h - 0.5, -0.5)
         shown = axes.imshow(values, cmap=HEAT, vmin=0, vmax=1, alpha=0.6, extent=extent, interpolation="bilinear")
-        axes.set_title(name, fontsize=8, parse_math=False)
+        axes.set_title(line(name, 36), fontsize=8)
     if shown is not None:
         figure.colorbar(shown, ax=list(grid), label="how much a place speaks for the class, of the most", shrink=0.7)
     return figure
@@ -75,8 +75,8 @@ def field(image, corners, name):
     h, w, _ = image.shape
     axes.imshow(image)
     xmin, ymin, xmax, ymax = corners
-    for colour, line in (("black", 3), ("yellow", 1.2)):
-        box = Rectangle((xmin - 0.5, ymin - 0.5), xmax - xmin, ymax - ymin, fill=False, edgecolor=colour, linewidth=line)
+    for colour, thick in (("black", 3), ("yellow", 1.2)):
+        box = Rectangle((xmin - 0.5, ymin - 0.5), xmax - xmin, ymax - ymin, fill=False, edgecolor=colour, linewidth=thick)
         axes.add_patch(box)
     axes.set(xlim=(min(0, xmin) - 1, max(w, xmax) + 1), ylim=(max(h, ymax) + 1, min(0, ymin) - 1))
     axes.set_title(f"{xmax - xmin} x {ymax - ymin} pixels of {w} x {h}; beyond the image there is padding", fontsize=8)
@@ -99,34 +99,31 @@ def counts(classes, splits, title):
     if len(order) > 60:
         order = np.concatenate([order[:30], order[-30:]])
         title += f", the 30 largest and the 30 smallest of {len(classes)} classes"
-    figure = Figure(figsize=(8, 1.6 + 0.22 * len(order)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Drawing(8, 1.6 + 0.22 * len(order), title)
     axes = figure.subplots()
-    left = np.zeros(len(order))
+    left, drawn = np.zeros(len(order)), {}
     for (name, values), colour in zip(splits.items(), _COLOURS.values(), strict=False):
         some = np.asarray(values)[order]
-        axes.barh(range(len(order)), some, left=left, label=f"{name}, {sum(values):,} images", color=colour)
+        drawn[f"{name}, {sum(values):,} images"] = axes.barh(range(len(order)), some, left=left, color=colour)
         left += some
-    axes.set_yticks(range(len(order)), [classes[i][:28] for i in order], fontsize=8, parse_math=False)
+    axes.set_yticks(range(len(order)), [line(classes[i], 28) for i in order], fontsize=8)
     axes.invert_yaxis()
     axes.margins(y=0.01)
     axes.set(xlabel="images")
     axes.grid(axis="x", alpha=0.3)
-    figure.suptitle(title, fontsize=10, parse_math=False)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    legend(figure, drawn, row=90, loc="outside lower center")
     return figure
 
 
 def confused(pairs, title):
     """The pairs of classes that are taken for each other most often: rows of `scores.score`'s `confused`."""
-    figure = Figure(figsize=(8, 1.6 + 0.3 * max(1, len(pairs))), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Drawing(8, 1.6 + 0.3 * max(1, len(pairs)), title)
     axes = figure.subplots()
     axes.barh(range(len(pairs)), [100 * pair["share"] for pair in pairs], color=_COLOURS["conv"])
-    names = [f"{pair['true'][:24]} taken for {pair['predicted'][:24]} ({pair['n']})" for pair in pairs]
-    axes.set_yticks(range(len(pairs)), names, fontsize=8, parse_math=False)
+    names = [f"{line(pair['true'], 24)} taken for {line(pair['predicted'], 24)} ({pair['n']})" for pair in pairs]
+    axes.set_yticks(range(len(pairs)), names, fontsize=8)
     axes.invert_yaxis()
-    axes.set(xlabel="share of the images of the class (%)", title=title)
+    axes.set(xlabel="share of the images of the class (%)")
     axes.grid(axis="x", alpha=0.3)
     return figure
 
@@ -141,8 +138,9 @@ def architecture(rows, title):
     Returns:
         A matplotlib `Figure`.
     """
-    figure = Figure(figsize=(max(8, 0.62 * len(rows)), 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    millions, flops = (sum(row[key] for row in rows) for key in ("parameters", "flops"))
+    said = f"{title}: {millions / 1e6:.1f} million parameters, {flops / 1e9:.2f} GFLOP an image"
+    figure = Drawing(max(8, 0.62 * len(rows)), 5, said)
     axes = figure.subplots()
     size, x = rows[0]["shape"][0], 0.0
     for row in rows:
@@ -160,24 +158,20 @@ def architecture(rows, title):
         )
         for face, alpha in zip(faces, (0.95, 0.6, 0.75), strict=True):
             axes.add_patch(Polygon(face, facecolor=_COLOURS[kind], alpha=alpha, edgecolor="white", linewidth=0.4))
-        said = " x ".join(map(str, shape))
-        axes.text(x + wide / 2, -0.62, f"{row['name']}\n{said}", rotation=90, ha="center", va="top", fontsize=7)
+        words = f"{line(row['name'], 24)}\n{' x '.join(map(str, shape))}"
+        axes.text(x + wide / 2, -0.62, words, rotation=90, ha="center", va="top", fontsize=7)
         x += wide + 0.12
     axes.set(xlim=(-0.1, x + 0.3), ylim=(-1.25, 0.75))
     axes.set_axis_off()
-    millions, flops = (sum(row[key] for row in rows) for key in ("parameters", "flops"))
-    figure.suptitle(f"{title}: {millions / 1e6:.1f} million parameters, {flops / 1e9:.2f} GFLOP an image", fontsize=10)
     names = {"conv": "convolution 3 x 3 (1 x 1), ReLU", "pool": "max pooling 2 x 2", "fc": "fully connected"}
-    handles = [Rectangle((0, 0), 1, 1, color=_COLOURS[kind], label=name) for kind, name in names.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    blocks = {name: Rectangle((0, 0), 1, 1, color=_COLOURS[kind]) for kind, name in names.items()}
+    legend(figure, blocks, row=110, loc="outside lower center", fontsize=8)
     return figure
 
 
 def _grid(rows, columns, inches, title):
     """A figure of axes without ticks, and its axes in a row."""
-    figure = Figure(figsize=(0.6 + inches * columns, 0.7 + (inches + 0.2) * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=9, parse_math=False)
+    figure = Drawing(0.6 + inches * columns, 0.7 + (inches + 0.2) * rows, title)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()

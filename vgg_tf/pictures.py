@@ -1,11 +1,118 @@
-"""Matplotlib figures from arrays; the only room that draws."""
+"""Matplotlib figures from arrays. Every figure of the project is a `Drawing`, and every name in it goes through `line`."""
 
+import contextlib
 import os
+import unicodedata
+import warnings
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+
+from vgg_tf import files
+
+_UNDRAWABLE = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's categories of control characters, lone surrogates and separators of lines
+
+
+def line(words, letters=100):
+    r"""Return any text as one line that matplotlib draws character by character.
+
+    A `$` begins no formula. Control characters, ends of lines and the undecodable bytes of file names cannot be drawn: they
+    become escapes such as `\n`. A long text loses its middle, because paths often differ at their ends only.
+
+    Args:
+        words: the text, such as the name of a class, a file or a run.
+        letters: length at most.
+
+    Returns:
+        str, for each text of a figure: titles, labels of axes and ticks. For legends see `legend`.
+
+    Example:
+        >>> print(line("cost_$5_vs_$6"))
+        cost_\$5_vs_\$6
+        >>> print(line("one, two, three", 8))
+        one,…ree
+    """
+    words = "".join(repr(c)[1:-1] if unicodedata.category(c) in _UNDRAWABLE else c for c in words)
+    if len(words) > letters:
+        words = f"{words[: letters // 2]}\N{HORIZONTAL ELLIPSIS}{words[len(words) - (letters - 1) // 2 :]}"
+    return words.replace("$", r"\$")
+
+
+class Drawing(Figure):
+    """A figure that Agg draws.
+
+    A character that the font lacks is drawn as a box, without a warning for each. For such names list other fonts in your
+    matplotlibrc: `font.family: DejaVu Sans, Noto Sans CJK JP`.
+
+    Args:
+        width, height: in inches.
+        title: over the figure; as much of it as fits on one line. Empty: none.
+    """
+
+    def __init__(self, width, height, title=""):
+        super().__init__(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(self)
+        if title:
+            self.suptitle(line(title, round(14 * width)), fontsize=9)
+
+    def draw(self, renderer):
+        """Draw all of it."""
+        with _boxes_for_missing_glyphs():
+            super().draw(renderer)
+
+    def get_tightbbox(self, *arguments, **options):
+        """Return the box around all of it, in inches."""
+        with _boxes_for_missing_glyphs():
+            return super().get_tightbbox(*arguments, **options)
+
+
+@contextlib.contextmanager
+def _boxes_for_missing_glyphs():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from|Matplotlib currently does not support", UserWarning)
+        yield
+
+
+def legend(place, artists, letters=40, row=0, **options):
+    """Add a legend to axes or a figure, with an entry for each artist.
+
+    Matplotlib's own legend omits labels that are empty or begin with `_`.
+
+    Args:
+        place: the axes or the figure.
+        artists: name to artist.
+        letters: of a name, at most.
+        row: letters that fit side by side, for up to 3 columns; 0: one column.
+        options: of matplotlib's `legend`.
+    """
+    names = [line(name, letters) for name in artists]
+    columns = max(1, min(3, row // max(1, *map(len, names), 1)))
+    made = place.legend(list(artists.values()), [str(i) for i in range(len(names))], ncols=columns, frameon=False, **options)
+    for text, name in zip(made.get_texts(), names, strict=True):
+        text.set_text(name)
+
+
+def save(figure, path, dpi=120):
+    """Write a figure into a file, whole or not at all.
+
+    Args:
+        figure: the matplotlib `Figure`.
+        path: of the file; its suffix is the format.
+        dpi: pixels an inch.
+
+    Raises:
+        ValueError: matplotlib cannot draw it.
+        OSError: the file cannot be written.
+    """
+    with files.writing(path) as temporary:
+        try:
+            figure.savefig(temporary, dpi=dpi)
+        except OSError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{path} could not be drawn ({type(error).__name__}: {error}).") from error
 
 
 def check_suffix(path):
@@ -20,7 +127,7 @@ def contact_sheet(images, titles, boxes, title, columns=None):
 
     Args:
         images: sequence of uint8 `[h, w, 3]`, of any sizes.
-        titles: of each; long lines are cut.
+        titles: of each; a tuple is one of several lines.
         boxes: of each, an `annotations.Boxes`.
         title: over the figure.
         columns: images in a row; None for a sheet in landscape.
@@ -30,23 +137,22 @@ def contact_sheet(images, titles, boxes, title, columns=None):
     """
     columns = columns or min(len(images), max(1, round((len(images) * 1.5) ** 0.5)))
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1 + 1.8 * columns, 0.6 + 1.9 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=9, parse_math=False)  # a $ is a $
+    figure = Drawing(1 + 1.8 * columns, 0.6 + 1.9 * rows, title)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
     for axes, image, name, (corners, names) in zip(grid, images, titles, boxes, strict=False):
         h, w, _ = image.shape
+        lines = (name,) if isinstance(name, str) else name
         axes.imshow(image)
-        axes.set_title("\n".join(_cut(line, 24) for line in name.splitlines()), fontsize=7, parse_math=False)
+        axes.set_title("\n".join(line(words, 24) for words in lines), fontsize=7)
         for (xmin, ymin, xmax, ymax), label in zip(corners, names, strict=True):
             # In pixel edges, which imshow puts at halves; black under yellow shows on any ground.
             corner, width, height = (xmin * w - 0.5, ymin * h - 0.5), (xmax - xmin) * w, (ymax - ymin) * h
-            for colour, line in (("black", 2.5), ("yellow", 1)):
-                axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=line))
-            if label and label not in name:
-                axes.text(*corner, label, fontsize=5, color="yellow", va="bottom", parse_math=False)
+            for colour, thickness in (("black", 2.5), ("yellow", 1)):
+                axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=thickness))
+            if label and not any(label in words for words in lines):
+                axes.text(*corner, line(label, 40), fontsize=5, color="yellow", va="bottom")
     return figure
 
 
@@ -61,14 +167,12 @@ def curves(lines, title, xlabel, ylabel):
     Returns:
         A matplotlib `Figure`.
     """
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Drawing(8, 4.5)
     axes = figure.subplots()
-    for label, (x, y, style) in lines.items():
-        axes.plot(x, y, style, label=label, marker="o", markersize=3)
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+    drawn = {label: axes.plot(x, y, style, marker="o", markersize=3)[0] for label, (x, y, style) in lines.items()}
+    axes.set(title=line(title, 80), xlabel=line(xlabel, 80), ylabel=line(ylabel, 40), ylim=(0, None))
     axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    legend(figure, drawn, 90, row=90, loc="outside lower center")
     axes.grid(alpha=0.3)
     return figure
 
@@ -83,8 +187,7 @@ def history(rows, title):
     Returns:
         A matplotlib `Figure`.
     """
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Drawing(10, 6)
     errors, losses, rates = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 1))
     epochs = [row["epoch"] for row in rows]
     marker = "o" if len(rows) < 30 else ""
@@ -97,7 +200,7 @@ def history(rows, title):
     curve(errors, "train_error", "training, top-1 (random views, dropout if any)", color="C0")
     curve(errors, "validation_error", "validation, top-1", color="C1")
     curve(errors, "validation_top5_error", "validation, top-5", color="C1", linestyle=":")
-    errors.set(ylabel="error (%)", ylim=(0, None), title=title)
+    errors.set(ylabel="error (%)", ylim=(0, None), title=line(title))
     curve(losses, "loss", "training, with the L2 term", color="C0")
     curve(losses, "validation_loss", "validation, without", color="C1")
     losses.set(ylabel="loss (nats)", yscale="log")
@@ -123,17 +226,16 @@ def confusion(counts, classes):
     """
     n = len(classes)
     side = max(4.5, min(12, 0.35 * n + 2))
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Drawing(side + 1, side)
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(image, ax=axes, label="share of the images of a class", shrink=0.8)
     axes.set(xlabel="predicted", ylabel="class")
     if n <= 50:
-        names = [_cut(name, 20) for name in classes]
-        axes.set_xticks(range(n), names, rotation=90, fontsize=8, parse_math=False)
-        axes.set_yticks(range(n), names, fontsize=8, parse_math=False)
+        names = [line(name, 20) for name in classes]
+        axes.set_xticks(range(n), names, rotation=90, fontsize=8)
+        axes.set_yticks(range(n), names, fontsize=8)
     if n <= 20:
         for i, j in zip(*np.nonzero(counts), strict=True):
             axes.text(
@@ -153,15 +255,14 @@ def class_errors(rows):
     """
     known = [row for row in rows if row["n"]]
     worst = sorted(known, key=lambda row: -row["top1_error"])[:40]
-    figure = Figure(figsize=(8, 1.2 + 0.22 * len(worst)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Drawing(8, 1.2 + 0.22 * len(worst))
     axes = figure.subplots()
     errors = np.array([row["top1_error"] for row in worst])
     low, high = np.array([row["top1_interval"] for row in worst]).T
     at = range(len(worst))
     axes.barh(at, errors, color="C0", alpha=0.6)
     axes.errorbar(errors, at, xerr=np.maximum([errors - low, high - errors], 0), fmt="none", ecolor="0.3", elinewidth=1)
-    axes.set_yticks(at, [f"{_cut(row['class'], 24)} ({row['n']})" for row in worst], fontsize=8, parse_math=False)
+    axes.set_yticks(at, [f"{line(row['class'], 24)} ({row['n']})" for row in worst], fontsize=8)
     axes.invert_yaxis()
     axes.margins(y=0.01)
     more = f", the worst {len(worst)} of {len(known)} classes" if len(known) > len(worst) else ""
@@ -179,8 +280,7 @@ def calibration(found):
     Returns:
         A matplotlib `Figure`.
     """
-    figure = Figure(figsize=(5.5, 6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Drawing(5.5, 6)
     curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     confidence, accuracy, n = (np.array([row[key] for row in found["bins"]]) for key in ("confidence", "accuracy", "n"))
     curve.plot([0, 1], [0, 1], color="0.6", linestyle=":", label="as often as said")
@@ -203,19 +303,11 @@ def roc(curves):
     Returns:
         A matplotlib `Figure`.
     """
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Drawing(8, 5)
     axes = figure.subplots()
-    for label, (false, true) in curves.items():
-        axes.plot(false, true, label=_cut(label, 40), linewidth=1.2)
+    drawn = {label: axes.plot(false, true, linewidth=1.2)[0] for label, (false, true) in curves.items()}
     axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1), ylim=(0, 1.01))
     if curves:
-        legend = axes.legend(title="area, the smallest first", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        legend(axes, drawn, title="area, the smallest first", loc="center left", bbox_to_anchor=(1, 0.5))
     axes.grid(alpha=0.3)
     return figure
-
-
-def _cut(name, letters):
-    return name if len(name) <= letters else name[: letters - 1] + "\N{HORIZONTAL ELLIPSIS}"

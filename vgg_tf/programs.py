@@ -1,4 +1,4 @@
-"""What every program shares: a quiet TensorFlow, the user's mistakes as one line, Ctrl-C and SIGTERM without a traceback."""
+"""What every program shares: settings that are restored, a quiet TensorFlow, errors in one line, Ctrl-C and SIGTERM."""
 
 import contextlib
 import io
@@ -175,6 +175,55 @@ def call(words, said=None, **options):
     if notice.told and code in (0, -signal.SIGTERM):
         raise PreemptedError
     return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def environment(**values):
+    """Set environment variables, and restore them at the end.
+
+    Libraries read theirs when they are imported or first used. If the variables stayed, all child processes would inherit them.
+    """
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def precision(policy):
+    """Context in which Keras builds layers in this dtype policy. Layers that were saved keep their own."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextlib.contextmanager
+def noting(what, noted=None):
+    """Context in which an error becomes a note on stderr: a figure that fails ends no training and no test.
+
+    Args:
+        what: the figure, such as its path.
+        noted: a set of what has been noted before, which is not noted again; it is updated.
+    """
+    noted = set() if noted is None else noted
+    try:
+        yield
+    except Exception as error:
+        if what not in noted:
+            message = " ".join(str(error).split())[:500]
+            print(f"note: {what} was not drawn ({type(error).__name__}: {message}). Everything else goes on.", file=sys.stderr)
+        noted.add(what)
 
 
 def quiet_tensorflow():

@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from vgg_tf import files, measures, pictures, scores
+from vgg_tf import files, measures, pictures, programs, scores
 
 MISTAKES = 24  # pictures of the worst
 CURVES = 10  # ROC curves: of all classes up to so many, else of the classes with the smallest areas
@@ -46,13 +46,13 @@ def write(folder, title, facts, found, posteriors, images, classes):
         _csv([["true \\ predicted", *classes], *([name, *row] for name, row in zip(classes, counts.tolist(), strict=True))]),
     )
     figures = {
-        "Where it errs": pictures.class_errors(found["per_class"]),
-        "What is taken for what": pictures.confusion(counts, classes),
-        "Right as often as it says?": pictures.calibration(found["calibration"]),
-        "Each class against the others": pictures.roc(_curves(posteriors, labels, classes, found["per_class"])),
+        "Where it errs": lambda: pictures.class_errors(found["per_class"]),
+        "What is taken for what": lambda: pictures.confusion(counts, classes),
+        "Right as often as it says?": lambda: pictures.calibration(found["calibration"]),
+        "Each class against the others": lambda: pictures.roc(_curves(posteriors, labels, classes, found["per_class"])),
     }
     if len(wrong := scores.worst(posteriors, labels, MISTAKES)):
-        figures["The worst mistakes: surest, and wrong"] = mistakes(wrong, posteriors, images, classes)
+        figures["The worst mistakes: surest, and wrong"] = lambda: mistakes(wrong, posteriors, images, classes)
     _put(folder, "report.html", _page(title, facts, found, figures))
     return os.path.join(folder, "report.html")
 
@@ -85,13 +85,15 @@ def _curves(posteriors, labels, classes, per_class):
 def mistakes(numbers, posteriors, images, classes):
     """A sheet of images that were taken for something else, by their `numbers` in the `splits.Split`."""
     seen = [measures.decode_named(images.read(int(i)), images.names[i]) for i in numbers]
-    told = [f"{classes[posteriors[i].argmax()]} {posteriors[i].max():.3f}\nis {classes[images.labels[i]]}" for i in numbers]
+    told = [
+        (f"{classes[posteriors[i].argmax()]} {posteriors[i].max():.3f}", f"is {classes[images.labels[i]]}") for i in numbers
+    ]
     none = ((), ())
     return pictures.contact_sheet(seen, told, [none] * len(seen), "what it said, how sure it was, and what it is")
 
 
 def _page(title, facts, found, figures):
-    """All of it in one file of HTML, with the figures in it."""
+    """All of it in one file of HTML, with the figures in it: heading to function that gives a figure."""
     low, high = found["top1_interval"]
     low5, high5 = found["top5_interval"]
     area = found["auc_macro"]
@@ -109,11 +111,13 @@ def _page(title, facts, found, figures):
         "expected calibration error": f"{found['calibration']['ece']:.4f}",
     }
     parts = [f"<h1>{html.escape(title)}</h1>", _table(numbers.items()), "<h2>What was tested</h2>", _table(facts.items())]
-    for heading, figure in figures.items():
-        data = io.BytesIO()
-        figure.savefig(data, format="png", dpi=110)
-        image = base64.b64encode(data.getvalue()).decode()
-        parts.append(f'<h2>{html.escape(heading)}</h2><img alt="{html.escape(heading)}" src="data:image/png;base64,{image}">')
+    for heading, make in figures.items():
+        data, image = io.BytesIO(), "<p>This figure could not be drawn.</p>"
+        with programs.noting(f"the figure '{heading}' of the report of {title}"):
+            make().savefig(data, format="png", dpi=110)
+            source = base64.b64encode(data.getvalue()).decode()
+            image = f'<img alt="{html.escape(heading)}" src="data:image/png;base64,{source}">'
+        parts.append(f"<h2>{html.escape(heading)}</h2>{image}")
     confused = [(row["true"], row["predicted"], row["n"], f"{row['share']:.1%}") for row in found["confused"]]
     parts += ["<h2>Most confused</h2>", _table(confused, ("is", "taken for", "images", "of its class"))]
     columns = ("class", "n", "top1_error", "top5_error", "precision", "recall", "f1", "auc")

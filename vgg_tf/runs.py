@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from vgg_tf import files, recipes, records, weights
+from vgg_tf import files, programs, recipes, records, weight_files, weights
 from vgg_tf.schedules import Plateau
 from vgg_tf.selection import EVERYTHING, Selection
 
@@ -118,11 +118,13 @@ class Run:
         folder: its path, here or on a file system of TensorFlow's.
         settings: what was asked for.
         writes: False for all but the first of several processes that train together.
+        noted: what `draw` has noted.
     """
 
     folder: str
     settings: Settings
     writes: bool = True
+    noted: set = field(default_factory=set, init=False, repr=False, compare=False)
 
     def path(self, name):
         """Path of one of its files."""
@@ -138,6 +140,7 @@ class Run:
 
         Raises:
             FileNotFoundError: no epoch was ever done.
+            ValueError: the file is damaged, or its weights are in other files of this machine.
         """
         import keras
 
@@ -146,6 +149,7 @@ class Run:
                 f"{self.folder} has no model.keras yet: its first epoch is not done. Continue the training."
             )
         with files.local(self.best) as path:
+            weight_files.check_archive(path, self.best)  # Keras 3.12.0 reads every file that it names: CVE-2026-1669
             return keras.saving.load_model(path, compile=False)
 
     def check_space(self, model, optimizer):
@@ -241,11 +245,17 @@ class Run:
         writer.writerows(state.rows)
         files.write_whole(self.path("log.csv"), text.getvalue().encode())
 
-    def draw(self, figure):
-        """Write history.png from a figure of matplotlib's."""
+    def draw(self, make):
+        """Write history.png. Where that fails there is a note, once, and the run goes on.
+
+        Args:
+            make: function that gives the matplotlib figure.
+        """
         if self.writes:
-            with files.writing(self.path("history.png")) as temporary:
-                figure.savefig(temporary, dpi=120)
+            with programs.noting(self.path("history.png"), self.noted):
+                from vgg_tf import pictures  # brings matplotlib, which only a training needs
+
+                pictures.save(make(), self.path("history.png"))
 
     def write_report(self, report):
         """Write the result; from now on the run has ended."""

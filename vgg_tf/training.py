@@ -291,7 +291,7 @@ def look_at_one_batch(model, batches, recipe, check, say):
 
 def _draw(run, state):
     title = f"{run.settings.arch} on {Path(run.settings.data).name}"
-    run.draw(pictures.history(state.rows, title))
+    run.draw(lambda: pictures.history(state.rows, title))
 
 
 def _check_finite(validation_loss, scores, recipe, epoch):

@@ -84,7 +84,9 @@ def main(arguments=None):
     }  # fmt: skip
     words, found = _PROTOCOLS[flags.protocol](rows, source, tested, flags, folder)
     if flags.protocol != "none":
-        _draw_neighbours(rows, images, source.classes, folder)
+        neighbours = os.path.join(folder, "neighbours.png")
+        with programs.noting(neighbours):
+            _draw_neighbours(rows, images, source.classes, neighbours)
     files.write_whole(os.path.join(folder, "report.json"), json.dumps(facts | found, indent=1).encode())
     print(f"{words}n={len(rows):,}, {rows.shape[1]:,} numbers each, {time.perf_counter() - start:.0f} s; {folder}")
 
@@ -126,9 +128,9 @@ def _caltech(rows, source, tested, flags, folder):
     means = 100 * np.array([found.mean for found in every])
     counts = np.sum([found.counts for found in every], 0)
     some = np.flatnonzero(counts.sum(1))
-    figure = pictures.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some])
-    with files.writing(os.path.join(folder, "confusion.png")) as temporary:
-        figure.savefig(temporary, dpi=120)
+    drawn = os.path.join(folder, "confusion.png")
+    with programs.noting(drawn):
+        pictures.save(pictures.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some]), drawn)
     spread = f" +- {means.std(ddof=1):.1f}" if len(means) > 1 else ""
     report = {
         "protocol": "caltech", "train": flags.train, "test": flags.test, "mean_class_recall": means.tolist(),
@@ -172,7 +174,7 @@ def _nothing(rows, source, tested, flags, folder):
     return "", {"protocol": "none"}
 
 
-def _draw_neighbours(rows, images, classes, folder):
+def _draw_neighbours(rows, images, classes, path):
     """Some pictures, each with those that are nearest to it."""
     from vgg_tf import measures, pictures
 
@@ -183,12 +185,10 @@ def _draw_neighbours(rows, images, classes, folder):
         for i in np.argsort(-nearness, kind="stable")[:columns]:
             shown.append(measures.decode_named(images.read(int(i)), images.names[i]))
             name = classes[images.labels[i]]
-            titles.append(name if i == query else f"{name}\n{nearness[i]:.2f}")
+            titles.append(name if i == query else (name, f"{nearness[i]:.2f}"))
     none = ((), ())
     title = "a picture and its nearest, by the cosine of their descriptors"
-    figure = pictures.contact_sheet(shown, titles, [none] * len(shown), title, columns)
-    with files.writing(os.path.join(folder, "neighbours.png")) as temporary:
-        figure.savefig(temporary, dpi=120)
+    pictures.save(pictures.contact_sheet(shown, titles, [none] * len(shown), title, columns), path)
 
 
 _PROTOCOLS = {"caltech": _caltech, "voc": _voc, "none": _nothing}

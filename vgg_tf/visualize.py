@@ -83,9 +83,12 @@ def views(
     new, corner, mirrored = (np.asarray(value) for value in images.geometry(first, whole.shape[:2], size, S, True, padding))
     rescaled = images.rescale(whole, int(new.min())).numpy()
     steps = {
-        f"as it is\n{whole.shape[1]} x {whole.shape[0]}": whole,
-        f"rescaled, S = {new.min()}\n{new[1]} x {new[0]}": rescaled,
-        f"cropped at {corner[1]}, {corner[0]}\n{size} x {size}": (first, {"flip": False, "shift": 0.0, "padding": padding}),
+        ("as it is", f"{whole.shape[1]} x {whole.shape[0]}"): whole,
+        (f"rescaled, S = {new.min()}", f"{new[1]} x {new[0]}"): rescaled,
+        (f"cropped at {corner[1]}, {corner[0]}", f"{size} x {size}"): (
+            first,
+            {"flip": False, "shift": 0.0, "padding": padding},
+        ),
         f"mirrored: {'yes' if mirrored else 'no'}": (first, {"flip": True, "shift": 0.0, "padding": padding}),
         "colours shifted": (first, {"flip": True, "shift": shift, "padding": padding}),
     }
@@ -331,12 +334,11 @@ def _label(word, opened):
 
 
 def _save(figure, out):
-    from vgg_tf.pictures import check_suffix
+    from vgg_tf import pictures
 
-    check_suffix(out)
+    pictures.check_suffix(out)
     files.make_folder_of(out)
-    with files.writing(out) as temporary:
-        figure.savefig(temporary, dpi=150)
+    pictures.save(figure, out, dpi=150)
     print(out)
 
 

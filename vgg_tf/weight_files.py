@@ -17,7 +17,6 @@ import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from vgg_tf import files, keras_files, state_dicts
@@ -94,7 +93,7 @@ def read_weights(source):
 
     Raises:
         FileNotFoundError: there is nothing.
-        ValueError: no weights of a VGG network, damaged, a pickle, or numbers that are none; the message says what was
+        ValueError: no weights of a VGG network, damaged, a pickle, in another file, or not finite; the message says what was
             expected and what was found.
     """
     if isinstance(source, Weights):
@@ -250,7 +249,7 @@ def _of_preset(path):
     arrays = {}
     for name in ("model.weights.h5", "task.weights.h5"):
         if (path / name).exists():
-            with _opening(path / name), h5py.File(path / name) as file:
+            with _opening(path / name), keras_files.open_hdf5(path / name, path / name) as file:
                 arrays |= {layer: values for layer, values in keras_files.read_hdf5(file)[0].items() if values}
     # Its own input is RGB, scaled by the preprocessor: no layer of the network tells of it.
     weights = _keras(arrays, {}, str(path), "a Keras Hub preset")
@@ -296,7 +295,7 @@ def _of_file(path):
     with open(path, "rb") as file:
         start = file.read(16)
     if start.startswith(b"\x89HDF"):
-        with _opening(path), h5py.File(path) as file:
+        with _opening(path), keras_files.open_hdf5(path, path) as file:
             return _keras(*keras_files.read_hdf5(file), str(path), "a .h5 file", json.loads(file.attrs.get("vgg_tf", "null")))
     if start.startswith(b"PK"):
         with _opening(path), zipfile.ZipFile(path) as archive:
@@ -322,9 +321,29 @@ def _pickled(path):
 
 
 def _of_zip(archive, path):
+    _check_zip(archive, path)
+    return _keras(*keras_files.read_archive(archive), str(path), "a .keras file")
+
+
+def _check_zip(archive, path):
     names = archive.namelist()
     if any(name.endswith("data.pkl") for name in names):
         raise _pickled(path)
-    if not {"config.json", "model.weights.h5"} <= set(names):
+    if not {"config.json", keras_files.WEIGHTS} <= set(names):
         raise ValueError(f"{path} is a zip archive, but no .keras file: it has {', '.join(names[:6])}. Known forms: {FORMS}.")
-    return _keras(*keras_files.read_archive(archive), str(path), "a .keras file")
+
+
+def check_archive(path, called):
+    """Refuse a `.keras` file that Keras must not load: it is damaged, or its weights are in other files of this machine.
+
+    Args:
+        path: of the file on this machine.
+        called: path for messages.
+
+    Raises:
+        ValueError: the message names what is wrong.
+    """
+    with _opening(called), zipfile.ZipFile(path) as archive:
+        _check_zip(archive, Path(called))
+        with keras_files.open_archive(archive, called):
+            pass

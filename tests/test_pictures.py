@@ -1,0 +1,223 @@
+"""Figures show any name as it is, and one that cannot be drawn is a note."""
+
+import inspect
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+from PIL import Image
+
+from vgg_tf import box_reports, network_pictures, pictures, programs, reports, scores, train, training
+from vgg_tf.annotations import Boxes
+from vgg_tf.box_training import Annotated
+from vgg_tf.localization import Found
+from vgg_tf.network_pictures import architecture, confused, counts, field, heat_over, kernels, maps
+from vgg_tf.pictures import class_errors, confusion, contact_sheet, curves, history, legend, line, roc
+from vgg_tf.splits import Split
+
+# Each as a figure shows it, where that is not the name itself.
+NAMES = {
+    "cost_$5_vs_$6": None,
+    "$": None,
+    "$$": None,
+    r"$\frac$": None,
+    r"\$5 or \\$6": None,
+    r"\alpha^{_%&#~": None,
+    "_under": None,
+    "_nolegend_": None,
+    "": None,
+    " ": None,
+    "100 %s of {x}": None,
+    "<b>&amp;": None,
+    "漢字 مرحبا 🐈": None,
+    "\ue000\u200b\xa0": None,
+    "two\nlines": r"two\nlines",
+    "tab\t, nul\0, esc\x1b": r"tab\t, nul\x00, esc\x1b",
+    "undecodable \udce9": r"undecodable \udce9",
+    "separated\u2028\x85": r"separated\u2028\x85",
+    "first " + "$_" * 200 + " last": "first " + 22 * "$_" + "\N{HORIZONTAL ELLIPSIS}" + 22 * "$_" + " last",
+    "\n" * 300: 25 * r"\n" + "\N{HORIZONTAL ELLIPSIS}" + "n" + 24 * r"\n",
+}
+# In one name what one Text must bear, short enough for ticks.
+HOSTILE = {
+    "cost_$5_vs_$6": None,
+    r"_\$5 $\frac{%#$^": None,
+    "$$": None,
+    "_nolegend_": None,
+    "": None,
+    "漢字 مرحبا 🐈": None,
+    "\n\t\0\udce9": r"\n\t\x00\udce9",
+    "long $_\n" * 60: None,
+}
+IMAGE = np.zeros((4, 6, 3), np.uint8)
+INTERVAL = {"top1_error": 1.0, "top1_interval": [0.0, 2.0], "n": 3}
+LAYERS = [{"shape": (8, 8, 4), "name": "block1_conv1", "parameters": 1, "flops": 1}]
+LOG = {"epoch": 1, "train_error": 1, "validation_error": 2, "validation_top5_error": 1, "loss": 1, "validation_loss": 1}
+
+# A figure with the name everywhere where a figure takes one, by the function that makes it.
+FIGURES = {
+    contact_sheet: lambda name: contact_sheet(
+        [IMAGE] * 3, ["x", name, ("first", name)], [Boxes(np.array([[0, 0, 1, 1]]), [name]), ((), ()), ((), ())], name
+    ),
+    curves: lambda name: curves({name: ([1, 2], [3, 4], "C0-"), "other": ([1], [1], "C1-")}, name, name, name),
+    history: lambda name: history([LOG | {"learning_rate": 0.1}], name),
+    confusion: lambda name: confusion(np.eye(2, dtype=int), [name, "other"]),
+    class_errors: lambda name: class_errors([INTERVAL | {"class": name}]),
+    roc: lambda name: roc({name: ([0, 1], [0, 1]), "other": ([0, 1], [0, 1])}),
+    heat_over: lambda name: heat_over(IMAGE, {name: np.ones((2, 2))}, name),
+    maps: lambda name: maps(np.ones((2, 2, 2)), name),
+    kernels: lambda name: kernels(np.ones((2, 3, 3, 3)), name),
+    field: lambda name: field(IMAGE, (0, 0, 3, 3), name),
+    counts: lambda name: counts([name, "other"], {name: [1, 2]}, name),
+    confused: lambda name: confused([{"true": name, "predicted": name, "n": 1, "share": 0.5}], name),
+    architecture: lambda name: architecture([LAYERS[0] | {"name": name}], name),
+}
+PLACES = {contact_sheet: 4, curves: 4, history: 1, confusion: 2, class_errors: 1, roc: 1, heat_over: 2, maps: 1,
+          kernels: 1, field: 1, counts: 3, confused: 3, architecture: 2}  # of the name in each  # fmt: skip
+
+
+def displayed(figure):
+    """What matplotlib draws of each line of each text, and whether it takes it for a formula."""
+    texts = [text for text in figure.findobj(Text) if text.get_visible()]
+    return [text._preprocess_math(part) for text in texts for part in text.get_text().split("\n")]
+
+
+def test_every_function_that_draws_is_in_the_table():
+    public = {
+        function
+        for module in (pictures, network_pictures)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and name[0] != "_"
+    }
+    assert public - {pictures.check_suffix, line, legend, pictures.save, pictures.calibration} == set(FIGURES) == set(PLACES)
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:20])
+@pytest.mark.parametrize("make", FIGURES, ids=lambda make: make.__name__)
+def test_every_figure_shows_any_name_as_it_is(make, name):
+    figure = FIGURES[make](name)
+    figure.savefig(io.BytesIO(), dpi=20)
+    texts = displayed(figure)
+    if 1 < len(name) < 20:
+        shown = HOSTILE[name] or name
+        assert sum(part.count(shown) for part, math in texts if not math) == PLACES[make]
+    assert all("mathdefault" in part for part, math in texts if math)  # matplotlib's own powers of ten
+    assert max(len(part) for part, _ in texts) < 120
+
+
+def test_any_name_is_drawn_letter_by_letter():
+    figure = pictures.Drawing(8, 8)
+    for i, name in enumerate(NAMES):
+        figure.text(0, i / len(NAMES), line(name))
+    figure.savefig(io.BytesIO(), dpi=20, bbox_inches="tight")
+    shown = [name if NAMES[name] is None else NAMES[name] for name in NAMES]
+    assert displayed(figure) == [(text, False) for text in shown]
+
+
+def test_a_cut_name_keeps_both_ends():
+    assert [line("abcdefgh", n) for n in (9, 8, 7, 4)] == ["abcdefgh", "abcdefgh", "abc…fgh", "ab…h"]
+
+
+def test_a_legend_names_every_artist():
+    figure = pictures.Drawing(4, 3)
+    axes = figure.subplots()
+    names = ["_under", "", "$5", "$5 and $6", "x" * 50]
+    legend(axes, {name: axes.plot([0, 1])[0] for name in names})
+    (made,) = axes.findobj(Legend)
+    assert [text.get_text() for text in made.get_texts()] == ["_under", "", r"\$5", r"\$5 and \$6", f"{'x' * 20}…{'x' * 19}"]
+    assert [handle.get_color() for handle in made.legend_handles] == [drawn.get_color() for drawn in axes.lines]
+
+
+# --- A figure that cannot be drawn ---
+
+
+def broken(*_, **__):
+    raise RuntimeError("no\nfont")
+
+
+def test_a_figure_that_matplotlib_cannot_draw_is_refused_with_its_path_and_the_old_one_stays(tmp_path, monkeypatch):
+    figure, path = pictures.Drawing(1, 1), tmp_path / "a.png"
+    pictures.save(figure, path)
+    before = path.read_bytes()
+    monkeypatch.setattr(figure, "draw", broken)
+    with pytest.raises(ValueError, match=r"a\.png could not be drawn \(RuntimeError: no\nfont\)"):
+        pictures.save(figure, path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_an_error_of_a_figure_is_a_note_with_its_type_and_message_said_once(capsys):
+    noted = set()
+    for what in ("a.png", "a.png", "b.png"):
+        with programs.noting(what, noted):
+            broken()
+    notes = "note: {} was not drawn (RuntimeError: no font). Everything else goes on.\n"
+    assert capsys.readouterr().err == notes.format("a.png") + notes.format("b.png")
+
+
+def test_who_is_told_to_stop_stops(capsys):
+    for stop in (KeyboardInterrupt, programs.PreemptedError):
+        with pytest.raises(stop), programs.noting("a.png"):
+            raise stop
+    assert not capsys.readouterr().err
+
+
+def test_a_training_on_names_with_dollars_ends_and_failing_curves_are_noted_once(tmp_path, capsys, monkeypatch):
+    """Three times it draws: twice that fails, then it is drawn."""
+    folder, random, drawn = tmp_path / "cost_$5_vs_$6", np.random.default_rng(0), []
+    for name in ("train/_a$", "train/b\n$_{", "test/_a$", "test/b\n$_{"):
+        (folder / name).mkdir(parents=True)
+        for i in range(4):
+            Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / name / f"${i}.png")
+
+    def at_last(rows, title):
+        drawn.append(title)
+        return history(rows, title) if len(drawn) == 3 else broken()
+
+    monkeypatch.setattr(pictures, "history", at_last)
+    monkeypatch.setattr(training, "DRAW_EVERY", 0)
+    words = "--arch vgg11 --strategy cpu --precision float32 --epochs 2 --size 32 --scale 32 --width 0.0625 --head-width 8"
+    words += " --batch-size 4 --hold-out 0 --schedule cosine --no-check"
+    train.main([*words.split(), "--data", str(folder), "--out", str(tmp_path / "run")])
+    assert drawn == ["vgg11 on cost_$5_vs_$6"] * 3
+    assert capsys.readouterr().err.count("run/history.png was not drawn (RuntimeError: no font)") == 1
+    assert (tmp_path / "run" / "history.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "run" / "report.json").exists()
+
+
+def split():
+    contents = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(contents, "png")
+    return Split(["_0.png", "$1.png"], np.array([0, 1]), [contents.getvalue()] * 2)
+
+
+def test_a_report_without_one_of_its_figures_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(pictures, "roc", broken)
+    posteriors = np.array([[0.9, 0.1], [0.8, 0.2]])
+    found = scores.score(posteriors, np.array([0, 1]), ("_a", "$b"))
+    reports.write(str(tmp_path), "a net", {}, found, posteriors, split(), ("_a", "$b"))
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png") == 4
+    assert page.count("<h2>Each class against the others</h2><p>This figure could not be drawn.</p>") == 1
+    missing = "the figure 'Each class against the others' of the report of a net was not drawn (RuntimeError: no font)"
+    assert missing in capsys.readouterr().err
+
+
+def test_a_report_of_boxes_without_its_sheet_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(box_reports, "contact_sheet", broken)
+    found = [[Found(0, 1.0, np.array([0, 0, 1, 1]))]] * 2
+    box_reports.write(str(tmp_path), {}, found, Annotated(split(), [], [(8, 6)] * 2), ("_a", "$b"))
+    assert sorted(os.listdir(tmp_path)) == ["boxes.json", "report.json"]
+    assert "boxes.png was not drawn (RuntimeError: no font)" in capsys.readouterr().err
+
+
+def test_figures_are_made_and_saved_in_one_place():
+    """Where `line`, the quiet drawing and the note are: `savefig` and `Figure` of matplotlib are called nowhere else."""
+    for package in ("vgg_tf", "tfrecords_tools"):
+        for path in (Path(__file__).parent.parent / package).glob("*.py"):
+            found = {word for word in ("Figure(", "savefig(", "parse_math", "suptitle(") if word in path.read_text()}
+            assert not found or path.name == "pictures.py" or (path.name, found) == ("reports.py", {"savefig("}), path
