@@ -44,8 +44,8 @@ def linked(shards, folder):
     links = [os.path.join(folder, records.shard_name("train", i, len(paths))) for i in range(len(paths))]
     for path, link in zip(paths, links, strict=True):
         os.symlink(path, link)
-    train = collection.splits["train"]
-    train = train | {"images": train["images"] * times, "shards": len(paths)}
+    train = {key: value * times for key, value in collection.splits["train"].items()}  # counts, and lists of a count a shard
+    train["per_class"] = [count * times for count in collection.splits["train"]["per_class"]]
     dataclasses.replace(collection, splits={"train": train}).write(folder)
     return links
 

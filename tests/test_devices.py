@@ -31,8 +31,16 @@ import json, sys
 from vgg_tf.devices import choose
 found = choose({word!r})
 import keras
+def settings():
+    default = sys.modules["jax"].config.jax_default_device if found.engine == "jax" else None
+    return keras.config.dtype_policy().name, keras.distribution.distribution(), default
+assert settings() == ("float32", None, None)
 with found.scope():
-    pass
+    assert settings()[0] == found.policy
+    if found.engine == "jax":
+        assert settings()[1:] == (found.distribution, found.device)
+        assert (found.distribution is None) != (found.device is None)
+assert settings() == ("float32", None, None)
 print(json.dumps([found.kind, found.engine, found.replicas, keras.config.backend(), found.reason]))
 """
 

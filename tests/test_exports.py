@@ -326,8 +326,9 @@ def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_ha
 def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(done, tmp_path):
     words = [str(done / "vgg11_bn.safetensors"), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"]
     environment = os.environ | {"KERAS_BACKEND": "jax"}
-    command = [sys.executable, "-m", "vgg_tf.export", *words]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    code = f"from vgg_tf import export; export.main({words}); import keras, os\n"
+    code += "assert (keras.config.backend(), os.environ['KERAS_BACKEND']) == ('tensorflow', 'jax')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "vgg11_bn-savedmodel" / "saved_model.pb").exists()
 

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from vgg_tf import programs
 from vgg_tf.chips import gpu_files, has_bfloat16, tpu_chips
 
 _settled = False  # KERAS_BACKEND is ours, not the user's
@@ -32,9 +33,10 @@ class Devices:
         engine: Keras' backend, `tensorflow` or `jax`.
         replicas: devices that share a batch.
         distribution: a `tf.distribute.Strategy` or a `keras.distribution.DataParallel`; None for a single device.
-        policy: Keras dtype policy.
+        policy: Keras dtype policy, in which `scope` builds.
         reason: one line for the user.
         process, processes: this one, from 0, of those that train together.
+        device: the JAX device that computes, where it computes alone; else None.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Devices:
     reason: str
     process: int = 0
     processes: int = 1
+    device: object = None
 
     @property
     def part(self):
@@ -82,21 +85,34 @@ class Devices:
 
             multihost_utils.sync_global_devices(name)
 
+    @contextlib.contextmanager
     def scope(self):
-        """Context in which the model and its optimizer are made, trained and tested."""
-        return self.distribution.scope() if self.distribution else contextlib.nullcontext()
+        """Context in which the model and its optimizer are made, trained and tested: in the dtype policy, on these devices."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(programs.precision(self.policy))
+            if self.distribution:
+                stack.enter_context(self.distribution.scope())
+            if self.device:  # else Keras would compute on JAX's first device, such as a TPU in place of the CPU
+                import jax
+
+                stack.enter_context(jax.default_device(self.device))
+            yield
 
 
 def strategy(word="auto", precision="auto"):
-    """For notebooks: `choose`, tell which and why, set Keras' dtype policy. `with strategy("tpu").scope(): ...`
+    """Choose devices and print which and why, for notebooks: `with strategy("tpu").scope(): ...`
+
+    The dtype policy and the distribution hold within the scope. Three changes stay, which a process can make only once:
+    `KERAS_BACKEND` is set, unless it was set or Keras was imported before. A TPU that is found belongs to this process until
+    it ends. `"cpu"` hides GPUs from TensorFlow.
+
+    Args:
+        word, precision: as for `choose`.
 
     Returns:
         `Devices`, which has `.scope()`.
     """
     devices = choose(word, precision)
-    import keras
-
-    keras.config.set_dtype_policy(devices.policy)
     print(devices.reason)
     return devices
 
@@ -217,7 +233,7 @@ def _tensorflow_tpu(asked):
 def _tensorflow_gpu(asked):
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")  # which a strategy shares: the user, or cpu, may have hidden some
     return _Found(gpus, tf.distribute.MirroredStrategy, "MirroredStrategy") if gpus else None
 
 
@@ -233,14 +249,15 @@ def _jax(kind):
     def find(asked):
         if importlib.util.find_spec("jax") is None or (kind == "tpu" and not (asked or tpu_chips()[1])):
             return None
-        if not tpu_chips()[1]:
-            os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # libtpu would ask Google's servers for minutes
-        import jax
+        # Without chips libtpu would ask Google's servers for minutes.
+        skip = {} if tpu_chips()[1] else {"TPU_SKIP_MDS_QUERY": os.environ.get("TPU_SKIP_MDS_QUERY", "1")}
+        with programs.environment(**skip):
+            import jax
 
-        try:
-            found = jax.devices(kind)
-        except RuntimeError:  # no such platform
-            return None
+            try:
+                found = jax.devices(kind)
+            except RuntimeError:  # no such platform
+                return None
 
         def distribution():
             import keras
@@ -279,16 +296,14 @@ def _devices(kind, engine, found, precision, why):
     distribution = found.distribution() if shared else None
     policy = _best_policy(kind, engine, found.devices) if precision == "auto" else precision
     how = "Keras on " * (engine == "jax") + _ENGINES[engine] + f", {found.name}" * shared
-    process, processes = 0, 1
+    process, processes, device = 0, 1, None
     if engine == "jax":
         import jax
 
-        process, processes = jax.process_index(), jax.process_count()
-        if not shared:  # else Keras would compute on JAX' first device, such as a TPU in place of the CPU that is asked for
-            jax.config.update("jax_default_device", found.devices[0])
+        process, processes, device = jax.process_index(), jax.process_count(), None if shared else found.devices[0]
     what = f"{n} {kind}{'s' * (n > 1)}" + f" in {processes} processes" * (processes > 1)
     reason = f"{what}, {policy}, {how}{why}"
-    return Devices(kind, engine, n, distribution, policy, reason, process, processes)
+    return Devices(kind, engine, n, distribution, policy, reason, process, processes, device)
 
 
 def _best_policy(kind, engine, devices):

@@ -53,7 +53,6 @@ def main(arguments=None):
         raise ValueError(f"--n is at least 1. Received: {flags.n}.")
     formats = list(SUFFIXES) if flags.format == "all" else [flags.format]
     _take_tensorflow()
-    programs.quiet_tensorflow()
 
     from vgg_tf import exports, trained
 
@@ -117,13 +116,15 @@ def _may_lack(error, kind, network):
 
 
 def _take_tensorflow():
-    """Make Keras run on TensorFlow, by whose graphs files are written, whatever the training runs on.
+    """Import Keras on TensorFlow, by whose graphs files are written, whatever the training runs on.
 
     Raises:
         ValueError: it was imported on another engine.
     """
     if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = "tensorflow"
+        with programs.environment(KERAS_BACKEND="tensorflow"):
+            programs.quiet_tensorflow()
+            import keras  # noqa: F401
     elif (engine := sys.modules["keras"].config.backend()) != "tensorflow":
         raise ValueError(
             f"Files are written by TensorFlow, but Keras was imported on {engine}. Export in a process of its own: "

@@ -15,6 +15,7 @@ import numpy as np
 from vgg_tf import images
 from vgg_tf.heatmaps import chain
 from vgg_tf.network import convert_head
+from vgg_tf.programs import precision
 
 STRIDE = 32
 TINY = 1e-30  # the smallest posterior whose logarithm is compared
@@ -92,9 +93,7 @@ def network_of(trained, size=None):
         raise ValueError(
             f"{trained.path} was trained on crops of {crop} pixels: both sides are at least that. Received: {height}x{width}."
         )
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
+    with precision("float32"):
         model = trained.build()
         inputs = x = keras.Input((height, width, 3), dtype="float32", name="image")
         for layer in chain(model if (height, width) == (crop, crop) else convert_head(model)):
@@ -102,8 +101,6 @@ def network_of(trained, size=None):
         if (height, width) != (crop, crop):
             x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
             x = keras.layers.Softmax(name="softmax")(x)
-    finally:
-        keras.config.set_dtype_policy(policy)
     (Q,) = trained.scales("one")
     scale = max(round(Q * max(height, width) / crop), height, width)
     classes = trained.classes or tuple(f"class {i}" for i in range(trained.number))

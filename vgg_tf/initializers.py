@@ -1,11 +1,12 @@
 """How kernels start: the paper's Gaussian and what made deep networks train, as data. Biases start at 0 everywhere."""
 
+import random
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Initialization:
-    """Keras initialisers, as configs, by the kind of layer.
+    """Keras initialisers, as configs, by the kind of layer. A `seed` in a config is replaced by one for each layer.
 
     Attributes:
         convolutions: of the five blocks.
@@ -23,16 +24,17 @@ class Initialization:
 
 
 def _gaussian(std):
-    return {"class_name": "RandomNormal", "config": {"stddev": std}}
+    return {"class_name": "RandomNormal", "config": {"stddev": std, "seed": None}}
 
 
 def _scaled(scale, fan, distribution):
-    return {"class_name": "VarianceScaling", "config": {"scale": scale, "mode": fan, "distribution": distribution}}
+    config = {"scale": scale, "mode": fan, "distribution": distribution, "seed": None}
+    return {"class_name": "VarianceScaling", "config": config}
 
 
 _GLOROT = _scaled(1.0, "fan_avg", "uniform")
 _HE = _scaled(2.0, "fan_in", "untruncated_normal")
-_HE_TRUNCATED = {"class_name": "HeNormal", "config": {}}
+_HE_TRUNCATED = {"class_name": "HeNormal", "config": {"seed": None}}
 
 INITIALIZERS = {
     "paper": Initialization(*[_gaussian(0.1)] * 3, "section 3.1 to the letter: variance 1e-2"),
@@ -95,8 +97,11 @@ def initialization(name, standardized):
     name = fitting(name, standardized)
     if isinstance(name, str) and name in INITIALIZERS:
         return INITIALIZERS[name]
+    before = random.getstate()
     try:
         config = keras.saving.serialize_keras_object(keras.initializers.get(name))
     except ValueError:
         raise ValueError(f"No initializer {name!r}. Known: auto, {', '.join(INITIALIZERS)}, and Keras' own names.") from None
+    finally:
+        random.setstate(before)  # Keras draws a seed for the initializer, which is only made for its config
     return Initialization(config, config, _GLOROT, "Keras' own")

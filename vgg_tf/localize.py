@@ -124,14 +124,10 @@ def train(words):
     flags = tyro.cli(Train, args=words, default=Train(numbers=recipe), prog=f"{PROG} train")
     devices = choose(flags.strategy, flags.precision)
 
-    import keras
-
     from vgg_tf import box_training, datasets, measures, records, runs, sources, tracking, training
     from vgg_tf.weights import inherit_weights
 
     recipe = flags.numbers
-    keras.config.set_dtype_policy(devices.policy)
-    keras.utils.set_random_seed(recipe.seed)
     source = sources.open_source(flags.data, flags.selection)
     where = flags.data if records.is_word(flags.data) else files.absolute(flags.data)
     out = flags.out or os.path.join("runs", f"{flags.regression}-{Path(where).name}")
@@ -210,9 +206,10 @@ def evaluate(words):
     runs.refuse_run(flags.out)
     start = time.perf_counter()
     devices = choose(flags.strategy, "auto")
-    localizers = [localization.Localizer(path) for path in flags.runs]
-    first = localizers[0]
-    rater = _rater(flags.classifier, first.classes)
+    with devices.scope():
+        localizers = [localization.Localizer(path) for path in flags.runs]
+        first = localizers[0]
+        rater = _rater(flags.classifier, first.classes)
     selections = [localizer.run.settings.selection for localizer in localizers]
     source = sources.open_tested(flags.split, selections, first.run.settings.data, flags.data)
     for localizer in localizers:
@@ -304,8 +301,9 @@ def predict(words):
 
     paths = picture_paths(flags.pictures)
     devices = choose(flags.strategy, "auto")
-    localizer = localization.Localizer(flags.run)
-    rater, classes = _rater(flags.classifier, localizer.classes), localizer.classes
+    with devices.scope():
+        localizer = localization.Localizer(flags.run)
+        rater, classes = _rater(flags.classifier, localizer.classes), localizer.classes
     if flags.label and flags.label not in classes:
         raise ValueError(f"{flags.run} knows no class {flags.label!r}. It has {', '.join(classes)}.")
     if rater is None and not flags.label and localizer.kind == "pcr":
@@ -329,10 +327,10 @@ def predict(words):
             called = classes if rater or flags.label else ["object"]
             rows.append(box_reports.row(path, found, called, picture.shape[1::-1]))
             boxes = annotations.Boxes(np.stack([box.corners for box in found]), [called[box.label] for box in found])
-            figure = drawing.contact_sheet([picture], [os.path.basename(path)], [boxes], "")
             stem = os.path.splitext(os.path.basename(path))[0]
-            with files.writing(os.path.join(flags.out, f"{number:04d}-{stem}.png")) as temporary:
-                figure.savefig(temporary, dpi=200)
+            drawn = os.path.join(flags.out, f"{number:04d}-{stem}.png")
+            with programs.noting(drawn):
+                drawing.save(drawing.contact_sheet([picture], [os.path.basename(path)], [boxes], ""), drawn, dpi=200)
     files.write_whole(os.path.join(flags.out, "boxes.json"), json.dumps(rows, indent=1).encode())
     print(f"{len(rows):,} pictures; {flags.out}")
     if bad:

@@ -1,5 +1,6 @@
 """build_vgg: a row of Table 1 becomes a Keras functional model that takes raw RGB."""
 
+import copy
 import itertools
 
 import keras
@@ -124,11 +125,11 @@ def build_vgg(
 
     def kernel(start=starts.convolutions):
         # A copy of the config, so that every layer gets an initialiser, and a seed, of its own.
-        config = keras.saving.serialize_keras_object(keras.initializers.get(start))
+        config = copy.deepcopy(start)
         if "seed" in config["config"]:
             config["config"]["seed"] = next(seeds)
         return {
-            "kernel_initializer": keras.saving.deserialize_keras_object(config),
+            "kernel_initializer": keras.initializers.get(config),
             "kernel_regularizer": keras.regularizers.L2(l2 / 2) if l2 else None,
         }
 
@@ -216,11 +217,12 @@ def convert_head(model, dense=True):
     x = inputs
     for layer in model.layers[1 : last_pool + 1]:
         x = again(layer)(x)
-    x = x if dense else keras.layers.Flatten(name="flatten")(x)
+    x = x if dense else keras.layers.Flatten(name="flatten", dtype=fc1.dtype_policy)(x)
     for layer in model.layers[last_pool + 1 :]:
         if hasattr(layer, "kernel"):
             config = layer.get_config()
-            shared = {key: config[key] for key in ("name", "activation", "kernel_regularizer", "trainable", "dtype")}
+            kept = ("name", "activation", "kernel_initializer", "kernel_regularizer", "trainable", "dtype")
+            shared = {key: config[key] for key in kept}
             side = (h, w) if layer.name == "fc1" else 1
             units = layer.kernel.shape[-1]
             x = (keras.layers.Conv2D(units, side, **shared) if dense else keras.layers.Dense(units, **shared))(x)

@@ -111,27 +111,38 @@ def see(trained, images, numbers, units, devices, batch_size, problems, checksum
 
     looking = evaluator(trained, units, devices, batch_size, describe)
     name = f"{trained.name}, {_words(units)}"
-    with tqdm(total=len(numbers), desc=name, unit=" images", disable=None) as bar, devices.scope():
+    with tqdm(total=len(numbers), desc=name, unit=" images", disable=None) as bar:
         examples = _examples(images, numbers, looking, trained.least, problems, checksums)
-        for number, rows in looking.see(examples):
+        for number, rows in _within(devices.scope, looking.see(examples)):
             if not np.isfinite(rows).all():
+                policy = trained.run.settings.policy if trained.run else devices.policy
                 raise ValueError(
                     f"{trained.path} gives numbers that are none for {images.names[number]}. Its weights are damaged, or they "
-                    f"overflow in this precision ({devices.policy})."
+                    f"overflow in this precision ({policy})."
                 )
             bar.update()
             yield number, rows
 
 
 def evaluator(trained, units, devices, batch_size=0, describe=False):
-    """The `protocols.Evaluator` of a trained network, on these devices; arguments as for `posteriors`."""
-    import keras
+    """The `protocols.Evaluator` of a trained network, on these devices; arguments as for `posteriors`.
 
-    if not trained.run:
-        keras.config.set_dtype_policy(devices.policy)
+    A run computes in the precision of its training, a file of weights in that of the devices.
+    """
     batch_size = batch_size or devices.replicas * max(1, min(256, 32 * 224**2 // trained.crop**2))
     with devices.scope():
         return Evaluator(trained.load(), units, batch_size, devices.replicas, _static(devices), describe)
+
+
+def _within(scope, rows):
+    """Compute each row in a scope of its own, which the caller, at work between two rows, is not in."""
+    rows = iter(rows)
+    while True:
+        with scope():
+            row = next(rows, None)
+        if row is None:
+            return
+        yield row
 
 
 def refuse(problems):

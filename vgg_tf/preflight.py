@@ -114,9 +114,8 @@ def _topologies(flags):
 
 def _topology(flags, name):
     """Compile the step for one topology, of the asked images and in search of the most; print and return the `Bounds`."""
-    from vgg_tf import topology  # chooses JAX, so it comes before Keras
+    from vgg_tf import topology
 
-    programs.quiet_tensorflow()
     recipe = flags.numbers
     target = topology.Topology(name, flags.arch, recipe, flags.classes)
     print(

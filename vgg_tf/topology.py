@@ -1,8 +1,8 @@
 """Compile a training step for a TPU that is not here: how much memory does it take, how much does it compute.
 
 libtpu compiles for a topology without the chips. The step is the one that Keras on JAX runs: the recipe's network and
-optimizer, metrics, uint8 images shared among all devices. This room must be imported before Keras or JAX: it chooses their
-backend.
+optimizer, metrics, uint8 images shared among all devices. The first topology imports Keras, on JAX, for the whole
+process.
 """
 
 import functools
@@ -13,13 +13,17 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
+from vgg_tf import programs
 from vgg_tf.bounds import GIB, Step
 
-os.environ["KERAS_BACKEND"] = "jax"
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # libtpu would ask Google's servers for minutes
-os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-8")
-os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+_JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+# Without them libtpu would ask Google's servers for minutes.
+_LIBTPU = {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v5litepod-8", "TPU_WORKER_HOSTNAMES": "localhost"}
+
+
+def environment():
+    """Context in which Keras is imported on JAX, JAX on the CPU, and libtpu is loaded without chips."""
+    return programs.environment(**{name: os.environ.get(name, value) for name, value in _LIBTPU.items()} | _JAX)
 
 
 class Topology:
@@ -33,26 +37,36 @@ class Topology:
             arch: the architecture's name.
             recipe: the `Recipe`.
             classes: number of classes.
-        """
-        import jax
-        import keras
-        import numpy as np
-        from jax.experimental import topologies
 
-        self.recipe = recipe
-        found = topologies.get_topology_desc(platform="tpu", topology_name=name)
-        self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
-        keras.config.set_dtype_policy("mixed_bfloat16")
+        Raises:
+            ValueError: Keras was imported on another backend before.
+        """
+        with environment():
+            programs.quiet_tensorflow()
+            import jax
+            import keras
+            import numpy as np
+            from jax.experimental import topologies
+
+            if (engine := keras.config.backend()) != "jax":
+                raise ValueError(
+                    f"A topology needs Keras on JAX, but Keras was imported on {engine}. Compile in a process of its own: "
+                    "python -m vgg_tf.preflight --topology."
+                )
+            found = topologies.get_topology_desc(platform="tpu", topology_name=name)
 
         from vgg_tf import training
 
+        self.recipe = recipe
+        self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
         unseen = SimpleNamespace(mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
-        model = training.build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
-        self.scores = training.scores_of(model)
-        training.compile_scores(self.scores, training.make_optimizer(recipe, 1), recipe.label_smoothing)
-        self.scores.optimizer.build(self.scores.trainable_variables)
-        images, labels = np.zeros((2, recipe.size, recipe.size, 3), np.uint8), np.zeros(2, np.int32)
-        self.scores._symbolic_build(data_batch=(images, labels))  # makes the metrics' variables, as fit would
+        with programs.precision("mixed_bfloat16"):
+            model = training.build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
+            self.scores = training.scores_of(model)
+            training.compile_scores(self.scores, training.make_optimizer(recipe, 1), recipe.label_smoothing)
+            self.scores.optimizer.build(self.scores.trainable_variables)
+            images, labels = np.zeros((2, recipe.size, recipe.size, 3), np.uint8), np.zeros(2, np.int32)
+            self.scores._symbolic_build(data_batch=(images, labels))  # makes the metrics' variables, as fit would
 
     @property
     def devices(self):

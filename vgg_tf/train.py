@@ -119,12 +119,8 @@ def main(arguments=None):
     if devices.engine == "tensorflow" and devices.distribution and recipe.accumulate > 1:
         raise ValueError("--accumulate works on a single device: Keras cannot accumulate under TensorFlow's strategies.")
 
-    import keras
-
     from vgg_tf import measures, runs
 
-    keras.config.set_dtype_policy(devices.policy)
-    keras.utils.set_random_seed(recipe.seed)
     shards = None if source else Collection.read(flags.data)
     fingerprint = source.fingerprint() if source else shards.fingerprint
     weights, inherit = _weights(flags, out)
@@ -234,8 +230,8 @@ def _train(run, collection, data, devices, weights, flags):
 def _training_batches(data, recipe, collection, batch, steps, part=(0, 1)):
     from vgg_tf import datasets
 
-    return datasets.load_dataset(
-        data, "train", epoch=None, batch_size=batch, size=recipe.size, scale=recipe.scale, seed=recipe.seed, steps=steps,
+    return datasets.load_epochs(
+        data, "train", batch_size=batch, size=recipe.size, scale=recipe.scale, seed=recipe.seed, steps=steps,
         flip=recipe.flip, shift=recipe.rgb_shift, covariance=collection.covariance_rgb, cache=recipe.cache,
         padding=recipe.padding, cutout=recipe.cutout, part=part,
     )  # fmt: skip
@@ -272,23 +268,24 @@ def profile(flags, source, out):
     Returns:
         The `profiles.Profile`.
     """
-    from vgg_tf import datasets, profiles
+    from vgg_tf import datasets, profiles, progress
 
-    scores, batches, _, devices = _thrown_away(flags, source)
+    scores, batches, plan, devices = _thrown_away(flags, source)
     print(devices.reason)
+
+    def callbacks(steps):
+        return [progress.Watch(0, flags.numbers, steps, plan.batch, shown=True, heed=lambda seconds: None, after=0.0)]
+
     with devices.scope(), datasets.naming_the_unreadable(source or flags.data):
-        return profiles.profile(scores, batches, flags.profile, f"{out}-profile")
+        return profiles.profile(scores, batches, flags.profile, f"{out}-profile", callbacks)
 
 
 def _thrown_away(flags, source, batch_size=None):
     """A compiled network as the training would make, its batches by epoch, the `training.Arithmetic` and the devices."""
     recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
 
-    import keras
-
     from vgg_tf import measures, training
 
-    keras.config.set_dtype_policy(devices.policy)
     collection = measures.measure(source) if source else Collection.read(flags.data)
     plan = training.arithmetic(recipe, collection.images("train"), devices.replicas)
     with devices.scope():

@@ -81,19 +81,23 @@ class Trained:
         return tuple(dict.fromkeys(int(word) for word in words.split(",")))
 
     def load(self):
-        """The Keras model, raw RGB to posteriors, in the precision of its training or, of a file, of Keras' policy."""
+        """The Keras model, raw RGB to posteriors, in the precision of its training or, of a file, of Keras' policy.
+
+        `devices.Devices.scope` sets that policy, for what is loaded within it.
+        """
         return self.run.load_best() if self.run else self.build()
 
     def build(self):
         """The Keras model, built and filled in the precision of Keras' policy."""
         width = self.weights.width
+        # With a seed, weights that are replaced take no number from Python's random.
         if not self.number:
-            model = build_vgg(self.arch, include_top=False, input_shape=(None, None, 3), width=width)
+            model = build_vgg(self.arch, include_top=False, input_shape=(None, None, 3), width=width, seed=0)
             load_weights(model, self.weights, say=None)
             return model
         shape = (self.crop, self.crop, 3)
         head_width = self.weights.layers["fc1"]["kernel"].shape[-1]
-        model = build_vgg(self.arch, input_shape=shape, classes=self.number, width=width, head_width=head_width)
+        model = build_vgg(self.arch, input_shape=shape, classes=self.number, width=width, head_width=head_width, seed=0)
         load_weights(model, self.weights, say=None)
         return model
 
