@@ -4,6 +4,7 @@ Usage: python benchmarks/onednn.py [BATCH]. TensorFlow turns oneDNN on by itself
 `programs.quiet_tensorflow` turns it on everywhere, and this says what that is worth.
 """
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -48,5 +49,8 @@ def main(batch):
 
 
 if __name__ == "__main__":
-    size = int(sys.argv[1]) if len(sys.argv) > 1 else 64
-    measure(size) if sys.argv[-1] == "measure" else main(size)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("batch", nargs="?", type=int, default=64, help="images a step")
+    parser.add_argument("work", nargs="?", choices=["measure"], help="measure here, in the setting of this process")
+    flags = parser.parse_args()
+    measure(flags.batch) if flags.work else main(flags.batch)

@@ -3,12 +3,12 @@
 Usage: python benchmarks/passes.py [PASSES]. Each pass is 20 steps of a small network, in turn with and without.
 """
 
+import argparse
 import statistics
-import sys
 import time
 
 
-def main(passes=30):
+def main(passes):
     """Print a line for each way."""
     from vgg_tf import programs
 
@@ -52,4 +52,6 @@ def main(passes=30):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("passes", nargs="?", type=int, default=30)
+    main(parser.parse_args().passes)

@@ -4,7 +4,7 @@ Usage: python benchmarks/small_maps.py [float32|bfloat16] [BATCH]. Three passes 
 Processor time of one thread, the least of 5. The constants in `vgg_tf.cpu` were chosen by this table and by whole steps.
 """
 
-import sys
+import argparse
 import time
 
 from vgg_tf import programs
@@ -16,7 +16,7 @@ SHAPES = [  # side, channels, filters; at 32 pixels, then at 224
 SAME = {"strides": [1, 1, 1, 1], "padding": "SAME"}
 
 
-def main(dtype="bfloat16", batch=128):
+def main(dtype, batch):
     """Print a table."""
     programs.quiet_tensorflow()
     import tensorflow as tf
@@ -61,4 +61,8 @@ def _ms(form, *arrays):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(int, sys.argv[2:3]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dtype", nargs="?", choices=["float32", "bfloat16"], default="bfloat16")
+    parser.add_argument("batch", nargs="?", type=int, default=128)
+    flags = parser.parse_args()
+    main(flags.dtype, flags.batch)

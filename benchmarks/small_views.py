@@ -3,14 +3,14 @@
 Usage: taskset -c 1 python benchmarks/small_views.py [ROUNDS]. Both ways make the same pixels, in turn; padding 4, cutout 12.
 """
 
+import argparse
 import statistics
-import sys
 import time
 
 IMAGES, BATCH, CROP = 20_480, 256, 32
 
 
-def main(rounds=5):
+def main(rounds):
     """Print a line for each way."""
     from vgg_tf import programs
 
@@ -50,4 +50,6 @@ def main(rounds=5):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rounds", nargs="?", type=int, default=5)
+    main(parser.parse_args().rounds)
