@@ -1,6 +1,7 @@
-"""Quiet TensorFlow, oneDNN as in the programs, float32 wherever a program was run before, JAX' programs compiled once."""
+"""Quiet TensorFlow, float32 at the start of each file, and what is made once in a run of the tests and only read."""
 
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # pytest's workers and all programs find the one of the first process
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # pytest's workers and all programs use that of the first process
     compiled = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, compiled, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled
@@ -22,3 +23,105 @@ def float32():
     import keras
 
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory, worker_id):
+    """A function `once(name, make)` that returns a folder which `make(folder)` has filled, once for all workers.
+
+    The folder is there to be read. A worker that has changed anything in one fails at its end.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "once"
+    root.mkdir(exist_ok=True)
+    seen = {}
+
+    def state(folder):
+        return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
+
+    def make_once(name, make):
+        folder, done = root / name, root / f"{name}.done"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        seen.setdefault(folder, state(folder))
+        return folder
+
+    yield make_once
+    for folder, before in seen.items():
+        assert state(folder) == before, f"{folder.name} is shared by all tests. One of them has changed it: copy it first."
+
+
+@pytest.fixture(scope="session")
+def digits_trained(once):
+    """`run`, of two steps on scikit-learn's digits (vgg11, 32 pixels), by a process of its own; its streams, `said`, `errors`."""
+    from tests.making import program
+
+    def make(folder):
+        words = ["--arch", "vgg11", "--data", "digits", "--strategy", "cpu", "--precision", "float32", "--smoke"]
+        result = program("vgg_tf.train", *words, "--out", folder / "run")
+        assert result.returncode == 0, result.stderr
+        (folder / "said").write_text(result.stdout)
+        (folder / "errors").write_text(result.stderr)
+
+    return once("digits_trained", make)
+
+
+@pytest.fixture(scope="session")
+def digits_run(digits_trained):
+    """A finished run of two steps on scikit-learn's digits: vgg11, 32 pixels, trained by the program itself."""
+    return digits_trained / "run"
+
+
+@pytest.fixture(scope="session")
+def digits_shards(once):
+    """Scikit-learn's digits as our shards: train, validation and test."""
+    from tfrecords_tools.write import write
+    from vgg_tf import sources
+
+    def make(folder):
+        write(sources.open_source("digits"), folder / "shards", progress=False)
+
+    return once("digits_shards", make) / "shards"
+
+
+@pytest.fixture
+def copied(digits_run, tmp_path, monkeypatch):
+    """A copy of `digits_run` for one test, as `run` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(digits_run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture(scope="session")
+def pictures_folder(once):
+    """Three class folders of eight PNG files of 36 pixels, whose brightness tells the class."""
+    from tests.making import pictures
+
+    return once("pictures", pictures)
+
+
+@pytest.fixture(scope="session")
+def all_trained(once):
+    """A finished run, `run`, that held nothing out, on the digits 3 and 8, as `digits_run`; what it printed, `said`."""
+    from tests.making import call
+
+    def make(folder):
+        words = ["--arch", "vgg11", "--strategy", "cpu", "--precision", "float32", "--smoke", "--hold-out", "0"]
+        result = call("vgg_tf.train", *words, "--classes", "3", "8", "--out", folder / "run")
+        assert result.returncode == 0, result.stderr
+        (folder / "said").write_text(result.stdout)
+
+    return once("all_trained", make)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Networks predict layer by layer, as they are: of few images that saves a second for each network and shape."""
+    from tests.making import uncompile
+
+    uncompile(monkeypatch)

@@ -18,9 +18,9 @@ class Flags:
     """Folder that tfrecords_tools.write has written, here or gs://."""
 
 
-def main():
+def main(arguments=None):
     """Parse the flags, verify, print what is wrong."""
-    flags = tyro.cli(Flags, prog="python -m tfrecords_tools.verify")
+    flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.verify")
     programs.quiet_tensorflow()
     findings = verify(flags.shards)
     collection = records.Collection.read(flags.shards)

@@ -252,9 +252,9 @@ def _check_plan(out, work, plan, name):
     files.write_whole(path, json.dumps(plan).encode())
 
 
-def main():
+def main(arguments=None):
     """Parse the flags, write, and say what was written."""
-    flags = tyro.cli(Flags, prog="python -m tfrecords_tools.write")
+    flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.write")
 
     from vgg_tf import sources
 

@@ -154,9 +154,11 @@ def batches(pictures, recipe, batch, steps=None, covariance=images.IMAGENET_COVA
         blank = (tf.zeros([recipe.size, recipe.size, 3], tf.uint8), tf.zeros([5]), 0.0)
         return dataset(range(n), centre, count, tf.data.Dataset.from_tensors(blank).repeat(count * batch - n))
 
+    view = tf.function(random, autograph=False)  # all epochs share one graph, which takes 2 s to trace
+
     def one(epoch):
         order = np.random.default_rng((recipe.seed, epoch)).permutation(n)[: steps * batch]
-        return dataset(order, lambda i: random(i, tf.constant(epoch, tf.int64)), steps)
+        return dataset(order, lambda i: view(i, tf.constant(epoch, tf.int64)), steps)
 
     return one
 

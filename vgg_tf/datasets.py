@@ -2,20 +2,15 @@
 
 import contextlib
 import functools
-import os
-from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf import batched_views, decoding, foreign, images, measures, passes, records, soundness, sources
-from vgg_tf.colours import IMAGENET_COVARIANCE
+from vgg_tf import batched_views, decoding, images, measures, passes, records, soundness
+from vgg_tf.readers import Share, open_reader, opened, shuffle, with_pixels
 from vgg_tf.selection import EVERYTHING
-from vgg_tf.splits import Source
 from vgg_tf.untuned import BATCHES, untuned
 
-SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
-READ_SHARDS = 16  # shards read at the same time
 SMALL = 64  # pixels, the largest side of a crop whose views are cut by the batch
 AUTO = tf.data.AUTOTUNE
 # A bad image or label, a bad checksum, a missing file, fewer images than dataset.json tells of; a file that may not be
@@ -95,8 +90,9 @@ def load_epochs(
     """Return a function of the epoch that reads it as `load_dataset` does; its epochs share one cache.
 
     Args:
-        source, split, batch_size, size, scale, seed, training, steps, flip, shift, covariance, padding, cutout, cache, selection,
-            part: as for `load_dataset`.
+        source, split, batch_size, size, scale, seed, training, steps, flip, shift, covariance, padding, cutout, cache: as for
+            `load_dataset`.
+        selection, part: as for `load_dataset`.
 
     Returns:
         A function: epoch, an int or an int64 scalar tensor, to a `tf.data.Dataset` as `load_dataset` gives it.
@@ -114,10 +110,10 @@ def load_epochs(
         raise ValueError(f"scale must be S or (S_min, S_max), not below the crop's side of {size} pixels. Received: {scale}.")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
-    share = _Share(*part, batch_size)
+    share = Share(*part, batch_size)
     if batch_size % share.processes:
         raise ValueError(f"{share.processes} processes share a batch; {batch_size} does not divide by it.")
-    reader = _reader(source, split, selection, share)
+    reader = open_reader(source, split, selection, share)
     n = reader.images
     if n < share.processes:
         raise ValueError(f"{n} {split} images are fewer than {share.processes} processes.")
@@ -132,7 +128,7 @@ def load_epochs(
     if cache != "none":
         base = reader.ordered(0, n) if training else reader.ordered(*share.range(n))
         if cache == "pixels":
-            base = base.map(_decoded, num_parallel_calls=AUTO)
+            base = base.map(with_pixels, num_parallel_calls=AUTO)
         base = base.cache()
     covariance = reader.covariance if covariance is None else covariance
     colours = tuple(map(tuple, np.asarray(covariance).tolist()))
@@ -152,7 +148,7 @@ def load_epochs(
             examples = base or reader.ordered(*share.range(n))
         elif base is not None:
             # The whole order at once: the buffer shares its memory with the cache.
-            examples = share.rows(_shuffled(base, n, seed, epoch))
+            examples = share.rows(shuffle(base, n, seed, epoch))
         else:
             examples = reader.shuffled(seed, epoch)
         if by_the_batch:
@@ -226,7 +222,7 @@ def _unreadable(source):
     if records.holds_shards(source):
         yield from map(str, soundness.verify(source, progress=False))
         return
-    for split in _opened(source).splits.values():
+    for split in opened(source).splits.values():
         for path in sorted({content.path for content in split.contents if isinstance(content, records.Record)}):
             yield from (f"{path}, record {index}: {what}" for index, what in soundness.damages(path))
         for i, name in enumerate(split.names):
@@ -234,175 +230,3 @@ def _unreadable(source):
                 measures.decode_named(split.read(i), name)
             except (ValueError, OSError) as error:
                 yield str(error)
-
-
-@dataclass(frozen=True)
-class _Share:
-    """What is one process's of batches that several share."""
-
-    process: int
-    processes: int
-    whole: int
-
-    @property
-    def batch(self):
-        """Rows of each batch."""
-        return self.whole // self.processes
-
-    def range(self, n):
-        """First and end of its range of a split of `n` images."""
-        return n * self.process // self.processes, n * (self.process + 1) // self.processes
-
-    def rows(self, examples):
-        """Its rows of the batches that would be made of these examples."""
-        if self.processes == 1:
-            return examples
-        mine = examples.enumerate().filter(lambda i, _: i % self.whole // self.batch == self.process)
-        return mine.map(lambda _, example: example)
-
-
-@dataclass
-class _Reader:
-    """A split as `(key, encoded bytes, label)`: `ordered(start, end)` of it, or a process's part in the order of an epoch."""
-
-    images: int
-    covariance: object
-    ordered: object
-    shuffled: object
-
-
-def _reader(source, split, selection, share):
-    if records.holds_shards(source) and not selection:
-        collection = records.Collection.read(source)
-        n, paths = collection.images(split), records.shard_paths(source, collection, split)
-        counts = collection.splits[split].get("per_shard")
-        if counts is None and share.processes > 1:
-            raise ValueError(f"{source} was written by an earlier version, without counts of its shards. Write it anew.")
-        return _shard_reader(
-            paths, counts, n, share, collection.bytes_per_image, collection.covariance_rgb, classes=len(collection.classes)
-        )
-    source = _opened(source, selection)
-    n = source.images(split)
-    images_of = source.splits[split]
-    if isinstance(images_of.contents[0], records.Record):
-        return _record_reader(images_of, share)
-    return _file_reader(images_of, n, share)
-
-
-def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=None, labels=None, form=records.SLIM):
-    """A reader of `n` images in shards of so many records (`counts`; None where they are not known).
-
-    `labels` tells the labels of all records, through all shards, -1 for those of other splits. Without it the records tell
-    their own, each of `classes` from 0 on.
-    """
-
-    def columns(start, end):
-        """Paths of the shards that hold images start to end; of each the records to skip, to take, the number of the first."""
-        if labels is None and (start, end) == (0, n):  # whatever is there: too many are an error as well
-            return np.array(paths), np.zeros(len(paths), np.int64), np.full(len(paths), -1), np.zeros(len(paths), np.int64)
-        if labels is not None and (start, end) == (0, n):
-            start, end = 0, len(labels)
-        elif labels is not None:
-            mine = np.flatnonzero(labels >= 0)[start:end]
-            start, end = mine[0], mine[-1] + 1
-        ends = np.cumsum(counts)
-        begins = ends - counts
-        low, high = np.maximum(start, begins), np.minimum(end, ends)
-        some = high > low
-        return np.array(paths)[some], (low - begins)[some], (high - low)[some], low[some]
-
-    def examples(paths, skip, count, first):
-        @tf.autograph.experimental.do_not_convert
-        def of_shard(path, skip, count, first):
-            return tf.data.TFRecordDataset(path, buffer_size=2**23).skip(skip).take(count).enumerate(first)
-
-        return tf.data.Dataset.from_tensor_slices((paths, skip, count, first)).interleave(
-            of_shard, cycle_length=min(READ_SHARDS, paths.shape[0]), num_parallel_calls=AUTO, deterministic=True
-        )
-
-    table = None if labels is None else tf.constant(labels)
-
-    @tf.autograph.experimental.do_not_convert
-    def parse(number, serialized):
-        contents, label = records.parse(serialized, form)
-        if table is not None:
-            return _keyed(contents, table[number])
-        tf.debugging.Assert((label >= 0) & (label < classes), ["a label is out of range", label])  # no loss would tell
-        return _keyed(contents, label)
-
-    def of_split(examples):
-        if table is None:
-            return examples
-        return examples.filter(lambda number, serialized: table[number] >= 0)
-
-    def shuffled(seed, epoch):
-        mine = columns(*share.range(n))
-        seeds = tf.stack([tf.constant(seed, tf.int64), epoch])
-        order = tf.random.experimental.stateless_shuffle(range(len(mine[0])), seed=seeds)
-        in_order = [tf.gather(column, order) for column in mine]
-        buffer = max(1, min(n, SHUFFLE_BYTES // bytes_per_image))
-        return _shuffled(of_split(examples(*in_order)), buffer, seed, epoch).map(parse, num_parallel_calls=AUTO)
-
-    def ordered(start, end):
-        return of_split(examples(*columns(start, end))).map(parse, num_parallel_calls=AUTO)
-
-    return _Reader(n, covariance, ordered, shuffled)
-
-
-def _record_reader(split, share):
-    """A reader of some records of foreign shards: the shards are read through, as random access is slow, others left out."""
-    shards = {}
-    for record, label in zip(split.contents, split.labels.tolist(), strict=True):
-        shards.setdefault(record.path, {})[record.index] = label
-    counts = np.array([max(labels) + 1 for labels in shards.values()])
-    table = np.full(counts.sum(), -1)
-    for start, labels in zip(np.cumsum([0, *counts[:-1]]), shards.values(), strict=True):
-        table[start + np.array(list(labels))] = list(labels.values())
-    form = records.TFDS if foreign.is_tfds(list(shards)) else records.SLIM
-    folder = os.path.dirname(next(iter(shards)))
-    ours = records.holds_shards(folder)
-    covariance = records.Collection.read(folder).covariance_rgb if ours else IMAGENET_COVARIANCE
-    mean_bytes = max(1, sum(record.length for record in split.contents) // len(split))
-    return _shard_reader(list(shards), counts, len(split), share, mean_bytes, covariance, labels=table, form=form)
-
-
-def _file_reader(files, n, share):
-    contents = tf.data.Dataset.from_tensor_slices((files.contents, files.labels))
-
-    def read(content, label):
-        return _keyed(content if isinstance(files.contents[0], bytes) else tf.io.read_file(content), label)
-
-    def shuffled(seed, epoch):
-        return share.rows(_shuffled(contents, n, seed, epoch)).map(read, num_parallel_calls=AUTO)
-
-    def ordered(start, end):
-        return contents.skip(start).take(end - start).map(read, num_parallel_calls=AUTO)
-
-    return _Reader(n, IMAGENET_COVARIANCE, ordered, shuffled)
-
-
-def _opened(source, selection=EVERYTHING):
-    if not isinstance(source, Source):
-        return sources.open_source(str(source), selection)
-    return selection.of(source) if selection else source
-
-
-def _shuffled(dataset, buffer, seed, epoch):
-    """Shuffle by seed and epoch alone. `Dataset.shuffle` mixes in the program's seed, and takes no seed that is a tensor."""
-    key = tf.random.stateless_uniform([], tf.stack([tf.constant(seed, tf.int64), epoch]), 1, 2**31 - 1, tf.int32)
-    spec = dataset.element_spec
-    flat = tf.nest.flatten(spec)
-    shuffled = tf.raw_ops.ShuffleDataset(
-        input_dataset=tf.data.experimental.to_variant(dataset), buffer_size=buffer, seed=0, seed2=tf.cast(key, tf.int64),
-        output_types=[part.dtype for part in flat], output_shapes=[part.shape for part in flat],
-        reshuffle_each_iteration=False,
-    )  # fmt: skip
-    return tf.data.experimental.from_variant(shuffled, spec)
-
-
-def _keyed(contents, label):
-    return decoding.key(contents), contents, label
-
-
-def _decoded(key, contents, label):
-    return key, decoding.decode(contents), label

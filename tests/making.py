@@ -1,0 +1,87 @@
+"""What several files of tests make or call: pictures, programs, and the marks of what may be missing."""
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vgg_tf import programs
+from vgg_tf.architectures import ARCHITECTURES, Architecture
+
+TINY = ["--width", "0.0625", "--head-width", "16"]  # the smallest network that the flags give
+
+DATA = os.environ.get("VGG_TF_DATA")
+real_data = pytest.mark.skipif(not DATA, reason="VGG_TF_DATA names no folder with the unpacked pictures")
+needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+
+
+def program(*words, cwd=None, **options):
+    """Run a program in a process of its own: seconds for the imports alone. For exit codes, signals and environments."""
+    return subprocess.run([sys.executable, "-m", *map(str, words)], capture_output=True, text=True, cwd=cwd, **options)
+
+
+def call(name, *words):
+    """Run a program in this process, as the command line would. The result has `returncode`, `stdout` and `stderr`."""
+    main, out, errors, code = importlib.import_module(name).main, io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        try:
+            programs.run(lambda: main([*map(str, words)]))
+        except SystemExit as end:
+            code = end.code
+    if isinstance(code, str):
+        errors.write(f"{code}\n")
+        code = 1
+    return SimpleNamespace(returncode=code or 0, stdout=out.getvalue(), stderr=errors.getvalue())
+
+
+def noise(h, w, seed=0):
+    """Random pixels, uint8 `[h, w, 3]`."""
+    return np.random.default_rng([h, w, seed]).integers(0, 256, (h, w, 3), np.uint8)
+
+
+def save(path, picture, **options):
+    """Write pixels, or a PIL image, to a file whose folder need not be there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(path, **options)
+
+
+def pictures(folder, classes=3, n=8, side=36):
+    """Fill a folder with PNG files whose brightness tells the class."""
+    random = np.random.default_rng(0)
+    for label in range(classes):
+        for i in range(n):
+            pixels = random.integers(0, 60, (side, side, 3)) + 60 * label
+            save(folder / f"class{label}" / f"{i}.png", pixels.astype(np.uint8))
+    return folder
+
+
+@contextlib.contextmanager
+def shallow(kernels=((3,), (), (), (), ())):
+    """Within, the table has `shallow`, and `shallow_bn` with batch normalization: one convolution, so tracing takes a quarter.
+
+    For claims that do not depend on the depth. `kernels` are those of the five stages, as in `vgg_tf.architectures`.
+    """
+    names = ("shallow", "shallow_bn")
+    rows = {name: Architecture(name, "-", kernels, batch_norm=name.endswith("_bn")) for name in names}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, row in rows.items():
+            patch.setitem(ARCHITECTURES, name, row)
+        yield
+
+
+def uncompile(patch):
+    """Let networks predict layer by layer, as they are, by a `pytest.MonkeyPatch`: see the fixture `uncompiled`."""
+    import keras
+
+    from vgg_tf import protocols
+
+    patch.setattr(keras.Model, "run_eagerly", True)
+    patch.setattr(protocols, "faster", lambda model: model)
