@@ -67,6 +67,13 @@ def test_mean_class_recall_weighs_categories_not_images():
     assert found.counts.sum() == len(found.test)
 
 
+@pytest.mark.parametrize("present", [(1, 2, 3), (0, 1, 3), (0, 2, 3)])
+def test_a_category_without_pictures_moves_no_other_categorys_recall(present):
+    rows, labels = blobs(8)
+    found = svm.caltech(rows, np.array(present)[labels], seed=0, train=5, test=3)
+    assert found.recalls.tolist() == [1.0, 1.0, 1.0]
+
+
 def test_c_is_chosen_on_what_is_held_out_of_the_training_part():
     asked = []
 

@@ -64,7 +64,7 @@ def caltech(descriptors, labels, seed, train=TRAIN, test=TEST):
     predicted = _trained(descriptors[learn], labels[learn], cost, seed).predict(descriptors[ask])
     counts = scores.confusion(labels[ask], predicted, labels.max() + 1)
     some = counts.sum(1) > 0
-    return Recalls(counts[some].diagonal() / counts[some].sum(1), counts, cost, learn, ask, predicted)
+    return Recalls(counts.diagonal()[some] / counts.sum(1)[some], counts, cost, learn, ask, predicted)
 
 
 def voc(descriptors, targets, learn, ask, seed=0):
