@@ -58,7 +58,7 @@ def once(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session")
 def digits_trained(once):
-    """`run`, of two steps on scikit-learn's digits (vgg11, 32 pixels), by a process of its own; its streams, `said`, `errors`."""
+    """`run`, of two steps on scikit-learn's digits (vgg11, 32 pixels), by its own process; its streams, `said`, `errors`."""
     from tests.making import program
 
     def make(folder):
@@ -107,12 +107,13 @@ def pictures_folder(once):
 
 @pytest.fixture(scope="session")
 def all_trained(once):
-    """A finished run, `run`, that held nothing out, on the digits 3 and 8, as `digits_run`; what it printed, `said`."""
-    from tests.making import call
+    """`run`, finished, of a shallow network on the digits 3 and 8, none of which it held out; what it printed, `said`."""
+    from tests.making import call, shallow
 
     def make(folder):
-        words = ["--arch", "vgg11", "--strategy", "cpu", "--precision", "float32", "--smoke", "--hold-out", "0"]
-        result = call("vgg_tf.train", *words, "--classes", "3", "8", "--out", folder / "run")
+        words = ["--arch", "shallow", "--strategy", "cpu", "--precision", "float32", "--smoke", "--hold-out", "0"]
+        with shallow():
+            result = call("vgg_tf.train", *words, "--classes", "3", "8", "--out", folder / "run")
         assert result.returncode == 0, result.stderr
         (folder / "said").write_text(result.stdout)
 

@@ -1,7 +1,6 @@
 """Boxes are read as the annotations give them, and what gives none is named."""
 
 import csv
-import os
 import re
 from pathlib import Path
 
@@ -9,10 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.making import DATA, real_data
 from vgg_tf import annotations
-
-DATA = os.environ.get("VGG_TF_DATA")
-real_data = pytest.mark.skipif(not DATA, reason="VGG_TF_DATA names no folder with the unpacked pictures")
 
 
 def item(name, xmin, ymin, xmax, ymax, more=""):

@@ -18,10 +18,12 @@ def examples(sizes, n):
         yield np.int64(random.integers(2**62)), random.integers(0, 256, (h, w, 3), np.uint8), np.int64(i)
 
 
-@pytest.mark.parametrize("sizes", [SIZES[:1], SIZES], ids=["of one size", "of several sizes"])
-@pytest.mark.parametrize(("flip", "padding", "cutout"), [(True, 3, 6), (True, 0, 5), (False, CROP - 1, 0), (False, 0, CROP)])
+@pytest.mark.parametrize(
+    ("sizes", "flip", "padding", "cutout"),
+    [(SIZES[:1], True, 3, 6), (SIZES, True, 3, 6), (SIZES, True, 0, 5), (SIZES, False, CROP - 1, 0), (SIZES, False, 0, CROP)],
+)
 def test_a_batch_holds_the_views_that_are_made_one_by_one(sizes, flip, padding, cutout):
-    n = 30
+    n = 20
     options = {"flip": flip, "padding": padding, "cutout": cutout}
     kinds = (tf.TensorSpec([], tf.int64), tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int64))
     dataset = tf.data.Dataset.from_generator(lambda: examples(sizes, n), output_signature=kinds)

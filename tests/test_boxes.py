@@ -38,9 +38,8 @@ def test_the_way_into_a_view_and_out_of_it_is_the_identity():
         np.testing.assert_allclose(boxes.out_of_view(inside.numpy(), size, corner, crop), corners, atol=1e-6)
 
 
-@pytest.mark.parametrize("in_tf_data", [False, True])
-@pytest.mark.parametrize("scale", [(48, 48), (48, 96)])
-def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data):
+@pytest.mark.parametrize(("scale", "in_tf_data", "n"), [((48, 48), True, 60), ((48, 96), True, 60), ((48, 96), False, 20)])
+def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data, n):
     """A bright rectangle in the dark: where the view shows it, the box must say it is."""
     h, w, crop = 60, 80, 48
     picture = np.zeros((h, w, 3), np.uint8)
@@ -53,7 +52,7 @@ def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data)
         size, corner, mirrored = images.geometry(seed, tf.shape(picture), crop, scale)
         return view, boxes.into_view(corners, size, corner, crop, mirrored), mirrored
 
-    seeds = np.array([(i, 7) for i in range(60)])
+    seeds = np.array([(i, 7) for i in range(n)])
     rows = tf.data.Dataset.from_tensor_slices(seeds).map(look) if in_tf_data else map(look, seeds)
     flips, checked = set(), 0
     for view, box, mirrored in rows:
@@ -67,7 +66,7 @@ def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data)
         flips.add(bool(mirrored))
         checked += 1
     assert flips == {False, True}
-    assert checked > 30
+    assert checked > n // 2
 
 
 def test_shown_is_the_share_within_the_view():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.making import shallow
 from vgg_tf import build_vgg, descriptors, images, write_weights
 from vgg_tf.descriptors import aggregate, extract
 from vgg_tf.devices import choose
@@ -13,8 +14,14 @@ PICTURES = [np.random.default_rng(0).integers(0, 256, (h, w, 3), dtype=np.uint8)
 STD = (60.0, 60.0, 60.0)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def of_five_convolutions():
+    with shallow(((3,),) * 5):
+        yield
+
+
 def tiny(crop=32):
-    return build_vgg("vgg11_bn", input_shape=(crop, crop, 3), classes=4, width=1 / 16, head_width=8, seed=1, std=STD)
+    return build_vgg("shallow_bn", input_shape=(crop, crop, 3), classes=4, width=1 / 16, head_width=8, seed=1, std=STD)
 
 
 def at(folder, model, name="a"):
@@ -23,15 +30,19 @@ def at(folder, model, name="a"):
     return str(path)
 
 
-def by_hand(model, picture, Q, window):
-    """Float64: the last map by Keras, the rest by loops; `window` is the side of the map that fc1 reads."""
-    trunk = build_vgg("vgg11_bn", include_top=False, input_shape=(None, None, 3), width=1 / 16, std=STD)
+def trunk_of(model):
+    trunk = build_vgg("shallow_bn", include_top=False, input_shape=(None, None, 3), width=1 / 16, std=STD)
     for layer in trunk.layers:
         layer.set_weights(model.get_layer(layer.name).get_weights())
+    return trunk
+
+
+def by_hand(model, trunk, picture, Q, window):
+    """Float64: the last map by Keras, the rest by loops; `window` is the side of the map that fc1 reads."""
     rescaled = images.rescale(picture, Q).numpy()
     found = []
     for view in (rescaled, rescaled[:, ::-1]):
-        last = np.float64(trunk.predict(view[np.newaxis], verbose=0)[0])
+        last = np.float64(trunk(view[np.newaxis]).numpy()[0])
         for i, j in np.ndindex(last.shape[0] - window + 1, last.shape[1] - window + 1):
             x = last[i : i + window, j : j + window].ravel()
             for name in ("fc1", "fc2"):
@@ -42,13 +53,13 @@ def by_hand(model, picture, Q, window):
 
 
 @pytest.mark.parametrize("crop", [32, 64])
-def test_a_descriptor_is_the_mean_of_fc2_over_positions_flip_and_scales_of_length_1(crop, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_descriptor_is_the_mean_of_fc2_over_positions_flip_and_scales_of_length_1(crop, tmp_path, uncompiled):
     model = tiny(crop)
+    trunk = trunk_of(model)
     found = extract(PICTURES, at(tmp_path, model), "64,100", "average", devices=choose("cpu", "float32"))
     assert found.dtype == np.float32
     for picture, row in zip(PICTURES, found, strict=True):
-        expected = np.mean([by_hand(model, picture, Q, crop // 32) for Q in (64, 100)], 0)
+        expected = np.mean([by_hand(model, trunk, picture, Q, crop // 32) for Q in (64, 100)], 0)
         np.testing.assert_allclose(row, expected / np.linalg.norm(expected), atol=1e-5)
 
 
@@ -62,8 +73,7 @@ def test_scales_are_averaged_stacked_or_the_largest_taken_before_the_length_beco
         aggregate(rows, "sum")
 
 
-def test_two_networks_are_stacked_each_of_length_1(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_two_networks_are_stacked_each_of_length_1(tmp_path, uncompiled):
     paths = [at(tmp_path, tiny(), "a"), at(tmp_path, tiny(64), "b")]
     one, two, both = (
         extract(PICTURES, networks, "64", devices=choose("cpu", "float32")) for networks in (paths[0], paths[1], paths)
@@ -71,18 +81,17 @@ def test_two_networks_are_stacked_each_of_length_1(tmp_path, monkeypatch):
     np.testing.assert_allclose(both, np.concatenate([one, two], 1) / 2**0.5, atol=1e-6)
 
 
-def test_a_network_without_a_head_gives_the_mean_of_its_last_map(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    trunk = build_vgg("vgg11", include_top=False, input_shape=(None, None, 3), width=1 / 16, seed=2)
+def test_a_network_without_a_head_gives_the_mean_of_its_last_map(tmp_path, uncompiled):
+    trunk = build_vgg("shallow", include_top=False, input_shape=(None, None, 3), width=1 / 16, seed=2)
     found = extract(PICTURES, at(tmp_path, trunk), "96", devices=choose("cpu", "float32"))
     for picture, row in zip(PICTURES, found, strict=True):
         rescaled = images.rescale(picture, 96).numpy()
-        maps = trunk.predict(np.stack([rescaled, rescaled[:, ::-1]]), verbose=0)
+        maps = trunk(np.stack([rescaled, rescaled[:, ::-1]])).numpy()
         expected = maps.mean((0, 1, 2))
         np.testing.assert_allclose(row, expected / np.linalg.norm(expected), atol=1e-5)
 
 
-def test_a_source_is_described_once_and_from_then_on_read(tmp_path, monkeypatch):
+def test_a_source_is_described_once_and_from_then_on_read(tmp_path, uncompiled, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = at(tmp_path, tiny())
     names = [f"{i % 2}/{i}.png" for i in range(5)]

@@ -13,59 +13,109 @@ from vgg_tf import chips, devices, preflight
 pytest.importorskip("jax")
 
 
-def chosen(code, **environment):
-    """What a fresh process prints as JSON, or its error's last line."""
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env={"PATH": "", "PYTHONPATH": ":".join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu", **environment},
-    )
-    if result.returncode:
-        return result.stderr.strip().splitlines()[-1]
-    return json.loads(result.stdout.splitlines()[-1])
+def started(code, **environment):
+    """A fresh process that runs `code`."""
+    about = {"PATH": "", "PYTHONPATH": ":".join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", code], env=about | environment, **pipes)
 
 
-CHOOSE = """
-import json, sys
-from vgg_tf.devices import choose
-found = choose({word!r})
-import keras
+def said(child):
+    """What a process prints as JSON in its last line."""
+    out, errors = child.communicate()
+    assert child.returncode == 0, errors
+    return json.loads(out.splitlines()[-1])
+
+
+ASK = """
+import json, os, sys
+from vgg_tf import devices
 def settings():
     default = sys.modules["jax"].config.jax_default_device if found.engine == "jax" else None
     return keras.config.dtype_policy().name, keras.distribution.distribution(), default
-assert settings() == ("float32", None, None)
-with found.scope():
-    assert settings()[0] == found.policy
-    if found.engine == "jax":
-        assert settings()[1:] == (found.distribution, found.device)
-        assert (found.distribution is None) != (found.device is None)
-assert settings() == ("float32", None, None)
-print(json.dumps([found.kind, found.engine, found.replicas, keras.config.backend(), found.reason]))
+def ask(word):
+    global found, keras
+    try:
+        found = devices.choose(word)
+    except ValueError as error:
+        return str(error)
+    import keras
+    assert settings() == ("float32", None, None)
+    with found.scope():
+        assert settings()[0] == found.policy
+        if found.engine == "jax":
+            assert settings()[1:] == (found.distribution, found.device)
+            assert (found.distribution is None) != (found.device is None)
+    assert settings() == ("float32", None, None)
+    return [found.kind, found.engine, found.replicas, keras.config.backend(), found.reason]
+said = {}
+"""
+# TensorFlow and JAX are imported once for all questions to them, as seconds pass with each.
+ASK_TENSORFLOW = """
+asked, devices._sees = [], lambda *words: asked.append(words)
+devices.settle("tpu")
+said["settled"] = [asked, os.environ.pop("KERAS_BACKEND"), devices._settled, "keras" in sys.modules]
+devices._settled = False
+said["auto"] = ask("auto")
+said["tpu"] = ask("tpu")
+os.environ["KERAS_BACKEND"], devices._settled = "jax", False  # by the user
+said["cpu of jax"] = ask("cpu")
+print(json.dumps(said))
+"""
+ASK_JAX = """
+from dataclasses import replace
+said["four"] = ask("cpu")
+four = devices._FINDERS["jax", "cpu"]
+def one(asked):
+    found = four(asked)
+    return replace(found, devices=found.devices[:1])
+devices._FINDERS["jax", "cpu"] = one
+said["auto"] = ask("auto")
+said["tpu"] = ask("tpu")
+print(json.dumps(said))
 """
 
 
-def test_a_cpu_is_tensorflows_unless_the_user_has_chosen_jax():
-    kind, engine, replicas, backend, reason = chosen(CHOOSE.format(word="auto"))
+@pytest.fixture(scope="module")
+def answers(once):
+    """What fresh processes answer: `tensorflow`, to which KERAS_BACKEND is not set, and `jax`, of four devices."""
+
+    def make(folder):
+        flags = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+        children = {"tensorflow": started(ASK + ASK_TENSORFLOW), "jax": started(ASK + ASK_JAX, **flags)}
+        (folder / "said.json").write_text(json.dumps({name: said(child) for name, child in children.items()}))
+
+    return json.loads((once("devices", make) / "said.json").read_text())
+
+
+def test_a_cpu_is_tensorflows_unless_the_user_has_chosen_jax(answers):
+    kind, engine, replicas, backend, reason = answers["tensorflow"]["auto"]
     assert (kind, engine, replicas, backend) == ("cpu", "tensorflow", 1, "tensorflow")
     assert reason.startswith("1 cpu, ")
     assert reason.endswith("TensorFlow; no tpu or gpu here")
-    kind, engine, replicas, backend, reason = chosen(CHOOSE.format(word="auto"), KERAS_BACKEND="jax")
+    kind, engine, replicas, backend, reason = answers["jax"]["auto"]
     assert (kind, engine, replicas, backend) == ("cpu", "jax", 1, "jax")
     assert reason.endswith("Keras on JAX; no tpu or gpu here; KERAS_BACKEND says so")
 
 
-def test_several_devices_of_jax_share_a_batch():
-    flags = "--xla_force_host_platform_device_count=4"
-    kind, engine, replicas, _, reason = chosen(CHOOSE.format(word="cpu"), KERAS_BACKEND="jax", XLA_FLAGS=flags)
+def test_several_devices_of_jax_share_a_batch(answers):
+    kind, engine, replicas, _, reason = answers["jax"]["four"]
     assert (kind, engine, replicas) == ("cpu", "jax", 4)
     assert reason.endswith("Keras on JAX, DataParallel; KERAS_BACKEND says so")
 
 
-def test_a_keras_that_runs_on_the_other_engine_is_told_to_restart():
-    code = "import keras\nimport os\nos.environ['KERAS_BACKEND'] = 'jax'\n" + CHOOSE.format(word="cpu")
-    error = chosen(code, KERAS_BACKEND="tensorflow")
-    assert "Keras was imported on tensorflow. Set KERAS_BACKEND=jax before the first import of keras or vgg_tf" in error
+def test_a_keras_that_runs_on_the_other_engine_is_told_to_restart(answers):
+    error = "Keras was imported on tensorflow. Set KERAS_BACKEND=jax before the first import of keras or vgg_tf"
+    assert error in answers["tensorflow"]["cpu of jax"]
+
+
+def test_who_is_to_find_a_tpu_asks_other_processes_for_both_engines_before_keras_is_imported(answers):
+    assert answers["tensorflow"]["settled"] == [[["tensorflow", "tpu"], ["jax", "tpu"]], "tensorflow", True, False]
+
+
+def test_another_process_tells_what_an_engine_sees(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert [devices._sees("jax", kind) for kind in ("cpu", "gpu")] == [True, False]  # seconds: JAX is imported by each
 
 
 # A machine whose TPU only JAX sees: its chips are there for us, JAX' CPU stands for them, TensorFlow is as it is.
@@ -84,14 +134,13 @@ print(json.dumps(keras.config.backend()))
 @pytest.mark.slow
 def test_a_tpu_that_only_jax_sees_is_taken_although_the_data_need_tensorflow_first(tmp_path):
     # TensorFlow imports Keras, which fixes its backend: the engine must be settled before.
-    assert chosen(TPU_OF_JAX.format(word="auto", out=str(tmp_path / "run"))) == "jax"
+    assert said(started(TPU_OF_JAX.format(word="auto", out=str(tmp_path / "run")))) == "jax"
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["policy"] == "mixed_bfloat16"
 
 
-def test_the_error_of_a_missing_tpu_names_the_engines_that_were_asked():
-    code = CHOOSE.format(word="tpu")
-    assert "No TPU for TensorFlow or JAX here" in chosen(code)
-    assert "No TPU for JAX here" in chosen(code, KERAS_BACKEND="jax")
+def test_the_error_of_a_missing_tpu_names_the_engines_that_were_asked(answers):
+    assert "No TPU for TensorFlow or JAX here" in answers["tensorflow"]["tpu"]
+    assert "No TPU for JAX here" in answers["jax"]["tpu"]
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,10 @@ from vgg_tf import (
     saved_models,
     shipped,
     trained,
+    weight_files,
     write_weights,
 )
+from vgg_tf.architectures import ARCHITECTURES, Architecture
 from vgg_tf.predict import main as predict
 
 ROOMS = {
@@ -37,6 +39,21 @@ ROOMS = {
     "coreml": (coreml_files, "a.mlpackage"),
 }
 CLASSES = ("cat", "dog", "tench, Tinca tinca", "église")
+# All kinds of layers in two or three convolutions, as the writers take layer by layer. `done` is of a real depth.
+SHALLOW = {
+    "shallow": Architecture("shallow", "-", ((3,), (), (), (), (3,))),
+    "shallow_bn": Architecture("shallow_bn", "-", ((3,), (), (), (), (3,)), batch_norm=True),
+    "shallow_c_bn": Architecture("shallow_c_bn", "-", ((3,), (), (), (), (3, 1)), batch_norm=True),
+    "shallow_lrn": Architecture("shallow_lrn", "-", ((3,), (), (), (), (3,)), lrn=True),
+}
+
+
+@pytest.fixture(autouse=True)
+def table(monkeypatch):
+    for name, row in SHALLOW.items():
+        monkeypatch.setitem(ARCHITECTURES, name, row)
+    width = property(lambda weights: weights.layers["block5_conv1"]["kernel"].shape[-1] / 512)
+    monkeypatch.setattr(weight_files.Weights, "width", width)  # which asks for all stages
 
 
 def test_a_digest_knows_neither_order_nor_the_sign_of_zero_but_every_number():
@@ -49,10 +66,10 @@ def test_a_digest_knows_neither_order_nor_the_sign_of_zero_but_every_number():
     assert exports.digest([turned, array[0]]) != exports.digest([array[0], array])
 
 
-def weights(folder, arch="vgg11_bn", crop=32, std=(60.0, 50.0, 40.0), classes=CLASSES):
+def weights(folder, arch="shallow_bn", crop=32, width=1 / 8):
     """A file of a tiny network whose posteriors have a spread."""
     model = build_vgg(
-        arch, input_shape=(crop, crop, 3), classes=4, width=1 / 8, head_width=16, seed=0, std=std, initializer="he"
+        arch, input_shape=(crop, crop, 3), classes=4, width=width, head_width=16, seed=0, std=(60, 50, 40), initializer="he"
     )
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):  # not as they were made
@@ -63,8 +80,24 @@ def weights(folder, arch="vgg11_bn", crop=32, std=(60.0, 50.0, 40.0), classes=CL
                 + [random.normal(0, 0.1, shape), random.uniform(0.8, 1.2, shape)]
             )
     path = folder / f"{arch}.safetensors"
-    write_weights(model, path, classes=classes)
+    write_weights(model, path, classes=CLASSES)
     return path
+
+
+@pytest.fixture
+def file(once, table):
+    """A file of weights of `shallow_bn`."""
+    return once("shipped_weights", weights) / "shallow_bn.safetensors"
+
+
+_NETWORKS = {}  # made once for all formats
+
+
+def network_of(folder, arch="shallow_bn", crop=32, size=None, width=1 / 8):
+    key = (arch, crop, size, width)
+    if key not in _NETWORKS:
+        _NETWORKS[key] = exports.network_of(trained.open_trained(weights(folder, arch, crop, width)), size)
+    return _NETWORKS[key]
 
 
 def pixels(h, w, n=3):
@@ -74,14 +107,14 @@ def pixels(h, w, n=3):
 @pytest.mark.parametrize("kind", ROOMS)
 @pytest.mark.parametrize(
     ("arch", "crop", "size"),
-    [("vgg11", 32, None), ("vgg16c_bn", 64, None), ("vgg13_bn", 32, (64, 96)), ("vgg11_lrn", 32, None)],
+    [("shallow", 32, None), ("shallow_c_bn", 64, None), ("shallow_bn", 32, (64, 96)), ("shallow_lrn", 32, None)],
 )
 def test_a_file_gives_kerass_posteriors_and_tells_its_classes(kind, arch, crop, size, tmp_path):
     room, name = ROOMS[kind]
-    network = exports.network_of(trained.open_trained(weights(tmp_path, arch, crop)), size)
+    network = network_of(tmp_path, arch, crop, size)
     path = str(tmp_path / name)
-    if kind == "litert" and arch == "vgg11_lrn":
-        with pytest.raises(ValueError, match="LiteRT cannot carry the local response normalisation of vgg11_lrn"):
+    if kind == "litert" and arch == "shallow_lrn":
+        with pytest.raises(ValueError, match="LiteRT cannot carry the local response normalisation of shallow_lrn"):
             room.write(network, path)
         assert not os.path.exists(path)
         return
@@ -91,12 +124,12 @@ def test_a_file_gives_kerass_posteriors_and_tells_its_classes(kind, arch, crop, 
     assert found["log_posterior"] < 2e-4  # float32, other orders of summation
     assert found["top1_agreement"] == 1
     assert tuple(about["classes"]) == CLASSES
-    assert about["layers"] == trained.ARCHITECTURES[arch].weight_layers
+    assert about["layers"] == SHALLOW[arch].weight_layers
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
 
 
 def test_the_comparison_sees_likely_mistakes(tmp_path):
-    network = exports.network_of(trained.open_trained(weights(tmp_path)))
+    network = network_of(tmp_path)
     some = pixels(32, 32)
 
     def ours(batch):
@@ -107,10 +140,10 @@ def test_the_comparison_sees_likely_mistakes(tmp_path):
         assert exports.compare(network, lambda x, mistake=mistake: ours(mistake(x)), some)["log_posterior"] > 0.01
 
 
-def test_a_network_of_bfloat16_is_shipped_in_float32(tmp_path):
+def test_a_network_of_bfloat16_is_shipped_in_float32(file):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        network = exports.network_of(trained.open_trained(weights(tmp_path)))
+        network = exports.network_of(trained.open_trained(file))
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy("float32")
@@ -118,7 +151,7 @@ def test_a_network_of_bfloat16_is_shipped_in_float32(tmp_path):
 
 
 def test_int8_takes_the_pixels_as_they_are_and_agrees_mostly(tmp_path):
-    network = exports.network_of(trained.open_trained(weights(tmp_path)))
+    network = network_of(tmp_path, width=1 / 2)  # large enough that the weights take most of the file
     some = pixels(32, 32, 20)
     litert_files.write(network, str(tmp_path / "a.tflite"), "int8", some)
     run, _ = litert_files.read(str(tmp_path / "a.tflite"))
@@ -137,7 +170,7 @@ def test_int8_takes_the_pixels_as_they_are_and_agrees_mostly(tmp_path):
 
 
 def test_the_saved_model_takes_encoded_pictures_and_stores_its_variables_once(tmp_path):
-    network = exports.network_of(trained.open_trained(weights(tmp_path)))
+    network = network_of(tmp_path)
     saved_models.write(network, str(tmp_path / "a"))
     picture = pixels(50, 70, 1)[0]
     call = tf.saved_model.load(str(tmp_path / "a")).signatures["encoded"]
@@ -155,12 +188,14 @@ def picture(path, size=(70, 50)):
     return str(path)
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory):
-    """A folder with all formats of one network."""
-    folder = tmp_path_factory.mktemp("shipped")
-    export.main([str(weights(folder)), "--out", str(folder / "out"), "--n", "6"])
-    return folder
+@pytest.fixture
+def done(once):
+    """A folder with all formats of one network: seconds, as each format has a writer and a reader of its own."""
+
+    def make(folder):
+        export.main([str(weights(folder, "vgg11_bn")), "--out", str(folder / "out"), "--n", "6"])
+
+    return once("shipped", make)
 
 
 def test_the_program_writes_all_formats_and_what_it_found(done):
@@ -177,6 +212,11 @@ def test_the_program_writes_all_formats_and_what_it_found(done):
     assert report["calibrated_on"] == "100 views of two photographs that scikit-learn carries"
 
 
+def copied(path, to):
+    """A copy of a file or folder of `done`: coremltools writes a package's manifest when it reads it."""
+    return Path((shutil.copytree if path.is_dir() else shutil.copy)(path, to))
+
+
 def answers(capsys, *words):
     predict([*words, "--format", "json"])
     out = capsys.readouterr().out
@@ -186,7 +226,7 @@ def answers(capsys, *words):
 @pytest.mark.parametrize("kind", ["savedmodel", "litert", "onnx", "coreml"])
 def test_predict_runs_the_file_as_it_does_the_network(done, kind, tmp_path, capsys):
     path = picture(tmp_path / "a.png")
-    file = done / "out" / f"vgg11_bn{export.SUFFIXES[kind]}"
+    file = copied(done / "out" / f"vgg11_bn{export.SUFFIXES[kind]}", tmp_path / f"a{export.SUFFIXES[kind]}")
     (ours,) = answers(capsys, str(done / "vgg11_bn.safetensors"), path, "--precision", "float32")
     (theirs,) = answers(capsys, "--model", str(file), path)
     assert [row["class"] for row in theirs["classes"]] == [row["class"] for row in ours["classes"]]
@@ -244,10 +284,10 @@ def test_a_torn_or_foreign_file_is_refused(done, kind, tmp_path):
         shipped.open_model(path)
 
 
-def test_a_file_that_differs_is_removed(done, tmp_path, monkeypatch):
+def test_a_file_that_differs_is_removed(file, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "LIMIT", 0.0)
     with pytest.raises(ValueError, match=r"differs by .* in a log posterior; 0 is allowed"):
-        export.main([str(done / "vgg11_bn.safetensors"), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
+        export.main([str(file), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
     assert os.listdir(tmp_path / "out") == []
 
 
@@ -257,12 +297,11 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("kind", ["onnx", "coreml"])  # a file, and a folder
-def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, kind, tmp_path, monkeypatch):
-    name, out = f"vgg11_bn{export.SUFFIXES[kind]}", tmp_path / "out"
+def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, file, kind, tmp_path, monkeypatch):
+    name, out = f"shallow_bn{export.SUFFIXES[kind]}", tmp_path / "out"
     out.mkdir()
-    earlier = done / "out" / name
-    (shutil.copytree if earlier.is_dir() else shutil.copy)(earlier, out / name)
-    before, words = contents(out), [str(done / "vgg11_bn.safetensors"), "--format", kind, "--out", str(out), "--n", "2"]
+    copied(done / "out" / f"vgg11_bn{export.SUFFIXES[kind]}", out / name)
+    before, words = contents(out), [str(file), "--format", kind, "--out", str(out), "--n", "2"]
     with monkeypatch.context() as patch:
         patch.setattr(export, "LIMIT", -1.0)
         with pytest.raises(ValueError, match=rf"{name} differs by .* in a log posterior; -1 is allowed"):
@@ -275,8 +314,8 @@ def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, kind, t
     assert sorted(os.listdir(out)) == sorted(["export.json", name])
 
 
-def test_the_dots_of_a_run_are_no_suffix(done, tmp_path, monkeypatch):
-    opened = trained.open_trained(done / "vgg11_bn.safetensors")
+def test_the_dots_of_a_run_are_no_suffix(file, tmp_path, monkeypatch):
+    opened = trained.open_trained(file)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(trained, "open_trained", lambda path: replace(opened, path=path, run="a run"))
     for name in ("vgg11-lr0.01", "vgg11-lr0.05"):
@@ -297,30 +336,33 @@ def levels_of(views):
     return [int(view.min()) for view in views if view.min() == view.max()]
 
 
-@pytest.mark.parametrize(("n", "others"), [(150, 100), (40, 35), (5, 0)])
-def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(n, others, tmp_path):
-    opened = trained.open_trained(weights(tmp_path))
+@pytest.mark.parametrize(("n", "others"), [(30, 20), (12, 7), (5, 0)])
+def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(n, others, file, tmp_path, monkeypatch):
+    opened = trained.open_trained(file)
+    assert export.CALIBRATION == 100
+    monkeypatch.setattr(export, "CALIBRATION", 20)  # each view takes milliseconds
     flags = export.Flags("", pictures=greys(tmp_path / "pictures", range(n)), n=5)
-    compared, where, learnt, told = export._pictures(flags, opened, exports.network_of(opened), True)
+    compared, where, learnt, told = export._pictures(flags, opened, network_of(tmp_path), True)
     assert (len(levels_of(compared)), len(levels_of(learnt)), where) == (5, others, flags.pictures)
     assert len({*levels_of(compared), *levels_of(learnt)}) == 5 + others
-    assert learnt.shape == (100, 32, 32, 3)
-    assert (f"{100 - others} views of two photographs" in told) == (others < 100)
+    assert learnt.shape == (20, 32, 32, 3)
+    assert (f"{20 - others} views of two photographs" in told) == (others < 20)
 
 
-def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_hand(tmp_path):
+def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_hand(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "CALIBRATION", 40)
     for split, first in (("train", 0), ("test", 200)):
         for i, name in enumerate("ab"):
             greys(tmp_path / "data" / split / name, range(first + 20 * i, first + 20 * i + 20))
-    opened = replace(trained.open_trained(weights(tmp_path)), data=str(tmp_path / "data"))
-    network, pictures = exports.network_of(opened), greys(tmp_path / "pictures", range(100, 110))
+    opened = replace(trained.open_trained(file), data=str(tmp_path / "data"))
+    network, pictures = network_of(tmp_path), greys(tmp_path / "pictures", range(100, 110))
     for flags, least, most in ((export.Flags("", n=4), 200, 239), (export.Flags("", pictures=pictures, n=4), 100, 109)):
         compared, _, learnt, told = export._pictures(flags, opened, network, True)
         assert all(least <= level <= most for level in levels_of(compared))
         assert len(levels_of(compared)) == 4
         assert len(set(levels_of(learnt))) == 36  # a tenth is held out
         assert max(levels_of(learnt)) < 40
-        assert told.startswith(f"36 views of {opened.data}, train and 64 views of ")
+        assert told.startswith(f"36 views of {opened.data}, train and 4 views of ")
 
 
 def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(done, tmp_path):
@@ -328,21 +370,21 @@ def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(done,
     environment = os.environ | {"KERAS_BACKEND": "jax"}
     code = f"from vgg_tf import export; export.main({words}); import keras, os\n"
     code += "assert (keras.config.backend(), os.environ['KERAS_BACKEND']) == ('tensorflow', 'jax')"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)  # seconds: imports
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "vgg11_bn-savedmodel" / "saved_model.pb").exists()
 
 
-def test_a_keras_on_another_engine_is_refused(done, monkeypatch):
+def test_a_keras_on_another_engine_is_refused(file, monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(ValueError, match="Files are written by TensorFlow, but Keras was imported on jax"):
-        export.main([str(done / "vgg11_bn.safetensors")])
+        export.main([str(file)])
 
 
-def test_a_file_with_other_layers_does_not_count(done, tmp_path, monkeypatch):
+def test_a_file_with_other_layers_does_not_count(file, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_files, "contents", lambda path: (3, []))
-    with pytest.raises(ValueError, match="has 3 layers with weights, 11 were written"):
-        export.main([str(done / "vgg11_bn.safetensors"), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
+    with pytest.raises(ValueError, match="has 3 layers with weights, 5 were written"):
+        export.main([str(file), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
     assert os.listdir(tmp_path / "out") == []
 
 
@@ -354,31 +396,31 @@ def test_a_file_with_other_layers_does_not_count(done, tmp_path, monkeypatch):
         (["--n", "0"], "--n is at least 1"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(done, words, message, tmp_path):
+def test_what_cannot_be_meant_is_refused(file, words, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        export.main([str(done / "vgg11_bn.safetensors"), "--out", str(tmp_path / "out"), *words])
+        export.main([str(file), "--out", str(tmp_path / "out"), *words])
     assert not (tmp_path / "out").exists()
 
 
-def test_a_full_disk_is_told_before(done, tmp_path, monkeypatch):
+def test_a_full_disk_is_told_before(file, tmp_path, monkeypatch):
     monkeypatch.setattr(export.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000})())
     with pytest.raises(OSError, match="lies on a disk with 0 MB left"):
-        export.main([str(done / "vgg11_bn.safetensors"), "--out", str(tmp_path / "out")])
+        export.main([str(file), "--out", str(tmp_path / "out")])
 
 
 @pytest.mark.parametrize(
     ("kind", "package"), [("onnx", "onnx"), ("litert", "ai_edge_litert.interpreter"), ("coreml", "coremltools")]
 )
-def test_a_missing_package_is_told_with_what_to_install(done, kind, package, tmp_path, monkeypatch):
+def test_a_missing_package_is_told_with_what_to_install(file, kind, package, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ModuleNotFoundError, match=rf'pip install "vgg_tf\[{kind}\]"'):
-        export.main([str(done / "vgg11_bn.safetensors"), "--format", kind, "--out", str(tmp_path / "out"), "--n", "2"])
+        export.main([str(file), "--format", kind, "--out", str(tmp_path / "out"), "--n", "2"])
     assert os.listdir(tmp_path / "out") == []
 
 
-def test_something_else_in_the_place_of_a_folder_is_not_touched(done, tmp_path):
-    (tmp_path / "vgg11_bn-savedmodel").mkdir()
-    Path(tmp_path, "vgg11_bn-savedmodel/mine.txt").write_text("mine")
+def test_something_else_in_the_place_of_a_folder_is_not_touched(file, tmp_path):
+    (tmp_path / "shallow_bn-savedmodel").mkdir()
+    Path(tmp_path, "shallow_bn-savedmodel/mine.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="is no SavedModel"):
-        export.main([str(done / "vgg11_bn.safetensors"), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"])
-    assert Path(tmp_path, "vgg11_bn-savedmodel/mine.txt").read_text() == "mine"
+        export.main([str(file), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"])
+    assert Path(tmp_path, "shallow_bn-savedmodel/mine.txt").read_text() == "mine"

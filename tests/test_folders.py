@@ -9,13 +9,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.making import DATA, noise, real_data, save
 from tfrecords_tools.write import write
 from vgg_tf import files
 from vgg_tf.selection import Selection
 from vgg_tf.sources import open_source
-
-DATA = os.environ.get("VGG_TF_DATA")
-real_data = pytest.mark.skipif(not DATA, reason="VGG_TF_DATA names no folder with the unpacked pictures")
 
 SYNSETS = {
     "n01440764": "tench, Tinca tinca",
@@ -25,15 +23,6 @@ SYNSETS = {
 TENCH, GOLDFISH, DOG = SYNSETS
 VAL = {5: TENCH, 1: DOG, 3: DOG, 2: GOLDFISH, 4: TENCH}  # the table is not in the files' order
 WIDTH, HEIGHT = 50, 40
-
-
-def noise(h, w, seed=0):
-    return np.random.default_rng([h, w, seed]).integers(0, 256, (h, w, 3), np.uint8)
-
-
-def save(path, picture, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(path, **options)
 
 
 def put(path, text):

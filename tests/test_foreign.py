@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.test_write import noise, save
+from tests.making import noise, save
 from tfrecords_tools.write import write
 from vgg_tf import files, records, soundness
 from vgg_tf.datasets import load_dataset
@@ -129,16 +129,23 @@ def test_where_labels_count_from_1_a_split_of_zeros_has_none(tmp_path):
     assert "the test images have no labels: left out" in source.notes
 
 
-def test_a_number_of_the_first_class_is_refused_where_the_classes_are_told(tmp_path):
-    write(open_source(slim_folder(tmp_path / "slim")), tmp_path / "ours", progress=False)
-    for name in (str(tmp_path / "ours"), "digits"):
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    """The images of `slim_folder` as our shards, three of train."""
+    root = tmp_path_factory.mktemp("ours")
+    write(open_source(slim_folder(root / "slim")), root / "ours", shards=3, progress=False)
+    return root / "ours"
+
+
+def test_a_number_of_the_first_class_is_refused_where_the_classes_are_told(ours, pictures_folder):
+    for name in (str(ours), str(pictures_folder)):
         with pytest.raises(ValueError, match=rf"{name} tells its classes, .*from 0.*. Leave --labels-from 1 away"):
             open_source(name, Selection(labels_from=1))
         assert open_source(name, Selection(labels_from=0)).fingerprint() == open_source(name).fingerprint()
 
 
-def test_our_shards_that_end_between_two_records_are_not_rewritten_and_named(tmp_path):
-    write(open_source(slim_folder(tmp_path / "slim")), tmp_path / "ours", shards=3, progress=False)
+def test_our_shards_that_end_between_two_records_are_not_rewritten_and_named(ours, tmp_path):
+    shutil.copytree(ours, tmp_path / "ours")
     path = tmp_path / "ours" / "train-00001-of-00003"
     whole = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
     shard(tmp_path / "ours", path.name, whole[:-2])
@@ -156,28 +163,29 @@ def test_a_label_below_the_declared_base_is_named_by_shard_and_record_also_behin
         open_source(str(tmp_path), Selection(labels_from=1))
 
 
-def test_a_label_beyond_the_class_list_is_named_by_shard_and_record(tmp_path):
+def test_a_label_beyond_the_class_list_is_named_by_shard_and_record(ours, tmp_path):
     """The list is that of tensorflow-datasets or our own, which no label can prolong."""
     pictures = [example(image=[png(noise(6, 9, i))], label=[label]) for i, label in enumerate([0, 1, 2, 1, 3, 0])]
     shard(tmp_path / "theirs", "tiny-train.tfrecord-00000-of-00001", pictures)
     (tmp_path / "theirs" / "label.labels.txt").write_text("ant\nbee\ncow\n")
-    write(open_source(slim_folder(tmp_path / "slim", shards=1)), tmp_path / "ours", shards=1, progress=False)
-    path = tmp_path / "ours" / "train-00000-of-00001"
-    ours = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-    shard(tmp_path / "ours", path.name, [*ours[:4], slim(99, 3), *ours[4:]])
+    shutil.copytree(ours, tmp_path / "ours")
+    path = tmp_path / "ours" / "train-00000-of-00003"
+    whole = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    shard(tmp_path / "ours", path.name, [*whole[:4], slim(99, 3), *whole[4:]])
     for folder in ("theirs", "ours"):
         with pytest.raises(
-            ValueError, match=r"00000-of-00001, record 4, has the label 3, out of the range of 0 to 2. Mend the class list"
+            ValueError, match=r"00000-of-0000[13], record 4, has the label 3, out of the range of 0 to 2. Mend the class list"
         ):
             open_source(str(tmp_path / folder))
 
 
-@pytest.mark.parametrize("lacking", [{"classes": ()}, {"text": False}], ids=["names", "texts"])
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_names_that_some_splits_lack_are_taken_from_the_others(tmp_path, lacking, split):
-    for name in ("train", "validation", "test"):
-        options = lacking if name == split else {}
-        shard(tmp_path, f"{name}-00000-of-00001", [slim(i, i % 3 + 1, **options) for i in range(6)])
+@pytest.mark.parametrize("names", ["train", "validation", "test"])
+def test_names_that_some_splits_lack_are_taken_from_the_others(tmp_path, names):
+    splits = ("train", "validation", "test")
+    texts = splits[splits.index(names) - 1]
+    for split in splits:
+        options = {"classes": ()} if split == names else {"text": split != texts}
+        shard(tmp_path, f"{split}-00000-of-00001", [slim(i, i % 3 + 1, **options) for i in range(6)])
     source = open_source(str(tmp_path))
     assert source.classes == ("n01", "n02", "n03")
     assert source.texts == ("ant", "bee", "cow")
@@ -472,28 +480,32 @@ VIEW = {"batch_size": 1, "size": 4, "scale": (4, 6), "seed": 3, "epoch": 2}
 SOME = Selection(classes=("n01", "n03"), limit_per_class=4)
 
 
-@pytest.mark.parametrize(("selection", "sizes"), [(Selection(), (18, 6)), (SOME, (8, 4))], ids=["all", "some"])
-def test_every_image_comes_once_with_the_label_and_the_pixels_it_has_from_files(both, selection, sizes):
+@pytest.mark.parametrize(
+    ("selection", "parts"),
+    [
+        (Selection(), [("train", True, 18, ""), ("validation", False, 6, "")]),
+        (SOME, [("train", False, 8, "pixels"), ("validation", True, 4, "bytes")]),
+    ],
+    ids=["all", "some"],
+)
+def test_every_image_comes_once_with_the_label_and_the_pixels_it_has_from_files_also_from_a_cache(both, selection, parts):
+    # 2 s: four to six pipelines.
     folder = str(both / "shards")
-    in_files = of_files(both, open_source(folder, selection))
-    for split, n in zip(("train", "validation"), sizes, strict=True):
-        for training in (True, False):
-            views = drawn(load_dataset(folder, split, training=training, selection=selection, **VIEW))
-            assert len(views) == n
-            assert views == drawn(load_dataset(in_files, split, training=training, **VIEW))
-
-
-@pytest.mark.parametrize(("cache", "training"), [("bytes", True), ("pixels", False)])
-def test_a_cache_shows_the_same_of_shards(both, cache, training):
-    source = open_source(str(both / "shards"), SOME)
-    views = drawn(load_dataset(source, "train", training=training, cache=cache, **VIEW))
-    assert len(views) == 8
-    assert views == drawn(load_dataset(source, "train", training=training, **VIEW))
+    source = open_source(folder, selection)
+    in_files = of_files(both, source)
+    for split, training, n, cache in parts:
+        views = drawn(load_dataset(folder, split, training=training, selection=selection, **VIEW))
+        assert len(views) == n
+        assert views == drawn(load_dataset(in_files, split, training=training, **VIEW))
+        if cache:
+            assert views == drawn(load_dataset(source, split, training=training, cache=cache, **VIEW))
 
 
 def test_what_is_held_out_of_the_shards_is_not_trained_on_and_nothing_is_lost(both, tmp_path):
+    # 2 s: six pipelines.
     for path in both.glob("shards/train-*"):
         shutil.copy(path, tmp_path)
+    every = drawn(load_dataset(str(both / "files"), "train", training=False, **VIEW))
     for selection, n, held in ((Selection(), 18, 3), (SOME, 8, 2)):
         train, validation = (
             drawn(load_dataset(str(tmp_path), split, training=False, selection=selection, **VIEW))
@@ -501,10 +513,9 @@ def test_what_is_held_out_of_the_shards_is_not_trained_on_and_nothing_is_lost(bo
         )
         assert (len(train), len(validation)) == (n - held, held)
         assert train.keys().isdisjoint(validation)
-        assert drawn(load_dataset(str(tmp_path), "train", training=False, selection=selection, **VIEW | {"epoch": 5})) == train
-        source = open_source(str(both / "files"), Selection(classes=selection.classes))
-        every = drawn(load_dataset(source, "train", training=False, **VIEW))
-        assert (train | validation).items() <= every.items()
+        place = [int(name[1:]) - 1 for name in selection.classes] or range(3)
+        assert {view: place[label] for view, label in (train | validation).items()}.items() <= every.items()
+    assert drawn(load_dataset(str(tmp_path), "train", training=False, selection=SOME, **VIEW | {"epoch": 5})) == train
 
 
 def test_classes_without_a_training_image_are_told(tmp_path):
@@ -514,13 +525,15 @@ def test_classes_without_a_training_image_are_told(tmp_path):
         load_dataset(str(tmp_path), batch_size=1, size=4, selection=Selection(classes=("2", "3")))
 
 
-def test_a_selection_of_everything_in_our_shards_changes_no_pixel(both, tmp_path):
-    write(open_source(str(both / "shards")), tmp_path / "ours", shards=2, progress=False)
-    views = drawn(load_dataset(str(tmp_path / "ours"), selection=Selection(limit_per_class=1000), **VIEW))
-    assert views == drawn(load_dataset(str(tmp_path / "ours"), **VIEW))
+def test_a_selection_of_everything_in_our_shards_changes_no_pixel(ours):
+    # 1 s: two pipelines.
+    views = drawn(load_dataset(str(ours), selection=Selection(limit_per_class=1000), **VIEW))
+    assert len(views) == 27
+    assert views == drawn(load_dataset(str(ours), **VIEW))
 
 
 def test_copied_into_our_shards_images_and_boxes_are_what_they_were_and_a_part_can_be_taken_of_those(tmp_path):
+    # 1 s: two sets are written.
     boxes = [(0.125, 0.25, 0.5, 1.0), (0.0, 0.0, 0.25, 0.25)]
     source = open_source(slim_folder(tmp_path / "slim", boxes=boxes))
     collection = write(source, tmp_path / "ours", progress=False)
@@ -601,6 +614,7 @@ def pixels(source):
 
 @pytest.mark.filterwarnings("ignore")  # tensorflow-datasets' own
 def test_a_prepared_set_is_read_by_its_name_and_by_its_folder(tfds, tmp_path):
+    # 1 s: tensorflow-datasets is imported and prepares.
     names = tfds.features.ClassLabel(names=["cow", "ant", "bee", "doe"])  # in no order, and there is no doe
     builder(tfds, "VggTfTiny", names, {"train": range(30), "test": range(30, 36)}, lambda i: i % 3)
     by_name = open_source("tfds:vgg_tf_tiny")

@@ -8,16 +8,19 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tests.making import noise, save
 from tfrecords_tools.write import write
 from vgg_tf import sources
 from vgg_tf.datasets import load_dataset
 from vgg_tf.hosts import Hosts
 from vgg_tf.records import Collection
+from vgg_tf.selection import Selection
 
 TINY = ["--arch", "vgg11_bn", "--width", "0.0625", "--head-width", "16", "--batch-size", "16", "--strategy", "cpu"]
 SLURM = {"SLURM_JOB_ID": "4711", "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_NTASKS": "2", "SLURM_STEP_NUM_NODES": "1"}
@@ -65,68 +68,76 @@ def test_flags_that_do_not_fit_together_are_refused(flags):
         flags.told({})
 
 
+TRAIN, TEST = 37, 16  # images; batches of 6 divide neither
+
+
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    """The digits in five shards, with a test split whose number no batch of 16 divides."""
-    folder = tmp_path_factory.mktemp("shards")
-    write(sources.open_source("digits"), folder, shards=5, progress=False)
-    return str(folder)
+def shards(once):
+    """Images of three classes in two shards: of three processes two read from one each, and one from both."""
+
+    def make(folder):
+        for split, n in (("train", TRAIN), ("val", 4), ("test", TEST)):
+            for i in range(n):
+                save(folder / "files" / split / ("ant", "bee", "cow")[i % 3] / f"{i}.png", noise(16, 16, i))
+        write(sources.open_source(str(folder / "files")), folder / "shards", shards=2, progress=False)
+
+    return str(once("two_shards", make) / "shards")
+
+
+@pytest.fixture(scope="module")
+def files(shards):
+    """The same images as files."""
+    return str(Path(shards).parent / "files")
 
 
 def columns(source, n, epoch=0, **options):
     """Batches of a pass as `n` processes get them: for each process a list of batches of numpy arrays."""
-    common = {"batch_size": 48, "size": 16, "scale": 16, "seed": 3, "epoch": epoch, "shift": 0, "flip": False}
+    common = {"batch_size": 6, "size": 16, "scale": 16, "seed": 3, "epoch": epoch, "shift": 0, "flip": False}
     parts = [load_dataset(source, part=(i, n), **common | options) for i in range(n)]
     return [[tuple(map(np.asarray, batch)) for batch in part] for part in parts]
 
 
 @pytest.mark.parametrize("cache", ["none", "pixels"])
-def test_rows_of_several_processes_are_those_that_one_process_has_from_files_and_from_a_cache(shards, cache):
-    source = shards if cache == "pixels" else "digits"
+def test_rows_of_several_processes_are_those_that_one_process_has_from_files_and_from_a_cache(shards, files, cache):
+    source = shards if cache == "pixels" else files
     (alone,) = columns(source, 1, epoch=2, cache=cache)
-    for n in (2, 3):
-        together = columns(source, n, epoch=2, cache=cache)
-        assert {len(part) for part in together} == {len(alone)}
-        for batch, *shares in zip(alone, *together, strict=True):
-            for whole, *rows in zip(batch, *shares, strict=True):
-                assert {len(row) for row in rows} == {48 // n}
-                np.testing.assert_array_equal(np.concatenate(rows), whole)
+    together = columns(source, 3, epoch=2, cache=cache)
+    assert {len(part) for part in together} == {len(alone)} == {TRAIN // 6}
+    for batch, *shares in zip(alone, *together, strict=True):
+        for whole, *rows in zip(batch, *shares, strict=True):
+            assert {len(row) for row in rows} == {2}
+            np.testing.assert_array_equal(np.concatenate(rows), whole)
 
 
-@pytest.mark.parametrize("classes", [(), ("3", "7", "8")])  # a selection reads the records by a table of labels
-@pytest.mark.parametrize("n", [2, 3, pytest.param(7, marks=pytest.mark.slow)])
-def test_from_shards_each_process_draws_from_its_own_and_all_have_the_same_number_of_batches(shards, n, classes):
-    from vgg_tf.selection import Selection
-
-    options = {"selection": Selection(classes=classes), "batch_size": 42, "steps": 4}
+@pytest.mark.parametrize(("classes", "images"), [((), TRAIN), (("ant", "cow"), 25)])  # a selection reads by a table of labels
+@pytest.mark.parametrize("n", [3, pytest.param(7, marks=pytest.mark.slow)])
+def test_from_shards_each_process_draws_from_its_own_and_all_have_the_same_number_of_batches(shards, n, classes, images):
+    options = {"selection": Selection(classes=classes), "batch_size": 2 * n}
     together = columns(shards, n, **options)
-    assert {len(part) for part in together} == {4}
+    assert {len(part) for part in together} == {images // (2 * n)}
     seen = [{view.tobytes() for images, _ in part for view in images} for part in together]
-    assert [len(views) for views in seen] == [4 * 42 // n] * n
-    assert len(set.union(*seen)) == 4 * 42  # none is another's
+    assert len(set.union(*seen)) == images // (2 * n) * 2 * n  # none is another's
     other = [{view.tobytes() for images, _ in part for view in images} for part in columns(shards, n, epoch=1, **options)]
     for i, views in enumerate(other):  # nor becomes it in another epoch
         assert not views & set.union(*(set(), *seen[:i], *seen[i + 1 :]))
 
 
-@pytest.mark.parametrize("split", ["validation", "test"])
-@pytest.mark.parametrize("source", ["digits", "shards"])
-def test_a_test_by_several_processes_counts_every_image_once(shards, source, split):
-    source = shards if source == "shards" else source
-    (alone,) = columns(source, 1, split=split)
+@pytest.mark.parametrize("kind", ["files", "shards"])
+def test_a_test_by_several_processes_counts_every_image_once(request, kind):
+    source = request.getfixturevalue(kind)
+    (alone,) = columns(source, 1, split="test")
     expected = sorted(view.tobytes() for images, _, mask in alone for view in images[mask > 0])
-    for n in (2, 3):
-        together = columns(source, n, split=split)
-        assert {len(part) for part in together} == {len(alone)}
-        seen = sorted(view.tobytes() for part in together for images, _, mask in part for view in images[mask > 0])
-        assert seen == expected
+    assert len(expected) == TEST
+    together = columns(source, 3, split="test")
+    assert {len(part) for part in together} == {len(alone)}
+    assert sorted(view.tobytes() for part in together for images, _, mask in part for view in images[mask > 0]) == expected
 
 
 def test_batches_that_processes_cannot_share_and_splits_too_small_for_them_are_refused(shards):
-    with pytest.raises(ValueError, match="5 processes share a batch; 48 does not divide by it"):
+    with pytest.raises(ValueError, match="5 processes share a batch; 6 does not divide by it"):
         columns(shards, 5)
-    with pytest.raises(ValueError, match="360 test images are fewer than 2000 processes"):
-        load_dataset(shards, "test", batch_size=2000, size=16, part=(0, 2000))
+    with pytest.raises(ValueError, match="16 test images are fewer than 20 processes"):
+        load_dataset(shards, "test", batch_size=20, size=16, part=(0, 20))
 
 
 def free_port():
@@ -233,7 +244,7 @@ with runs.open_run(folder, settings) as run:
 @pytest.mark.slow
 def test_two_processes_with_their_own_shards_train_as_one_on_the_same_batches(tmp_path, shards):
     pytest.importorskip("jax")
-    words = [*TINY, "--data", shards, "--recipe", "digits", "--cache", "none", "--epochs", "1", "--steps-per-epoch", "3"]
+    words = [*TINY, "--data", shards, "--recipe", "digits", "--cache", "none", "--epochs", "1", "--steps-per-epoch", "2"]
     results = end(start(["vgg_tf.train", *words, "--out", tmp_path / "two"]))
     assert [code for code, *_ in results] == [0, 0], results
     result = subprocess.run(

@@ -3,12 +3,15 @@
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
+from tests.making import save, shallow
 from tfrecords_tools.write import write
-from vgg_tf import build_vgg, evaluate, sources, train, write_weights
+from vgg_tf import box_training, build_vgg, evaluate, read_weights, sources, write_weights
 from vgg_tf import localization_tables as tables
 from vgg_tf.localize import main as localize
 from vgg_tf.selection import Selection
@@ -20,85 +23,105 @@ XML = (
 )
 
 
-def pictures(folder, n=24):
+def pictures(folder, n=20):
     """Rectangles, red or green, on grey noise, with their annotations."""
     random = np.random.default_rng(0)
-    for name in ("images", "annotations"):
-        (folder / name).mkdir(parents=True)
+    (folder / "annotations").mkdir(parents=True)
     for i in range(n):
         h, w = random.integers(40, 60, 2)
         (ymin, xmin), (height, width) = random.integers(0, 20, 2), random.integers(12, 20, 2)
         picture = random.integers(90, 120, (h, w, 3), dtype=np.uint8)
         picture[ymin : ymin + height, xmin : xmin + width] = [(220, 20, 20), (20, 220, 20)][i % 2]
-        Image.fromarray(picture).save(folder / "images" / f"{i:02d}.png")
+        save(folder / "images" / f"{i:02d}.png", picture)
         xml = XML.format(w, h, ("red", "green")[i % 2], xmin, ymin, xmin + width, ymin + height)
         (folder / "annotations" / f"{i:02d}.xml").write_text(xml)
     return folder
 
 
+@pytest.fixture(autouse=True, scope="module")
+def of_one_convolution():
+    with shallow(((3,),) * 5):
+        yield
+
+
+def hurry(patch):
+    """Let trainings of few steps run untraced, draw a crop twice at most, and write no figures."""
+    compiled = keras.Model.compile
+    options = {"run_eagerly": True, "jit_compile": False}
+    patch.setattr(keras.Model, "compile", lambda *words, **named: compiled(*words, **named | options))
+    patch.setattr(box_training, "TRIES", 2)
+    patch.setattr(Figure, "savefig", lambda *_, **__: None)
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """Pictures with boxes, shards of them with a test split, a network to start from and a run of boxes."""
-    place = tmp_path_factory.mktemp("boxes")
-    source = sources.open_source(str(pictures(place / "voc")))
-    every = source.splits["train"]
-    parts = {"train": every.take(np.arange(0, 16)), "test": every.take(np.arange(16, len(every)))}
-    write(
-        source.noting("split", splits={**parts, "validation": source.splits["validation"]}),
-        str(place / "shards"),
-        progress=False,
-    )
-    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=2, width=1 / 16, head_width=16, seed=1, std=(60, 60, 60))
-    write_weights(model, place / "start.safetensors", classes=("green", "red"))
-    run(place, "pcr")
-    return place
+def place(once):
+    """Pictures with boxes, shards of them with a test split, a network to start from, and two runs: see `make_quickly`."""
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            hurry(patch)
+            make_quickly(folder)
+
+    def make_quickly(folder):
+        source = sources.open_source(str(pictures(folder / "voc")))
+        every = source.splits["train"]
+        parts = {"train": every.take(np.arange(0, 14)), "test": every.take(np.arange(14, len(every)))}
+        source = source.noting("split", splits={**parts, "validation": source.splits["validation"]})
+        write(source, str(folder / "shards"), progress=False)
+        options = {"input_shape": (32, 32, 3), "classes": 2, "width": 1 / 16, "head_width": 16, "seed": 1}
+        model = build_vgg("shallow_bn", **options, std=(60, 60, 60))
+        write_weights(model, folder / "start.safetensors", classes=("green", "red"))
+        begin = ["train", "--inherit", str(folder / "start.safetensors"), *FEW]
+        localize([*begin, "--data", str(folder / "shards"), "--out", str(folder / "pcr")])
+        words = ["--regression", "scr", "--freeze-until", "fc1", "--limit-per-class", "8", "--epochs", "1"]
+        localize([*begin, "--data", str(folder / "voc"), "--out", str(folder / "scr"), *words])
+
+    return once("boxes", make)
 
 
-def run(place, kind, *words):
-    out = place / kind
-    begin = ["train", "--data", str(place / "shards"), "--inherit", str(place / "start.safetensors"), "--regression", kind]
-    localize([*begin, "--out", str(out), *FEW, *words])
-    return out
+@pytest.fixture
+def copied(place, tmp_path):
+    """A folder with copies of both runs, for one test."""
+    for name in ("pcr", "scr"):
+        shutil.copytree(place / name, tmp_path / name)
+    return tmp_path
 
 
-def test_training_writes_a_run_that_the_same_command_finds_done(place, capsys):
+def test_training_writes_a_run_that_the_same_command_finds_done(place, copied, capsys):
     assert json.loads((place / "pcr/recipe.json").read_text())["task"] == "pcr"
     rows = (place / "pcr/log.csv").read_text().splitlines()
     assert len(rows) == 3
-    run(place, "pcr")
+    begin = ["train", "--data", str(place / "shards"), "--inherit", str(place / "start.safetensors"), *FEW]
+    localize([*begin, "--regression", "pcr", "--out", str(copied / "pcr")])
     assert "is done; delete it" in capsys.readouterr().out
 
 
-def test_it_is_tested_by_both_protocols_with_the_papers_tables(place, capsys):
-    localize(["evaluate", str(place / "pcr"), "--split", "test", "--protocol", "center"])
+def test_it_is_tested_by_both_protocols_with_the_papers_tables(place, copied, uncompiled, capsys):
+    pcr, scr = str(copied / "pcr"), str(copied / "scr")
+    localize(["evaluate", pcr, "--split", "test", "--protocol", "center"])
     text = capsys.readouterr().out
     assert "| all | PCR | 32-40 |" in text
     assert "| 33.1 % |" in text
-    other = str(run(place, "scr", "--freeze-until", "fc1"))
-    capsys.readouterr()
-    words = ["evaluate", str(place / "pcr"), other, "--scales", "32,48", "--classifier", str(place / "start.safetensors")]
-    localize([*words, "--split", "test", "--out", str(place / "tested")])
+    words = ["evaluate", pcr, scr, "--scales", "32,48", "--classifier", str(place / "start.safetensors")]
+    localize([*words, "--split", "test", "--out", str(copied / "tested")])
     text = capsys.readouterr().out
     assert "| all, merged |  | 32, 48 |" in text
     assert "| OverFeat | 30.0 % | 29.9 % |" in text
     assert "test localisation error" in text.splitlines()[-1]
-    rows = json.loads((place / "tested/boxes.json").read_text())
-    assert len(rows) == json.loads((place / "tested/report.json").read_text())["results"]["all, merged"]["n"] > 3
+    rows = json.loads((copied / "tested/boxes.json").read_text())
+    assert len(rows) == json.loads((copied / "tested/report.json").read_text())["results"]["all, merged"]["n"] > 3
     assert {box["class"] for row in rows for box in row["boxes"]} == {"red", "green"}
-    assert (place / "tested/boxes.png").exists()
+    assert (copied / "tested/boxes.png").exists()
 
 
-def test_only_the_head_learns_where_the_rest_is_frozen(place, tmp_path):
-    from vgg_tf import read_weights
-
-    out = run(place, "scr", "--freeze-until", "fc1")
-    before, after = read_weights(place / "start.safetensors").layers, read_weights(out).layers
-    np.testing.assert_array_equal(after["block5_conv2"]["kernel"], before["block5_conv2"]["kernel"])
+def test_only_the_head_learns_where_the_rest_is_frozen(place):
+    before, after = read_weights(place / "start.safetensors").layers, read_weights(place / "scr").layers
+    np.testing.assert_array_equal(after["block1_conv1"]["kernel"], before["block1_conv1"]["kernel"])
     assert (after["fc1"]["kernel"] != before["fc1"]["kernel"]).any()
     assert after["predictions"]["kernel"].shape == (16, 4)
 
 
-def test_predict_draws_boxes_and_writes_them_in_pixels(place, tmp_path, capsys):
+def test_predict_draws_boxes_and_writes_them_in_pixels(place, tmp_path, uncompiled):
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     files = [str(place / "voc/images/03.png"), str(place / "voc/images/04.png")]
     localize(["predict", str(place / "pcr"), *files, "--label", "red", "--out", str(tmp_path / "out")])
@@ -118,7 +141,7 @@ def test_predict_draws_boxes_and_writes_them_in_pixels(place, tmp_path, capsys):
     assert len(json.loads((tmp_path / "b/boxes.json").read_text())) == 1
 
 
-def test_what_cannot_be_meant_is_refused(place, tmp_path):
+def test_what_cannot_be_meant_is_refused(place, digits_run):
     pcr, picture = str(place / "pcr"), str(place / "voc/images/03.png")
     for words, message in (
         (["predict", pcr, picture], "give --classifier RUN"),
@@ -132,42 +155,43 @@ def test_what_cannot_be_meant_is_refused(place, tmp_path):
             localize(words)
     with pytest.raises(ValueError, match=r"python -m vgg_tf\.localize tests and uses it"):
         evaluate.main([pcr])
-    words = ["--arch", "vgg11_bn", "--smoke", "--out", str(tmp_path / "c"), "--epochs", "1"]
-    train.main(words)
     with pytest.raises(ValueError, match="tells what is in a picture, not where"):
-        localize(["evaluate", str(tmp_path / "c")])
+        localize(["evaluate", str(digits_run)])
 
 
-def test_pictures_without_boxes_are_refused(place):
+def test_pictures_without_boxes_are_refused(place, pictures_folder, tmp_path):
+    words = ["train", "--data", str(pictures_folder), "--inherit", str(place / "start.safetensors"), *FEW]
     with pytest.raises(ValueError, match="None of the pictures has a box"):
-        localize(["train", "--data", "digits", "--inherit", str(place / "start.safetensors"), "--out", str(place / "d"), *FEW])
+        localize([*words, "--out", str(tmp_path / "run")])
 
 
-def test_a_folder_is_tested_on_what_was_held_out_of_the_pictures_that_were_taken(place, tmp_path, capsys):
-    begin = ["train", "--data", str(place / "voc"), "--inherit", str(place / "start.safetensors"), *FEW]
-    localize([*begin, "--limit-per-class", "10", "--epochs", "1", "--out", str(tmp_path / "run")])
-    capsys.readouterr()
-    localize(["evaluate", str(tmp_path / "run"), "--out", str(tmp_path / "tested")])
+def test_a_folder_is_tested_on_what_was_held_out_of_the_pictures_that_were_taken(
+    place, copied, uncompiled, monkeypatch, capsys
+):
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
+    run = str(copied / "scr")
+    localize(["evaluate", run, "--out", str(copied / "tested")])
     text = capsys.readouterr().out
     assert "| localisation error, class known (95 %) |" in text
     assert "validation localisation error" in text.splitlines()[-1]
-    source = sources.open_source(str(place / "voc"), Selection(limit_per_class=10))
-    rows = json.loads((tmp_path / "tested/boxes.json").read_text())
+    source = sources.open_source(str(place / "voc"), Selection(limit_per_class=8))
+    rows = json.loads((copied / "tested/boxes.json").read_text())
     assert [row["file"] for row in rows] == source.splits["validation"].names
     for scales in ("32", "36"):
-        localize(["evaluate", str(tmp_path / "run"), "--scales", scales])
-    assert len(list((tmp_path / "run/tests").glob("boxes-validation-dense-*/report.json"))) == 2
-    with pytest.raises(ValueError, match="run holds a run, whose report would be written over"):
-        localize(["evaluate", str(tmp_path / "run"), "--out", str(tmp_path / "run")])
+        localize(["evaluate", run, "--scales", scales])
+    assert len(list((copied / "scr/tests").glob("boxes-validation-dense-*/report.json"))) == 2
+    with pytest.raises(ValueError, match="scr holds a run, whose report would be written over"):
+        localize(["evaluate", run, "--out", run])
 
 
 def test_a_damaged_picture_ends_the_training_by_its_name(place, tmp_path):
+    # A training as for the user, compiled: validation fails after an epoch.
     shutil.copytree(place / "voc", tmp_path / "voc")
     damaged = tmp_path / "voc" / sources.open_source(str(tmp_path / "voc")).splits["validation"].names[0]
     damaged.write_bytes(damaged.read_bytes()[:-2000])  # the size can still be read
     words = ["train", "--data", str(tmp_path / "voc"), "--inherit", str(place / "start.safetensors"), *FEW]
     with pytest.raises(ValueError, match=rf"what follows cannot be read; mend it, or remove it:\n.*{damaged.name}"):
-        localize([*words, "--out", str(tmp_path / "run")])
+        localize([*words, "--epochs", "1", "--out", str(tmp_path / "run")])
 
 
 def test_the_papers_numbers_stand_beside_what_they_are_of_alone():

@@ -1,9 +1,11 @@
-"""The CIFAR recipe on sets that tensorflow-datasets knows by name: the road, on mocked pictures."""
+"""The CIFAR recipe end to end, on mocked pictures of sets that tensorflow-datasets knows by name."""
 
 import json
 
 import pytest
 
+from tests.making import shallow
+from vgg_tf import reports, runs
 from vgg_tf.evaluate import main as evaluate
 from vgg_tf.train import main as train
 
@@ -17,11 +19,14 @@ from vgg_tf.train import main as train
         pytest.param("fashion_mnist", 10, [], marks=pytest.mark.slow),
     ],
 )
-def test_a_named_set_is_trained_and_tested_with_the_cifar_recipe(name, classes, flags, tmp_path, capsys):
+def test_a_named_set_is_trained_and_tested_with_the_cifar_recipe(name, classes, flags, tmp_path, capsys, monkeypatch):
+    # A training and a test, eight CPU seconds; figures would take four more.
     tfds = pytest.importorskip("tensorflow_datasets")
     out = tmp_path / "run"
-    with tfds.testing.mock_data(num_examples=40):
-        train(["--data", f"tfds:{name}", "--arch", "vgg16_bn", "--smoke", "--out", str(out), *flags])
+    monkeypatch.setattr(runs.Run, "draw", lambda run, make: None)
+    monkeypatch.setattr(reports, "_page", lambda *_: "")
+    with shallow(), tfds.testing.mock_data(num_examples=40):
+        train(["--data", f"tfds:{name}", "--arch", "shallow_bn", "--smoke", "--out", str(out), *flags])
         evaluate([str(out), "--protocol", "ten-crop"])
     recipe = json.loads((out / "recipe.json").read_text())["recipe"]
     assert recipe["flip"] == (not flags)

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.making import TINY, shallow
 from vgg_tf import build_vgg, muon, profiles, train, training
 
 
 @pytest.fixture(scope="module")
 def network():
-    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=10, width=0.5, std=(60.0, 60.0, 60.0), seed=0)
+    with shallow(((3,),) * 5):
+        model = build_vgg("shallow_bn", input_shape=(32, 32, 3), classes=10, width=0.5, std=(60.0, 60.0, 60.0), seed=0)
     scores = training.scores_of(model)
     training.compile_scores(scores, muon.Muon(0.01, share=0.5, momentum=0.9))
     return scores
@@ -39,6 +41,7 @@ def found(network, tmp_path_factory):
 
 
 def test_every_layer_is_named_forward_and_backward(found):
+    # The fixture traces a training, Muon included.
     names = {(name, phase) for name, phase in found.parts}
     for block in range(1, 6):
         for name in (f"block{block}_conv1", f"block{block}_bn1", f"block{block}_pool"):
@@ -57,24 +60,29 @@ def test_parts_add_up_to_the_step_and_convolutions_take_most_of_the_layers(found
 
 
 def test_a_step_that_waits_for_data_is_told_so(found, network, tmp_path):
-    slow = profiles.profile(network, batches(pause=0.6), 4, str(tmp_path))
+    slow = profiles.profile(network, batches(pause=0.5), 3, str(tmp_path))  # 5 s of pauses
     assert found.waiting < 0.1 * found.step
-    assert 0.15 < slow.waiting < 0.61  # the step's own time may pass in the pause
-    assert slow.input_alone == pytest.approx(32 / 0.6, rel=0.1)
+    assert 0.12 < slow.waiting < 0.51  # the step's own time may pass in the pause
+    assert slow.input_alone == pytest.approx(32 / 0.5, rel=0.1)
     assert slow.batch == 32
     assert re.search(r"waiting for it: [\d.]+ ms a step, \d\d\.\d\d%", str(slow))
 
 
+def test_a_profile_of_more_steps_than_an_epoch_has_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"An epoch has 12 steps here: --profile takes at most 10\."):
+        profiles.profile(None, batches(), 11, str(tmp_path))
+
+
 def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, capsys):
+    # A training is traced.
     monkeypatch.chdir(tmp_path)
-    train.main(["--profile", "3", "--strategy", "cpu", "--out", "runs/a/"])
+    with shallow():
+        train.main(["--arch", "shallow", *TINY, "--profile", "3", "--strategy", "cpu", "--out", "runs/a/"])
     said = capsys.readouterr().out
     assert re.search(r"a step of 16 images: [\d.]+ ms, \d+ images/s\nthe input alone: [\d,]+ images/s", said)
-    assert re.search(r"\nblock3_conv2 +[\d.]+ +[\d.]+ +[\d.]+%", said)
+    assert re.search(r"\nblock1_conv1 +[\d.]+ +[\d.]+ +[\d.]+%", said)
     assert re.search(r"\noptimizer +[\d.]+", said)
     assert [path.name for path in tmp_path.glob("runs/*")] == ["a-profile"]
-    with pytest.raises(ValueError, match=r"An epoch has \d+ steps here: --profile takes at most \d+\."):
-        train.main(["--profile", "1000", "--strategy", "cpu"])
 
 
 @pytest.mark.slow

@@ -1,9 +1,12 @@
-"""The programs as a newcomer meets them: each runs as a process of its own."""
+"""The programs as a newcomer meets them: what they print, what they refuse, and how they end.
+
+Where a process of its own has nothing to add, they are called in this one.
+"""
 
 import contextlib
 import json
-import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,44 +15,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from safetensors.numpy import load_file
 
+from tests.making import DATA, TINY, call, pictures, program, real_data
 from tfrecords_tools import write
-from vgg_tf import train
+from vgg_tf import reports, train
+from vgg_tf.recipes import preset
 
-DATA = os.environ.get("VGG_TF_DATA")
-real_data = pytest.mark.skipif(not DATA, reason="VGG_TF_DATA names no folder with the unpacked pictures")
-TINY = ["--width", "0.0625", "--head-width", "16"]
-
-
-def program(*words, cwd=None, **options):
-    return subprocess.run([sys.executable, "-m", *map(str, words)], capture_output=True, text=True, cwd=cwd, **options)
+SMOKE = ["--arch", "vgg11", "--strategy", "cpu", "--precision", "float32", "--smoke"]
 
 
-def pictures(folder, classes=3, n=8, side=36):
-    """PNG files whose brightness tells the class."""
-    random = np.random.default_rng(0)
-    for label in range(classes):
-        (folder / f"class{label}").mkdir(parents=True)
-        for i in range(n):
-            pixels = random.integers(0, 60, (side, side, 3)) + 60 * label
-            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"class{label}" / f"{i}.png")
-    return folder
+@pytest.fixture
+def smoke(digits_run, tmp_path, monkeypatch):
+    """A copy of `digits_run` in the folder that the program names itself, below the current one."""
+    monkeypatch.chdir(tmp_path)
+    return shutil.copytree(digits_run, tmp_path / "runs" / "vgg11-digits-smoke")
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    """A smoke run on the embedded digits."""
-    folder = tmp_path_factory.mktemp("smoke")
-    result = program("vgg_tf.train", "--arch", "vgg16", "--strategy", "auto", "--smoke", cwd=folder)
-    assert result.returncode == 0, result.stderr
-    return folder, result
-
-
-def test_the_digits_go_through_shards_training_and_test(smoke):
-    folder, result = smoke
-    run = folder / "runs" / "vgg16-digits-smoke"
+def test_the_digits_go_through_shards_training_and_test(digits_trained):
+    run, said, errors = digits_trained / "run", (digits_trained / "said").read_text(), (digits_trained / "errors").read_text()
     names = ["dataset.json", "history.png", "last.safetensors", "log.csv", "model.keras", "previous.safetensors"]
     assert sorted(path.name for path in run.iterdir() if path.name[0] != ".") == [
         *names,
@@ -57,42 +41,46 @@ def test_the_digits_go_through_shards_training_and_test(smoke):
         "report.json",
         "shards",
     ]
-    closing = result.stdout.splitlines()[-1]
+    closing = said.splitlines()[-1]
     assert re.fullmatch(r"test top-1 error [\d.]+ %, top-5 [\d.]+ %, n=16, \d+ s, \d+ images/s", closing)
-    assert len([line for line in result.stdout.splitlines() if line.startswith("epoch")]) == 2
-    assert "Traceback" not in result.stderr
-    assert "oneDNN" not in result.stderr + result.stdout, "TensorFlow's start-up noise is silenced"
+    assert len([line for line in said.splitlines() if line.startswith("epoch")]) == 2
+    assert "Traceback" not in errors
+    assert "oneDNN" not in errors + said, "TensorFlow's start-up noise is silenced"
 
 
-def test_a_finished_run_is_told_and_not_trained_again(smoke):
-    folder, first = smoke
-    before = {path: path.stat().st_mtime_ns for path in (folder / "runs" / "vgg16-digits-smoke").glob("[!.]*.*")}
-    again = program("vgg_tf.train", "--arch", "vgg16", "--strategy", "auto", "--smoke", cwd=folder)
+def test_a_finished_run_is_told_and_not_trained_again(smoke, digits_trained):
+    before = {path: path.stat().st_mtime_ns for path in smoke.glob("[!.]*.*")}
+    again = call("vgg_tf.train", *SMOKE)
     assert again.returncode == 0
     assert again.stdout.splitlines() == [
-        "runs/vgg16-digits-smoke is done; delete it or choose another --out to train anew",
-        first.stdout.splitlines()[-1],
+        "runs/vgg11-digits-smoke is done; delete it or choose another --out to train anew",
+        (digits_trained / "said").read_text().splitlines()[-1],
     ]
-    assert before == {path: path.stat().st_mtime_ns for path in (folder / "runs" / "vgg16-digits-smoke").glob("[!.]*.*")}
+    assert before == {path: path.stat().st_mtime_ns for path in smoke.glob("[!.]*.*")}
 
 
 def test_another_recipe_in_the_same_folder_is_refused(smoke):
-    folder, _ = smoke
-    result = program("vgg_tf.train", "--smoke", "--learning-rate", "0.5", cwd=folder)
+    result = call("vgg_tf.train", *SMOKE, "--learning-rate", "0.5")
     assert result.returncode == 1
     assert result.stderr.strip().startswith(
-        "error: runs/vgg16-digits-smoke holds another run: learning_rate 0.01 there, 0.5 here."
+        "error: runs/vgg11-digits-smoke holds another run: learning_rate 0.01 there, 0.5 here."
     )
 
 
-def test_evaluate_tests_all_images_and_refuses_other_classes(smoke, tmp_path):
-    folder, _ = smoke
-    result = program("vgg_tf.evaluate", "runs/vgg16-digits-smoke", "--split", "test", cwd=folder)
+def test_without_flags_vgg16_learns_the_digits_on_the_best_device():
+    flags, _ = train.parse([])
+    assert (flags.arch, flags.data, flags.recipe, flags.strategy, flags.precision) == ("vgg16", "digits", *["auto"] * 3)
+    assert flags.numbers == preset("digits", "vgg16")
+
+
+def test_evaluate_tests_all_images_and_refuses_other_classes(smoke, tmp_path, pictures_folder, uncompiled, monkeypatch):
+    # 360 images take two CPU seconds, without the figures, which would take as long.
+    monkeypatch.setattr(reports, "_page", lambda *_: "")
+    result = call("vgg_tf.evaluate", "runs/vgg11-digits-smoke", "--split", "test")
     assert re.search(r"test top-1 error [\d.]+ % \(95 %: .*\), top-5 [\d.]+ % \(.*\), loss [\d.]+, n=360, ", result.stdout), (
         result.stderr
     )
-    other = pictures(tmp_path / "other")
-    result = program("vgg_tf.evaluate", "runs/vgg16-digits-smoke", "--data", other, cwd=folder)
+    result = call("vgg_tf.evaluate", "runs/vgg11-digits-smoke", "--data", pictures_folder)
     assert result.returncode == 1
     assert "knows 10 classes" in result.stderr
 
@@ -123,59 +111,86 @@ def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path):
     assert result.stdout.splitlines()[-1].startswith("not tested, n=0")
 
 
+@pytest.fixture
+def inputs(once, tmp_path, monkeypatch):
+    """The current folder, with good and bad data, and one that holds something else."""
+
+    def make(folder):
+        (folder / "empty").mkdir()
+        pictures(folder / "one", classes=1)
+        pictures(folder / "good")
+        for path in pictures(folder / "bad").rglob("*.png"):
+            path.write_bytes(path.read_bytes()[:60])
+        pictures(folder / "bad-test" / "train")
+        pictures(folder / "bad-test" / "test", n=1)
+        (folder / "bad-test" / "test" / "class0" / "0.png").write_bytes(b"Dear diary")
+        (folder / "thesis").mkdir()
+        (folder / "thesis" / "thesis.txt").write_text("years of work")
+
+    folder = shutil.copytree(once("inputs", make), tmp_path / "inputs")
+    monkeypatch.chdir(folder)
+    return folder
+
+
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("run", "words", "message"),
     [
-        (["vgg_tf.train", "--arch", "vgg17"], r"error: No architecture 'vgg17'\. Known: vgg11, .*vgg19_bn\.\n$"),
-        (["vgg_tf.train", "--recipe", "magic"], r"error: No recipe 'magic'\. Known: auto, paper, .*digits\.\n$"),
-        (["vgg_tf.train", "--data", "empty"], r"error: empty holds images in 0 class folders; at least 2 are needed\..*\n$"),
-        (["vgg_tf.train", "--data", "one"], r"error: one holds images in 1 class folders; at least 2 are needed\..*\n$"),
+        (program, ["vgg_tf.train", "--arch", "vgg17"], r"error: No architecture 'vgg17'\. Known: vgg11, .*vgg19_bn\.\n$"),
+        (call, ["vgg_tf.train", "--recipe", "magic"], r"error: No recipe 'magic'\. Known: auto, paper, .*digits\.\n$"),
         (
+            call,
+            ["vgg_tf.train", "--data", "empty"],
+            r"error: empty holds images in 0 class folders; at least 2 are needed\..*\n$",
+        ),
+        (call, ["vgg_tf.train", "--data", "one"], r"error: one holds images in 1 class folders; at least 2 are needed\..*\n$"),
+        (
+            call,
             ["vgg_tf.train", "--data", "nowhere"],
             r"error: No folder 'nowhere'\. Give digits, tfds:NAME, a folder of class folders.*\n$",
         ),
-        (["vgg_tf.train", "--data", "good", "--out", "thesis"], r"error: thesis is not empty and holds no run.*--out\.\n$"),
+        (
+            call,
+            ["vgg_tf.train", "--data", "good", "--out", "thesis"],
+            r"error: thesis is not empty and holds no run.*--out\.\n$",
+        ),
         pytest.param(
+            program,
             ["vgg_tf.train", "--data", "good", "--strategy", "tpu"],
             r"error: No TPU for TensorFlow( or JAX)? here\..*--strategy auto\.\n$",
             marks=pytest.mark.slow,
         ),
-        (["vgg_tf.train", "--data", "good", "--scale", "16"], r"error: --scale must be .* not below the crop's side of 32"),
-        (["vgg_tf.train", "--data", "bad", *TINY], r"error: cannot read class0/0\.png: .*\n$"),
+        (
+            call,
+            ["vgg_tf.train", "--data", "good", "--scale", "16"],
+            r"error: --scale must be .* not below the crop's side of 32",
+        ),
+        (call, ["vgg_tf.train", "--data", "bad", *TINY], r"error: cannot read class0/0\.png: .*\n$"),
         pytest.param(
+            program,
             ["vgg_tf.train", "--data", "bad-test", "--epochs", "1", *TINY],
             r"error: what follows.*\n  cannot read test/class0/0.png",
             marks=pytest.mark.slow,
         ),
-        (["vgg_tf.train", "--data", "good", "--initializer", "magic"], r"error: No initializer 'magic'\..*\n$"),
-        (["vgg_tf.train", "--epoch", "3"], r"--epochs"),
+        (call, ["vgg_tf.train", "--data", "good", "--initializer", "magic"], r"error: No initializer 'magic'\..*\n$"),
+        (call, ["vgg_tf.train", "--epoch", "3"], r"--epochs"),
         (
+            call,
             ["vgg_tf.evaluate", "thesis"],
             r"error: thesis holds no weights: it has thesis\.txt\. Known forms: a run folder, .*\n$",
         ),
-        (["tfrecords_tools.write", "empty", "out"], r"error: empty holds images in 0 class folders.*\n$"),
-        (["tfrecords_tools.write", "good", "out", "--seed", "-1"], r"error: seed and shards are 0 or more.*\n$"),
-        (["tfrecords_tools.write", "good", "thesis"], r"error: thesis is not empty and holds no shards\..*\n$"),
-        (["tfrecords_tools.write", "bad", "out"], r"(?s)error: 24 of 24 images cannot be read.*class2/7\.png.*\n$"),
+        (program, ["tfrecords_tools.write", "empty", "out"], r"error: empty holds images in 0 class folders.*\n$"),
+        (call, ["tfrecords_tools.write", "good", "out", "--seed", "-1"], r"error: seed and shards are 0 or more.*\n$"),
+        (call, ["tfrecords_tools.write", "good", "thesis"], r"error: thesis is not empty and holds no shards\..*\n$"),
+        (call, ["tfrecords_tools.write", "bad", "out"], r"(?s)error: 24 of 24 images cannot be read.*class2/7\.png.*\n$"),
     ],
 )
-def test_bad_input_is_answered_in_one_line_and_costs_nothing(tmp_path, words, message):
-    (tmp_path / "empty").mkdir()
-    pictures(tmp_path / "one", classes=1)
-    pictures(tmp_path / "good")
-    for path in pictures(tmp_path / "bad").rglob("*.png"):
-        path.write_bytes(path.read_bytes()[:60])
-    pictures(tmp_path / "bad-test" / "train")
-    pictures(tmp_path / "bad-test" / "test", n=1)
-    (tmp_path / "bad-test" / "test" / "class0" / "0.png").write_bytes(b"Dear diary")
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "thesis.txt").write_text("years of work")
-    result = program(*words, cwd=tmp_path)
+def test_bad_input_is_answered_in_one_line_and_costs_nothing(inputs, run, words, message):
+    result = run(*words)
     assert result.returncode != 0
     assert re.search(message, result.stderr or result.stdout), result.stderr + result.stdout
     assert "Traceback" not in result.stderr
-    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["thesis.txt"]
-    assert not list(tmp_path.rglob("report.json"))
+    assert [path.name for path in (inputs / "thesis").iterdir()] == ["thesis.txt"]
+    assert not list(inputs.rglob("report.json"))
 
 
 @pytest.mark.parametrize(
@@ -203,12 +218,7 @@ def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(wo
         (["good", "thesis"], "thesis is not empty and holds no shards"),
     ],
 )
-def test_shards_that_are_refused_without_tensorflow_are_refused_before_its_import(words, message, tmp_path, monkeypatch):
-    (tmp_path / "empty").mkdir()
-    pictures(tmp_path / "good")
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "thesis.txt").write_text("years of work")
-    monkeypatch.chdir(tmp_path)
+def test_shards_that_are_refused_without_tensorflow_are_refused_before_its_import(words, message, inputs, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["write", *words])
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises((ValueError, FileExistsError), match=message):

@@ -14,6 +14,7 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from tests.making import save
 from tfrecords_tools.write import write
 from vgg_tf.selection import EVERYTHING, Selection, limited
 from vgg_tf.sources import open_source
@@ -168,10 +169,9 @@ def test_a_limit_draws_the_same_images_every_time_in_any_process(tmp_path):
         "source = open_source(sys.argv[1], Selection(limit_per_class=5));"
         "print(*(name for part in source.splits.values() for name in part.names))"
     )
-    for seed in "12":
-        command = [sys.executable, "-c", code, folder]
-        said = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": seed})
-        assert said.stdout.split() == [name for part in source.splits.values() for name in part.names]
+    command = [sys.executable, "-c", code, folder]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": "1"})
+    assert said.stdout.split() == [name for part in source.splits.values() for name in part.names]
 
 
 @pytest.mark.parametrize("limit", [-1, -100])
@@ -237,10 +237,9 @@ def test_other_class_folders_are_not_even_listed(tmp_path):
     assert counts(source) == {"train": {"a": 3, "b": 3}, "validation": {"a": 1}}
 
 
-@pytest.mark.parametrize("classes", [("3", "eleven"), ("3", "5", "eleven"), ("eleven", "twelve")])
-def test_an_unknown_class_of_the_digits_is_named_with_those_there_are(classes):
+def test_an_unknown_class_of_the_digits_is_named_with_those_there_are():
     with pytest.raises(ValueError, match=r"digits has no class eleven.* It has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\.$"):
-        open_source("digits", Selection(classes=classes))
+        open_source("digits", Selection(classes=("3", "eleven")))
 
 
 @pytest.mark.parametrize("classes", [("ant", "eel"), ("ant", "bee", "eel"), ("eel", "fox")])
@@ -277,22 +276,25 @@ def test_fewer_than_two_classes_of_a_folder_are_refused_as_a_choice_not_as_a_fol
 
 
 @pytest.fixture
-def shards(tmp_path):
+def shards(once):
     """Shards of four classes, with a box of the next class in each picture: 6 to train and 2 to validate of each."""
-    classes = ("n1a", "n1b", "n2a", "n2b")
-    for k, name in enumerate(classes):
-        for i in range(8):
-            folder = tmp_path / "in" / "JPEGImages"
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (10, 10), (k, i, 0)).save(folder / f"{name}-{i}.png")
-            (tmp_path / "in" / "Annotations").mkdir(exist_ok=True)
-            things = ((name, 0, 8), (classes[(k + 1) % 4], 8, 10))
-            corners = "<xmin>{0}</xmin><ymin>{0}</ymin><xmax>{1}</xmax><ymax>{1}</ymax>"
-            objects = (f"<object><name>{thing}</name><bndbox>{corners.format(*at)}</bndbox></object>" for thing, *at in things)
-            text = f"<annotation><size><width>10</width><height>10</height></size>{''.join(objects)}</annotation>"
-            (tmp_path / "in" / "Annotations" / f"{name}-{i}.xml").write_text(text)
-    write(open_source(str(tmp_path / "in")), str(tmp_path / "shards"), shards=2, progress=False)
-    return str(tmp_path / "shards")
+
+    def make(root):
+        classes, folder = ("n1a", "n1b", "n2a", "n2b"), root / "in" / "Annotations"
+        folder.mkdir(parents=True)
+        for k, name in enumerate(classes):
+            for i in range(8):
+                save(root / "in" / "JPEGImages" / f"{name}-{i}.png", Image.new("RGB", (10, 10), (k, i, 0)))
+                things = ((name, 0, 8), (classes[(k + 1) % 4], 8, 10))
+                corners = "<xmin>{0}</xmin><ymin>{0}</ymin><xmax>{1}</xmax><ymax>{1}</ymax>"
+                boxes = (
+                    f"<object><name>{thing}</name><bndbox>{corners.format(*at)}</bndbox></object>" for thing, *at in things
+                )
+                text = f"<annotation><size><width>10</width><height>10</height></size>{''.join(boxes)}</annotation>"
+                (folder / f"{name}-{i}.xml").write_text(text)
+        write(open_source(str(root / "in")), str(root / "shards"), shards=2, progress=False)
+
+    return str(once("shards_of_boxes", make) / "shards")
 
 
 def records(folder):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.test_write import noise, save
+from tests.making import noise, save
 from tfrecords_tools import show
 from tfrecords_tools.write import write
 from vgg_tf import pictures, programs

@@ -1,24 +1,19 @@
 """The paper's chain of trainings."""
 
+import functools
 import re
 import shutil
-import subprocess
-import sys
 import types
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from vgg_tf import build_vgg, read_weights, train, write_weights
+from tests.making import TINY, noise, program, save, shallow
+from vgg_tf import build_vgg, probe, read_weights, train, write_weights
 from vgg_tf.recipes import Recipe, Stage, stages_of
 from vgg_tf.stages import Flags, chain
 
-TINY = ["--width", "0.0625", "--head-width", "16", "--epochs", "1", "--steps-per-epoch", "2", "--batch-size", "8"]
-
-
-def program(*words, cwd):
-    return subprocess.run([sys.executable, "-m", *map(str, words)], capture_output=True, text=True, cwd=cwd)
+SHORT = [*TINY, "--epochs", "1", "--steps-per-epoch", "2", "--batch-size", "8"]
 
 
 @pytest.mark.parametrize("arch", ["vgg13", "vgg16c", "vgg16", "vgg19"])
@@ -71,7 +66,7 @@ def test_what_is_a_stages_own_is_refused(word):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stages")
-    words = ["vgg_tf.stages", "--data", "digits", "--arch", "vgg13", "--size", "32", *TINY]
+    words = ["vgg_tf.stages", "--data", "digits", "--arch", "vgg13", "--size", "32", *SHORT]
     return folder, words, program(*words, cwd=folder)
 
 
@@ -110,7 +105,7 @@ def test_a_chain_that_was_moved_goes_on_with_the_stage_that_is_not_done(trained)
 
 @pytest.mark.slow
 def test_the_plan_shows_images_and_hours_and_trains_nothing(tmp_path):
-    result = program("vgg_tf.stages", "--data", "digits", "--arch", "vgg13", "--size", "32", "--plan", *TINY, cwd=tmp_path)
+    result = program("vgg_tf.stages", "--data", "digits", "--arch", "vgg13", "--size", "32", "--plan", *SHORT, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     rows = re.findall(r"^(\d-\S+) +(\d+) +([\d.]+) +([\d.]+)", result.stdout, re.M)
     assert [(name, images) for name, images, _, _ in rows] == [
@@ -144,7 +139,20 @@ def test_a_stage_of_other_weights_than_those_it_came_from_is_refused(trained):
 def test_layers_that_stay_random_are_not_frozen(trained):
     folder, _, _ = trained
     source = folder / "runs" / "vgg13-stages-digits" / "2-vgg13-S37"
-    words = ["vgg_tf.train", "--arch", "vgg13", "--data", "digits", "--recipe", "paper", "--size", "32", "--scale", "37", *TINY]
+    words = [
+        "vgg_tf.train",
+        "--arch",
+        "vgg13",
+        "--data",
+        "digits",
+        "--recipe",
+        "paper",
+        "--size",
+        "32",
+        "--scale",
+        "37",
+        *SHORT,
+    ]
     words += ["--inherit", source, "--freeze-until", "block3", "--out", "frozen"]
     result = program(*words, cwd=folder)
     assert result.returncode == 1
@@ -159,16 +167,15 @@ def test_what_needs_inherited_weights_is_refused_without_them(word, value):
         train.parse(["--data", "digits", word, value])
 
 
-def test_the_short_timing_goes_on_where_the_images_make_one_batch_only(tmp_path):
-    random = np.random.default_rng(0)
+def test_the_short_timing_goes_on_where_the_images_make_one_batch_only(tmp_path, monkeypatch):
+    # Two epochs, whose pipelines are traced, and the training step: a CPU second and a half.
     for label in "ab":
-        (tmp_path / label).mkdir()
         for i in range(4):
-            Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(tmp_path / label / f"{i}.png")
-    images, speed = train.timing(
-        ["--arch", "vgg11", "--data", str(tmp_path), "--size", "32", "--scale", "36", "--epochs", "3", "--width", "0.0625"]
-        + ["--head-width", "16"]
-    )
+            save(tmp_path / label / f"{i}.png", noise(40, 40, i))
+    monkeypatch.setattr(probe, "images_per_second", functools.partial(probe.images_per_second, seconds=0.0))
+    words = ["--arch", "shallow", "--data", str(tmp_path), "--size", "32", "--scale", "36", "--epochs", "3", *TINY]
+    with shallow():
+        images, speed = train.timing(words)
     assert images == 3 * 6, "one of four of each class is held out"
     assert speed > 0
 

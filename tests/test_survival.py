@@ -10,15 +10,19 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from safetensors.numpy import load_file
 
-from vgg_tf import evaluate, runs, train, weight_files
+from tests.making import TINY, call, shallow
+from vgg_tf import build_vgg, evaluate, runs, train, training, weight_files
+from vgg_tf.recipes import Recipe
 
-# Dropout, batch normalisation, a plateau that fires (the rate is far too low to learn at), short epochs.
+# Dropout, batch normalization, a plateau that fires (the rate is far too low to learn at), short epochs.
 WORDS = [
-    "--arch", "vgg11_bn", "--width", "0.0625", "--head-width", "16", "--dropout", "0.2", "--batch-size", "16",
+    "--arch", "vgg11_bn", *TINY, "--dropout", "0.2", "--batch-size", "16",
     "--strategy", "cpu", "--steps-per-epoch", "8", "--schedule", "plateau", "--patience", "2", "--learning-rate", "1e-7",
 ]  # fmt: skip
 PLATEAU = "learning rate 1e-08"
@@ -43,13 +47,18 @@ def wait_for_epoch(folder, n, seconds=120):
         time.sleep(0.02)
 
 
-def same_end(one, other):
-    """Tell whether two runs ended with the same bits in state and best network, and with the same errors."""
+def same_bits(one, other):
+    """Whether two runs ended with the same bits in state and best network."""
     states = [load_file(folder / runs.LAST) for folder in (one, other)]
     best = [weight_files.read_weights(folder).fingerprint() for folder in (one, other)]
     same = states[0].keys() == states[1].keys() and all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
+    return same and best[0] == best[1]
+
+
+def same_end(one, other):
+    """Whether two runs ended with the same bits and with the same errors."""
     reports = [json.loads((folder / "report.json").read_text()) for folder in (one, other)]
-    return same and best[0] == best[1] and len({(report["top1_error"], report["n"]) for report in reports}) == 1
+    return same_bits(one, other) and len({(report["top1_error"], report["n"]) for report in reports}) == 1
 
 
 @pytest.fixture(scope="module")
@@ -96,20 +105,7 @@ def test_sigterm_saves_the_epoch_that_ends_within_the_grace_and_leaves_one_that_
 
 @pytest.mark.slow
 def test_sigterm_reaches_the_training_through_the_stages(tmp_path):
-    words = [
-        "--arch",
-        "vgg13",
-        "--data",
-        "digits",
-        "--size",
-        "32",
-        "--width",
-        "0.0625",
-        "--head-width",
-        "16",
-        "--batch-size",
-        "16",
-    ]
+    words = ["--arch", "vgg13", "--data", "digits", "--size", "32", *TINY, "--batch-size", "16"]
     process = subprocess.Popen(
         [sys.executable, "-m", "vgg_tf.stages", *words, "--steps-per-epoch", "8", "--strategy", "cpu", "--out", tmp_path],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -127,49 +123,99 @@ def test_sigterm_reaches_the_training_through_the_stages(tmp_path):
     assert not left
 
 
-def tiny(folder, epochs):
-    return [*WORDS, "--epochs", str(epochs), "--steps-per-epoch", "2", "--out", str(folder)]
+# The same in the loop alone, of a network with one convolution: a training takes a CPU second.
+RECIPE = Recipe(
+    epochs=4, batch_size=8, learning_rate=1e-7, patience=2, size=32, scale=(32, 32), dropout=0.2, standardize=True, seed=5
+)
+
+
+def loop(folder):
+    """Four epochs of two steps."""
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (16, 32, 32, 3), np.uint8), random.integers(0, 2, 16).astype(np.int32)
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
+    validation = tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
+    settings, lines = runs.Settings("shallow_bn", "noise", "0" * 16, "float32", RECIPE), []
+    keras.utils.set_random_seed(RECIPE.seed)
+    with runs.open_run(folder, settings) as run, shallow():
+        shape = {"input_shape": (32, 32, 3), "classes": 2, "width": 0.0625, "head_width": 16}
+        model = build_vgg("shallow_bn", **shape, dropout=RECIPE.dropout, std=(75,) * 3, seed=RECIPE.seed)
+        training.train(run, model, 2, 8, lambda epoch: batches, validation, lines.append)
+    return lines
+
+
+def fill(folder, name):
+    """Make all that is written to a file of a run meet a full disk."""
+    (folder / f".tmp.{name}").symlink_to("/dev/full")
 
 
 @pytest.fixture(scope="module")
-def four(tmp_path_factory):
-    """Four short epochs without an interruption."""
-    folder = tmp_path_factory.mktemp("four") / "run"
-    train.main(tiny(folder, 4))
-    return folder
+def four(once):
+    """Four epochs without an interruption."""
+    folder = once("four", lambda folder: (folder / "said").write_text("\n".join(loop(folder / "run"))))
+    assert PLATEAU in (folder / "said").read_text()
+    return folder / "run"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        runs.LAST,
-        "model.keras",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("log.csv", "history.png", "report.json")),
-    ],
-)
+@pytest.mark.parametrize("name", [runs.LAST, "model.keras", pytest.param("log.csv", marks=pytest.mark.slow)])
 def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, name):
+    # Two trainings: a CPU second each.
     folder = tmp_path / "run"
     save, check = runs.Run.save_last, runs.Run.check_space
-
-    def fill(run):
-        (folder / f".tmp.{name}").symlink_to("/dev/full")
+    monkeypatch.setattr(runs.Run, "draw", lambda run, make: None)
 
     def save_and_fill(run, state, *rest):
         save(run, state, *rest)
         if state.epoch == 2:
-            fill(run)
+            fill(folder, name)
 
-    if name == "model.keras":  # the best network may be that of the first epoch
-        monkeypatch.setattr(runs.Run, "check_space", lambda run, *networks: (check(run, *networks), fill(run)))
-    else:
-        monkeypatch.setattr(runs.Run, "save_last", save_and_fill)
-    with pytest.raises(
-        OSError, match=rf"cannot write .*/{name}: no space is left\. Free some, then give the same command again"
-    ):
-        train.main(tiny(folder, 4))
-    monkeypatch.undo()
-    train.main(tiny(folder, 4))
-    assert same_end(four, folder)
+    with monkeypatch.context() as patch:
+        if name == "model.keras":  # the best network may be that of the first epoch
+            patch.setattr(runs.Run, "check_space", lambda run, *networks: (check(run, *networks), fill(folder, name)))
+        else:
+            patch.setattr(runs.Run, "save_last", save_and_fill)
+        with pytest.raises(
+            OSError, match=rf"cannot write .*/{name}: no space is left\. Free some, then give the same command again"
+        ):
+            loop(folder)
+    lines = loop(folder)
+    epochs = {runs.LAST: 2, "log.csv": 3}  # the state is written before the log, which follows from it
+    assert lines[0] == f"continuing after epoch {epochs[name]}" if name in epochs else lines[0].startswith("a look")
+    assert same_bits(four, folder)
+
+
+@pytest.mark.slow
+def test_a_full_disk_costs_a_curve_and_a_line_and_the_run_goes_on(four, tmp_path, monkeypatch, capsys):
+    check = runs.Run.check_space
+    monkeypatch.setattr(
+        runs.Run, "check_space", lambda run, *networks: (check(run, *networks), fill(tmp_path / "run", "history.png"))
+    )
+    loop(tmp_path / "run")
+    (note,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"history\.png .*cannot write .*/history\.png: no space is left", note)
+    assert same_bits(four, tmp_path / "run")
+
+
+def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_end(copied, digits_run, monkeypatch):
+    # End to end: the program trains the second of its two epochs, and tests twice. Seven CPU seconds.
+    monkeypatch.setattr(runs.Run, "draw", lambda run, make: None)
+    words = ["--arch", "vgg11", "--strategy", "cpu", "--precision", "float32", "--smoke", "--out", "run"]
+    for name in (runs.LAST, "report.json"):  # as after the first epoch
+        (copied / name).unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        write = runs.Run.write_report
+        patch.setattr(runs.Run, "write_report", lambda run, report: (fill(copied, "report.json"), write(run, report)))
+        result = call("vgg_tf.train", *words)
+    assert result.returncode == 1
+    assert "continuing after epoch 1" in result.stdout
+    assert result.stderr == (
+        "error: cannot write run/report.json: no space is left. Free some, then give the same command again.\n"
+    )
+    assert not (copied / "report.json").exists()
+    result = call("vgg_tf.train", *words)
+    assert result.returncode == 0, result.stderr
+    assert "continuing after epoch 2" in result.stdout
+    assert same_end(digits_run, copied)
 
 
 def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_networks(tmp_path, monkeypatch):
@@ -190,15 +236,15 @@ def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_netw
 
 
 @pytest.mark.slow
-def test_a_run_in_a_bucket_ends_as_one_on_the_disk(four, tmp_path, capsys):
+def test_a_run_in_a_bucket_ends_as_one_on_the_disk(tmp_path, capsys):
     folder = f"ram://{tmp_path.name}/run"
-    words = tiny(folder, 4)
+    words = [*WORDS, "--epochs", "4", "--steps-per-epoch", "2", "--out"]
+    train.main([*words, str(tmp_path / "run")])
+    words.append(folder)
     with stopping_after(2), pytest.raises(KeyboardInterrupt):
         train.main(words)
     with runs.open_run(folder, runs.read_run(folder).settings) as run:
         assert not run.report()
-    import tensorflow as tf
-
     with tf.io.gfile.GFile(f"{folder}/{runs.LAST}", "rb") as file:
         torn = file.read()[:1000]
     with tf.io.gfile.GFile(f"{folder}/{runs.LAST}", "wb") as file:
@@ -207,7 +253,7 @@ def test_a_run_in_a_bucket_ends_as_one_on_the_disk(four, tmp_path, capsys):
     train.main(words)
     said = capsys.readouterr().out
     assert "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 1" in said
-    here, there = weight_files.read_weights(four).fingerprint(), weight_files.read_weights(folder).fingerprint()
+    here, there = weight_files.read_weights(tmp_path / "run").fingerprint(), weight_files.read_weights(folder).fingerprint()
     assert here == there
     closing = said.splitlines()[-1].split(", n=")[0]
     evaluate.main([folder, "--strategy", "cpu"])

@@ -1,9 +1,9 @@
 """What TensorBoard and Weights & Biases are told: the log, every epoch of it, and nothing that changes the training."""
 
 import csv
-import dataclasses
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -15,12 +15,11 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
-from tests.test_engines import needs_jax
-from tests.test_programs import program
-from tests.test_training import TINY, VALIDATION, StopError, batches, collection, open_run
-from vgg_tf import runs, tracking, training
+from tests.making import call, needs_jax, program, shallow
+from vgg_tf import build_vgg, runs, tracking, training
+from vgg_tf.recipes import Recipe
 
-RECIPE = dataclasses.replace(TINY, epochs=4)
+RECIPE = Recipe(epochs=3, batch_size=8, learning_rate=0.02, patience=1, size=32, scale=(32, 32), seed=5)
 TENSORBOARD = {  # charts of each of its runs, by the log's columns
     "train": {
         "epoch_loss": "loss",
@@ -46,15 +45,21 @@ WANDB = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch, tmp_path):
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+@pytest.fixture(autouse=True, scope="module")
+def _offline(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
+        patch.setenv("WANDB_SILENT", "true")
+        patch.setenv("WANDB_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
-def train(folder, words="", stop_after=None, validation=VALIDATION):
-    """Four epochs, or an interruption after some of them; gives the lines that were said."""
+class StopError(Exception):
+    pass
+
+
+def train(folder, words="", stop_after=None):
+    """Three epochs of two steps, or an interruption after some of them; gives the lines that were said."""
     lines = []
 
     def say(line):
@@ -62,11 +67,35 @@ def train(folder, words="", stop_after=None, validation=VALIDATION):
         if line.startswith(f"epoch {stop_after}/"):
             raise StopError
 
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (16, 32, 32, 3), np.uint8), random.integers(0, 2, 16).astype(np.int32)
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
+    validation = tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
+    settings = runs.Settings("shallow", "noise", "0" * 16, "float32", RECIPE)
     keras.utils.set_random_seed(RECIPE.seed)
-    with open_run(folder, RECIPE) as run, tracking.opened(words, run, lines.append) as track:
-        model = training.build("vgg11", RECIPE, collection())
-        training.train(run, model, 3, 8, lambda e: batches(24, 8, seed=e), validation, say, track=track)
+    with runs.open_run(folder, settings) as run, tracking.opened(words, run, lines.append) as track, shallow():
+        shape = {"input_shape": (32, 32, 3), "classes": 2, "width": 0.0625, "head_width": 16}
+        model = build_vgg("shallow", **shape, std=(75,) * 3, seed=RECIPE.seed)
+        training.train(run, model, 2, 8, lambda epoch: batches, validation, say, track=track)
     return lines
+
+
+@pytest.fixture(scope="module")
+def plain(once):
+    """A run that nobody follows."""
+    return once("plain_training", lambda folder: train(folder / "run")) / "run"
+
+
+@pytest.fixture(scope="module")
+def tracked(once):
+    """The same run, followed by both trackers and interrupted after two epochs. Two trainings, and W&B's service twice."""
+
+    def make(folder):
+        with pytest.raises(StopError):
+            train(folder / "run", "tensorboard,wandb", stop_after=2)
+        train(folder / "run", "wandb, tensorboard")
+
+    return once("tracked_training", make) / "run"
 
 
 def log(folder):
@@ -124,39 +153,46 @@ def in_float32(rows, names):
     return {name: [(row["epoch"], float(np.float32(row[column]))) for row in rows] for name, column in names.items()}
 
 
-def test_an_interrupted_run_goes_on_in_the_same_charts_with_every_epoch_of_the_log_once(tmp_path):
-    with pytest.raises(StopError):
-        train(tmp_path / "run", "tensorboard,wandb", stop_after=2)
-    train(tmp_path / "run", "wandb, tensorboard")
-    rows = log(tmp_path / "run")
-    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
-    assert tensorboard(tmp_path / "run") == {split: in_float32(rows, names) for split, names in TENSORBOARD.items()}
+def test_an_interrupted_run_goes_on_in_the_same_charts_with_every_epoch_of_the_log_once(tracked):
+    rows = log(tracked)
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert tensorboard(tracked) == {split: in_float32(rows, names) for split, names in TENSORBOARD.items()}
 
-    sessions = wandb_records(tmp_path / "run")
+    sessions = wandb_records(tracked)
     told = [{name: row[column] for name, column in WANDB.items()} for row in rows]
     assert [wandb_rows(records) for records in sessions] == [told[:2], told[2:]]
     assert [only(records, "exit")[0].exit_code for records in sessions] == [1, 0]
     starts = [only(records, "run")[0] for records in sessions]
     assert [(start.run_id, start.project, start.display_name) for start in starts] == [(starts[0].run_id, "vgg_tf", "run")] * 2
     config = {item.key: json.loads(item.value_json) for item in starts[0].config.update}
-    settings = runs.read_run(tmp_path / "run").settings.to_json()
+    settings = runs.read_run(tracked).settings.to_json()
     assert {name: config[name] for name in settings} == json.loads(json.dumps(settings))
     assert ("epoch/*", "epoch/epoch") in [(metric.glob_name, metric.step_metric) for metric in only(sessions[0], "metric")]
 
 
-def test_a_training_ends_with_the_same_bits_with_and_without_trackers(tmp_path):
-    train(tmp_path / "plain")
-    train(tmp_path / "tracked", "tensorboard,wandb")
-    plain, tracked = (load_file(tmp_path / name / runs.LAST) for name in ("plain", "tracked"))
-    assert all(np.array_equal(plain[key], tracked[key]) for key in plain)
-    assert not {"tensorboard", "wandb"} & {path.name for path in (tmp_path / "plain").iterdir()}
+def test_a_training_ends_with_the_same_bits_with_and_without_trackers(plain, tracked):
+    states = [load_file(folder / runs.LAST) for folder in (plain, tracked)]
+    assert states[0].keys() == states[1].keys()
+    assert all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
+    assert not {"tensorboard", "wandb"} & {path.name for path in plain.iterdir()}
 
 
-def test_a_tracker_that_joins_later_is_told_of_all_epochs_and_without_validation_of_no_empty_numbers(tmp_path):
-    with pytest.raises(StopError):
-        train(tmp_path / "run", stop_after=3, validation=None)
-    train(tmp_path / "run", "tensorboard", validation=None)
-    assert tensorboard(tmp_path / "run") == {"train": in_float32(log(tmp_path / "run"), TENSORBOARD["train"])}
+def test_a_tracker_that_joins_later_receives_all_epochs(plain, tmp_path):
+    folder = shutil.copytree(plain, tmp_path / "run")
+    train(folder, "tensorboard")
+    rows = log(folder)
+    assert tensorboard(folder) == {split: in_float32(rows, names) for split, names in TENSORBOARD.items()}
+
+
+def made_rows(n, **others):
+    return tuple({"epoch": epoch, **dict.fromkeys(tracking.LOGS, 1 / epoch)} | others for epoch in range(1, n + 1))
+
+
+def test_without_validation_a_tracker_receives_no_empty_numbers(tmp_path):
+    rows = made_rows(3, validation_loss=None, validation_error=None, validation_top5_error=None)
+    with tracking.opened("tensorboard", SimpleNamespace(folder=tmp_path)) as track:
+        track(rows)
+    assert tensorboard(tmp_path) == {"train": in_float32(rows, TENSORBOARD["train"])}
 
 
 class Callback:
@@ -180,7 +216,7 @@ def fake(monkeypatch, callback, delay):
 
 
 def test_what_a_tracker_may_still_have_had_in_memory_when_it_was_killed_is_told_again(tmp_path, monkeypatch):
-    rows = [{"epoch": epoch, **dict.fromkeys(tracking.LOGS, 1.0)} for epoch in (1, 2, 3)]
+    rows = made_rows(3)
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(tracking, "time", SimpleNamespace(monotonic=lambda: clock.now))
     run = SimpleNamespace(folder=tmp_path)
@@ -205,14 +241,15 @@ def test_what_a_tracker_may_still_have_had_in_memory_when_it_was_killed_is_told_
 
 
 def test_a_tracker_that_fails_is_told_of_and_the_training_goes_on(tmp_path, monkeypatch):
-    callback = Callback(fails_at=2)
+    callback, lines, rows = Callback(fails_at=2), [], made_rows(4)
     fake(monkeypatch, callback, 0)
-    lines = train(tmp_path / "run", "tensorboard")
+    with tracking.opened("tensorboard", SimpleNamespace(folder=tmp_path), lines.append) as track:
+        for n in range(5):
+            track(rows[:n])
     assert callback.epochs == [1, 2]
-    assert [line for line in lines if "--track" in line] == [
+    assert lines == [
         "--track tensorboard failed: the cable is cut. The training goes on; what is missing follows when the run is continued."
     ]
-    assert len(log(tmp_path / "run")) == 4
     (tmp_path / "run2").mkdir()
     monkeypatch.setitem(tracking.TRACKERS, "tensorboard", (lambda run, name: 1 / 0, 0))
     with tracking.opened("tensorboard", SimpleNamespace(folder=tmp_path / "run2"), lines.append) as track:
@@ -242,28 +279,35 @@ def test_words_are_names_with_commas_between():
         tracking.check("wandb,tensorbord")
 
 
-def test_an_unknown_tracker_costs_nothing(tmp_path):
-    result = program("vgg_tf.train", "--smoke", "--track", "tensorbord", cwd=tmp_path)
+def test_an_unknown_tracker_costs_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = call("vgg_tf.train", "--smoke", "--track", "tensorbord")
     assert result.returncode == 1
     assert result.stderr == "error: No tracker 'tensorbord'. Known: tensorboard, wandb, or both with a comma between.\n"
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("mode", [{}, {"WANDB_MODE": "disabled"}])
-def test_without_a_login_wandb_neither_asks_nor_waits(tmp_path, mode):
+def test_without_a_login_wandb_neither_asks_nor_waits(tmp_path):
+    # W&B reads its settings once, from the environment of the process: a child, which imports it in two seconds.
     hidden = ("WANDB", "NETRC", "KAGGLE")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)} | mode
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     environment |= {"HOME": str(tmp_path), "WANDB_CONFIG_DIR": str(tmp_path)}
-    code = "from vgg_tf import programs, tracking; programs.run(lambda: print(tracking.check('wandb')))"
+    code = """
+import os, wandb
+from vgg_tf import programs, tracking
+os.environ["WANDB_MODE"] = "disabled"
+print(tracking.check("wandb"), flush=True)
+wandb.teardown()
+del os.environ["WANDB_MODE"]
+programs.run(lambda: print(tracking.check("wandb")))
+"""
     words = [sys.executable, "-c", code]
     result = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=60)
-    if mode:
-        assert result.stdout == "[]\n"
-    else:
-        assert result.returncode == 1
-        assert result.stderr.splitlines()[-1] == (
-            "error: --track wandb finds no login: call wandb login, or set WANDB_MODE=offline and wandb sync later."
-        )
+    assert result.stdout == "[]\n"
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        "error: --track wandb finds no login: call wandb login, or set WANDB_MODE=offline and wandb sync later."
+    )
 
 
 @pytest.mark.slow

@@ -1,17 +1,25 @@
-"""The loop: its arithmetic, what it minimises, what it reports, and that an interrupted run ends as an uninterrupted one."""
+"""The loop: its arithmetic, what it minimizes, what it reports, and that an interrupted run ends as an uninterrupted one.
+
+The loop does not depend on the depth, so most networks here have one convolution. A training takes a CPU second nevertheless,
+nearly all of it for the tracing of what `fit` and `evaluate` run.
+"""
 
 import csv
 import dataclasses
+import functools
 import json
 import math
+import shutil
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from vgg_tf import runs, training
+from tests.making import shallow
+from vgg_tf import runs, training, weight_files
 from vgg_tf.measures import Measures, colours
 from vgg_tf.network import build_vgg
 from vgg_tf.recipes import Recipe, preset, smoke
@@ -20,10 +28,17 @@ from vgg_tf.sources import Source, Split
 from vgg_tf.weights import inherit_weights, statistics
 
 CLASSES = 4
-TINY = Recipe(
-    epochs=6, batch_size=8, learning_rate=0.02, patience=1, drops=1, size=32, scale=(32, 32), rgb_shift=0.0, width=0.0625,
-    head_width=16, standardize=True, seed=5,
+# With dropout, whose seeds a .keras file lacks, a plateau that fires, and averaged weights.
+RECIPE = Recipe(
+    epochs=5, batch_size=8, learning_rate=0.02, patience=1, drops=1, size=32, scale=(32, 32), rgb_shift=0.0, width=0.0625,
+    head_width=16, standardize=True, seed=5, average=0.9,
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _rows():
+    with shallow():
+        yield
 
 
 def pictures(n, seed=0):
@@ -45,6 +60,7 @@ def masked(n, batch, seed=1):
     return tf.data.Dataset.from_tensor_slices(arrays).batch(batch)
 
 
+@functools.cache
 def collection():
     images, labels = pictures(32)
     measures = Measures()
@@ -54,135 +70,181 @@ def collection():
     return measures.collection(Source("noise", tuple("abcd"), {"train": split}))
 
 
-def open_run(folder, recipe=TINY):
-    return runs.open_run(folder, runs.Settings("vgg11", "noise", "0" * 16, "float32", recipe))
+def open_run(folder, recipe=RECIPE, arch="shallow"):
+    return runs.open_run(folder, runs.Settings(arch, "noise", "0" * 16, "float32", recipe))
 
 
 class StopError(Exception):
     pass
 
 
-VALIDATION = masked(13, 8)
-
-
-def train(folder, recipe=TINY, stop_after=None, batch=8, validation=VALIDATION, source=None, check=True):
-    """Train on 24 pictures, whose order depends on the epoch; raise StopError, as a kill would, after some epochs."""
+def train(
+    folder, recipe=RECIPE, stop=None, batch=8, validated=True, source=None, check=True, arch="shallow", lines=None, **options
+):
+    """Train on 24 pictures, whose order depends on the epoch; raise StopError, as a kill would, after a line."""
     keras.utils.set_random_seed(recipe.seed)
-    lines = []
+    lines = [] if lines is None else lines
 
     def say(line):
         lines.append(line)
-        if line.startswith(f"epoch {stop_after}/"):
-            raise StopError
+        if stop and line.startswith(stop):
+            raise StopError(line)
 
-    steps = 24 // batch
-    with open_run(folder, recipe) as run:
-        model = training.build("vgg11", recipe, collection())
+    with open_run(folder, recipe, arch) as run:
+        model = training.build(arch, recipe, collection())
         state = training.train(
-            run, model, steps, batch, lambda e: batches(24, batch, seed=e), validation, say,
-            begin=source and (lambda: inherit_weights(source, model, say=say)), check=check,
+            run, model, 24 // batch, batch, lambda e: batches(24, batch, seed=e), masked(13, 8) if validated else None, say,
+            begin=source and (lambda: inherit_weights(source, model, say=say)), check=check, **options,
         )  # fmt: skip
     return state, lines
 
 
-def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(tmp_path):
-    # With dropout, whose seeds a .keras file lacks, a plateau that fires, and averaged weights.
-    recipe = dataclasses.replace(TINY, average=0.9)
-    state, lines = train(tmp_path / "whole", recipe)
-    assert any("plateau" in line for line in lines)
-    for k in (1, 3):
+def compiled(model, recipe, steps):
+    """A network of scores that learns step by step: nothing is traced."""
+    scores = training.scores_of(model)
+    training.compile_scores(scores, training.make_optimizer(recipe, steps))
+    scores.run_eagerly = True
+    return scores
+
+
+@pytest.fixture(scope="module")
+def whole(once):
+    """A run that nothing interrupts."""
+    return once("whole_training", lambda folder: train(folder / "run")) / "run"
+
+
+@pytest.fixture(scope="module")
+def stopped(once):
+    """The same run, interrupted after the third epoch."""
+
+    def make(folder):
         with pytest.raises(StopError):
-            train(tmp_path / "parts", recipe, stop_after=k)
-    resumed, lines = train(tmp_path / "parts", recipe)
+            train(folder / "run", stop="epoch 3/")
+
+    return once("stopped_training", make) / "run"
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch):
+    """Curves take half a second, so only those of `whole`, which is trained before this, are drawn."""
+    monkeypatch.setattr(runs.Run, "draw", lambda run, make: None)
+
+
+def state_of(folder):
+    """All that the last state holds beyond the variables, but for the times."""
+    with safe_open(folder / runs.LAST, framework="numpy") as file:
+        state = json.loads(file.metadata()["state"])
+    for row in state["rows"]:
+        del row["seconds"], row["images_per_second"]
+    return state
+
+
+def same_bits(one, other):
+    """Whether two runs ended with the same bits in the last state and in the best network."""
+    states = [load_file(folder / runs.LAST) for folder in (one, other)]
+    best = [weight_files.read_weights(folder).fingerprint() for folder in (one, other)]
+    same = states[0].keys() == states[1].keys() and all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
+    return same and best[0] == best[1]
+
+
+def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(whole, stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    _, lines = train(folder)
     assert lines[0] == "continuing after epoch 3"
-    timeless = [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in state.rows]
-    assert timeless == [{k: row[k] for k in timeless[0]} for row in resumed.rows]
-    assert resumed.plateau == state.plateau
-    whole, parts = (load_file(tmp_path / name / runs.LAST) for name in ("whole", "parts"))
-    assert whole.keys() == parts.keys()
-    assert all(np.array_equal(whole[key], parts[key]) for key in whole)
-    best = [keras.saving.load_model(tmp_path / name / "model.keras").get_weights() for name in ("whole", "parts")]
-    assert all(np.array_equal(a, b) for a, b in zip(*best, strict=True))
+    assert state_of(folder) == state_of(whole)
+    assert state_of(whole)["plateau"]["drops"] == 1
+    assert same_bits(whole, folder)
 
 
-def test_the_state_holds_weights_dropout_seeds_and_optimizer(tmp_path):
-    train(tmp_path / "run", dataclasses.replace(TINY, epochs=1))
-    model = training.build("vgg11", TINY, collection())
-    arrays = load_file(tmp_path / "run" / runs.LAST)
+def test_the_state_holds_weights_dropout_seeds_and_optimizer(whole):
+    model = training.build("shallow", RECIPE, collection())
+    arrays = load_file(whole / runs.LAST)
     weights, seeds = len(model.weights), 2
     assert len([key for key in arrays if key.startswith("model")]) == weights + seeds
-    assert len([key for key in arrays if key.startswith("optimizer")]) == 2 + len(model.trainable_variables)  # momentum
+    learned = len(model.trainable_variables)
+    assert len([key for key in arrays if key.startswith("optimizer")]) == 2 + 2 * learned  # momentum and average
 
 
-def test_a_torn_state_falls_back_to_the_one_before(tmp_path):
-    with pytest.raises(StopError):
-        train(tmp_path / "torn", stop_after=3)
-    path = tmp_path / "torn" / runs.LAST
+def test_a_torn_state_falls_back_to_the_one_before(whole, stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    path = folder / runs.LAST
     path.write_bytes(path.read_bytes()[:1000])
-    _, lines = train(tmp_path / "torn")
+    _, lines = train(folder)
     assert lines[0] == "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 2"
-    train(tmp_path / "whole")
-    whole, torn = (load_file(tmp_path / name / runs.LAST) for name in ("whole", "torn"))
-    assert all(np.array_equal(whole[key], torn[key]) for key in whole)
+    assert same_bits(whole, folder)
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run_and_spares_the_folder(tmp_path):
+def test_an_empty_state_counts_as_torn(stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    (folder / runs.LAST).write_bytes(b"")
+    with pytest.raises(StopError, match=r"continuing after epoch 2$"):
+        train(folder, stop="last.safetensors is torn")
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_and_the_folder_makes_way_for_the_fixed_command(tmp_path):
     with pytest.raises(FloatingPointError, match=r"The loss is (nan|inf) at step 3 of epoch 1\..*--learning-rate 1e\+29"):
-        train(tmp_path / "run", dataclasses.replace(TINY, learning_rate=1e30))
+        train(tmp_path / "run", dataclasses.replace(RECIPE, learning_rate=1e30))
     assert not (tmp_path / "run" / runs.LAST).exists()
     assert not (tmp_path / "run" / "model.keras").exists()
+    with open_run(tmp_path / "run"):
+        assert runs.read_run(tmp_path / "run").settings.recipe.learning_rate == RECIPE.learning_rate
 
 
 def test_an_epoch_that_explodes_in_its_last_step_is_not_kept(tmp_path):
     # One step an epoch: the loss before the step is fine, the weights after it are not.
+    recipe = dataclasses.replace(RECIPE, batch_size=24, learning_rate=1e39)
     with pytest.raises(FloatingPointError, match=r"not a number after epoch 1\."):
-        train(tmp_path / "run", dataclasses.replace(TINY, batch_size=24, learning_rate=1e39), batch=24, validation=None)
+        train(tmp_path / "run", recipe, batch=24, validated=False)
     assert not (tmp_path / "run" / runs.LAST).exists()
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
 def test_an_interrupted_run_that_inherited_ends_with_the_bits_and_the_mean_of_an_uninterrupted_one(tmp_path):
     # The mean and std of the source's input are constants of the network, not variables.
-    source = build_vgg("vgg11", input_shape=(32, 32, 3), classes=CLASSES, width=0.0625, head_width=16, mean=(9, 8, 7), seed=3)
-    source.save(tmp_path / "source.keras")
-    recipe = dataclasses.replace(TINY, epochs=3, standardize=False)
-    train(tmp_path / "whole", recipe, source=tmp_path / "source.keras")
-    with pytest.raises(StopError):
-        train(tmp_path / "parts", recipe, source=tmp_path / "source.keras", stop_after=1)
+    options = {"input_shape": (32, 32, 3), "classes": CLASSES, "width": 0.0625, "head_width": 16}
+    build_vgg("shallow", **options, mean=(9, 8, 7), seed=3).save(tmp_path / "source.keras")
+    recipe = dataclasses.replace(RECIPE, epochs=2, standardize=False, average=0.0)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(whole, recipe, source=tmp_path / "source.keras", validated=False)
+    shutil.copytree(whole, parts)
+    for name in (runs.LAST, "model.keras"):  # as after a kill in the second epoch
+        (parts / name).unlink()
     (tmp_path / "source.keras").unlink()
-    train(tmp_path / "parts", recipe, source=tmp_path / "source.keras")
-    whole, parts = (load_file(tmp_path / name / runs.LAST) for name in ("whole", "parts"))
-    assert all(np.array_equal(whole[key], parts[key]) for key in whole)
-    best = keras.saving.load_model(tmp_path / "parts" / "model.keras")
-    assert statistics(best) == ((9, 8, 7), None)
+    _, lines = train(parts, recipe, source=tmp_path / "source.keras", validated=False)
+    assert lines[0] == "continuing after epoch 1"
+    assert same_bits(whole, parts)
+    assert statistics(keras.saving.load_model(parts / "model.keras")) == ((9, 8, 7), None)
 
 
-def test_before_a_block_nothing_learns_and_from_it_on_all_kernels_do(tmp_path):
-    recipe = dataclasses.replace(TINY, epochs=1, freeze_until="block4")
-    start = training.build("vgg11", recipe, collection())
-    train(tmp_path / "run", recipe)
-    end = keras.saving.load_model(tmp_path / "run" / "model.keras")
-    changed = [
-        layer.name
-        for layer in end.layers
-        if layer.weights and not np.array_equal(layer.kernel, start.get_layer(layer.name).kernel)
-    ]
-    assert changed == ["block4_conv1", "block4_conv2", "block5_conv1", "block5_conv2", "fc1", "fc2", "predictions"]
+def test_before_a_block_nothing_learns_and_from_it_on_all_kernels_do():
+    recipe = dataclasses.replace(RECIPE, freeze_until="block4")
+    with shallow(((3,), (), (), (3,), (3,))):
+        model = training.build("shallow", recipe, collection())
+    start = {layer.name: layer.kernel.numpy() for layer in model.layers if layer.weights}
+    compiled(model, recipe, 1).train_on_batch(*pictures(24))
+    changed = [name for name, kernel in start.items() if not np.array_equal(kernel, model.get_layer(name).kernel)]
+    assert changed == ["block4_conv1", "block5_conv1", "fc1", "fc2", "predictions"]
 
 
 def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_otherwise(tmp_path):
-    recipe = dataclasses.replace(TINY, initializer="ones", epochs=1, learning_rate=1e-30)
+    recipe = dataclasses.replace(RECIPE, initializer="ones", epochs=1)
     with pytest.raises(FloatingPointError, match=r"A look at one batch: explodes at block\d_conv\d: .*auto is safe"):
-        train(tmp_path / "run", recipe)
+        train(tmp_path / "run", recipe, arch="vgg11")
     assert not (tmp_path / "run" / runs.LAST).exists()
-    _, lines = train(tmp_path / "run", recipe, check=False)
+
+    def first_step(seconds):
+        raise StopError("the first step")
+
+    lines = []
+    with pytest.raises(StopError, match="the first step"):
+        train(tmp_path / "run", recipe, arch="vgg11", check=False, heed=first_step, lines=lines)
     assert lines[0].startswith("a look at one batch: explodes")
 
 
 def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_any_engine_loads(tmp_path):
     # Keras refuses synchronized=True on JAX.
     with open_run(tmp_path / "run") as run:
-        model = training.build("vgg11_bn", TINY, collection())
+        model = training.build("shallow_bn", dataclasses.replace(RECIPE, average=0.0), collection())
         norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         for layer in norms:
             layer.synchronized = True
@@ -192,48 +254,40 @@ def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_an
     assert [layer.synchronized for layer in loaded.layers if hasattr(layer, "synchronized")] == [False] * len(norms)
 
 
-def test_averages_and_batch_normalisation_are_not_mixed():
+def test_averages_and_batch_normalization_are_not_mixed():
     with pytest.raises(ValueError, match="--average is not for vgg11_bn"):
-        training.build("vgg11_bn", dataclasses.replace(TINY, average=0.9), collection())
+        training.build("vgg11_bn", RECIPE, collection())
     assert preset("digits", "vgg16_bn").average == 0 < preset("digits", "vgg16").average
 
 
 def test_a_network_of_no_outputs_is_refused_and_not_given_those_of_the_collection():
     with pytest.raises(ValueError, match="positive"):
-        training.build("vgg11", TINY, collection(), outputs=0)
+        training.build("vgg11", RECIPE, collection(), outputs=0)
 
 
-def test_an_empty_state_counts_as_torn(tmp_path):
-    with pytest.raises(StopError):
-        train(tmp_path / "run", stop_after=2)
-    (tmp_path / "run" / runs.LAST).write_bytes(b"")
-    _, lines = train(tmp_path / "run")
-    assert lines[0].endswith("continuing after epoch 1")
-
-
-def test_the_log_has_a_row_an_epoch_and_the_curve_is_drawn(tmp_path):
-    state, _ = train(tmp_path / "run", dataclasses.replace(TINY, epochs=2))
-    rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
-    assert [float(row["loss"]) for row in rows] == [row["loss"] for row in state.rows]
-    assert (tmp_path / "run" / "history.png").read_bytes()[:4] == b"\x89PNG"
+def test_the_log_has_a_row_an_epoch_and_the_curve_is_drawn(whole):
+    rows = list(csv.DictReader((whole / "log.csv").read_text().splitlines()))
+    assert [(float(row["epoch"]), float(row["loss"])) for row in rows] == [
+        (row["epoch"], row["loss"]) for row in state_of(whole)["rows"]
+    ]
+    assert (whole / "history.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_training_learns_and_keeps_the_best_network(tmp_path):
-    recipe = dataclasses.replace(TINY, epochs=12, dropout=0.0, schedule="one-cycle", warmup=0.25, width=0.25, head_width=64)
+    recipe = dataclasses.replace(RECIPE, epochs=12, average=0.0, dropout=0.0, schedule="one-cycle", warmup=0.25)
     state, _ = train(tmp_path / "run", recipe)
     errors = [(row["validation_error"], row["validation_loss"]) for row in state.rows]
     assert state.best == min(errors)
     assert state.best[0] < 40 < errors[0][0]
     assert state.best_epoch == 1 + errors.index(min(errors))
-    best = training.scores_of(keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False))
-    training.compile_scores(best)
+    best = compiled(keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False), recipe, 3)
     assert training.evaluate(best, masked(13, 8))["top1_error"] == state.best[0]
 
 
 def test_evaluation_counts_every_image_once_whatever_the_batch():
-    model = build_vgg("vgg11", input_shape=(32, 32, 3), classes=7, width=0.125, head_width=16, std=(50.0, 50.0, 50.0), seed=1)
+    model = build_vgg("shallow", input_shape=(32, 32, 3), classes=7, width=0.125, head_width=16, std=(50.0,) * 3, seed=1)
     images, labels = pictures(11, seed=1)
-    posteriors = model.predict(images, verbose=0).astype(np.float64)
+    posteriors = model(images).numpy().astype(np.float64)
     order = np.argsort(-posteriors, axis=1)
     top1 = 100 * np.mean(order[:, 0] != labels)
     top5 = 100 * np.mean([label not in row for label, row in zip(labels, order[:, :5], strict=True)])
@@ -261,13 +315,12 @@ def test_accumulating_two_halves_makes_the_update_of_the_whole_batch():
     images, labels = pictures(16)
     results = []
     for parts in (1, 2):
-        recipe = dataclasses.replace(TINY, accumulate=parts, dropout=0.0)
-        scores = training.scores_of(training.build("vgg11", recipe, collection()))
-        training.compile_scores(scores, training.make_optimizer(recipe, 2 * parts))
+        recipe = dataclasses.replace(RECIPE, accumulate=parts, dropout=0.0, average=0.0)
+        scores = compiled(training.build("shallow", recipe, collection()), recipe, 2 * parts)
         data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8 // parts)
         scores.fit(data, verbose=0, shuffle=False)
         results.append(scores.get_weights())
-    start = training.build("vgg11", TINY, collection()).get_weights()
+    start = training.build("shallow", RECIPE, collection()).get_weights()
     for whole, halves, before in zip(*results, start, strict=True):
         np.testing.assert_allclose(whole, halves, rtol=1e-4, atol=1e-5 * np.abs(whole - before).max())
 
@@ -276,12 +329,12 @@ def test_accumulating_two_halves_makes_the_update_of_the_whole_batch():
 def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp_path):
     # Without validation the last network is the best. Dropout 0 and one step an epoch: the last weights after k epochs are
     # those of plain training, the network kept is average_k = average_(k-1) / 2 + weights_k / 2, average_1 = weights_1.
-    recipe = dataclasses.replace(TINY, dropout=0.0, batch_size=24)
+    recipe = dataclasses.replace(RECIPE, dropout=0.0, batch_size=24)
     average = None
     for k in (1, 2, 3):
         plain, kept = tmp_path / f"plain{k}", tmp_path / f"averaged{k}"
-        train(plain, dataclasses.replace(recipe, epochs=k), batch=24, validation=None)
-        train(kept, dataclasses.replace(recipe, epochs=k, average=0.5), batch=24, validation=None)
+        train(plain, dataclasses.replace(recipe, epochs=k, average=0.0), batch=24, validated=False)
+        train(kept, dataclasses.replace(recipe, epochs=k, average=0.5), batch=24, validated=False)
         weights = load_file(plain / runs.LAST)["model/0000"]
         np.testing.assert_array_equal(load_file(kept / runs.LAST)["model/0000"], weights)
         average = weights if average is None else 0.5 * average + 0.5 * weights
@@ -291,7 +344,7 @@ def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp
 
 def test_the_average_has_its_momentum_per_update_also_with_accumulation():
     for parts in (1, 4):
-        optimizer = training.make_optimizer(dataclasses.replace(TINY, average=0.9, accumulate=parts), 10)
+        optimizer = training.make_optimizer(dataclasses.replace(RECIPE, accumulate=parts), 10)
         assert optimizer.ema_momentum**parts == pytest.approx(0.9)
 
 
@@ -301,7 +354,7 @@ def test_half_precision_trains_with_averaged_weights(tmp_path):
     for policy in ("mixed_float16", "mixed_bfloat16"):
         keras.config.set_dtype_policy(policy)
         try:
-            state, _ = train(tmp_path / policy, dataclasses.replace(TINY, epochs=2, average=0.5))
+            state, _ = train(tmp_path / policy, dataclasses.replace(RECIPE, epochs=2, average=0.5), arch="vgg11")
         finally:
             keras.config.set_dtype_policy("float32")
         assert all(math.isfinite(row["loss"]) for row in state.rows)
@@ -362,21 +415,13 @@ def test_numbers_that_do_not_fit_the_images_are_refused(n, options, replicas, me
         training.arithmetic(Recipe(**options), n, replicas)
 
 
-def test_a_folder_with_another_run_is_left_alone(tmp_path):
-    with pytest.raises(StopError):
-        train(tmp_path / "run", stop_after=1)
-    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    other = dataclasses.replace(TINY, epochs=7, learning_rate=0.5)
-    with pytest.raises(FileExistsError, match=r"another run: epochs 6 there, 7 here, learning_rate 0.02 there, 0.5 here"):
-        open_run(tmp_path / "run", other).__enter__()
-    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
-
-
-def test_a_run_that_never_finished_an_epoch_makes_way_for_the_mended_command(tmp_path):
-    with pytest.raises(FloatingPointError, match="The loss is"):
-        train(tmp_path / "run", dataclasses.replace(TINY, learning_rate=1e30))
-    train(tmp_path / "run", dataclasses.replace(TINY, epochs=1))
-    assert runs.read_run(tmp_path / "run").settings.recipe.learning_rate == TINY.learning_rate
+def test_a_folder_with_another_run_is_left_alone(stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    other = dataclasses.replace(RECIPE, epochs=7, learning_rate=0.5)
+    with pytest.raises(FileExistsError, match=r"another run: epochs 5 there, 7 here, learning_rate 0.02 there, 0.5 here"):
+        open_run(folder, other).__enter__()
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path):
@@ -394,7 +439,7 @@ def test_a_run_has_one_writer_at_a_time(tmp_path):
 
 
 def test_settings_and_recipe_survive_their_json(tmp_path):
-    recipe = dataclasses.replace(TINY, scale=(256, 512), freeze_until="block4")
+    recipe = dataclasses.replace(RECIPE, scale=(256, 512), freeze_until="block4")
     settings = runs.Settings("vgg13_bn", "somewhere", "abc", "float32", recipe, inherit="there", inherit_layers="fc1,fc2")
     assert runs.Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 

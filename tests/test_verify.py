@@ -8,15 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.test_write import noise, save
+from tests.making import noise, save
 from tfrecords_tools.verify import verify
 from tfrecords_tools.write import write
-from vgg_tf import records
-from vgg_tf.annotations import Boxes
 from vgg_tf.sources import open_source
 
 
@@ -35,7 +32,8 @@ def shards(sound, tmp_path):
     return Path(shutil.copytree(sound, tmp_path / "shards"))
 
 
-SHARD = "train-00001-of-00003"
+SHARDS = [f"train-0000{k}-of-00003" for k in range(3)]  # 8 records each
+SHARD = SHARDS[1]
 
 
 def serialized(path):
@@ -57,65 +55,73 @@ def change(shards, index, edit, name=SHARD):
     rewrite(shards / name, examples)
 
 
+def flip(path, index, back):
+    """Change a byte so many before the end of a record; tell where the record begins and ends."""
+    ends = [0, *itertools.accumulate(len(example) + 16 for example in serialized(path))]
+    content = bytearray(path.read_bytes())
+    content[ends[index + 1] - back] ^= 1
+    path.write_bytes(content)
+    return ends[index], ends[index + 1]
+
+
 def found(shards):
     return [(Path(finding.file).name, finding.record, finding.what) for finding in verify(shards, progress=False)]
+
+
+def counted(n):
+    return ("dataset.json", -1, f"it tells of 24 train images, {n} can be read")
 
 
 def test_nothing_is_found_in_what_write_wrote(shards):
     assert found(shards) == []
 
 
-@pytest.mark.parametrize("index", [0, 3, 7])
-@pytest.mark.parametrize("part", ["data", "checksum"])
-def test_a_flipped_byte_is_found_in_its_record_and_nothing_else_is(shards, index, part):
-    content = bytearray((shards / SHARD).read_bytes())
-    lengths = [len(example) for example in serialized(shards / SHARD)]
-    end = sum(lengths[: index + 1]) + 16 * (index + 1)
-    content[end - (30 if part == "data" else 2)] ^= 1
-    (shards / SHARD).write_bytes(content)
-    (damaged, counted) = found(shards)
-    assert damaged == (SHARD, index, f"its checksum is wrong: bytes {end - lengths[index] - 16} to {end} have changed")
-    assert counted == ("dataset.json", -1, "it tells of 24 train images, 23 can be read")
+@pytest.mark.parametrize("back", [30, 2], ids=["data", "checksum"])
+def test_a_flipped_byte_is_found_in_its_record_and_nothing_else_is(shards, back):
+    places = dict(zip(SHARDS, (0, 3, 7), strict=True))
+    at = {name: flip(shards / name, index, back) for name, index in places.items()}
+    assert found(shards) == [
+        *((name, i, "its checksum is wrong: bytes {} to {} have changed".format(*at[name])) for name, i in places.items()),
+        counted(21),
+    ]
 
 
-def test_several_damaged_records_are_all_found(shards):
+def test_several_damaged_records_are_all_found_and_those_after_one_are_looked_at_like_all_others(shards):
     content = bytearray((shards / SHARD).read_bytes())
     ends = list(itertools.accumulate(len(example) + 16 for example in serialized(shards / SHARD)))
     for index in (1, 2, 6):
         content[ends[index] - 40] ^= 255
     (shards / SHARD).write_bytes(content)
-    assert [record for name, record, _ in found(shards) if name == SHARD] == [1, 2, 6]
-
-
-def test_records_after_a_damaged_one_are_looked_at_like_all_others(shards):
-    change(shards, 5, set_number("image/class/label", 7))
-    content = bytearray((shards / SHARD).read_bytes())
+    change(shards, 5, set_number("image/class/label", 7), SHARDS[2])
+    content = bytearray((shards / SHARDS[2]).read_bytes())
     content[200] ^= 1
-    (shards / SHARD).write_bytes(content)
-    assert [(index, what.split(":")[0]) for _, index, what in found(shards)] == [
-        (0, "its checksum is wrong"),
-        (5, "label 7 is out of the range of 0 to 1"),
-        (-1, "it tells of 24 train images, 23 can be read"),
+    (shards / SHARDS[2]).write_bytes(content)
+    assert [(name, index, what.split(":")[0]) for name, index, what in found(shards)] == [
+        *((SHARD, index, "its checksum is wrong") for index in (1, 2, 6)),
+        (SHARDS[2], 0, "its checksum is wrong"),
+        (SHARDS[2], 5, "label 7 is out of the range of 0 to 1"),
+        counted(20),
     ]
 
 
-@pytest.mark.parametrize(("cut", "record"), [(-20, 7), (7, 0)])
-def test_a_cut_shard_is_found_with_the_record_it_ends_in(shards, cut, record):
-    content = (shards / SHARD).read_bytes()
-    (shards / SHARD).write_bytes(content[:cut])
-    (name, index, what), (_, _, counted) = found(shards)
-    assert (name, index) == (SHARD, record)
-    assert what.startswith("cut off")
-    assert counted == f"it tells of 24 train images, {16 + record} can be read"
+def test_a_cut_shard_is_found_with_the_record_it_ends_in(shards):
+    for name, cut in zip(SHARDS, (-20, 7), strict=False):
+        (shards / name).write_bytes((shards / name).read_bytes()[:cut])
+    *cuts, last = found(shards)
+    assert [(name, index) for name, index, _ in cuts] == [(SHARDS[0], 7), (SHARDS[1], 0)]
+    assert all(what.startswith("cut off") for _, _, what in cuts)
+    assert last == counted(7 + 0 + 8)
 
 
-def test_a_missing_and_a_foreign_shard_are_found(shards):
+def test_a_missing_and_a_foreign_shard_and_a_folder_in_the_place_of_one_are_found(shards):
     (shards / SHARD).rename(shards / "train-00001-of-00004")
-    assert found(shards) == [
-        (SHARD, -1, "the shard is missing"),
-        ("dataset.json", -1, "it tells of 24 train images, 16 can be read"),
-        ("train-00001-of-00004", -1, "dataset.json knows no such shard"),
-    ]
+    (shards / SHARDS[2]).unlink()
+    (shards / SHARDS[2]).mkdir()
+    missing, (name, index, what), *others = found(shards)
+    assert missing == (SHARD, -1, "the shard is missing")
+    assert (name, index) == (SHARDS[2], -1)
+    assert what.startswith("cannot be read: ")
+    assert others == [counted(8), ("train-00001-of-00004", -1, "dataset.json knows no such shard")]
 
 
 def set_number(key, value):
@@ -126,14 +132,28 @@ def set_word(key, value):
     return lambda feature: feature[key].bytes_list.value.__setitem__(0, value)
 
 
-@pytest.mark.parametrize(
-    ("edit", "what"),
+def set_box(corners, label):
+    def edit(feature):
+        for side, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
+            feature[f"image/object/bbox/{side}"].float_list.value.append(value)
+        feature["image/object/bbox/label"].int64_list.value.append(label)
+
+    return edit
+
+
+# By shard, and there by record: those whose image can be decoded, those that are looked at apart, and some of both.
+WRONG = [
     [
         (set_number("image/class/label", 2), "label 2 is out of the range of 0 to 1"),
         (set_number("image/class/label", -1), "label -1 is out of the range of 0 to 1"),
         (set_word("image/class/synset", b"z"), "by the record"),
         (set_number("image/height", 7), "the image is 6 by 9 pixels, the record says 7 by 9"),
         (set_word("image/format", b"GIF"), "the image is not the GIF that the record says"),
+        (set_box([0.1, 0.2, 0.9, 1.01], 0), "a box does not lie within 0 and 1"),
+        (set_box([0.6, 0.2, 0.5, 1], 0), "a box does not lie within 0 and 1"),
+        (set_box([0, 0, 1, 1], 2), "a box has a label out of range"),
+    ],
+    [
         (set_word("image/encoded", b"Dear diary"), "Unknown image file format"),
         (set_word("image/encoded", b""), "the file is empty"),
         (lambda feature: feature.pop("image/encoded"), "it has no feature image/encoded"),
@@ -141,72 +161,52 @@ def set_word(key, value):
         (lambda feature: feature["image/height"].bytes_list.value.append(b"6"), "Key: image/height"),
         (lambda feature: feature["image/filename"].int64_list.value.append(6), "Key: image/filename"),
         (lambda feature: feature["image/object/bbox/label"].bytes_list.value.append(b"a"), "Key: image/object/bbox/label"),
+    ],
+    [
         (
             lambda feature: feature["image/object/bbox/xmin"].float_list.value.append(0.5),
             "its boxes have corners or labels missing",
         ),
+        (None, "it is no tf.train.Example"),
     ],
-)
-def test_a_record_that_is_whole_but_wrong_is_found(shards, edit, what):
-    change(shards, 4, edit)
-    name, index, told = found(shards)[0]
-    assert (name, index) == (SHARD, 4)
-    assert what in told
+]
 
 
-def test_something_else_than_an_example_is_found(shards):
-    examples = serialized(shards / SHARD)
-    rewrite(shards / SHARD, [*examples[:3], b"\xff\xff", *examples[4:]])
-    assert found(shards)[0] == (SHARD, 3, "it is no tf.train.Example")
+def test_a_record_that_is_whole_but_wrong_is_found(shards):
+    # 1 s: seven of them are looked at apart.
+    for name, cases in zip(SHARDS, WRONG, strict=True):
+        for index, (edit, _) in enumerate(cases):
+            if edit:
+                change(shards, index, edit, name)
+            else:
+                examples = serialized(shards / name)
+                rewrite(shards / name, [*examples[:index], b"\xff\xff", *examples[index + 1 :]])
+    expected = [(name, index, what) for name, cases in zip(SHARDS, WRONG, strict=True) for index, (_, what) in enumerate(cases)]
+    *of_records, images, boxes = found(shards)
+    assert [(name, index) for name, index, _ in of_records] == [(name, index) for name, index, _ in expected]
+    for (_, _, told), (_, _, what) in zip(of_records, expected, strict=True):
+        assert what in told
+    assert images == counted(24 - 8)
+    assert boxes == ("dataset.json", -1, "it tells of 0 train boxes, 3 can be read")
 
 
 def test_names_that_come_twice_in_a_split_are_found_but_two_splits_may_have_one_in_common(shards):
     """Other writers store base names, which may be the same in train and validation."""
     name = tf.train.Example.FromString(serialized(shards / SHARD)[2]).features.feature["image/filename"].bytes_list.value[0]
-    for shard, index in ((SHARD, 5), ("train-00002-of-00003", 1), ("validation-00000-of-00001", 1)):
+    for shard, index in ((SHARD, 5), (SHARDS[2], 1), ("validation-00000-of-00001", 1)):
         change(shards, index, set_word("image/filename", name), shard)
     assert found(shards) == [
         (shard, index, f"{name.decode()} is already in {shards / SHARD}, record 2")
-        for shard, index in ((SHARD, 5), ("train-00002-of-00003", 1))
+        for shard, index in ((SHARD, 5), (SHARDS[2], 1))
     ]
 
 
-@pytest.mark.parametrize("kept", [0, 5])
-def test_a_shard_that_ends_between_two_records_is_named(shards, kept):
-    rewrite(shards / SHARD, serialized(shards / SHARD)[:kept])
-    assert found(shards) == [
-        (SHARD, -1, f"it holds {kept} images instead of 8"),
-        ("dataset.json", -1, f"it tells of 24 train images, {16 + kept} can be read"),
-    ]
-
-
-def test_a_folder_in_the_place_of_a_shard_is_found(shards):
-    (shards / SHARD).unlink()
-    (shards / SHARD).mkdir()
-    (name, index, what), _ = found(shards)
-    assert (name, index) == (SHARD, -1)
-    assert what.startswith("cannot be read: ")
-
-
-@pytest.mark.parametrize(
-    ("corners", "label", "what"),
-    [
-        ([0.1, 0.2, 0.9, 1.01], 0, "a box does not lie within 0 and 1"),
-        ([0.6, 0.2, 0.5, 1], 0, "a box does not lie within 0 and 1"),
-        ([0, 0, 1, 1], 2, "a box has a label out of range"),
-    ],
-)
-def test_wrong_boxes_are_found(shards, corners, label, what):
-    old = records.unpack(serialized(shards / SHARD)[0])
-    boxes = Boxes(np.array([corners], np.float32), ["a"])
-    new = records.serialize(
-        old.encoded, old.image_format, old.height, old.width, old.label, old.class_name, old.filename, "", boxes, [label]
-    )
-    rewrite(shards / SHARD, [new, *serialized(shards / SHARD)[1:]])
-    assert found(shards) == [
-        (SHARD, 0, what),
-        ("dataset.json", -1, "it tells of 0 train boxes, 1 can be read"),
-    ]
+def test_a_shard_that_ends_between_two_records_is_named(shards):
+    kept = dict(zip(SHARDS, (0, 5), strict=False))
+    for name, n in kept.items():
+        rewrite(shards / name, serialized(shards / name)[:n])
+    here = [(name, -1, f"it holds {n} images instead of 8") for name, n in kept.items()]
+    assert found(shards) == [*here, counted(0 + 5 + 8)]
 
 
 def test_a_dataset_json_that_disagrees_is_found(shards):

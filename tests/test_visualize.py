@@ -1,12 +1,14 @@
 """Each command draws something of its own from real input, and says what it does not know."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from vgg_tf import build_vgg, train, write_weights
+from tests.making import noise, save
+from vgg_tf import build_vgg, write_weights
 from vgg_tf.visualize import WHAT
 from vgg_tf.visualize import main as visualize
 
@@ -15,13 +17,8 @@ from vgg_tf.visualize import main as visualize
 def place(tmp_path_factory):
     """A folder of pictures of two classes, a network, and the log of a run."""
     place = tmp_path_factory.mktemp("drawn")
-    random = np.random.default_rng(0)
-    for split in ("train", "test"):
-        for name in ("cat", "dog"):
-            (place / "data" / split / name).mkdir(parents=True)
-            for i in range(4):
-                picture = random.integers(0, 256, (48, 60, 3), dtype=np.uint8)
-                Image.fromarray(picture).save(place / "data" / split / name / f"{i}.png")
+    for i in range(16):
+        save(place / "data" / ("train", "test")[i % 2] / ("cat", "dog")[i // 2 % 2] / f"{i // 4}.png", noise(48, 60, i))
     model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=2, width=1 / 8, head_width=8, seed=1, std=(60, 60, 60))
     write_weights(model, place / "a.safetensors", classes=("cat", "dog"))
     (place / "run").mkdir()
@@ -46,7 +43,8 @@ def commands(place):
 
 
 @pytest.mark.parametrize("what", [name for name in WHAT if name != "table"])
-def test_each_draws_a_picture(what, place, tmp_path, monkeypatch, capsys):
+def test_each_draws_a_picture(what, place, tmp_path, monkeypatch, uncompiled, capsys):
+    # 2 s for heat, which derives by two layers and the input, and for mistakes.
     monkeypatch.chdir(tmp_path)
     visualize([what, *commands(place)[what], "--out", "a.png"])
     with Image.open("a.png") as picture:
@@ -58,10 +56,10 @@ def test_each_draws_a_picture(what, place, tmp_path, monkeypatch, capsys):
             assert picture.size[0] > 200
 
 
-def test_mistakes_are_those_of_the_images_that_the_run_took(tmp_path, monkeypatch, capsys):
+def test_mistakes_are_those_of_the_images_that_the_run_took(all_trained, tmp_path, monkeypatch, uncompiled, capsys):
+    # 2 s, without the training.
     monkeypatch.chdir(tmp_path)
-    words = ["--arch", "vgg11", "--strategy", "cpu", "--precision", "float32", "--smoke", "--hold-out", "0"]
-    train.main([*words, "--classes", "3", "8", "--out", "run"])
+    shutil.copytree(all_trained / "run", "run")
     visualize(["mistakes", "run", "--out", "new/folder/a.png"])  # of two classes, which all ten would not fit
     assert (tmp_path / "new" / "folder" / "a-pairs.png").exists()
     with pytest.raises(ValueError, match="has no split 'validation'"):  # it has learned from all
@@ -81,7 +79,7 @@ def test_the_table_is_printed(capsys):
         ("field", ["--unit", "9,0"], "has units 0,0 to 7,7. Received: 9,0"),
         ("features", ["--layer", "fc1"], "fc1 has no map"),
         ("network", ["--style", "graph"], "needs graphviz"),
-        ("heat", ["--out", "a.doc"], r"ends in .*\.png"),
+        ("curves", ["--out", "a.doc"], r"ends in .*\.png"),
     ],
 )
 def test_what_it_does_not_know_is_said(what, words, message, place, tmp_path, monkeypatch):

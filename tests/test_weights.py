@@ -1,5 +1,7 @@
 """Weights go from network to network by the names of layers, and what did not go is said."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -18,10 +20,11 @@ def tiny(arch="vgg11", **options):
     return build_vgg(arch, **known | options)
 
 
+@functools.cache
 def scrambled(arch="vgg11", **options):
-    """A network whose every weight, biases and moments too, is another number."""
+    """A network whose every weight, biases and moments too, is another number. One for all tests: it is only read."""
     model = tiny(arch, **options)
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(options.get("seed", 5))
     model.set_weights([rng.uniform(0.01, 0.1, w.shape).astype(np.float32) for w in model.get_weights()])
     return model
 
@@ -159,8 +162,10 @@ def test_a_transfer_that_copies_nothing_is_an_error_that_tells_why():
 
 
 def test_the_sources_mean_and_std_are_taken_and_said_and_the_answers_are_the_sources(tmp_path):
-    source, target = tiny(mean=(90, 100, 110), std=(50, 60, 70)), tiny(seed=2, l2=0)
-    images = noise(2, 64, 64, 3)
+    # Two seconds: that no compiled function keeps the old mean shows only where each is compiled before and after.
+    options = {"input_shape": (32, 32, 3)}
+    source, target = tiny(mean=(90, 100, 110), std=(50, 60, 70), **options), tiny(seed=2, l2=0, **options)
+    images = noise(2, 32, 32, 3)
     target.compile("sgd", "categorical_crossentropy")
     target.predict(images, verbose=0)  # which compiles the old mean
     target.evaluate(images, np.eye(5)[:2], verbose=0)
@@ -168,12 +173,14 @@ def test_the_sources_mean_and_std_are_taken_and_said_and_the_answers_are_the_sou
     assert report.notes == (
         "mean (90, 100, 110) and std (50, 60, 70) of the source taken, mean (123.68, 116.779, 103.939) and no std before",
     )
-    expected = source.predict(images, verbose=0)
-    np.testing.assert_array_equal(target.predict(images, verbose=0), expected)
+    expected = source(images).numpy()
+    assert expected.std() > 1e-3
+    np.testing.assert_allclose(target.predict(images, verbose=0), expected, rtol=1e-5)
+    np.testing.assert_array_equal(target(images), expected)
     loss = -np.log(expected[[0, 1], [0, 1]]).mean()
     np.testing.assert_allclose(target.evaluate(images, np.eye(5)[:2], verbose=0), loss, rtol=1e-5)
     target.save(tmp_path / "m.keras")
-    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "m.keras").predict(images, verbose=0), expected)
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "m.keras")(images), expected)
 
 
 def test_without_the_first_layer_the_mean_stays():
@@ -229,7 +236,7 @@ def test_all_weights_of_the_same_network_come_over():
 )
 @pytest.mark.parametrize("form", ["model", "a.weights.h5", "a.safetensors"])
 def test_another_network_is_refused_and_nothing_is_changed(source, target, message, form, tmp_path):
-    source, target = scrambled(**source, mean=None), tiny(**target)
+    source, target = scrambled(**source), scrambled(**target, seed=2)  # which stays as it is, too
     if form != "model":
         write_weights(source, tmp_path / form)
     before = target.get_weights()
@@ -279,10 +286,8 @@ def test_grey_images_score_as_the_colour_images_of_three_such_channels():
     assert report.copied["block1_conv1"] == "summed over RGB"
     np.testing.assert_allclose(statistics(grey), ([110], [190 / 3]))
     images = noise(3, 64, 64, 1)
-    scores = [
-        np.log(model.predict(x, verbose=0).astype(np.float64))
-        for model, x in ((grey, images), (colour, np.repeat(images, 3, -1)))
-    ]
+    pairs = ((grey, images), (colour, np.repeat(images, 3, -1)))
+    scores = [np.log(model(x).numpy().astype(np.float64)) for model, x in pairs]
     assert np.ptp(scores[1], axis=1).min() > 0.1
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
 
@@ -298,9 +303,7 @@ def test_a_picture_and_its_copy_in_six_channels_score_as_the_picture():
     report = load_weights(six, colour)
     assert report.copied["block1_conv1"] == "repeated over 6 channels"
     images = noise(3, 64, 64, 3)
-    np.testing.assert_allclose(
-        six.predict(np.concatenate([images, images], -1), verbose=0), colour.predict(images, verbose=0), rtol=1e-5
-    )
+    np.testing.assert_allclose(six(np.concatenate([images, images], -1)), colour(images), rtol=1e-5)
 
 
 def test_four_channels_are_red_green_blue_red_at_three_quarters():
@@ -314,13 +317,12 @@ def test_four_channels_are_red_green_blue_red_at_three_quarters():
 # --- Freezing ---
 
 
-@pytest.mark.parametrize("arch", ["vgg11", "vgg11_bn"])
-def test_what_is_frozen_keeps_its_weights_and_moments_in_training_and_the_rest_learns(arch):
-    model = tiny(arch)
+def test_what_is_frozen_keeps_its_weights_and_moments_in_training_and_the_rest_learns():
+    model = tiny("vgg11_bn")
     freeze(model, "block4")
     before = arrays_of(model)
-    model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
-    model.fit(noise(4, 64, 64, 3), np.eye(5)[:4], epochs=2, verbose=0)
+    model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy", run_eagerly=True)
+    model.fit(noise(4, 64, 64, 3), np.eye(5)[:4], verbose=0)
     for name, arrays in arrays_of(model).items():
         frozen = name[:6] in ("block1", "block2", "block3")
         assert same(arrays, before[name]) == frozen, name

@@ -1,35 +1,40 @@
 """Shards hold every image once, and no interruption, second run or mistake costs any."""
 
-import contextlib
 import io
 import itertools
 import json
+import pickle
 import re
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.making import call, noise, save
 from tfrecords_tools import beam
+from tfrecords_tools import shards as shards_of
 from tfrecords_tools import write as program
 from tfrecords_tools.write import write
-from vgg_tf import files, programs
+from vgg_tf import files
 from vgg_tf.measures import measure
 from vgg_tf.records import Collection, parse
 from vgg_tf.sources import open_source
 
+# Traced once for all tests, and not in each pipeline anew, which is half the time of so few images.
+CHECK = tf.function(
+    shards_of._check, input_signature=(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.bool)), autograph=False
+)
 
-def noise(h, w, seed=0):
-    return np.random.default_rng([h, w, seed]).integers(0, 256, (h, w, 3), np.uint8)
 
-
-def save(path, picture, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(path, **options)
+@pytest.fixture(autouse=True)
+def traced_once(monkeypatch):
+    monkeypatch.setattr(shards_of, "_check", CHECK)
 
 
 def opened(content):
@@ -57,10 +62,8 @@ CHANGED = {
 }
 
 
-@pytest.fixture
-def zoo(tmp_path):
+def make_zoo(root):
     """33 images of two classes: all formats in train (n=28), plain ones in validation (n=1) and test (n=4)."""
-    root = tmp_path / "zoo"
     for name, make in (KEPT | CHANGED).items():
         make(root / name)
     for i in range(20):
@@ -68,7 +71,34 @@ def zoo(tmp_path):
     save(root / "val" / "ant" / "1.png", noise(5, 5))
     for i in range(4):
         save(root / "test" / "bee" / f"{i}.jpg", noise(8, 8, i))
-    return root
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    """The images of `make_zoo` in the current folder, by the same name in all tests: it is written down with the shards."""
+    monkeypatch.chdir(tmp_path)
+    make_zoo(Path("zoo"))
+    return Path("zoo")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder, only to be read, with `zoo` and, in `out`, its shards: three of train."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_zoo(Path("zoo"))
+        quietly("zoo", "out", shards=3)
+    return folder
+
+
+@pytest.fixture
+def written(finished, tmp_path, monkeypatch):
+    """A copy of `finished` for one test, in the current folder: its shards."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("zoo", "out"):
+        shutil.copytree(finished / name, name)
+    return tmp_path / "out"
 
 
 def examples(out, split):
@@ -101,23 +131,18 @@ def quietly(root, out, **options):
     return write(open_source(str(root)), out, progress=False, **options)
 
 
-def run_here(monkeypatch, *arguments):
-    """The program with these arguments, in this process, which has TensorFlow already."""
-    monkeypatch.setattr(sys, "argv", ["write", *map(str, arguments)])
-    programs.run(program.main)
-
-
 # What is written
 
 
-def test_every_image_is_exactly_once_in_the_shards_of_its_split(zoo, tmp_path):
-    collection = quietly(zoo, tmp_path / "out", shards=5)
+def test_every_image_is_exactly_once_in_the_shards_of_its_split(finished):
+    zoo, out = finished / "zoo", finished / "out"
+    collection = Collection.read(out)
     for split, folder, n in (("train", "train", 28), ("validation", "val", 1), ("test", "test", 4)):
         there = sorted(path.relative_to(zoo).as_posix() for path in (zoo / folder).rglob("*.*"))
         assert len(there) == n
-        assert sorted(filenames(tmp_path / "out", split)) == there
+        assert sorted(filenames(out, split)) == there
         assert collection.images(split) == n
-    for example in examples(tmp_path / "out", "train"):
+    for example in examples(out, "train"):
         name = example["image/filename"].decode()
         assert example["image/class/text"].decode() == name.split("/")[1]
         assert example["image/class/label"] == ("ant", "bee").index(name.split("/")[1])
@@ -134,8 +159,8 @@ def test_the_folder_holds_the_shards_and_a_dataset_json_and_nothing_else(zoo, tm
     assert collection.splits["train"]["per_class"] == [14, 14]
 
 
-def test_colours_are_those_of_the_training_images_as_pil_decodes_them(zoo, tmp_path):
-    collection = quietly(zoo, tmp_path / "out", shards=3)
+def test_colours_are_those_of_the_training_images_as_pil_decodes_them(finished):
+    zoo, collection = finished / "zoo", Collection.read(finished / "out")
     means = []
     for path in (zoo / "train").rglob("*.*"):
         picture = opened(path)
@@ -147,18 +172,18 @@ def test_colours_are_those_of_the_training_images_as_pil_decodes_them(zoo, tmp_p
     assert collection.statistics_images == 28
 
 
-def test_rgb_and_grey_jpeg_and_8_bit_png_are_kept_byte_for_byte_and_unmentioned(zoo, tmp_path):
-    collection = quietly(zoo, tmp_path / "out")
-    stored = {example["image/filename"].decode(): example for example in examples(tmp_path / "out", "train")}
+def test_rgb_and_grey_jpeg_and_8_bit_png_are_kept_byte_for_byte_and_unmentioned(finished):
+    zoo, collection = finished / "zoo", Collection.read(finished / "out")
+    stored = {example["image/filename"].decode(): example for example in examples(finished / "out", "train")}
     for name in KEPT:
         assert stored[name]["image/encoded"] == (zoo / name).read_bytes(), name
         assert stored[name]["image/format"] == (b"PNG" if name.endswith("png") else b"JPEG")
         assert not any(name in note for note in collection.notes)
 
 
-def test_all_else_is_encoded_anew_and_listed(zoo, tmp_path):
-    collection = quietly(zoo, tmp_path / "out")
-    stored = {example["image/filename"].decode(): example for example in examples(tmp_path / "out", "train")}
+def test_all_else_is_encoded_anew_and_listed(finished):
+    zoo, collection = finished / "zoo", Collection.read(finished / "out")
+    stored = {example["image/filename"].decode(): example for example in examples(finished / "out", "train")}
     assert list(collection.notes) == [
         "train/ant/cmyk.jpg: CMYK, as JPEG of quality 95",
         "train/ant/deep.png: PNG of other than 8 bits, as 8-bit PNG",
@@ -196,11 +221,11 @@ def test_images_that_only_pretend_by_their_suffix_are_stored_as_what_they_are(tm
 # Order
 
 
-def test_the_order_is_drawn_from_the_seed_and_hangs_on_nothing_else(zoo, tmp_path):
-    for name, options in {"one": {}, "many": {"check": False}, "other": {"seed": 1}}.items():
-        quietly(zoo, tmp_path / name, shards=4, **options)
-    assert filenames(tmp_path / "one", "train") == filenames(tmp_path / "many", "train")
-    one, other = (filenames(tmp_path / name, "train") for name in ("one", "other"))
+def test_the_order_is_drawn_from_the_seed_and_hangs_on_nothing_else(finished, zoo, tmp_path):
+    for name, options in {"unchecked": {"check": False}, "other": {"seed": 1}}.items():
+        quietly(zoo, tmp_path / name, shards=3, **options)
+    one, unchecked, other = (filenames(folder, "train") for folder in (finished / "out", Path("unchecked"), Path("other")))
+    assert one == unchecked
     assert sorted(one) == sorted(other)
     # 28 names in random order agree in one place on average; sorted classes have one border.
     assert sum(a == b for a, b in zip(one, other, strict=True)) < 7
@@ -234,32 +259,32 @@ def test_a_shard_has_about_150_megabytes_and_of_a_small_set_10_at_least(zoo, tmp
     size = sum(path.stat().st_size for path in (zoo / "train").rglob("*.*"))
     monkeypatch.setattr(program, "SHARD_BYTES", size / shard)
     monkeypatch.setattr(program, "SMALL_SHARD_BYTES", size / small)
-    assert quietly(zoo, tmp_path / "out").splits["train"]["shards"] == shards
+    monkeypatch.setattr(program, "_write", lambda source, out, work, plan, *rest: plan["shards"])
+    assert quietly(zoo, tmp_path / "out")["train"] == shards
 
 
 # Again
 
 
-def test_a_second_run_leaves_everything_alone(zoo, tmp_path):
-    first = quietly(zoo, tmp_path / "out", shards=3)
-    before = snapshot(tmp_path / "out")
-    assert quietly(zoo, tmp_path / "out", shards=3) == first
-    assert quietly(zoo, tmp_path / "out") == first  # as many as there are
-    assert snapshot(tmp_path / "out") == before
+def test_a_second_run_leaves_everything_alone(written):
+    first, before = Collection.read(written), snapshot(written)
+    assert quietly("zoo", written, shards=3) == first
+    assert quietly("zoo", written) == first  # as many as there are
+    assert snapshot(written) == before
 
 
 @pytest.mark.parametrize("options", [{"shards": 3}, {}])
-def test_a_lost_shard_is_written_again_and_the_others_are_left_alone(zoo, tmp_path, options):
-    quietly(zoo, tmp_path / "out", shards=3)
-    before = snapshot(tmp_path / "out")
-    (tmp_path / "out" / "train-00001-of-00003").unlink()
-    quietly(zoo, tmp_path / "out", **options)
-    after = snapshot(tmp_path / "out")
+def test_a_lost_shard_is_written_again_and_the_others_are_left_alone(written, options):
+    before = snapshot(written)
+    (written / "train-00001-of-00003").unlink()
+    quietly("zoo", written, **options)
+    after = snapshot(written)
     assert {name: content for name, (content, *_) in after.items()} == {name: content for name, (content, *_) in before.items()}
     assert {name for name in before if after[name] != before[name]} == {"train-00001-of-00003"}
 
 
 def test_a_shard_that_would_be_restored_with_fewer_or_more_images_is_taken_back(zoo, tmp_path):
+    # 1 s: four commands.
     save(zoo / "val" / "bee" / "2.png", noise(5, 5))
     kept = damage(zoo)
     quietly(zoo, tmp_path / "out", shards=1, skip_bad=True)
@@ -283,28 +308,27 @@ def test_a_shard_that_would_be_restored_with_fewer_or_more_images_is_taken_back(
     assert contents(tmp_path / "out") == before
 
 
-def test_the_folder_of_other_images_or_of_another_number_of_shards_is_refused_and_untouched(zoo, tmp_path):
-    quietly(zoo, tmp_path / "out", shards=3)
-    before = snapshot(tmp_path / "out")
+def test_the_folder_of_other_images_or_of_another_number_of_shards_is_refused_and_untouched(written):
+    before = snapshot(written)
     with pytest.raises(FileExistsError, match=r"out holds other shards, of .*zoo. Choose another folder, or delete it first"):
-        quietly(zoo, tmp_path / "out", shards=4)
-    (zoo / "train" / "ant" / "2.png").rename(zoo / "train" / "ant" / "two.png")
+        quietly("zoo", written, shards=4)
+    Path("zoo/train/ant/2.png").rename("zoo/train/ant/two.png")
     with pytest.raises(FileExistsError, match="holds other shards"):
-        quietly(zoo, tmp_path / "out", shards=3)
-    assert snapshot(tmp_path / "out") == before
+        quietly("zoo", written, shards=3)
+    assert snapshot(written) == before
 
 
-def test_shards_without_a_dataset_json_or_with_a_damaged_one_are_written_anew_with_one(zoo, tmp_path):
-    first = quietly(zoo, tmp_path / "out", shards=3)
-    (tmp_path / "out" / "dataset.json").write_text("{")
+def test_shards_without_a_dataset_json_or_with_a_damaged_one_are_written_anew_with_one(written, tmp_path):
+    first = Collection.read(written)
+    (written / "dataset.json").write_text("{")
     with pytest.raises(ValueError, match=r"dataset.json is no .* Remove it: .*write .*out OUT writes them anew with one"):
-        quietly(zoo, tmp_path / "out", shards=3)
-    (tmp_path / "out" / "dataset.json").unlink()
+        quietly("zoo", written, shards=3)
+    (written / "dataset.json").unlink()
     with pytest.raises(FileExistsError, match=r"out holds shards but no dataset.json. .*write .*out NEW writes them anew"):
-        quietly(zoo, tmp_path / "out", shards=3)
-    again = quietly(tmp_path / "out", tmp_path / "new")
+        quietly("zoo", written, shards=3)
+    again = quietly(written, tmp_path / "new")
     assert again.classes == first.classes
-    assert sorted(filenames(tmp_path / "new", "train")) == sorted(filenames(tmp_path / "out", "train"))
+    assert sorted(filenames(tmp_path / "new", "train")) == sorted(filenames(written, "train"))
 
 
 @pytest.mark.parametrize("stranger", ["thesis.tex", ".hidden", "train-00000-of-00003"])
@@ -328,30 +352,36 @@ def test_an_empty_folder_is_taken(zoo, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory):
-    """The shards `out`, killed and continued, and `sound`, never killed; what was left of `out`; what continuing it said."""
-    root = tmp_path_factory.mktemp("killed")
-    # Large and of few colours: slow to decode, quick to make, small on the disk.
-    save(root / "in" / "a" / "0.png", Image.fromarray(noise(4, 4)).resize((800, 800), Image.Resampling.NEAREST))
-    (root / "in" / "b").mkdir()
-    for i in range(24):
-        (root / "in" / "ab"[i % 2] / f"{i:02d}.png").write_bytes((root / "in" / "a" / "0.png").read_bytes())
-    out = root / "out"
-    command = [sys.executable, "-m", "tfrecords_tools.write", str(root / "in"), str(out), "--shards", "8"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while not list(out.glob("train-*")):
-            assert process.poll() is None, "ended before it wrote a shard"
-            time.sleep(0.005)
-    finally:
-        process.kill()
-        process.wait()
-    left = snapshot(out)
-    said = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        run_here(patch, *command[3:])
-    quietly(root / "in", root / "sound", shards=8)
-    return root, left, said.getvalue()
+def killed(once):
+    """The shards `out`, killed and continued, and `sound`, never killed; what was left of `out`; what continuing it said.
+
+    6 s: a process to kill.
+    """
+
+    def make(root):
+        # Large and of few colours: slow to decode, quick to make, small on the disk.
+        save(root / "in" / "a" / "0.png", Image.fromarray(noise(4, 4)).resize((800, 800), Image.Resampling.NEAREST))
+        (root / "in" / "b").mkdir()
+        for i in range(24):
+            (root / "in" / "ab"[i % 2] / f"{i:02d}.png").write_bytes((root / "in" / "a" / "0.png").read_bytes())
+        out = root / "out"
+        command = [sys.executable, "-m", "tfrecords_tools.write", str(root / "in"), str(out), "--shards", "8"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while not list(out.glob("train-*")):
+                assert process.poll() is None, "ended before it wrote a shard"
+                time.sleep(0.005)
+        finally:
+            process.kill()
+            process.wait()
+        left = snapshot(out)
+        result = call(*command[2:])
+        assert result.returncode == 0, result.stderr
+        quietly(root / "in", root / "sound", shards=8)
+        (root / "told").write_bytes(pickle.dumps((left, result.stdout)))
+
+    root = once("killed", make)
+    return root, *pickle.loads((root / "told").read_bytes())
 
 
 def test_a_killed_run_leaves_whole_shards_only_and_no_dataset_json(killed):
@@ -409,20 +439,19 @@ def test_all_unreadable_images_are_named_at_once_and_no_data_set_is_made(zoo, tm
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
-def test_once_they_are_mended_the_same_command_continues_and_ends_as_if_they_had_never_been_damaged(zoo, tmp_path):
-    quietly(zoo, tmp_path / "sound", shards=7)
+def test_once_they_are_mended_the_same_command_continues_and_ends_as_if_they_had_never_been_damaged(finished, zoo, tmp_path):
     kept = damage(zoo)
     with pytest.raises(ValueError, match="4 of 33 images cannot be read"):
-        quietly(zoo, tmp_path / "out", shards=7)
+        quietly(zoo, tmp_path / "out", shards=3)
     before = snapshot(tmp_path / "out")
-    finished = {name for name in before if not name.startswith(".")}
-    assert 1 <= len(finished) < 9
+    done = {name for name in before if not name.startswith(".")}
+    assert 1 <= len(done) < 5
     for name, content in kept.items():
         (zoo / name).write_bytes(content)
-    quietly(zoo, tmp_path / "out", shards=7)
+    quietly(zoo, tmp_path / "out", shards=3)
     after = snapshot(tmp_path / "out")
-    assert {name: after[name] for name in finished} == {name: before[name] for name in finished}
-    assert contents(tmp_path / "out") == contents(tmp_path / "sound")
+    assert {name: after[name] for name in done} == {name: before[name] for name in done}
+    assert contents(tmp_path / "out") == contents(finished / "out")
 
 
 def test_once_they_are_removed_the_same_command_goes_on(zoo, tmp_path):
@@ -448,6 +477,7 @@ def test_another_command_does_not_continue_what_was_begun(zoo, tmp_path):
 
 
 def test_what_cannot_be_read_is_left_out_on_demand_and_told(zoo, tmp_path):
+    # 1 s: three commands.
     save(zoo / "val" / "bee" / "2.png", noise(5, 5))
     kept = damage(zoo)
     with pytest.raises(ValueError, match="4 of 34 images cannot be read"):
@@ -475,10 +505,10 @@ def test_a_split_of_which_nothing_can_be_read_is_an_error_also_on_demand(zoo, tm
 def test_what_an_interrupted_run_left_out_is_not_taken_for_whole_without_the_word(zoo, tmp_path, monkeypatch):
     save(zoo / "val" / "bee" / "2.png", noise(5, 5))
     damage(zoo)
-    monkeypatch.setattr(Collection, "write", lambda self, folder: 1 / 0)  # dies before the last step
-    with pytest.raises(ZeroDivisionError):
-        quietly(zoo, tmp_path / "out", shards=2, skip_bad=True)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Collection, "write", lambda self, folder: 1 / 0)  # dies before the last step
+        with pytest.raises(ZeroDivisionError):
+            quietly(zoo, tmp_path / "out", shards=2, skip_bad=True)
     with pytest.raises(ValueError, match="4 of 34 images cannot be read"):
         quietly(zoo, tmp_path / "out", shards=2)
 
@@ -518,7 +548,9 @@ def test_what_was_copied_unchecked_is_not_taken_for_checked(zoo, tmp_path, monke
     assert quietly(zoo, tmp_path / "out", check=False) == collection
 
 
-def test_boxes_outside_the_image_are_left_out_and_told(tmp_path):
+@pytest.fixture
+def boxed(tmp_path):
+    """Four images of 10 by 10 pixels with a box in it, one outside, and one without an area."""
     for i in range(4):
         save(tmp_path / "in" / "images" / f"{i}.png", noise(10, 10, i))
         box = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>2</ymin><xmax>{}</xmax><ymax>5</ymax></bndbox></object>"
@@ -526,29 +558,31 @@ def test_boxes_outside_the_image_are_left_out_and_told(tmp_path):
         boxes = box.format("ab"[i % 2], 1, 4) + box.format("b", 12, 30) + box.format("a", 3, 3)
         (tmp_path / "in" / "annotations").mkdir(exist_ok=True)
         (tmp_path / "in" / "annotations" / f"{i}.xml").write_text(f"<annotation>{size}{boxes}</annotation>")
-    collection = quietly(tmp_path / "in", tmp_path / "out")
+    return tmp_path / "in"
+
+
+def test_boxes_outside_the_image_are_left_out_and_told(boxed, tmp_path):
+    collection = quietly(boxed, tmp_path / "out")
     assert sum(values["boxes"] for values in collection.splits.values()) == 4
     assert "images/1.png: 2 boxes outside the image, or empty, left out" in collection.notes
 
 
-def test_an_annotation_that_cannot_be_read_and_would_tell_the_class_is_left_out_on_demand_and_told(
-    tmp_path, monkeypatch, capsys
-):
-    test_boxes_outside_the_image_are_left_out_and_told(tmp_path)
-    (tmp_path / "in" / "annotations" / "3.xml").write_text("<annotation>")
-    with pytest.raises(SystemExit, match=r"3\.xml is no Pascal-VOC annotation"):
-        run_here(monkeypatch, tmp_path / "in", tmp_path / "some")
-    run_here(monkeypatch, tmp_path / "in", tmp_path / "some", "--skip-bad")
+def test_an_annotation_that_cannot_be_read_and_would_tell_the_class_is_left_out_on_demand_and_told(boxed, tmp_path):
+    (boxed / "annotations" / "3.xml").write_text("<annotation>")
+    result = call("tfrecords_tools.write", boxed, tmp_path / "some")
+    assert result.returncode == 1
+    assert re.search(r"3\.xml is no Pascal-VOC annotation", result.stderr)
+    result = call("tfrecords_tools.write", boxed, tmp_path / "some", "--skip-bad")
     collection = Collection.read(tmp_path / "some")
     assert sum(values["images"] for values in collection.splits.values()) == 3
     assert collection.notes[0].startswith("left out: 3.png: ")
-    assert f"  {collection.notes[0]}" in capsys.readouterr().out.splitlines()
+    assert f"  {collection.notes[0]}" in result.stdout.splitlines()
 
 
 # Elsewhere than on a disk that is here and has room
 
 
-def test_a_full_disk_is_one_line_that_names_the_shard_and_the_same_command_continues(zoo, tmp_path):
+def test_a_full_disk_is_one_line_that_names_the_shard_and_the_same_command_continues(finished, zoo, tmp_path):
     work = tmp_path / "out" / ".writing"
     work.mkdir(parents=True)
     (work / "train-00001-of-00003.tmp").symlink_to("/dev/full")
@@ -559,23 +593,22 @@ def test_a_full_disk_is_one_line_that_names_the_shard_and_the_same_command_conti
     (work / "train-00001-of-00003.tmp").unlink()
     assert (tmp_path / "out" / "train-00000-of-00003").exists()
     quietly(zoo, tmp_path / "out", shards=3)
-    quietly(zoo, tmp_path / "sound", shards=3)
-    assert contents(tmp_path / "out") == contents(tmp_path / "sound")
+    assert contents(tmp_path / "out") == contents(finished / "out")
 
 
-def test_shards_on_a_remote_file_system_are_those_on_the_disk(zoo, tmp_path):
-    out = f"ram://{tmp_path.name}/out"
-    collection = quietly(zoo, out, shards=2)
-    assert quietly(zoo, out, shards=2) == collection == quietly(zoo, tmp_path / "out", shards=2)
-    assert files.names(out) == sorted(contents(tmp_path / "out"))
-    for name, content in contents(tmp_path / "out").items():
+def test_shards_on_a_remote_file_system_are_those_on_the_disk(finished, zoo, tmp_path):
+    out, local = f"ram://{tmp_path.name}/out", contents(finished / "out")
+    collection = quietly(zoo, out, shards=3)
+    assert quietly(zoo, out, shards=3) == collection == Collection.read(finished / "out")
+    assert files.names(out) == sorted(local)
+    for name, content in local.items():
         assert files.read(f"{out}/{name}") == content
     # and images that lie there are read from there
     for path in (path for path in zoo.rglob("*.*") if path.is_file()):
         files.make_folder(f"ram://{tmp_path.name}/in/{path.parent.relative_to(zoo)}")
         files.write_whole(f"ram://{tmp_path.name}/in/{path.relative_to(zoo)}", path.read_bytes())
-    quietly(f"ram://{tmp_path.name}/in", tmp_path / "again", shards=2)
-    assert contents(tmp_path / "again")["train-00000-of-00002"] == contents(tmp_path / "out")["train-00000-of-00002"]
+    quietly(f"ram://{tmp_path.name}/in", tmp_path / "again", shards=3)
+    assert contents(tmp_path / "again")["train-00000-of-00003"] == local["train-00000-of-00003"]
 
 
 # By Apache Beam
@@ -610,9 +643,10 @@ def test_a_full_disk_is_one_line_from_beam_too(zoo, tmp_path, monkeypatch):
             quietly(zoo, tmp_path / "out", shards=3, run=beam.runner(arguments))
 
 
-def test_arguments_for_beam_without_it_are_refused(zoo, tmp_path, monkeypatch):
-    with pytest.raises(SystemExit, match=r"--beam-args are for --runner beam. Add that, or leave them away"):
-        run_here(monkeypatch, zoo, tmp_path / "out", "--beam-args=--project=P")
+def test_arguments_for_beam_without_it_are_refused(zoo, tmp_path):
+    result = call("tfrecords_tools.write", zoo, tmp_path / "out", "--beam-args=--project=P")
+    assert result.returncode == 1
+    assert "--beam-args are for --runner beam. Add that, or leave them away" in result.stderr
 
 
 def test_without_beam_the_error_says_how_to_install_it(monkeypatch):
@@ -624,21 +658,21 @@ def test_without_beam_the_error_says_how_to_install_it(monkeypatch):
 # The program
 
 
-def test_the_program_says_what_it_read_and_what_it_wrote(zoo, tmp_path, monkeypatch, capsys):
-    run_here(monkeypatch, zoo, tmp_path / "out", "--shards", 3, "--seed", 5)
-    first, *_, last = capsys.readouterr().out.splitlines()
+def test_the_program_says_what_it_read_and_what_it_wrote(zoo, tmp_path):
+    first, *_, last = call("tfrecords_tools.write", zoo, "out", "--shards", 3, "--seed", 5).stdout.splitlines()
     assert first == f"{zoo}: 28 train, 1 validation, 4 test images of 2 classes"
     counts = "3 train, 1 validation, 1 test shards, 33 images, 0 boxes; 4 changed and 0 left out, listed in dataset.json"
-    assert last == f"{tmp_path / 'out'}: {counts}"
+    assert last == f"out: {counts}"
     quietly(zoo, tmp_path / "same", shards=3, seed=5)
     assert contents(tmp_path / "out") == contents(tmp_path / "same")
 
 
-def test_the_program_names_unreadable_images_and_ends_with_an_error(zoo, tmp_path, monkeypatch):
+def test_the_program_names_unreadable_images_and_ends_with_an_error(zoo, tmp_path):
     kept = damage(zoo)
-    with pytest.raises(SystemExit, match=r"^error: 4 of 33 images cannot be read") as raised:
-        run_here(monkeypatch, zoo, tmp_path / "out")
-    assert all(name in raised.value.code for name in kept)  # a text as the code is printed, and exits with 1
+    result = call("tfrecords_tools.write", zoo, tmp_path / "out")
+    assert result.returncode == 1
+    assert re.search(r"(?m)^error: 4 of 33 images cannot be read", result.stderr)
+    assert all(name in result.stderr for name in kept)
 
 
 def test_a_fault_of_the_folder_is_one_line_and_exit_code_1(tmp_path):
@@ -651,11 +685,15 @@ def test_a_fault_of_the_folder_is_one_line_and_exit_code_1(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_digits_are_written_by_their_word(tmp_path, monkeypatch, capsys):
-    run_here(monkeypatch, "digits", tmp_path / "out")
+def test_the_digits_are_written_by_their_word(digits_shards, tmp_path):
+    shutil.copytree(digits_shards, tmp_path / "out")
+    before = snapshot(tmp_path / "out")
+    result = call("tfrecords_tools.write", "digits", tmp_path / "out")  # which are these
+    assert result.returncode == 0, result.stderr
+    assert snapshot(tmp_path / "out") == before
     notes = json.loads((tmp_path / "out" / "dataset.json").read_text())["notes"]
     assert notes == ["no validation split: 142 of 1437 training images held out, the same share of each class"]
-    assert f"  {notes[0]}" in capsys.readouterr().out.splitlines()
+    assert f"  {notes[0]}" in result.stdout.splitlines()
     test = open_source("digits").splits["test"]
     shards = [str(path) for path in (tmp_path / "out").glob("test-*")]
     stored = sorted(tuple(pair) for pair in tf.data.TFRecordDataset(shards).map(parse).as_numpy_iterator())

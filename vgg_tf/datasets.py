@@ -131,7 +131,7 @@ def load_epochs(
             base = base.map(with_pixels, num_parallel_calls=AUTO)
         base = base.cache()
     covariance = reader.covariance if covariance is None else covariance
-    colours = tuple(map(tuple, np.asarray(covariance).tolist()))
+    colours = tuple(map(tuple, np.asarray(covariance).tolist())) if shift else None
     decoded = cache == "pixels"
     view = (
         _random_view(decoded, size, low, high, flip, shift, colours, padding, cutout)

@@ -297,14 +297,11 @@ def process_path(
     Cache before the map, never after: a cache after it repeats the views of the first pass.
 
     Example:
-        New views in each pass:
+        paths.map(lambda path: process_path(path, class_names))  # new views in each pass
 
-            paths.map(lambda path: process_path(path, class_names), num_parallel_calls=tf.data.AUTOTUNE)
-
-        New views in each pass, and the same ones each time the program runs:
-
-            seeds = tf.data.Dataset.random(seed=0, rerandomize_each_iteration=True)
-            tf.data.Dataset.zip(paths, seeds).map(lambda path, seed: process_path(path, class_names, seed=seed))
+        # New views in each pass, the same ones each time the program runs.
+        seeds = tf.data.Dataset.random(seed=0, rerandomize_each_iteration=True)
+        tf.data.Dataset.zip(paths, seeds).map(lambda path, seed: process_path(path, class_names, seed=seed))
 
     Args:
         path: scalar string, `.../<class name>/<file>`.
@@ -339,14 +336,8 @@ def process_path(
     matches = tf.equal(tf.constant(list(class_names)), folder)
     contents = tf.io.read_file(path)
     known = tf.debugging.Assert(tf.reduce_any(matches), ["The folder is not in class_names:", path])
-    is_image = tf.reduce_any(
-        [
-            is_jpeg(contents),
-            is_bmp(contents),
-            tf.strings.substr(contents, 0, 4) == PNG,
-            tf.strings.substr(contents, 0, 3) == b"GIF",
-        ]
-    )
+    start = tf.strings.substr(contents, 0, 4)
+    is_image = is_jpeg(contents) | is_bmp(contents) | (start == PNG) | (tf.strings.substr(start, 0, 3) == b"GIF")
     readable = tf.debugging.Assert(is_image, ["The file is no JPEG, PNG, GIF or BMP image:", path])
     with tf.control_dependencies([op for op in (known, readable) if op is not None]):
         label = tf.argmax(matches, output_type=tf.int64)

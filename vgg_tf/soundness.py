@@ -234,7 +234,9 @@ def _whole(frame, only_length=False):
         file.write(frame)
         file.flush()
         try:
-            for _ in tf.data.TFRecordDataset(file.name, buffer_size=0):
+            # A tf.data.TFRecordDataset would trace a function for each record: 25 ms instead of 5.
+            reader = tf.raw_ops.TFRecordDataset(filenames=file.name, compression_type="", buffer_size=0)
+            for _ in tf.data.experimental.from_variant(reader, tf.TensorSpec([], tf.string)):
                 return True
         except tf.errors.DataLossError as error:
             # The length is checked before the data are looked for: who misses those has believed the length.
