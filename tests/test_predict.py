@@ -75,15 +75,19 @@ def test_one_bad_picture_is_listed_and_the_others_are_named(here, tmp_path, unco
     assert len(lines) == 6
 
 
-def test_any_protocol_predicts(here, uncompiled, capsys):
-    # 2 s: 25 crops in a pipeline.
-    call("run", ALL[0], *TEN, "--protocol", "multi-crop+dense", "--scales", "34")
-    (several,) = json.loads(capsys.readouterr().out)
-    assert sum(one["posterior"] for one in several["classes"]) == pytest.approx(1, abs=1e-6)
-    model = runs.read_run("run").load_best()
-    center = model(images.center_view(decoding.decode((here / ALL[0]).read_bytes()), 32, 32)[np.newaxis]).numpy()[0]
-    found = {one["class"]: one["posterior"] for one in several["classes"]}
-    assert max(abs(found[str(i)] - value) for i, value in enumerate(center)) > 1e-4
+def test_any_protocol_predicts_and_scales_are_averaged(here, uncompiled, capsys):
+    # 2 s: 25 crops in a pipeline, and two networks.
+    model, picture = runs.read_run("run").load_best(), decoding.decode((here / ALL[0]).read_bytes())
+    at_32, at_40 = (model(images.center_view(picture, 32, scale)[np.newaxis]).numpy()[0] for scale in (32, 40))
+    found = []
+    for words in (("--protocol", "multi-crop+dense", "--scales", "40"), ("--scales", "32,40")):
+        call("run", ALL[0], *TEN, *words)
+        (row,) = json.loads(capsys.readouterr().out)
+        found.append(np.array([one["posterior"] for one in sorted(row["classes"], key=lambda one: one["class"])]))
+    assert found[0].sum() == pytest.approx(1, abs=1e-6)
+    assert np.abs(found[0] - at_40).max() > 1e-4
+    np.testing.assert_allclose(found[1], (at_32 + at_40) / 2, atol=1e-6)
+    assert np.abs(at_32 - at_40).max() > 1e-5
 
 
 def test_weights_without_classes_take_names_from_a_file_or_number_them(here, tmp_path, uncompiled, capsys):
