@@ -5,7 +5,7 @@
 trains them by `python -m vgg_tf.train`, so that it goes on where it was interrupted; prints what each reached, with the 95 %
 interval of its mean over the seeds (Student's t), and draws it. All training images are seen and the last network is tested, so
 that nothing is chosen on the test images. With `--at-once 2` two networks learn at a time, each on its share of the processor's
-cores: operations on small maps gain little by a second core, another network has all of it.
+cores: operations on small maps gain little by a second core, another network has all of it. Other flags go to the trainings.
 """
 
 import argparse
@@ -23,10 +23,10 @@ from vgg_tf import ARCHITECTURES, pictures
 from vgg_tf.selection import Selection
 from vgg_tf.sources import open_source
 
-NETWORKS = ("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
+NETWORKS = "vgg11_bn,vgg13_bn,vgg16_bn,vgg19_bn"
 
 
-def main():
+def main(arguments=None):
     """Train what is not trained yet, print the table, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -34,26 +34,28 @@ def main():
     )
     parser.add_argument("--out", type=Path, default=Path("runs/depth"), help="folder of the runs")
     parser.add_argument("--figure", type=Path, help="depth.png in the folder of the runs, by default")
+    parser.add_argument("--networks", default=NETWORKS, help="architectures, separated by commas")
     parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--width", type=float, default=0.25, help="of all networks")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--at-once", type=int, default=1, help="networks that learn at a time")
-    flags = parser.parse_args()
+    flags, more = parser.parse_known_args(arguments)
+    networks = flags.networks.split(",")
     if flags.seeds < 2 or flags.at_once < 1:
         parser.error("an interval needs two --seeds, and --at-once is at least 1")
     figure = flags.figure or flags.out / "depth.png"
     open_source(flags.data, Selection(hold_out=0)).images("test")  # or an error, before hours are spent
-    jobs = [(arch, seed) for seed in range(flags.seeds) for arch in NETWORKS]  # every network once before any twice
+    jobs = [(arch, seed) for seed in range(flags.seeds) for arch in networks]  # every network once before any twice
     with ThreadPoolExecutor(flags.at_once) as pool:
-        reports = dict(zip(jobs, pool.map(lambda job: _train(*job, flags), jobs), strict=True))
+        reports = dict(zip(jobs, pool.map(lambda job: _train(*job, flags, more), jobs), strict=True))
 
-    errors = np.array([[reports[arch, seed]["top1_error"] for seed in range(flags.seeds)] for arch in NETWORKS])
+    errors = np.array([[reports[arch, seed]["top1_error"] for seed in range(flags.seeds)] for arch in networks])
     means = errors.mean(1)
     half = stats.t.ppf(0.975, flags.seeds - 1) * errors.std(1, ddof=1) / flags.seeds**0.5
     seeds = " | ".join(f"seed {seed}" for seed in range(flags.seeds))
     print(f"\n| network | parameters | {seeds} | mean, 95 % | minutes a run, at most |")
     print("| --- " * (flags.seeds + 4) + "|")
-    for arch, row, mean, reach in zip(NETWORKS, errors, means, half, strict=True):
+    for arch, row, mean, reach in zip(networks, errors, means, half, strict=True):
         of_seeds = [reports[arch, seed] for seed in range(flags.seeds)]
         minutes, parameters = max(report["seconds"] for report in of_seeds) / 60, of_seeds[0]["parameters"] / 1e6
         of_each = " | ".join(f"{error:.2f} %" for error in row)
@@ -61,12 +63,12 @@ def main():
 
     figure.parent.mkdir(parents=True, exist_ok=True)
     title = f"Depth with batch normalisation ({flags.width:g} of the width, {flags.epochs} epochs)"
-    _drawn(errors, means, half, title).savefig(figure, dpi=120)
+    _drawn(networks, errors, means, half, title).savefig(figure, dpi=120)
 
 
-def _drawn(errors, means, half, title):
+def _drawn(networks, errors, means, half, title):
     """Errors over the depth, each seed's and the mean with its interval; not from 0, which would hide what there is."""
-    depths = [ARCHITECTURES[arch].weight_layers for arch in NETWORKS]
+    depths = [ARCHITECTURES[arch].weight_layers for arch in networks]
     lines = {f"seed {seed}": (depths, row, f"C{seed + 1} ") for seed, row in enumerate(errors.T)}
     figure = pictures.curves(
         {**lines, "mean, 95 %": (depths, means, "C0-")}, title, "layers with weights", "test top-1 error (%)"
@@ -78,11 +80,11 @@ def _drawn(errors, means, half, title):
     return figure
 
 
-def _train(arch, seed, flags):
+def _train(arch, seed, flags, more):
     """The report of a network of this seed, which is trained as far as it is not."""
     out = flags.out / f"{arch}-{seed}"
     words = ["--arch", arch, "--data", flags.data, "--epochs", flags.epochs, "--width", flags.width, "--seed", seed]
-    words += ["--hold-out", 0, "--out", out]
+    words += ["--hold-out", 0, "--out", out, *more]
     command = [sys.executable, "-m", "vgg_tf.train", *map(str, words)]
     if flags.at_once == 1:
         subprocess.run(command, check=True)

@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 
-def main():
+def main(arguments=None):
     """Run what the first word names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["worth", "speed"])
@@ -25,7 +25,9 @@ def main():
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--pictures", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
-    flags = parser.parse_args()
+    parser.add_argument("--width", type=float, default=1.0, help="of our VGG-16, whose speed is measured")
+    parser.add_argument("--head-width", type=int, default=4096)
+    flags = parser.parse_args(arguments)
     from vgg_tf import programs
 
     programs.quiet_tensorflow()
@@ -83,7 +85,7 @@ def speed(source, flags):
     pictures = [measures.decode_named(some.read(i), some.names[i]) for i in range(min(flags.pictures, len(some)))]
     path = "runs/descriptors-benchmark.safetensors"
     files.make_folder("runs")
-    write_weights(build_vgg("vgg16", seed=0), path)
+    write_weights(build_vgg("vgg16", seed=0, width=flags.width, head_width=flags.head_width), path)
     theirs = keras.applications.VGG16(weights=None, include_top=False, input_shape=(None, None, 3), pooling="avg")
 
     def plain():

@@ -4,7 +4,7 @@
 
 trains four networks on CIFAR-10 (or any data of the cifar recipe) by `python -m vgg_tf.train`, so that it goes on where it was
 interrupted; prints what each reached and draws the curves. A and D see the same number of images, so that D from A and A
-together have cost as many images as the long D.
+together have cost as many images as the long D. Other flags go to the trainings.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def trainings(epochs):
     }
 
 
-def main():
+def main(arguments=None):
     """Train what is not trained yet, print the table, draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="shards or class folders")
@@ -39,10 +39,10 @@ def main():
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--width", type=float, default=0.5, help="of all networks")
     parser.add_argument("--seed", type=int, default=0)
-    flags = parser.parse_args()
+    flags, more = parser.parse_known_args(arguments)
     for name, (arch, epochs, source) in trainings(flags.epochs).items():
         words = ["--arch", arch, "--data", flags.data, "--epochs", epochs, "--width", flags.width, "--seed", flags.seed]
-        words += [*THEN, "--out", flags.out / name, *(["--inherit", flags.out / source] if source else [])]
+        words += [*THEN, "--out", flags.out / name, *(["--inherit", flags.out / source] if source else []), *more]
         subprocess.run([sys.executable, "-m", "vgg_tf.train", *map(str, words)], check=True)
 
     print("\n| training | images seen | validation error | test top-1 / top-5 error |\n| --- | --- | --- | --- |")

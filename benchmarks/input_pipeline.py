@@ -31,7 +31,6 @@ import time
 
 CROP, SCALE, SHIFT, BATCH = 224, (256, 512), 0.1, 50
 LINKED = 15_000  # images, at least: 5 seconds at 3,000 images/s
-WARM_UP = 1  # second, of each way before it is measured
 
 
 def linked(shards, folder):
@@ -253,14 +252,14 @@ def installed():
     return names
 
 
-def rate(batches, seconds):
+def rate(batches, seconds, warm_up):
     """Images/s of an iterator of batches, and milliseconds of all cores together that this process spends on an image.
 
     The iterator is closed, for one that is kept fills its buffers at the cost of the next way, and begins with full ones.
     """
     start = time.perf_counter()
     next(batches)
-    while time.perf_counter() - start < WARM_UP:
+    while time.perf_counter() - start < warm_up:
         next(batches)
     n, start, cpu = 0, time.perf_counter(), time.process_time()
     while (spent := time.perf_counter() - start) < seconds:
@@ -276,14 +275,15 @@ def memory(field):
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field))
 
 
-def main():
+def main(arguments=None):
     """Parse flags, alternate the ways and print their table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], epilog=__doc__.split("\n\n", 1)[1])
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("shards", help="folder with dataset.json and train-* shards")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of each way in each round")
-    flags = parser.parse_args()
+    parser.add_argument("--warm-up", type=float, default=1, help="seconds of each way before it is measured")
+    flags = parser.parse_args(arguments)
     if not os.path.isfile(os.path.join(flags.shards, "dataset.json")):
         sys.exit(f"{flags.shards} holds no shards (no dataset.json). Write some: python -m tfrecords_tools.write IMAGES SHARDS")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -299,7 +299,7 @@ def main():
         rates = {name: [] for name in names}
         for _ in range(flags.rounds):
             for name, values in rates.items():
-                values.append(rate(WAYS[name](paths, folder), flags.seconds))
+                values.append(rate(WAYS[name](paths, folder), flags.seconds, flags.warm_up))
                 if before:
                     print(f"ours: {(memory('VmHWM') - before) / 2**20:.0f} MB of host memory above the imports at most")
                     before = None

@@ -5,7 +5,7 @@
 FOLDER holds pictures with Pascal-VOC annotations. Five times, with seeds 0 to 4, a fifth of the pictures of each class is kept
 to test on; a network learns boxes on the rest by `python -m vgg_tf.localize train` (which goes on where it was interrupted) and
 is tested by both protocols, the class known. Beside it stand the mean of the training pictures' largest boxes, and the whole
-picture.
+picture. Other flags go to the trainings.
 """
 
 import argparse
@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 
 
-def main():
+def main(arguments=None):
     """Split, train, test, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("--inherit", default="cifar10")
     parser.add_argument("--out", type=Path, default=Path("runs/localization"))
     parser.add_argument("--splits", type=int, default=5)
-    flags, more = parser.parse_known_args()
+    parser.add_argument("--protocols", default="center,center --flip,dense,dense --flip", help="separated by commas")
+    flags, more = parser.parse_known_args(arguments)
     from vgg_tf import programs
 
     programs.quiet_tensorflow()
@@ -53,7 +54,7 @@ def main():
         program = [sys.executable, "-m", "vgg_tf.localize"]
         words = ["train", "--data", shards, "--inherit", flags.inherit, "--out", run, "--seed", seed, *more]
         subprocess.run([*program, *map(str, words)], check=True)
-        for name in ("center", "center --flip", "dense", "dense --flip"):
+        for name in flags.protocols.split(","):
             protocol, *flip = name.split()
             out = run / f"tested-{'-'.join([protocol, *flip]).replace('--', '')}"
             words = ["evaluate", run, "--split", "test", "--protocol", protocol, *flip, "--out", out]

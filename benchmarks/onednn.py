@@ -1,7 +1,9 @@
 """Images/s of a VGG-16 training step at 32 pixels on the CPU, with TensorFlow's oneDNN and without, alternating.
 
-Usage: python benchmarks/onednn.py [BATCH]. TensorFlow turns oneDNN on by itself only where it finds AVX512-VNNI or AMX;
-`programs.quiet_tensorflow` turns it on everywhere, and this says what that is worth.
+    python benchmarks/onednn.py [BATCH] [--rounds 3] [--steps 5]
+
+TensorFlow turns oneDNN on by itself only where it finds AVX512-VNNI or AMX; `programs.quiet_tensorflow` turns it on everywhere,
+and this says what that is worth.
 """
 
 import argparse
@@ -11,11 +13,9 @@ import subprocess
 import sys
 import time
 
-ROUNDS, STEPS = 3, 5
 
-
-def measure(batch):
-    """Print images/s of STEPS steps of the real network, optimizer and loss, after a first one."""
+def measure(batch, steps):
+    """Print images/s of some steps of the real network, optimizer and loss, after a first one."""
     import numpy as np
 
     from vgg_tf import training
@@ -24,33 +24,39 @@ def measure(batch):
 
     model = build_vgg("vgg16", input_shape=(32, 32, 3), classes=10, std=(60.0, 60.0, 60.0), seed=0)
     scores = training.scores_of(model)
-    training.compile_scores(scores, training.make_optimizer(RECIPES["cifar"], STEPS))
+    training.compile_scores(scores, training.make_optimizer(RECIPES["cifar"], steps))
     random = np.random.default_rng(0)
     images, labels = random.integers(0, 256, (batch, 32, 32, 3), np.uint8), random.integers(0, 10, batch)
     scores.train_on_batch(images, labels)
     start = time.perf_counter()
-    for _ in range(STEPS):
+    for _ in range(steps):
         scores.train_on_batch(images, labels)
-    print(STEPS * batch / (time.perf_counter() - start))
+    print(steps * batch / (time.perf_counter() - start))
 
 
-def main(batch):
+def main(arguments=None):
     """Alternate the two settings in processes of their own and print medians and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("batch", nargs="?", type=int, default=64, help="images a step")
+    parser.add_argument("work", nargs="?", choices=["measure"], help="measure here, in the setting of this process")
+    parser.add_argument("--rounds", type=int, default=3, help="alternations")
+    parser.add_argument("--steps", type=int, default=5, help="of each process")
+    flags = parser.parse_args(arguments)
+    if flags.work:
+        measure(flags.batch, flags.steps)
+        return
     rates = {"0": [], "1": []}
-    for _ in range(ROUNDS):
+    for _ in range(flags.rounds):
         for setting, values in rates.items():
             environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": setting, "TF_CPP_MIN_LOG_LEVEL": "3"}
-            words = [sys.executable, __file__, str(batch), "measure"]
+            words = [sys.executable, __file__, str(flags.batch), "measure", "--steps", str(flags.steps)]
             result = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
             values.append(float(result.stdout.split()[-1]))
     off, on = (statistics.median(rates[setting]) for setting in "01")
-    print(f"VGG-16, 32 px, batch {batch}, medians of {ROUNDS}: off {off:.1f}, on {on:.1f} images/s, ratio {on / off:.2f}")
+    what = f"VGG-16, 32 px, batch {flags.batch}, medians of {flags.rounds}"
+    print(f"{what}: off {off:.1f}, on {on:.1f} images/s, ratio {on / off:.2f}")
     print("all:", {"off": [round(r, 1) for r in rates["0"]], "on": [round(r, 1) for r in rates["1"]]})
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("batch", nargs="?", type=int, default=64, help="images a step")
-    parser.add_argument("work", nargs="?", choices=["measure"], help="measure here, in the setting of this process")
-    flags = parser.parse_args()
-    measure(flags.batch) if flags.work else main(flags.batch)
+    main()

@@ -1,6 +1,6 @@
 """How late passes over tf.data end with its autotuner and without: `fit` after its last step, on a busy CPU.
 
-Usage: python benchmarks/passes.py [PASSES]. Each pass is 20 steps of a small network, in turn with and without.
+Usage: python benchmarks/passes.py [PASSES] [--steps 20]. Each pass is some steps of a small network, in turn with and without.
 """
 
 import argparse
@@ -8,8 +8,14 @@ import statistics
 import time
 
 
-def main(passes):
+def main(arguments=None):
     """Print a line for each way."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("passes", nargs="?", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=20, help="of each pass")
+    parser.add_argument("--batch", type=int, default=64, help="images a step")
+    flags = parser.parse_args(arguments)
+    steps, batch = flags.steps, flags.batch
     from vgg_tf import programs
 
     programs.quiet_tensorflow()
@@ -21,7 +27,6 @@ def main(passes):
     from vgg_tf.recipes import RECIPES
     from vgg_tf.untuned import untuned
 
-    steps, batch = 20, 64
     scores = training.scores_of(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
     training.compile_scores(scores, training.make_optimizer(RECIPES["cifar"], steps))
     random = np.random.default_rng(0)
@@ -36,7 +41,7 @@ def main(passes):
             ended["at"] = time.perf_counter()
 
     late, whole = {way: [] for way in ways}, {way: [] for way in ways}
-    for i in range(passes + 1):
+    for i in range(flags.passes + 1):
         for way, batches in ways.items():
             start = time.perf_counter()
             scores.fit(batches, verbose=0, shuffle=False, callbacks=[End()])
@@ -46,12 +51,10 @@ def main(passes):
     for way in ways:
         behind = sum(seconds > 0.02 for seconds in late[way])
         print(
-            f"{way}: {statistics.median(whole[way]):.2f} s a pass (median of {passes}), {behind} of them late, "
+            f"{way}: {statistics.median(whole[way]):.2f} s a pass (median of {flags.passes}), {behind} of them late, "
             f"by up to {max(late[way]):.2f} s"
         )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("passes", nargs="?", type=int, default=30)
-    main(parser.parse_args().passes)
+    main()

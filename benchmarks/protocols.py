@@ -32,6 +32,12 @@ class Flags:
     """Alternations; the median is told."""
     scales: str = "256,384,512"
     """Q of all protocols but center and the ten crops, which take the first."""
+    protocols: str = ""
+    """Which of them, separated by commas; all where it is empty."""
+    width: float = 1.0
+    """Multiplier of the number of channels."""
+    head_width: int = 4096
+    """Outputs of fc1 and fc2."""
     static: bool = False
     """Round sides to multiples of 32 pixels as for JAX and TPUs, and tell the difference that this makes; dense only."""
 
@@ -48,7 +54,7 @@ def main(arguments=None):
     paths = predict.picture_paths((flags.folder,))
     paths = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, flags.images).astype(int))]
     contents = [files.read(path) for path in paths]
-    model = build_vgg(flags.arch, classes=1000, seed=0)
+    model = build_vgg(flags.arch, classes=1000, seed=0, width=flags.width, head_width=flags.head_width)
     head = model.get_layer("predictions")
     some = np.stack([images.center_view(decoding.decode(data), 224, 256).numpy() for data in contents])
     spread = keras.Model(model.input, head.output).predict_on_batch(some).std()
@@ -59,7 +65,7 @@ def main(arguments=None):
     dense = convert_head(model)
     print(f"{flags.arch}, {len(contents)} images of {flags.folder}, median of {flags.rounds} alternations")
     print(f"{'protocol':18}{'Q':>14}{'views':>7}{'loop, s/image':>15}{'ours, s/image':>15}{'ratio':>7}{'difference':>12}")
-    for name in protocols.PROTOCOLS:
+    for name in flags.protocols.split(",") if flags.protocols else protocols.PROTOCOLS:
         protocol = protocols.Protocol(name, scales if "multi" in name or name == "dense" else scales[:1])
         evaluator, slow, fast = protocols.Evaluator(model, protocol.units), [], []
         _ours(evaluator, contents)  # what is compiled once, or remembered

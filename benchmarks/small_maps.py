@@ -1,10 +1,13 @@
 """Milliseconds of VGG's convolutions on the CPU: TensorFlow's, and as matrix products (`vgg_tf.cpu`); where each is faster.
 
-Usage: python benchmarks/small_maps.py [float32|bfloat16] [BATCH]. Three passes of each: the map, its gradient, the kernel's.
+    python benchmarks/small_maps.py [float32|bfloat16] [BATCH] [--sides 2,4]
+
+Three passes of each: the map, its gradient, the kernel's.
 Processor time of one thread, the least of 5. The constants in `vgg_tf.cpu` were chosen by this table and by whole steps.
 """
 
 import argparse
+import os
 import time
 
 from vgg_tf import programs
@@ -16,19 +19,23 @@ SHAPES = [  # side, channels, filters; at 32 pixels, then at 224
 SAME = {"strides": [1, 1, 1, 1], "padding": "SAME"}
 
 
-def main(dtype, batch):
+def main(arguments=None):
     """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dtype", nargs="?", choices=["float32", "bfloat16"], default="bfloat16")
+    parser.add_argument("batch", nargs="?", type=int, default=128)
+    parser.add_argument("--sides", default="2,4,8,16,14,28,56", help="of the maps, in pixels, separated by commas")
+    flags = parser.parse_args(arguments)
+    dtype, batch, sides = flags.dtype, flags.batch, [int(side) for side in flags.sides.split(",")]
     programs.quiet_tensorflow()
     import tensorflow as tf
 
     from vgg_tf import cpu
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     print(f"{dtype}, batch {batch} (a quarter of it from 14 pixels on), ms: TensorFlow's / as products")
     print(f"{'side channels filters':24}{'map':>16}{'its gradient':>16}{'the kernel':>16}")
-    for side, channels, filters in SHAPES:
-        n = batch // 4 if side % 7 == 0 else batch
+    for side, channels, filters in (shape for shape in SHAPES if shape[0] in sides):
+        n = max(1, batch // 4) if side % 7 == 0 else batch
         x, kernel, upstream = (
             tf.cast(tf.random.normal(shape), dtype)
             for shape in ((n, side, side, channels), (3, 3, channels, filters), (n, side, side, filters))
@@ -61,8 +68,5 @@ def _ms(form, *arrays):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dtype", nargs="?", choices=["float32", "bfloat16"], default="bfloat16")
-    parser.add_argument("batch", nargs="?", type=int, default=128)
-    flags = parser.parse_args()
-    main(flags.dtype, flags.batch)
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    main()

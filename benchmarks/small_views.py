@@ -1,17 +1,25 @@
 """Random views of CIFAR-like images from pixels in memory: cut batch by batch, as the input does, and one by one.
 
-Usage: taskset -c 1 python benchmarks/small_views.py [ROUNDS]. Both ways make the same pixels, in turn; padding 4, cutout 12.
+    taskset -c 1 python benchmarks/small_views.py [ROUNDS] [--images 20480]
+
+Both ways make the same pixels, in turn; padding 4, cutout 12.
 """
 
 import argparse
 import statistics
 import time
 
-IMAGES, BATCH, CROP = 20_480, 256, 32
+CROP = 32
 
 
-def main(rounds):
+def main(arguments=None):
     """Print a line for each way."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rounds", nargs="?", type=int, default=5)
+    parser.add_argument("--images", type=int, default=20_480)
+    parser.add_argument("--batch", type=int, default=256)
+    flags = parser.parse_args(arguments)
+    n, batch = flags.images, flags.batch
     from vgg_tf import programs
 
     programs.quiet_tensorflow()
@@ -22,8 +30,8 @@ def main(rounds):
     from vgg_tf.untuned import untuned
 
     random = np.random.default_rng(0)
-    pixels = random.integers(0, 256, (IMAGES, CROP, CROP, 3), np.uint8)
-    arrays = random.integers(2**62, size=IMAGES), pixels, np.zeros(IMAGES, np.int32)
+    pixels = random.integers(0, 256, (n, CROP, CROP, 3), np.uint8)
+    arrays = random.integers(2**62, size=n), pixels, np.zeros(n, np.int32)
     examples = tf.data.Dataset.from_tensor_slices(arrays).cache()
     options = {"flip": True, "padding": 4, "cutout": 12}
 
@@ -31,13 +39,13 @@ def main(rounds):
         seed = tf.stack([key, 0])
         return images.train_view_of_pixels(image, seed, CROP, (CROP, CROP), shift=0.0, **options), label
 
-    alone = examples.map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH, num_parallel_calls=tf.data.AUTOTUNE)
-    together = batched_views.batches(examples, tf.constant(0, tf.int64), BATCH, CROP, **options)
+    alone = examples.map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(batch, num_parallel_calls=tf.data.AUTOTUNE)
+    together = batched_views.batches(examples, tf.constant(0, tf.int64), batch, CROP, **options)
     ways = {"one by one": untuned(alone.prefetch(2)), "batch by batch": untuned(together.prefetch(2))}
     for (found, _), (expected, _) in zip(*ways.values(), strict=True):
         np.testing.assert_array_equal(found, expected)
     wall, processor = {way: [] for way in ways}, {way: [] for way in ways}
-    for _ in range(rounds):
+    for _ in range(flags.rounds):
         for way, batches in ways.items():
             start, busy = time.perf_counter(), time.process_time()
             for _ in batches:
@@ -45,11 +53,9 @@ def main(rounds):
             wall[way].append(time.perf_counter() - start)
             processor[way].append(time.process_time() - busy)
     for way in ways:
-        rate, work = IMAGES / statistics.median(wall[way]), 1e3 * statistics.median(processor[way]) / IMAGES
-        print(f"{way}: {rate:,.0f} images/s, {work:.3f} ms of processor an image (medians of {rounds})")
+        rate, work = n / statistics.median(wall[way]), 1e3 * statistics.median(processor[way]) / n
+        print(f"{way}: {rate:,.0f} images/s, {work:.3f} ms of processor an image (medians of {flags.rounds})")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rounds", nargs="?", type=int, default=5)
-    main(parser.parse_args().rounds)
+    main()

@@ -42,19 +42,28 @@ class Flags:
     """Alternations."""
     seconds: float = 6.0
     """How long each is looked at in a round, after its first steps; at least two steps."""
+    matrix: int = 4096
+    """Side of the matrices whose product is the measure of the CPU."""
 
 
 def main(arguments=None):
-    """Alternate the subjects and print a table for each case."""
-    flags = tyro.cli(Flags, args=arguments)
-    subjects = [name for name in flags.subjects.split(",") if name != "torch" or importlib.util.find_spec("torch")]
+    """Alternate the subjects and print a table for each case; or, after the word `measure`, print what one subject does."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["measure"]:
+        measure(*words[1:])
+        return
+    flags = tyro.cli(Flags, args=words)
+    subjects = flags.subjects.split(",")
+    if "torch" in subjects and not importlib.util.find_spec("torch"):
+        print('torch: not installed, left out; pip install -e ".[cpu,benchmarks]"')
+        subjects.remove("torch")
     peaks = {name: [] for name in ("float32", "bfloat16")}
     for case in flags.cases.split(","):
         side, batch = map(int, case.split("x"))
         found = {name: [] for name in subjects}
         for _ in range(flags.rounds):
             for name in peaks:
-                peaks[name].append(_alone("peak", name)["peak"])
+                peaks[name].append(_alone("peak", name, flags.matrix)["peak"])
             for name, rows in found.items():
                 rows.append(_alone(name, side, batch, flags.seconds))
         _table(side, batch, flags.rounds, found, {name: statistics.median(values) for name, values in peaks.items()})
@@ -111,28 +120,28 @@ def _products(row, side):
 def measure(subject, *words):
     """Print what one subject does, as JSON."""
     if subject == "peak":
-        print(json.dumps({"peak": _peak(words[0])}))
+        print(json.dumps({"peak": _peak(words[0], int(words[1]))}))
         return
     side, batch, seconds = int(words[0]), int(words[1]), float(words[2])
     found = (_torch if subject == "torch" else _keras)(subject, side, batch, seconds)
     print(json.dumps({**found, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
 
 
-def _peak(name):
+def _peak(name, side):
     """TFLOP/s of a product of matrices."""
     from vgg_tf import programs
 
     programs.quiet_tensorflow()
     import tensorflow as tf
 
-    matrix = tf.cast(tf.random.normal((4096, 4096)), name)
+    matrix = tf.cast(tf.random.normal((side, side)), name)
     product = tf.function(lambda a: tf.linalg.matmul(a, a)[0, 0])
     times = []
     for _ in range(6):
         start = time.perf_counter()
         product(matrix).numpy()
         times.append(time.perf_counter() - start)
-    return 2 * 4096**3 / min(times) / 1e12
+    return 2 * side**3 / min(times) / 1e12
 
 
 def _keras(subject, side, batch, seconds):
@@ -241,4 +250,4 @@ def _rate(work, batch, seconds):
 
 
 if __name__ == "__main__":
-    measure(*sys.argv[2:]) if sys.argv[1:2] == ["measure"] else main()
+    main()
