@@ -19,6 +19,18 @@ def test_iou_of_cases_by_hand():
     assert boxes.iou([[1, 1, 1, 1]], [[1, 1, 1, 1]]) == 0  # of no size
 
 
+def test_iou_is_the_share_of_pixels_that_two_boxes_share():
+    one, other = (np.round(20 * random_boxes(6, seed)).astype(int) for seed in (0, 1))
+
+    def painted(box):
+        canvas = np.zeros((20, 20), bool)
+        canvas[box[1] : box[3], box[0] : box[2]] = True
+        return canvas
+
+    expected = [[(painted(a) & painted(b)).sum() / max(1, (painted(a) | painted(b)).sum()) for b in other] for a in one]
+    np.testing.assert_allclose(boxes.iou(one, other), expected)
+
+
 @pytest.mark.parametrize("kind", [np.asarray, tf.constant])
 def test_centre_and_size_go_back_to_the_corners(kind):
     corners = random_boxes(20)

@@ -288,6 +288,14 @@ def test_evaluation_shows_every_image_once_in_order_and_pads_with_black(folder, 
     assert np.average(labels, weights=mask) == test.labels.mean()
 
 
+def test_a_split_may_have_one_image(folder):
+    source = open_source(folder)
+    one = Source("one", source.classes, {"train": source.splits["train"].take([0])})
+    pixels, labels, mask = read_again(one, training=False, **TESTED | {"batch_size": 1})
+    assert (len(pixels), mask.tolist()) == (1, [1.0])
+    assert identities(pixels) % 3 == labels
+
+
 def test_a_mean_weighted_by_the_mask_counts_each_image_once_from_a_cache(shards):
     one = load_epochs(shards, "test", cache="pixels", **TESTED | {"batch_size": 3})
     passes = [gather(one(epoch)) for epoch in range(2)]

@@ -124,3 +124,27 @@ def test_confusions_and_the_worst_mistakes_come_the_greatest_first():
 def test_what_cannot_be_scored_is_refused(posteriors, labels, message):
     with pytest.raises(ValueError, match=message):
         scores.score(posteriors, labels, ["a", "b"])
+
+
+# Ten answers, the surest first; what is right, and what follows by pencil.
+RIGHT = np.array([1, 0, 1, 1, 0, 0, 1, 0, 0, 0], bool)
+SCORES = np.arange(10, 0, -1.0)
+
+
+def test_average_precision_of_a_case_by_hand():
+    # Recalls 1/4, 2/4, 3/4, 4/4 at precisions 1, 2/3, 3/4, 4/7; made to fall: 1, 3/4, 3/4, 4/7.
+    assert scores.average_precision(SCORES, RIGHT) == pytest.approx((1 + 3 / 4 + 3 / 4 + 4 / 7) / 4)
+    # Recalls 0, .1, .2 | .3, .4, .5 | .6, .7 | .8, .9, 1.
+    assert scores.average_precision(SCORES, RIGHT, "11-point") == pytest.approx((3 * 1 + 5 * 3 / 4 + 3 * 4 / 7) / 11)
+
+
+@pytest.mark.parametrize("form", ["area", "11-point"])
+def test_average_precision_is_1_for_a_perfect_order_and_the_share_for_equal_scores(form):
+    assert scores.average_precision(SCORES, SCORES > 6, form) == 1
+    assert scores.average_precision(np.zeros(10), RIGHT, form) == pytest.approx(0.4)
+    assert scores.average_precision(SCORES, np.zeros(10, bool), form) is None
+
+
+def test_average_precision_knows_two_forms():
+    with pytest.raises(ValueError, match=r"'area' or '11-point'. Received: '10-point'"):
+        scores.average_precision(SCORES, RIGHT, "10-point")

@@ -1,33 +1,9 @@
-"""The protocols of appendix B, and average precision by hand."""
+"""The protocols of appendix B."""
 
 import numpy as np
 import pytest
 
 from vgg_tf import svm
-from vgg_tf.scores import average_precision
-
-# Ten answers, the surest first; what is right, and what follows by pencil.
-RIGHT = np.array([1, 0, 1, 1, 0, 0, 1, 0, 0, 0], bool)
-SCORES = np.arange(10, 0, -1.0)
-
-
-def test_average_precision_of_a_case_by_hand():
-    # Recalls 1/4, 2/4, 3/4, 4/4 at precisions 1, 2/3, 3/4, 4/7; made to fall: 1, 3/4, 3/4, 4/7.
-    assert average_precision(SCORES, RIGHT) == pytest.approx((1 + 3 / 4 + 3 / 4 + 4 / 7) / 4)
-    # Recalls 0, .1, .2 | .3, .4, .5 | .6, .7 | .8, .9, 1.
-    assert average_precision(SCORES, RIGHT, "11-point") == pytest.approx((3 * 1 + 5 * 3 / 4 + 3 * 4 / 7) / 11)
-
-
-@pytest.mark.parametrize("form", ["area", "11-point"])
-def test_average_precision_is_1_for_a_perfect_order_and_the_share_for_equal_scores(form):
-    assert average_precision(SCORES, SCORES > 6, form) == 1
-    assert average_precision(np.zeros(10), RIGHT, form) == pytest.approx(0.4)
-    assert average_precision(SCORES, np.zeros(10, bool), form) is None
-
-
-def test_average_precision_knows_two_forms():
-    with pytest.raises(ValueError, match=r"'area' or '11-point'. Received: '10-point'"):
-        average_precision(SCORES, RIGHT, "10-point")
 
 
 def blobs(n, classes=3, spread=0.05, seed=0):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from vgg_tf import build_vgg, inherit_weights, load_weights, read_weights, write_weights
+from vgg_tf import build_vgg, convert_head, inherit_weights, load_weights, read_weights, write_weights
 from vgg_tf.architectures import ARCHITECTURES
 from vgg_tf.weights import adapt_channels, freeze, set_statistics, statistics
 
@@ -212,6 +212,13 @@ def test_all_weights_of_the_same_network_come_over():
     report = load_weights(target, source)
     assert list(report.copied) == list(arrays_of(target))
     assert same(target.get_weights(), source.get_weights())
+
+
+def test_a_head_of_convolutions_comes_over_into_one_of_matrices():
+    source, target = scrambled(), tiny(seed=2)
+    report = load_weights(target, convert_head(source))
+    assert all(same(a.flat, b.flat) for a, b in zip(source.get_weights(), target.get_weights(), strict=True))
+    assert report.copied["fc1"].startswith("kernel (2, 2, 32, 16) as (128, 16)")
 
 
 @pytest.mark.parametrize(
