@@ -119,6 +119,18 @@ def test_every_image_counts_once_at_any_batch_size_and_number_of_devices(model, 
         np.testing.assert_allclose(found, expected, atol=1e-5)  # other sizes, other kernels
 
 
+def test_one_device_predicts_without_a_dataset_and_several_share_a_filled_up_batch(model, pictures, uncompiled, monkeypatch):
+    # A dataset for each batch would cost 35 ms.
+    predict, sizes = keras.Model.predict, []
+    monkeypatch.setattr(keras.Model, "predict", lambda self, x, **o: (sizes.append(len(x)), predict(self, x, **o))[1])
+    protocol = Protocol("center", (CROP,), CROP)
+    alone = posteriors(model, pictures, protocol)
+    assert sizes == []
+    np.testing.assert_allclose(posteriors(model, pictures, protocol, replicas=2), alone, rtol=1e-5)
+    assert sizes
+    assert all(size % 2 == 0 for size in sizes)
+
+
 @pytest.mark.parametrize(
     ("scale", "crop", "several", "expected"),
     [
