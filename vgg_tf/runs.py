@@ -30,7 +30,8 @@ from vgg_tf.schedules import Plateau
 from vgg_tf.selection import EVERYTHING, Selection
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
-RECIPE, LOCK = "recipe.json", ".lock"
+RECIPE = "recipe.json"
+LOCK = ".lock"
 _FLAGS = {"arch": "--arch", "policy": "--precision", "inherit_layers": "--inherit-layers", "task": "the task"}
 
 
