@@ -126,3 +126,12 @@ def uncompiled(monkeypatch):
     from tests.making import uncompile
 
     uncompile(monkeypatch)
+
+
+@pytest.fixture
+def shallow_known():
+    """The table of architectures has `shallow` and `shallow_bn`."""
+    from tests.making import shallow
+
+    with shallow():
+        yield

@@ -1,12 +1,17 @@
-"""What several files of tests make or call: pictures, programs, and the marks of what may be missing."""
+"""What several files of tests make or call: pictures, programs, and the marks of what may be missing.
+
+`python -m tests.making PROGRAM WORDS` runs a program of ours that knows the architectures of `shallow`; so do its children.
+"""
 
 import contextlib
 import importlib
 import importlib.util
 import io
 import os
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +21,8 @@ from PIL import Image
 from vgg_tf import programs
 from vgg_tf.architectures import ARCHITECTURES, Architecture
 
+QUICK = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # an environment in which JAX compiles sooner and computes later
+ROOT = str(Path(__file__).parent.parent)
 TINY = ["--width", "0.0625", "--head-width", "16"]  # the smallest network that the flags give
 
 DATA = os.environ.get("VGG_TF_DATA")
@@ -26,6 +33,11 @@ needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="
 def program(*words, cwd=None, **options):
     """Run a program in a process of its own: seconds for the imports alone. For exit codes, signals and environments."""
     return subprocess.run([sys.executable, "-m", *map(str, words)], capture_output=True, text=True, cwd=cwd, **options)
+
+
+def shallow_program(*words, env=os.environ, **options):
+    """The same, of a program that knows the architectures of `shallow`."""
+    return program("tests.making", *words, env=env | {"PYTHONPATH": ROOT}, **options)
 
 
 def call(name, *words):
@@ -40,6 +52,14 @@ def call(name, *words):
         errors.write(f"{code}\n")
         code = 1
     return SimpleNamespace(returncode=code or 0, stdout=out.getvalue(), stderr=errors.getvalue())
+
+
+def undrawn(patch):
+    """Let runs and tests draw no figures, by a `pytest.MonkeyPatch`: that saves one to four seconds a program."""
+    from vgg_tf import reports, runs
+
+    patch.setattr(runs.Run, "draw", lambda run, make: None)
+    patch.setattr(reports, "_page", lambda *_: "")
 
 
 def noise(h, w, seed=0):
@@ -64,12 +84,12 @@ def pictures(folder, classes=3, n=8, side=36):
 
 
 @contextlib.contextmanager
-def shallow(kernels=((3,), (), (), (), ())):
+def shallow(kernels=((3,), (), (), (), ()), names=("shallow", "shallow_bn")):
     """Within, the table has `shallow`, and `shallow_bn` with batch normalization: one convolution, so tracing takes a quarter.
 
-    For claims that do not depend on the depth. `kernels` are those of the five stages, as in `vgg_tf.architectures`.
+    For claims that do not depend on the depth. `kernels` are those of the five stages, as in `vgg_tf.architectures`; `names`
+    may be those of the paper, where a program has them itself.
     """
-    names = ("shallow", "shallow_bn")
     rows = {name: Architecture(name, "-", kernels, batch_norm=name.endswith("_bn")) for name in names}
     with pytest.MonkeyPatch.context() as patch:
         for name, row in rows.items():
@@ -85,3 +105,16 @@ def uncompile(patch):
 
     patch.setattr(keras.Model, "run_eagerly", True)
     patch.setattr(protocols, "faster", lambda model: model)
+
+
+def main():
+    """Run the program that the words name, within `shallow`, in this process; programs that it starts are run like that too."""
+    _, name, *sys.argv[1:] = sys.argv
+    start = programs.call
+    with shallow(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programs, "call", lambda words, *rest, **options: start(["tests.making", *words], *rest, **options))
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

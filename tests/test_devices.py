@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.making import QUICK
 from vgg_tf import chips, devices, preflight
 
 pytest.importorskip("jax")
@@ -15,7 +16,7 @@ pytest.importorskip("jax")
 
 def started(code, **environment):
     """A fresh process that runs `code`."""
-    about = {"PATH": "", "PYTHONPATH": ":".join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+    about = {"PATH": "", "PYTHONPATH": ":".join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"} | QUICK
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", code], env=about | environment, **pipes)
 
@@ -120,12 +121,14 @@ def test_another_process_tells_what_an_engine_sees(monkeypatch):
 
 # A machine whose TPU only JAX sees: its chips are there for us, JAX' CPU stands for them, TensorFlow is as it is.
 TPU_OF_JAX = """
+from tests.making import TINY, shallow
 from vgg_tf import devices, train
 cpu = devices._FINDERS["jax", "cpu"]
 devices.tpu_chips = lambda: ("v5e", 1)
 devices._sees = lambda engine, kind: engine == "jax"
 devices._FINDERS["jax", "tpu"] = cpu
-train.main(["--smoke", "--arch", "vgg11", "--width", "0.0625", "--head-width", "16", "--strategy", {word!r}, "--out", {out!r}])
+with shallow():
+    train.main(["--smoke", "--arch", "shallow", *TINY, "--strategy", "auto", "--out", {out!r}])
 import json, keras
 print(json.dumps(keras.config.backend()))
 """
@@ -134,7 +137,7 @@ print(json.dumps(keras.config.backend()))
 @pytest.mark.slow
 def test_a_tpu_that_only_jax_sees_is_taken_although_the_data_need_tensorflow_first(tmp_path):
     # TensorFlow imports Keras, which fixes its backend: the engine must be settled before.
-    assert said(started(TPU_OF_JAX.format(word="auto", out=str(tmp_path / "run")))) == "jax"
+    assert said(started(TPU_OF_JAX.format(out=str(tmp_path / "run")))) == "jax"
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["policy"] == "mixed_bfloat16"
 
 

@@ -193,7 +193,9 @@ def done(once):
     """A folder with all formats of one network: seconds, as each format has a writer and a reader of its own."""
 
     def make(folder):
-        export.main([str(weights(folder, "vgg11_bn")), "--out", str(folder / "out"), "--n", "6"])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(export, "CALIBRATION", 20)  # each view takes milliseconds
+            export.main([str(weights(folder, "vgg11_bn")), "--out", str(folder / "out"), "--n", "6"])
 
     return once("shipped", make)
 
@@ -209,7 +211,7 @@ def test_the_program_writes_all_formats_and_what_it_found(done):
         assert row["log_posterior"] < export.LIMITS.get(row["format"], 1e-3)
     assert report["notes"] == [coreml_files.UNCHECKED]
     assert report["compared_on"] == "two photographs that scikit-learn carries"
-    assert report["calibrated_on"] == "100 views of two photographs that scikit-learn carries"
+    assert report["calibrated_on"] == "20 views of two photographs that scikit-learn carries"
 
 
 def copied(path, to):
@@ -365,14 +367,21 @@ def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_ha
         assert told.startswith(f"36 views of {opened.data}, train and 4 views of ")
 
 
-def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(done, tmp_path):
-    words = [str(done / "vgg11_bn.safetensors"), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"]
+def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(file, tmp_path):
+    words = [str(file), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"]
     environment = os.environ | {"KERAS_BACKEND": "jax"}
-    code = f"from vgg_tf import export; export.main({words}); import keras, os\n"
-    code += "assert (keras.config.backend(), os.environ['KERAS_BACKEND']) == ('tensorflow', 'jax')"
+    code = f"""
+from tests.making import shallow
+from vgg_tf import export, weight_files
+weight_files.Weights.width = 1 / 8  # as in the fixture `table`
+with shallow({SHALLOW["shallow_bn"].kernels}):
+    export.main({words})
+import keras, os
+assert (keras.config.backend(), os.environ['KERAS_BACKEND']) == ('tensorflow', 'jax')
+"""
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)  # seconds: imports
     assert result.returncode == 0, result.stderr
-    assert (tmp_path / "vgg11_bn-savedmodel" / "saved_model.pb").exists()
+    assert (tmp_path / "shallow_bn-savedmodel" / "saved_model.pb").exists()
 
 
 def test_a_keras_on_another_engine_is_refused(file, monkeypatch):

@@ -1,5 +1,6 @@
 """Several processes train one network: real ones, on this machine, connected by JAX."""
 
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.making import noise, save
+from tests.making import QUICK, ROOT, TINY, call, noise, save, shallow, undrawn
 from tfrecords_tools.write import write
 from vgg_tf import sources
 from vgg_tf.datasets import load_dataset
@@ -22,7 +23,9 @@ from vgg_tf.hosts import Hosts
 from vgg_tf.records import Collection
 from vgg_tf.selection import Selection
 
-TINY = ["--arch", "vgg11_bn", "--width", "0.0625", "--head-width", "16", "--batch-size", "16", "--strategy", "cpu"]
+WORDS = ["--arch", "shallow_bn", *TINY, "--batch-size", "16", "--strategy", "cpu"]
+# The second process compiles all anew at each start, as JAX keeps only what the first one compiles: QUICK takes a third off.
+JAX = os.environ | {"JAX_PLATFORMS": "cpu"} | QUICK
 SLURM = {"SLURM_JOB_ID": "4711", "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_NTASKS": "2", "SLURM_STEP_NUM_NODES": "1"}
 POD = {"TPU_WORKER_HOSTNAMES": "10.0.0.2,10.0.0.3", "TPU_WORKER_ID": "1"}
 
@@ -147,8 +150,8 @@ def free_port():
 
 
 def start(words, n=2, **environment):
-    """`n` processes of a program; they may use the port of nobody else."""
-    words, port = list(map(str, words)), free_port()
+    """`n` processes of a program, of shallow networks; they may use the port of nobody else."""
+    words, port = ["tests.making", *map(str, words)], free_port()
     processes = []
     for i in range(n):
         flags = [] if environment else ["--coordinator", f"127.0.0.1:{port}", "--processes", str(n), "--process", str(i)]
@@ -156,7 +159,7 @@ def start(words, n=2, **environment):
         processes.append(
             subprocess.Popen(
                 [sys.executable, "-m", *words, *flags], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=os.environ | {"JAX_PLATFORMS": "cpu"} | own,
+                env=JAX | own, cwd=ROOT,
             )
         )  # fmt: skip
     return processes
@@ -166,14 +169,6 @@ def end(processes):
     """Exit code, output and errors of each."""
     said = [process.communicate(timeout=300) for process in processes]
     return [(process.returncode, *words) for process, words in zip(processes, said, strict=True)]
-
-
-def alone(*words):
-    result = subprocess.run(
-        [sys.executable, "-m", *map(str, words)], capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": "jax"}
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 def assert_alike(one, other):
@@ -194,65 +189,85 @@ def assert_errors_alike(said, other):
         assert float(error or 0) == pytest.approx(float(other_error or 0), abs=0.6)
 
 
-@pytest.mark.slow
-def test_two_processes_train_and_test_as_one_does(tmp_path):
-    pytest.importorskip("jax")
-    words = ["vgg_tf.train", *TINY, "--epochs", 1, "--steps-per-epoch", 3]
-    told = alone(*words, "--out", tmp_path / "one")
-    (code, said, errors), (other_code, other_said, _) = end(start([*words, "--out", tmp_path / "two"]))
-    assert (code, other_code, errors) == (0, 0, "")
-    assert "2 cpus in 2 processes" in said
-    assert "error" not in other_said  # the first one speaks
-    assert_alike(tmp_path / "one", tmp_path / "two")
-    assert_errors_alike(said, told)
-    names = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("one", "two")]
-    assert names[0] == names[1]
-    (code, said, _), *_ = end(start(["vgg_tf.evaluate", tmp_path / "two", "--batch-size", 48, "--strategy", "cpu"]))
-    assert code == 0
-    assert [path.name.count(".") for path in (tmp_path / "two" / "posteriors").iterdir()] == [1]  # their parts are put together
-    shutil.rmtree(tmp_path / "two" / "posteriors")  # or the next one would take them
-    one = alone("vgg_tf.evaluate", tmp_path / "two", "--strategy", "cpu")
-    assert_errors_alike(said, one)
+DIGITS = [*WORDS, "--epochs", "1", "--steps-per-epoch", "3"]
+OWN = [*WORDS, "--recipe", "digits", "--cache", "none", "--epochs", "1", "--steps-per-epoch", "2", "--data"]
 
-
-# What one process makes of the batches that two would have read, each from its own shards.
-UNION = """
-import sys
+# One process trains on the digits, and then on the batches that two would have read, each from its own shards.
+ALONE = """
+import json, sys
 import numpy as np
 import tensorflow as tf
+from tests.making import shallow
 from vgg_tf import datasets, devices, runs, train, training
-folder, shards, *words = sys.argv[1:]
-flags, _ = train.parse(words)
-recipe, collection = flags.numbers, train.Collection.read(shards)
-device = devices.choose("cpu")
-import keras
-keras.utils.set_random_seed(recipe.seed)
-plan = training.arithmetic(recipe, collection.images("train"))
+folder, digits, shards, own = *sys.argv[1:3], sys.argv[3], json.loads(sys.argv[4])
 def read(split, **options):
     parts = [datasets.load_dataset(shards, split, batch_size=plan.batch, size=recipe.size, seed=recipe.seed, part=(i, 2),
         **options) for i in range(2)]
     return tf.data.Dataset.zip(*parts).map(lambda one, two: tuple(tf.concat(rows, 0) for rows in zip(one, two)))
 def training_batches(epoch):
     return read("train", epoch=epoch, scale=recipe.scale, steps=plan.steps, flip=recipe.flip, shift=recipe.rgb_shift)
-settings = runs.Settings(flags.arch, shards, collection.fingerprint, device.policy, recipe)
-with runs.open_run(folder, settings) as run:
-    model = training.build(flags.arch, recipe, collection)
-    training.train(run, model, plan.steps, plan.batch, training_batches, read("validation", scale=recipe.evaluation_scale))
+with shallow():
+    train.main([*json.loads(digits), "--out", f"{folder}/digits"])
+    flags, _ = train.parse([*own, shards])
+    recipe, collection = flags.numbers, train.Collection.read(shards)
+    device = devices.choose("cpu")
+    import keras
+    keras.utils.set_random_seed(recipe.seed)
+    plan = training.arithmetic(recipe, collection.images("train"))
+    settings = runs.Settings(flags.arch, shards, collection.fingerprint, device.policy, recipe)
+    with runs.open_run(f"{folder}/own", settings) as run:
+        model = training.build(flags.arch, recipe, collection)
+        training.train(run, model, plan.steps, plan.batch, training_batches, read("validation", scale=recipe.evaluation_scale))
 """
 
 
-@pytest.mark.slow
-def test_two_processes_with_their_own_shards_train_as_one_on_the_same_batches(tmp_path, shards):
+@pytest.fixture
+def alone(once, shards):
+    """What one process makes of the same: `digits`, whose streams are in `said`, and `own`."""
+
+    def make(folder):
+        words = [sys.executable, "-c", ALONE, folder, json.dumps(DIGITS), shards, json.dumps(OWN)]
+        result = subprocess.run(
+            [*map(str, words)], capture_output=True, text=True, env=JAX | {"KERAS_BACKEND": "jax"}, cwd=ROOT
+        )
+        assert result.returncode == 0, result.stderr
+        (folder / "said").write_text(next(line for line in result.stdout.splitlines() if line.startswith("test top-1")))
+
     pytest.importorskip("jax")
-    words = [*TINY, "--data", shards, "--recipe", "digits", "--cache", "none", "--epochs", "1", "--steps-per-epoch", "2"]
-    results = end(start(["vgg_tf.train", *words, "--out", tmp_path / "two"]))
+    return once("hosts_alone", make)
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_test_as_one_does(tmp_path, alone, monkeypatch):
+    # Four processes on JAX.
+    (code, said, errors), (other_code, other_said, _) = end(start(["vgg_tf.train", *DIGITS, "--out", tmp_path / "two"]))
+    assert (code, other_code, errors) == (0, 0, "")
+    assert "2 cpus in 2 processes" in said
+    assert "error" not in other_said  # the first one speaks
+    assert_alike(alone / "digits", tmp_path / "two")
+    assert_errors_alike(said, (alone / "said").read_text())
+    names = [sorted(path.name for path in folder.iterdir()) for folder in (alone / "digits", tmp_path / "two")]
+    assert names[0] == names[1]
+    assert Collection.read(tmp_path / "two").images("test") == 360
+    (code, said, _), *_ = end(start(["vgg_tf.evaluate", tmp_path / "two", "--batch-size", 48, "--strategy", "cpu"]))
+    assert code == 0
+    assert [path.name.count(".") for path in (tmp_path / "two" / "posteriors").iterdir()] == [1]  # their parts are put together
+    shutil.rmtree(tmp_path / "two" / "posteriors")  # or the next one would take them
+    undrawn(monkeypatch)
+    with shallow():
+        one = call("vgg_tf.evaluate", tmp_path / "two", "--strategy", "cpu")
+    assert one.returncode == 0, one.stderr
+    assert_errors_alike(said, one.stdout)
+
+
+@pytest.mark.slow
+def test_two_processes_with_their_own_shards_train_as_one_on_the_same_batches_and_slurm_needs_no_flags(tmp_path, alone, shards):
+    port = 61440 + free_port() % 4096  # JAX makes the port of the job's number
+    environment = SLURM | {"SLURM_JOB_ID": str(port - 61440), "SLURM_PROCID": "{}", "SLURM_LOCALID": "{}"}
+    results = end(start(["vgg_tf.train", *OWN, shards, "--out", tmp_path / "two"], **environment))
     assert [code for code, *_ in results] == [0, 0], results
-    result = subprocess.run(
-        [sys.executable, "-c", UNION, tmp_path / "one", shards, *words],
-        capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": "jax"},
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    assert_alike(tmp_path / "one", tmp_path / "two")
+    assert "2 cpus in 2 processes" in results[0][1]
+    assert_alike(alone / "own", tmp_path / "two")
 
 
 def wait_for_epochs(log, more=2, seconds=200):
@@ -271,7 +286,7 @@ def epochs(log):
 def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_commands_continue(tmp_path):
     pytest.importorskip("jax")
     log = tmp_path / "run" / "log.csv"
-    words = ["vgg_tf.train", *TINY, "--epochs", 240, "--steps-per-epoch", 10, "--out", tmp_path / "run"]
+    words = ["vgg_tf.train", *WORDS, "--epochs", 240, "--steps-per-epoch", 4, "--out", tmp_path / "run"]
     for victim, blow in ((0, signal.SIGKILL), (1, signal.SIGSTOP)):  # killed, or a machine that hangs
         processes = start(words)
         wait_for_epochs(log)
@@ -304,27 +319,15 @@ def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_command
 def test_a_process_with_other_flags_or_without_the_folder_ends_all_with_a_reason(tmp_path):
     pytest.importorskip("jax")
     port = free_port()
-    common = [*TINY, "--epochs", "1", "--steps-per-epoch", "2", "--coordinator", f"127.0.0.1:{port}", "--processes", "2"]
+    common = [*WORDS, "--epochs", "1", "--steps-per-epoch", "2", "--coordinator", f"127.0.0.1:{port}", "--processes", "2"]
     flags = [["--out", "run"], ["--out", "run", "--learning-rate", "0.123"]]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "vgg_tf.train", *common, "--process", str(i), *own],
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path,
+            [sys.executable, "-m", "tests.making", "vgg_tf.train", *common, "--process", str(i), *own],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=JAX | {"PYTHONPATH": ROOT},
         )
         for i, own in enumerate(flags)
     ]  # fmt: skip
     (first, _, _), (second, _, errors) = end(processes)
     assert (first, second) == (1, 1)
     assert errors == "error: Process 1 has other flags or data than the first one: learning_rate 0.02 there, 0.123 here.\n"
-
-
-@pytest.mark.slow
-def test_slurm_needs_no_flags(tmp_path):
-    pytest.importorskip("jax")
-    port = 61440 + free_port() % 4096  # JAX makes the port of the job's number
-    environment = SLURM | {"SLURM_JOB_ID": str(port - 61440), "SLURM_PROCID": "{}", "SLURM_LOCALID": "{}"}
-    words = ["vgg_tf.train", *TINY, "--smoke", "--out", tmp_path / "run"]
-    (code, said, _), (other, _, _) = end(start(words, **environment))
-    assert (code, other) == (0, 0)
-    assert "2 cpus in 2 processes" in said
-    assert Collection.read(tmp_path / "run").images("test") == 360

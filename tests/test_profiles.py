@@ -1,16 +1,15 @@
 """The profile of a step names its layers, adds up, and tells what waits."""
 
 import os
+import pickle
 import re
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.making import TINY, shallow
+from tests.making import TINY, shallow, shallow_program
 from vgg_tf import build_vgg, muon, profiles, train, training
 
 
@@ -35,9 +34,13 @@ def batches(pause=0.0):
     return lambda epoch: one.apply(tf.data.experimental.assert_cardinality(12))
 
 
-@pytest.fixture(scope="module")
-def found(network, tmp_path_factory):
-    return profiles.profile(network, batches(), 6, str(tmp_path_factory.mktemp("profile")))
+@pytest.fixture
+def found(once, request):
+    def make(folder):
+        profile = profiles.profile(request.getfixturevalue("network"), batches(), 6, str(folder / "trace"))
+        (folder / "profile").write_bytes(pickle.dumps(profile))
+
+    return pickle.loads((once("profile", make) / "profile").read_bytes())
 
 
 def test_every_layer_is_named_forward_and_backward(found):
@@ -87,9 +90,9 @@ def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, caps
 
 @pytest.mark.slow
 def test_a_profile_on_jax_tells_kinds_of_operations(tmp_path):
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    words = [sys.executable, "-m", "vgg_tf.train", "--profile", "3", "--strategy", "cpu"]
-    result = subprocess.run(words, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    words = ["vgg_tf.train", "--arch", "shallow", "--profile", "3", "--strategy", "cpu"]
+    result = shallow_program(*words, env=environment, cwd=tmp_path)
     assert re.search(r"a step of 16 images: [\d.]+ ms", result.stdout), result.stderr
     assert re.search(r"\nconvolution +[\d.]+ +[\d.]+%", result.stdout)
     assert "waiting" not in result.stdout

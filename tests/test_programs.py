@@ -5,6 +5,7 @@ Where a process of its own has nothing to add, they are called in this one.
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.making import DATA, TINY, call, pictures, program, real_data
+from tests.making import DATA, ROOT, TINY, call, pictures, program, real_data, undrawn
 from tfrecords_tools import write
 from vgg_tf import reports, train
 from vgg_tf.recipes import preset
@@ -86,16 +87,19 @@ def test_evaluate_tests_all_images_and_refuses_other_classes(smoke, tmp_path, pi
 
 
 @pytest.mark.slow
-def test_class_folders_train_and_evaluate_to_the_same_error(tmp_path):
+@pytest.mark.usefixtures("shallow_known")
+def test_class_folders_train_and_evaluate_to_the_same_error(tmp_path, monkeypatch):
+    # A training and two tests.
+    monkeypatch.chdir(tmp_path)
+    undrawn(monkeypatch)
     data = pictures(tmp_path / "data" / "train")
     pictures(tmp_path / "data" / "test", n=5)
-    words = ["--arch", "vgg11_bn", "--data", data.parent, "--epochs", "2", *TINY]
-    result = program("vgg_tf.train", *words, cwd=tmp_path)
+    result = call("vgg_tf.train", "--arch", "shallow_bn", "--data", data.parent, "--epochs", "2", *TINY)
     assert result.returncode == 0, result.stderr
     assert "24" not in result.stdout.splitlines()[0], "3 of 24 are held out"
     assert "21 training images are fewer than a batch of 128: batches of 21 instead" in result.stdout
     closing = result.stdout.splitlines()[-1]
-    again = program("vgg_tf.evaluate", "runs/vgg11_bn-data", cwd=tmp_path)
+    again = call("vgg_tf.evaluate", "runs/shallow_bn-data")
     error = re.search(r"test top-1 error [\d.]+ %", closing)[0]
     assert error in again.stdout
     assert "n=15" in closing
@@ -103,9 +107,12 @@ def test_class_folders_train_and_evaluate_to_the_same_error(tmp_path):
 
 
 @pytest.mark.slow
-def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path):
+@pytest.mark.usefixtures("shallow_known")
+def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path, monkeypatch):
+    # A training.
+    monkeypatch.chdir(tmp_path)
     pictures(tmp_path / "data", n=1)
-    result = program("vgg_tf.train", "--arch", "vgg11", "--data", "data", "--epochs", "1", *TINY, cwd=tmp_path)
+    result = call("vgg_tf.train", "--arch", "shallow", "--data", "data", "--epochs", "1", *TINY)
     assert result.returncode == 0, result.stderr
     assert "nothing can be held out for validation" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("not tested, n=0")
@@ -132,6 +139,7 @@ def inputs(once, tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.usefixtures("shallow_known")
 @pytest.mark.parametrize(
     ("run", "words", "message"),
     [
@@ -153,11 +161,10 @@ def inputs(once, tmp_path, monkeypatch):
             ["vgg_tf.train", "--data", "good", "--out", "thesis"],
             r"error: thesis is not empty and holds no run.*--out\.\n$",
         ),
-        pytest.param(
-            program,
+        (
+            call,
             ["vgg_tf.train", "--data", "good", "--strategy", "tpu"],
             r"error: No TPU for TensorFlow( or JAX)? here\..*--strategy auto\.\n$",
-            marks=pytest.mark.slow,
         ),
         (
             call,
@@ -166,8 +173,8 @@ def inputs(once, tmp_path, monkeypatch):
         ),
         (call, ["vgg_tf.train", "--data", "bad", *TINY], r"error: cannot read class0/0\.png: .*\n$"),
         pytest.param(
-            program,
-            ["vgg_tf.train", "--data", "bad-test", "--epochs", "1", *TINY],
+            call,
+            ["vgg_tf.train", "--arch", "shallow", "--data", "bad-test", "--epochs", "1", *TINY],
             r"error: what follows.*\n  cannot read test/class0/0.png",
             marks=pytest.mark.slow,
         ),
@@ -245,8 +252,9 @@ from vgg_tf import {name}
 def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
     # What a shell starts in the background does not hear Ctrl-C, nor do its children, unless it listens itself.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    words = [sys.executable, "-m", "vgg_tf.train", "--arch", "vgg11", "--epochs", "500", *TINY]
-    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words = [sys.executable, "-m", "tests.making", "vgg_tf.train", "--arch", "shallow", "--epochs", "500", *TINY]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(words, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ROOT}, **pipes)
     signal.signal(signal.SIGINT, before)
     with process:
         for line in process.stdout:
@@ -277,22 +285,28 @@ def _train_killed_in_the_second_epoch(words, cwd):
 
 def _same_bits_after_a_kill(words, cwd):
     """Train to the end, and train again with a kill -9 in the second epoch: the same last state, bit for bit."""
-    words = [sys.executable, "-m", "vgg_tf.train", *map(str, words)]
-    subprocess.run([*words, "--out", "whole"], cwd=cwd, check=True, capture_output=True)
-    _train_killed_in_the_second_epoch([*words, "--out", "killed"], cwd)
-    result = subprocess.run([*words, "--out", "killed"], cwd=cwd, check=True, capture_output=True, text=True)
+    result = call("vgg_tf.train", *words, "--out", cwd / "whole")
+    assert result.returncode == 0, result.stderr
+    words = [*map(str, words), "--out", str(cwd / "killed")]
+    _train_killed_in_the_second_epoch([sys.executable, "-m", "vgg_tf.train", *words], cwd)
+    result = call("vgg_tf.train", *words)
+    assert result.returncode == 0, result.stderr
     assert "continuing after epoch 1" in result.stdout
-    whole, killed = (load_file(Path(cwd) / name / "last.safetensors") for name in ("whole", "killed"))
+    whole, killed = (load_file(cwd / name / "last.safetensors") for name in ("whole", "killed"))
     assert whole.keys() == killed.keys()
     assert all(np.array_equal(whole[key], killed[key]) for key in whole)
-    reports = [json.loads((Path(cwd) / name / "report.json").read_text()) for name in ("whole", "killed")]
+    reports = [json.loads((cwd / name / "report.json").read_text()) for name in ("whole", "killed")]
     assert reports[0]["top1_error"] == reports[1]["top1_error"]
-    return (Path(cwd) / "killed" / "log.csv").read_text()
+    return (cwd / "killed" / "log.csv").read_text()
 
 
 @pytest.mark.slow
-def test_the_readmes_main_command_learns_the_digits_to_under_3_percent_error(tmp_path):
-    result = program("vgg_tf.train", "--arch", "vgg16", "--strategy", "auto", cwd=tmp_path)
+def test_the_readmes_main_command_learns_the_digits_to_under_3_percent_error(tmp_path, monkeypatch):
+    # A minute of training.
+    monkeypatch.chdir(tmp_path)
+    undrawn(monkeypatch)
+    result = call("vgg_tf.train", "--arch", "vgg16", "--strategy", "auto")
+    assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "runs" / "vgg16-digits" / "report.json").read_text())
     assert result.stdout.splitlines()[-1].startswith("test top-1 error")
     assert report["n"] == 360
@@ -303,7 +317,7 @@ def test_the_readmes_main_command_learns_the_digits_to_under_3_percent_error(tmp
 @real_data
 def test_cifar_10_goes_from_60_000_files_to_shards_to_a_network_that_learns(tmp_path):
     shards = tmp_path / "cifar-shards"
-    result = program("tfrecords_tools.write", Path(DATA) / "cifar10", shards)
+    result = call("tfrecords_tools.write", Path(DATA) / "cifar10", shards)
     assert result.returncode == 0, result.stderr
     counts = {split: values["images"] for split, values in json.loads((shards / "dataset.json").read_text())["splits"].items()}
     assert counts == {"train": 45_000, "validation": 5_000, "test": 10_000}
@@ -311,6 +325,6 @@ def test_cifar_10_goes_from_60_000_files_to_shards_to_a_network_that_learns(tmp_
     mean = json.loads((shards / "dataset.json").read_text())["mean_rgb"]
     np.testing.assert_allclose(mean, 255 * np.array([0.4914, 0.4822, 0.4465]), atol=0.5)
     words = ["--arch", "vgg11_bn", "--data", shards, "--width", "0.25", "--epochs", "2"]
-    log = _same_bits_after_a_kill([*words, "--steps-per-epoch", "100"], tmp_path)
+    log = _same_bits_after_a_kill([*words, "--steps-per-epoch", "50"], tmp_path)
     errors = [float(line.split(",")[-1]) for line in log.splitlines()[1:]]
     assert errors[-1] < 70, "chance is 90 %"

@@ -1,19 +1,23 @@
 """The paper's chain of trainings."""
 
+import contextlib
 import functools
 import re
 import shutil
+import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.making import TINY, noise, program, save, shallow
-from vgg_tf import build_vgg, probe, read_weights, train, write_weights
+from tests.making import TINY, call, noise, save, shallow, undrawn
+from vgg_tf import build_vgg, probe, programs, read_weights, train, write_weights
 from vgg_tf.recipes import Recipe, Stage, stages_of
 from vgg_tf.stages import Flags, chain
 
-SHORT = [*TINY, "--epochs", "1", "--steps-per-epoch", "2", "--batch-size", "8"]
+SHORT = [*TINY, "--strategy", "cpu", "--precision", "float32", "--epochs", "1", "--steps-per-epoch", "2"]
+SHORT += ["--batch-size", "8"]
 
 
 @pytest.mark.parametrize("arch", ["vgg13", "vgg16c", "vgg16", "vgg19"])
@@ -63,49 +67,81 @@ def test_what_is_a_stages_own_is_refused(word):
         chain(Flags(data="shards"), [word, "1"])
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stages")
-    words = ["vgg_tf.stages", "--data", "digits", "--arch", "vgg13", "--size", "32", *SHORT]
-    return folder, words, program(*words, cwd=folder)
+# A and B with fewer convolutions: the paper copies four of them, and not A's fifth.
+A, B = ((3,), (3,), (3, 3), (3,), ()), ((3, 3), (3, 3), (3, 3), (3,), ())
+WORDS = ["--data", "digits", "--arch", "vgg13", "--size", "32", *SHORT]
+
+
+def stage(words, env):
+    """A stage in this process: that it is one of its own is a claim of test_survival.py."""
+    assert env is not None
+    result = call(*words)
+    print(result.stdout, end="")
+    print(result.stderr, end="", file=sys.stderr)
+    return result.returncode
+
+
+def run(*words):
+    """A program, in the current folder; its children in this process, of shallow networks, without figures."""
+    with pytest.MonkeyPatch.context() as patch, shallow(A, ["vgg11"]), shallow(B, ["vgg13"]):
+        patch.setattr(programs, "call", stage)
+        undrawn(patch)
+        return call(*words)
+
+
+@pytest.fixture
+def trained(once, tmp_path, monkeypatch):
+    """What the chain has said. Its runs are below the current folder, for one test."""
+
+    def make(folder):  # four trainings
+        with contextlib.chdir(folder):
+            result = run("vgg_tf.stages", *WORDS)
+        assert result.returncode == 0, result.stderr
+        (folder / "said").write_text(result.stdout)
+
+    folder = once("stages", make)
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return (folder / "said").read_text()
+
+
+RUNS = Path("runs", "vgg13-stages-digits")
 
 
 @pytest.mark.slow
 def test_the_chain_trains_every_stage_from_the_one_before(trained):
-    folder, _, result = trained
-    assert result.returncode == 0, result.stderr
-    runs = sorted(path.name for path in (folder / "runs" / "vgg13-stages-digits").iterdir())
-    assert runs == ["1-vgg11-S37", "2-vgg13-S37", "3-vgg13-S55", "4-vgg13-S37-73"]
-    copied = re.findall(r"weights from .*/(\S+) \(a run folder\): (.*)", result.stdout)
+    assert sorted(path.name for path in RUNS.iterdir()) == ["1-vgg11-S37", "2-vgg13-S37", "3-vgg13-S55", "4-vgg13-S37-73"]
+    copied = re.findall(r"weights from .*/(\S+) \(a run folder\): (.*)", trained)
     assert copied == [
-        ("1-vgg11-S37", "7 layers copied, 6 left as they were"),
-        ("2-vgg13-S37", "all 13 layers copied"),
-        ("3-vgg13-S55", "all 13 layers copied"),
+        ("1-vgg11-S37", "7 layers copied, 3 left as they were"),
+        ("2-vgg13-S37", "all 10 layers copied"),
+        ("3-vgg13-S55", "all 10 layers copied"),
     ]
-    report = (folder / "runs" / "vgg13-stages-digits" / "2-vgg13-S37" / "inherited.txt").read_text()
+    report = (RUNS / "2-vgg13-S37" / "inherited.txt").read_text()
     assert "left     block1_conv2, block2_conv2, block4_conv1" in report
 
 
 @pytest.mark.slow
 def test_a_chain_that_was_moved_goes_on_with_the_stage_that_is_not_done(trained):
-    folder, words, _ = trained
-    shutil.copytree(folder / "runs" / "vgg13-stages-digits", folder / "moved")
-    last = folder / "moved" / "4-vgg13-S37-73"
+    RUNS.rename("moved")
+    last = Path("moved", "4-vgg13-S37-73")
     (last / "report.json").unlink()
-    result = program(*words, "--out", "moved", cwd=folder)
+    result = run("vgg_tf.stages", *WORDS, "--out", "moved")
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("is done; delete it or choose another --out to train anew") == 3
     assert "continuing after epoch 1" in result.stdout
     assert result.stdout.count("weights from") == 0, "the state has them"
     assert (last / "report.json").exists()
-    result = program(*words, "--out", "moved", cwd=folder)
+    result = run("vgg_tf.stages", *WORDS, "--out", "moved")
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("is done") == 4
 
 
 @pytest.mark.slow
-def test_the_plan_shows_images_and_hours_and_trains_nothing(tmp_path):
-    result = program("vgg_tf.stages", "--data", "digits", "--arch", "vgg13", "--size", "32", "--plan", *SHORT, cwd=tmp_path)
+def test_the_plan_shows_images_and_hours_and_trains_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(probe, "images_per_second", functools.partial(probe.images_per_second, seconds=0.0))
+    result = run("vgg_tf.stages", *WORDS, "--plan")
     assert result.returncode == 0, result.stderr
     rows = re.findall(r"^(\d-\S+) +(\d+) +([\d.]+) +([\d.]+)", result.stdout, re.M)
     assert [(name, images) for name, images, _, _ in rows] == [
@@ -117,8 +153,7 @@ def test_the_plan_shows_images_and_hours_and_trains_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_a_chain_is_not_given_other_flags(trained):
-    folder, words, _ = trained
-    result = program(*words, "--seed", "3", cwd=folder)
+    result = run("vgg_tf.stages", *WORDS, "--seed", "3")
     assert result.returncode == 1
     assert "stage" not in result.stdout, "nothing is trained before all stages are looked at"
     assert "1-vgg11-S37 holds another run: seed 0 there, 3 here" in result.stderr
@@ -126,38 +161,20 @@ def test_a_chain_is_not_given_other_flags(trained):
 
 @pytest.mark.slow
 def test_a_stage_of_other_weights_than_those_it_came_from_is_refused(trained):
-    folder, words, _ = trained
-    shutil.copytree(folder / "runs" / "vgg13-stages-digits", folder / "retrained")
-    first = folder / "retrained" / "1-vgg11-S37" / "model.keras"
-    first.write_bytes((folder / "retrained" / "2-vgg13-S37" / "model.keras").read_bytes())
-    result = program(*words, "--out", "retrained", cwd=folder)
+    shutil.copy(RUNS / "2-vgg13-S37" / "model.keras", RUNS / "1-vgg11-S37" / "model.keras")
+    result = run("vgg_tf.stages", *WORDS)
     assert result.returncode == 1
     assert "2-vgg13-S37 holds another run: other weights by --inherit" in result.stderr
 
 
 @pytest.mark.slow
 def test_layers_that_stay_random_are_not_frozen(trained):
-    folder, _, _ = trained
-    source = folder / "runs" / "vgg13-stages-digits" / "2-vgg13-S37"
-    words = [
-        "vgg_tf.train",
-        "--arch",
-        "vgg13",
-        "--data",
-        "digits",
-        "--recipe",
-        "paper",
-        "--size",
-        "32",
-        "--scale",
-        "37",
-        *SHORT,
-    ]
-    words += ["--inherit", source, "--freeze-until", "block3", "--out", "frozen"]
-    result = program(*words, cwd=folder)
+    words = ["--arch", "vgg13", "--data", "digits", "--recipe", "paper", "--size", "32", "--scale", "37", *SHORT]
+    words += ["--inherit", RUNS / "2-vgg13-S37", "--freeze-until", "block3", "--out", "frozen"]
+    result = run("vgg_tf.train", *words)
     assert result.returncode == 1
     assert "would keep random weights for ever in block1_conv2, block2_conv2. Give --inherit-layers all-match" in result.stderr
-    result = program(*words, "--inherit-layers", "all-matching", cwd=folder)
+    result = run("vgg_tf.train", *words, "--inherit-layers", "all-matching")
     assert result.returncode == 0, result.stderr
 
 

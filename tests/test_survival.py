@@ -16,22 +16,22 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
-from tests.making import TINY, call, shallow
+from tests.making import ROOT, TINY, call, shallow, undrawn
 from vgg_tf import build_vgg, evaluate, runs, train, training, weight_files
 from vgg_tf.recipes import Recipe
 
 # Dropout, batch normalization, a plateau that fires (the rate is far too low to learn at), short epochs.
 WORDS = [
-    "--arch", "vgg11_bn", *TINY, "--dropout", "0.2", "--batch-size", "16",
+    "--arch", "shallow_bn", *TINY, "--dropout", "0.2", "--batch-size", "16",
     "--strategy", "cpu", "--steps-per-epoch", "8", "--schedule", "plateau", "--patience", "2", "--learning-rate", "1e-7",
 ]  # fmt: skip
 PLATEAU = "learning rate 1e-08"
 
 
-def start(folder, *words, program="vgg_tf.train"):
+def start(folder, *words):
     return subprocess.Popen(
-        [sys.executable, "-m", program, *WORDS, "--out", str(folder), *map(str, words)],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "tests.making", "vgg_tf.train", *WORDS, "--out", str(folder), *map(str, words)],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
     )  # fmt: skip
 
 
@@ -61,46 +61,42 @@ def same_end(one, other):
     return same_bits(one, other) and len({(report["top1_error"], report["n"]) for report in reports}) == 1
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+@pytest.fixture
+def whole(once):
     """A run of 30 epochs that nothing interrupts."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    code, said, errors = finish(start(folder, "--epochs", 30))
-    assert code == 0, errors
-    assert PLATEAU in said
-    return folder
+
+    def make(folder):
+        with shallow():
+            result = call("vgg_tf.train", *WORDS, "--epochs", 30, "--out", folder / "run")
+        assert result.returncode == 0, result.stderr
+        assert PLATEAU in result.stdout
+
+    return once("whole", make) / "run"
 
 
 @pytest.mark.slow
-def test_kills_at_random_moments_leave_no_trace_in_the_end(whole, tmp_path):
+def test_kills_and_sigterm_at_random_moments_leave_no_trace_in_the_end(whole, tmp_path):
+    # Five processes. SIGTERM saves the epoch that ends within the grace, and leaves one that does not.
     seed = random.randrange(10**6)
     moments, out = random.Random(seed), tmp_path / "run"
     epochs = len((whole / "log.csv").read_text().splitlines()) - 1  # the plateau ends it early
-    for epoch in sorted(moments.sample(range(1, epochs - 3), 4)):
-        process = start(out, "--epochs", 30)
+    blows = [(signal.SIGKILL, 60)] * 2 + [(signal.SIGTERM, 60), (signal.SIGTERM, 0)]
+    moments.shuffle(blows)
+    for epoch, (blow, grace) in zip(sorted(moments.sample(range(1, epochs - 3), 4)), blows, strict=True):
+        process = start(out, "--epochs", 30, "--grace", grace)
         wait_for_epoch(out, epoch)
         time.sleep(moments.uniform(0, 0.2))  # an epoch takes a tenth of one
-        process.kill()
-        _, errors = process.communicate()
-        assert process.returncode == -signal.SIGKILL, f"seed {seed}: {errors}"
-    code, _, errors = finish(start(out, "--epochs", 30))
+        process.send_signal(blow)
+        code, said, errors = finish(process)
+        if blow == signal.SIGKILL:
+            assert code == -signal.SIGKILL, f"seed {seed}: {errors}"
+        else:
+            assert code == 75, f"seed {seed}"
+            assert errors.strip() == "terminated; the same command continues", f"seed {seed}"
+    code, said, errors = finish(start(out, "--epochs", 30))
     assert code == 0, f"seed {seed}: {errors}"
-    assert same_end(whole, tmp_path / "run"), f"seed {seed}"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("grace", [60, 0])
-def test_sigterm_saves_the_epoch_that_ends_within_the_grace_and_leaves_one_that_does_not(whole, tmp_path, grace):
-    process = start(tmp_path / "run", "--epochs", 30, "--grace", grace)
-    wait_for_epoch(tmp_path / "run", 2)
-    process.terminate()
-    code, _, errors = finish(process)
-    assert code == 75
-    assert errors.strip() == "terminated; the same command continues"
-    code, said, _ = finish(start(tmp_path / "run", "--epochs", 30))
-    assert code == 0
     assert "continuing after epoch" in said
-    assert same_end(whole, tmp_path / "run")
+    assert same_end(whole, tmp_path / "run"), f"seed {seed}"
 
 
 @pytest.mark.slow
@@ -236,7 +232,9 @@ def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_netw
 
 
 @pytest.mark.slow
-def test_a_run_in_a_bucket_ends_as_one_on_the_disk(tmp_path, capsys):
+@pytest.mark.usefixtures("shallow_known")
+def test_a_run_in_a_bucket_ends_as_one_on_the_disk(tmp_path, capsys, monkeypatch):
+    undrawn(monkeypatch)
     folder = f"ram://{tmp_path.name}/run"
     words = [*WORDS, "--epochs", "4", "--steps-per-epoch", "2", "--out"]
     train.main([*words, str(tmp_path / "run")])

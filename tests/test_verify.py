@@ -2,16 +2,13 @@
 
 import itertools
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
-from tests.making import noise, save
+from tests.making import call, noise, program, save
 from tfrecords_tools.verify import verify
 from tfrecords_tools.write import write
 from vgg_tf.sources import open_source
@@ -219,21 +216,17 @@ def test_a_dataset_json_that_disagrees_is_found(shards):
     ]
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "tfrecords_tools.verify", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ)
-
-
 @pytest.mark.slow
 def test_the_program_ends_with_0_or_with_1_and_a_list_that_restoring_empties(shards):
-    good = run(shards)
+    # A process for the one exit code that scripts look at.
+    good = call("tfrecords_tools.verify", shards)
     assert (good.returncode, good.stdout) == (0, f"{shards}: 4 shards, 28 records, all is well\n")
     (shards / SHARD).write_bytes((shards / SHARD).read_bytes()[:-9])
-    bad = run(shards)
+    bad = program("tfrecords_tools.verify", shards)
     assert bad.returncode == 1
     first, *_, last = bad.stdout.splitlines()
     assert first.startswith(f"{shards / SHARD}, record 7: cut off")
     assert last.startswith("2 findings in 2 files. Delete the shards named: the command that wrote them restores them.")
-    stranger = run(shards.parent)
+    stranger = call("tfrecords_tools.verify", shards.parent)
     assert stranger.returncode == 1
     assert stranger.stderr.startswith(f"error: {shards.parent} holds no dataset.json.")
