@@ -1,4 +1,4 @@
-"""The same training on TensorFlow and on JAX, on one device and on several: each run is a process of its own."""
+"""The same training on TensorFlow and on JAX, on one device and on several: each engine is a process of its own."""
 
 import json
 import os
@@ -13,7 +13,8 @@ import pytest
 from tests.making import needs_jax
 
 ROOT = Path(__file__).parent.parent
-WAYS = [("tensorflow", 1), ("tensorflow", 2), ("jax", 1), ("jax", 4)]
+SEVERAL = {"tensorflow": 2, "jax": 4}
+WAYS = [(engine, n) for engine, several in SEVERAL.items() for n in (1, several)]
 NETWORKS = [("shallow", 0.02), ("shallow_bn", 0.0)]  # and the share of Muon; moments are of the batch on all devices
 
 # Of each network: five steps on a batch of 8, then a test of 13 images in batches of 8, the last one filled up.
@@ -21,17 +22,16 @@ WORKER = """
 import json, sys
 import numpy as np
 import tensorflow as tf
-engine, n, networks, out = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4]
+engine, several, networks, out = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4]
 cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * n)
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * several)
 from vgg_tf.devices import choose
-if engine == "tensorflow" and n > 1:
-    scope = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(n)]).scope
-else:
-    devices = choose("cpu", "float32")
-    assert (devices.engine, devices.replicas) == (engine, n), devices
-    scope = devices.scope
-import keras
+devices = choose("cpu", "float32")
+assert (devices.engine, devices.replicas) == (engine, 1 if engine == "tensorflow" else several), devices
+import contextlib, keras
+scopes = {1: contextlib.nullcontext, several: devices.scope}
+if engine == "tensorflow":
+    scopes = {1: devices.scope, several: tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(several)]).scope}
 from tests.making import shallow
 from vgg_tf import training
 from vgg_tf.network import build_vgg
@@ -41,8 +41,8 @@ random = np.random.default_rng(0)
 images = random.integers(0, 256, (53, 32, 32, 3)).astype(np.uint8)
 labels = random.integers(0, 4, 53).astype(np.int32)
 told = {}
-def run(arch, muon):
-    with scope():
+def run(arch, muon, n):
+    with scopes[n]():
         model = build_vgg(arch, input_shape=(32, 32, 3), classes=4, width=0.125, head_width=16, dropout=0.0, std=(74.0,) * 3)
         for i, variable in enumerate(model.weights):
             if variable.name == "kernel":
@@ -62,23 +62,25 @@ def run(arch, muon):
         found = dict(evaluator.see((i, [v.numpy() for v in evaluator.cut(p)]) for i, p in enumerate(pictures)))
     assert sorted(found) == list(range(13))
     if engine == "jax" or n == 1:
-        model.save(f"{out}-{arch}.keras")
+        model.save(f"{out}{n}-{arch}.keras")
     views = np.stack([found[i] for i in range(13)])
-    np.savez(f"{out}-{arch}", *[variable.numpy() for variable in model.weights], posteriors=posteriors, views=views)
-    told[arch] = history["loss"][0], errors
+    np.savez(f"{out}{n}-{arch}", *[variable.numpy() for variable in model.weights], posteriors=posteriors, views=views)
+    told.setdefault(str(n), {})[arch] = history["loss"][0], errors
 
 with shallow(((3,), (3,), (), (), ())):
     for network in networks:
-        run(*network)
+        for n in scopes:
+            run(*network, n)
 print(json.dumps(told))
 """
 
 
-def train(folder, engine, n):
-    """Loss and test errors of both networks, one way; the folder gets weights and posteriors."""
+def train(folder, engine):
+    """Loss and test errors of both networks on one device and on several; the folder gets weights and posteriors."""
+    n = str(SEVERAL[engine])
     environment = os.environ | {"KERAS_BACKEND": engine, "XLA_FLAGS": f"--xla_force_host_platform_device_count={n}"}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
-    words = [sys.executable, "-c", WORKER, engine, str(n), json.dumps(NETWORKS), str(folder / f"{engine}{n}")]
+    words = [sys.executable, "-c", WORKER, engine, n, json.dumps(NETWORKS), str(folder / engine)]
     result = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=ROOT)
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout.splitlines()[-1])
@@ -89,7 +91,8 @@ def results(tmp_path_factory):
     """For each way: loss and errors of each network, and the path of its arrays without the network's name."""
     folder = tmp_path_factory.mktemp("engines")
     with ThreadPoolExecutor(2) as pool:  # they spend half of their time on imports
-        return list(zip(pool.map(lambda way: train(folder, *way), WAYS), [folder / f"{e}{n}" for e, n in WAYS], strict=True))
+        told = dict(zip(SEVERAL, pool.map(lambda engine: train(folder, engine), SEVERAL), strict=True))
+    return [(told[engine][str(n)], folder / f"{engine}{n}") for engine, n in WAYS]
 
 
 @needs_jax

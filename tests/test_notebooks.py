@@ -30,7 +30,13 @@ def few_digits(module):
     module._digits = some
 
 
+def two_stages(module):
+    every = module.stages_of
+    module.stages_of = lambda *words: every(*words)[:2]
+
+
 CHANGES = {
+    "vgg_tf.recipes": two_stages,
     "vgg_tf.probe": lambda module: setattr(module.images_per_second, "__defaults__", (0.0,)),  # in place of five seconds
     "vgg_tf.reports": lambda module: setattr(module, "_page", lambda *_: ""),
     "vgg_tf.sources": few_digits,

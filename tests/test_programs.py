@@ -11,12 +11,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 from tests.making import DATA, ROOT, TINY, call, pictures, program, real_data, undrawn
 from tfrecords_tools import write
@@ -272,34 +270,6 @@ def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
     assert errors.strip().endswith("interrupted; the same command continues")
 
 
-def _train_killed_in_the_second_epoch(words, cwd):
-    process = subprocess.Popen(words, cwd=cwd, stdout=subprocess.PIPE, text=True)
-    with process:
-        for line in process.stdout:
-            if line.startswith("epoch"):
-                time.sleep(0.3)  # well into the second epoch
-                process.send_signal(signal.SIGKILL)
-                break
-    assert process.returncode == -signal.SIGKILL
-
-
-def _same_bits_after_a_kill(words, cwd):
-    """Train to the end, and train again with a kill -9 in the second epoch: the same last state, bit for bit."""
-    result = call("vgg_tf.train", *words, "--out", cwd / "whole")
-    assert result.returncode == 0, result.stderr
-    words = [*map(str, words), "--out", str(cwd / "killed")]
-    _train_killed_in_the_second_epoch([sys.executable, "-m", "vgg_tf.train", *words], cwd)
-    result = call("vgg_tf.train", *words)
-    assert result.returncode == 0, result.stderr
-    assert "continuing after epoch 1" in result.stdout
-    whole, killed = (load_file(cwd / name / "last.safetensors") for name in ("whole", "killed"))
-    assert whole.keys() == killed.keys()
-    assert all(np.array_equal(whole[key], killed[key]) for key in whole)
-    reports = [json.loads((cwd / name / "report.json").read_text()) for name in ("whole", "killed")]
-    assert reports[0]["top1_error"] == reports[1]["top1_error"]
-    return (cwd / "killed" / "log.csv").read_text()
-
-
 @pytest.mark.slow
 def test_the_readmes_main_command_learns_the_digits_to_under_3_percent_error(tmp_path, monkeypatch):
     # A minute of training.
@@ -324,7 +294,8 @@ def test_cifar_10_goes_from_60_000_files_to_shards_to_a_network_that_learns(tmp_
     # CIFAR-10's mean RGB, as everyone's: 0.4914, 0.4822, 0.4465 of 255. JPEG and the held-out tenth move it a little.
     mean = json.loads((shards / "dataset.json").read_text())["mean_rgb"]
     np.testing.assert_allclose(mean, 255 * np.array([0.4914, 0.4822, 0.4465]), atol=0.5)
-    words = ["--arch", "vgg11_bn", "--data", shards, "--width", "0.25", "--epochs", "2"]
-    log = _same_bits_after_a_kill([*words, "--steps-per-epoch", "50"], tmp_path)
-    errors = [float(line.split(",")[-1]) for line in log.splitlines()[1:]]
+    words = ["--arch", "vgg11_bn", "--data", shards, "--width", "0.25", "--epochs", "2", "--steps-per-epoch", "50"]
+    result = call("vgg_tf.train", *words, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    errors = [float(line.split(",")[-1]) for line in (tmp_path / "run" / "log.csv").read_text().splitlines()[1:]]
     assert errors[-1] < 70, "chance is 90 %"
