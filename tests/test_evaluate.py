@@ -1,18 +1,18 @@
 """The program that tests, against images read, cut and predicted one by one; what it keeps, and what it refuses."""
 
 import csv
+import functools
 import json
 import re
 import shutil
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from tests import making
-from tests.making import noise, save
+from tests.making import noise, save, shallow
 from tfrecords_tools.write import write
-from vgg_tf import build_vgg, decoding, evaluate, images, reports, runs, sources, train, write_weights
+from vgg_tf import build_vgg, decoding, evaluate, images, protocols, runs, sources, train, write_weights
 from vgg_tf.evaluate import PresetName, ProtocolName
 from vgg_tf.protocols import PROTOCOLS
 from vgg_tf.tables import PRESETS
@@ -34,9 +34,15 @@ def predictions(folder):
         return list(csv.DictReader(file))
 
 
+@functools.cache
+def digits():
+    """The digits' test split. To encode all of them takes a third of a second."""
+    return sources.open_source("digits").splits["test"]
+
+
 def put(folder, numbers, name="{}.png"):
     """Write images of the digits' test split as class folders."""
-    split = sources.open_source("digits").splits["test"]
+    split = digits()
     for i in numbers:
         path = folder / str(split.labels[i]) / name.format(i)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,28 +51,59 @@ def put(folder, numbers, name="{}.png"):
 
 def put_few(folder):
     """Write 21 images to test, and to train one of each class, which alone would tell the classes."""
-    labels = sources.open_source("digits").splits["test"].labels
+    labels = digits().labels
     put(folder / "train", [int(np.flatnonzero(labels == label)[-1]) for label in range(10)])
     put(folder / "test", range(21))
     return folder
 
 
 def sketch(patch):
-    """Let reports be written without the figures, which take two seconds, of networks that are not compiled."""
+    """Let reports be written without the figures, which take two seconds, by networks that are not compiled, of few crops."""
     making.uncompile(patch)
-    patch.setattr(reports, "mistakes", lambda *_: Figure())
-    patch.setattr(Figure, "savefig", lambda *_, **__: None)
+    patch.setattr(protocols, "GRID", 2)
+    making.undrawn(patch)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def of_one_convolution():
+    """The table has `shallow`, of one convolution a stage, as files of weights are known by all stages."""
+    with shallow(((3,),) * 5):
+        yield
 
 
 @pytest.fixture(scope="module")
-def tested(digits_run, once):
+def quick_run(digits_run, once):
+    """The run on the digits as if it had trained a network of few convolutions, which is random."""
+
+    def make(folder):
+        run = folder / "run"
+        shutil.copytree(digits_run, run)
+        asked = json.loads((run / runs.RECIPE).read_text())
+        assert asked["arch"] == "vgg11"
+        (run / runs.RECIPE).write_text(json.dumps(asked | {"arch": "shallow"}))
+        words = {"input_shape": (32, 32, 3), "classes": 10, "width": 1 / 16, "head_width": 16, "std": (60, 60, 60), "seed": 0}
+        build_vgg("shallow", **words).save(run / "model.keras")
+
+    return once("quick_run", make) / "run"
+
+
+@pytest.fixture
+def copied(quick_run, tmp_path, monkeypatch):
+    """A copy of `quick_run` for one test, as `run` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(quick_run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture(scope="module")
+def tested(quick_run, once):
     """`run`, a run whose digits were tested by their centre crops, and what that printed, `said`.
 
-    5 s: a compiled network, with a second shape for the last batch, which is not full, and the figures of a report.
+    A compiled network, with a second shape for the last batch, which is not full, and the figures of a report.
     """
 
     def make(folder):
-        shutil.copytree(digits_run, folder / "run")
+        shutil.copytree(quick_run, folder / "run")
         result = making.call("vgg_tf.evaluate", folder / "run", "--batch-size", 7, "--strategy", "cpu")
         assert result.returncode == 0, result.stderr
         (folder / "said").write_text(result.stdout)
@@ -75,14 +112,14 @@ def tested(digits_run, once):
 
 
 @pytest.fixture(scope="module")
-def several(digits_run, once):
+def several(quick_run, once):
     """`run`, a run that saw the few pictures of `few` dense and in many crops, at three scales; what was printed, `said`.
 
-    4 s: 6 units, each of which is a graph of its own in the pipeline.
+    2 s: 6 units, each of which is a graph of its own in the pipeline.
     """
 
     def make(folder):
-        shutil.copytree(digits_run, folder / "run")
+        shutil.copytree(quick_run, folder / "run")
         words = (folder / "run", "--data", put_few(folder / "few"), "--scales", "several", "--strategy", "cpu")
         with pytest.MonkeyPatch.context() as patch:
             sketch(patch)
@@ -113,7 +150,7 @@ def test_the_words_of_the_flags_are_the_protocols_and_the_tables():
 
 
 def test_the_centre_crops_errors_are_those_of_images_predicted_one_by_one(tested):
-    split, run = sources.open_source("digits").splits["test"], tested / "run"
+    split, run = digits(), tested / "run"
     (path,) = (run / "posteriors").glob("*.npz")
     posteriors, labels = np.float64(np.load(path)["posteriors"]), split.labels
     model = runs.read_run(str(run)).load_best()
@@ -189,7 +226,7 @@ def test_other_weights_and_other_images_of_the_same_names_have_posteriors_and_re
     # 2 s: other weights, and other images.
     shutil.copytree(seen, tmp_path / "b" / "run")
     model = runs.read_run("b/run").load_best()
-    model.get_layer("predictions").bias.assign(model.get_layer("predictions").bias + np.arange(10.0))
+    model.get_layer("predictions").bias.assign(model.get_layer("predictions").bias + 30 * np.arange(10.0))
     model.save("b/run/model.keras")
     call("b/run", *FEW)
     assert "dense at 36: 21 images" in capsys.readouterr().out
@@ -228,7 +265,7 @@ def test_shards_and_folders_give_the_errors_of_the_digits(tested, copied, tmp_pa
     put_few(tmp_path / "folders")
     write(sources.open_source(str(tmp_path / "folders")), tmp_path / "shards", progress=False)
     (path,) = (tested / "run" / "posteriors").glob("*.npz")
-    posteriors, labels = np.load(path)["posteriors"][:21], sources.open_source("digits").splits["test"].labels[:21]
+    posteriors, labels = np.load(path)["posteriors"][:21], digits().labels[:21]
     for name in ("folders", "shards"):
         call("run", "--data", name, "--out", f"of-{name}")
         found = report(tmp_path / f"of-{name}")
@@ -257,21 +294,21 @@ def test_bad_images_are_named_all_others_are_kept_and_only_they_are_read_again(c
 
 
 @pytest.fixture(scope="module")
-def odd(digits_run, tmp_path_factory):
+def odd(quick_run, tmp_path_factory):
     """Networks and pictures that cannot be tested, beside a run that can."""
     from safetensors.numpy import load_file, save_file
 
     folder = tmp_path_factory.mktemp("odd")
     for name in ("run", "unready"):
-        shutil.copytree(digits_run, folder / name)
+        shutil.copytree(quick_run, folder / name)
     (folder / "unready" / "model.keras").unlink()
     for name in "ab":
         save(folder / "folders" / name / "x.png", noise(8, 8))
-    model = runs.read_run(str(digits_run)).load_best()
+    model = runs.read_run(str(quick_run)).load_best()
     write_weights(model, folder / "w.safetensors")
     arrays = load_file(folder / "w.safetensors")
     save_file({key: value * np.nan for key, value in arrays.items()}, folder / "nan.safetensors")
-    trunk = build_vgg("vgg11", include_top=False, input_shape=(32, 32, 3), width=1 / 16)
+    trunk = build_vgg("shallow", include_top=False, input_shape=(32, 32, 3), width=1 / 16)
     write_weights(trunk, folder / "headless.safetensors")
     return folder
 
@@ -361,6 +398,6 @@ def test_weights_that_do_not_tell_their_mean_are_tested_with_imagenets_and_that_
 def test_scales_are_taken_once_and_a_trunk_is_asked_at_the_papers(copied, tmp_path):
     network = open_trained("run")
     assert network.scales("40,48,40") == (40, 48)
-    model = build_vgg("vgg11", include_top=False, input_shape=(None, None, 3), width=1 / 16)
+    model = build_vgg("shallow", include_top=False, input_shape=(None, None, 3), width=1 / 16)
     write_weights(model, tmp_path / "trunk.safetensors")
     assert open_trained("trunk.safetensors", headless=True).scales("several") == (224, 256, 288)

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from tests.making import shallow
-from vgg_tf import reports, runs
+from tests.making import shallow, uncompile, undrawn
 from vgg_tf.evaluate import main as evaluate
 from vgg_tf.train import main as train
 
@@ -20,13 +19,13 @@ from vgg_tf.train import main as train
     ],
 )
 def test_a_named_set_is_trained_and_tested_with_the_cifar_recipe(name, classes, flags, tmp_path, capsys, monkeypatch):
-    # A training and a test, eight CPU seconds; figures would take four more.
+    # A training and a test; figures would take four seconds, and a network that is compiled to predict one.
     tfds = pytest.importorskip("tensorflow_datasets")
     out = tmp_path / "run"
-    monkeypatch.setattr(runs.Run, "draw", lambda run, make: None)
-    monkeypatch.setattr(reports, "_page", lambda *_: "")
+    undrawn(monkeypatch)
     with shallow(), tfds.testing.mock_data(num_examples=40):
         train(["--data", f"tfds:{name}", "--arch", "shallow_bn", "--smoke", "--out", str(out), *flags])
+        uncompile(monkeypatch)
         evaluate([str(out), "--protocol", "ten-crop"])
     recipe = json.loads((out / "recipe.json").read_text())["recipe"]
     assert recipe["flip"] == (not flags)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.making import needs_jax, noise, save
+from tests.making import QUICK, needs_jax, noise, save
 from vgg_tf import progress
 from vgg_tf.recipes import Recipe
 
@@ -124,7 +124,7 @@ def found(once):
         paths = [folder / name / f"{i}.png" for name in "ab" for i in range(2)]
         for i, path in enumerate(paths):
             save(path, noise(30, 40, i))
-        environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+        environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"} | QUICK
         words = [sys.executable, "-c", WORKER, *map(str, paths)]
         result = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
         assert result.returncode == 0, result.stderr[-3000:]
