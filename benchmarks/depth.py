@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from vgg_tf import ARCHITECTURES, pictures
-from vgg_tf.selection import Selection
-from vgg_tf.sources import open_source
+from vgg_tf import ARCHITECTURES
+from vgg_tf.data.opening import open_source
+from vgg_tf.data.selection import Selection
+from vgg_tf.figures import charts
 
 NETWORKS = "vgg11_bn,vgg13_bn,vgg16_bn,vgg19_bn"
 
@@ -70,7 +71,7 @@ def _drawn(networks, errors, means, half, title):
     """Errors over the depth, each seed's and the mean with its interval; not from 0, which would hide what there is."""
     depths = [ARCHITECTURES[arch].weight_layers for arch in networks]
     lines = {f"seed {seed}": (depths, row, f"C{seed + 1} ") for seed, row in enumerate(errors.T)}
-    figure = pictures.curves(
+    figure = charts.curves(
         {**lines, "mean, 95 %": (depths, means, "C0-")}, title, "layers with weights", "test top-1 error (%)"
     )
     (axes,) = figure.axes

@@ -28,19 +28,19 @@ def main(arguments=None):
     parser.add_argument("--width", type=float, default=1.0, help="of our VGG-16, whose speed is measured")
     parser.add_argument("--head-width", type=int, default=4096)
     flags = parser.parse_args(arguments)
-    from vgg_tf import programs
+    from vgg_tf.runtime import programs
 
     programs.quiet_tensorflow()
-    from vgg_tf import sources
+    from vgg_tf.data import opening
     from vgg_tf.transfer import whole
 
-    source, *_ = whole(sources.open_source(flags.folder), "caltech")
+    source, *_ = whole(opening.open_source(flags.folder), "caltech")
     (worth if flags.what == "worth" else speed)(source, flags)
 
 
 def worth(source, flags):
     """Mean class recall of each kind of descriptor, in a table."""
-    from vgg_tf import descriptors, svm
+    from vgg_tf.features import descriptors, svm
 
     images = source.splits["train"]
     ours = descriptors.extract(source, flags.weights, flags.scales, "stack")
@@ -56,9 +56,9 @@ def worth(source, flags):
 
 
 def _described(images, of):
-    from vgg_tf import measures
+    from vgg_tf.records.statistics import decode_named
 
-    rows = np.stack([of(measures.decode_named(images.read(i), images.names[i])) for i in range(len(images))])
+    rows = np.stack([of(decode_named(images.read(i), images.names[i])) for i in range(len(images))])
     rows = np.float64(rows) - np.mean(rows, 0)
     return np.float32(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
@@ -79,10 +79,13 @@ def speed(source, flags):
     import keras
     import tensorflow as tf
 
-    from vgg_tf import build_vgg, devices, files, measures, posteriors, trained, write_weights
+    from vgg_tf import build_vgg, write_weights
+    from vgg_tf.evaluation import checkpoint, posteriors
+    from vgg_tf.records.statistics import decode_named
+    from vgg_tf.runtime import devices, files
 
     some = source.splits["train"]
-    pictures = [measures.decode_named(some.read(i), some.names[i]) for i in range(min(flags.pictures, len(some)))]
+    pictures = [decode_named(some.read(i), some.names[i]) for i in range(min(flags.pictures, len(some)))]
     path = "runs/descriptors-benchmark.safetensors"
     files.make_folder("runs")
     write_weights(build_vgg("vgg16", seed=0, width=flags.width, head_width=flags.head_width), path)
@@ -101,7 +104,7 @@ def speed(source, flags):
     found = {}
     for precision in ("float32", devices.choose("cpu", "auto").policy):
         found.setdefault(f"ours, {precision}", (precision, []))
-    network = trained.open_trained(path)
+    network = checkpoint.open_trained(path)
     evaluators = {}
     for name, (precision, _) in found.items():
         evaluators[name] = posteriors.evaluator(network, [(256, "dense")], devices.choose("cpu", precision), describe=True)

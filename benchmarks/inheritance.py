@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vgg_tf import pictures
+from vgg_tf.figures import charts
 
 # The cifar recipe at the time of the README's figures: a crop that moves by up to 8 of 40 pixels, He's start.
 THEN = ["--scale", "32,40", "--padding", "0", "--cutout", "0", "--label-smoothing", "0", "--initializer", "auto"]
@@ -61,7 +61,7 @@ def main(arguments=None):
         )
     flags.figure.parent.mkdir(parents=True, exist_ok=True)
     title = f"Starting from VGG-11 ({flags.width:g} of the width, seed {flags.seed})"
-    figure = pictures.curves(lines, title, "training images seen (thousands)", "validation top-1 error (%)")
+    figure = charts.curves(lines, title, "training images seen (thousands)", "validation top-1 error (%)")
     figure.savefig(flags.figure, dpi=120)
 
 

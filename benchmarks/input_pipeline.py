@@ -35,12 +35,12 @@ LINKED = 15_000  # images, at least: 5 seconds at 3,000 images/s
 
 def linked(shards, folder):
     """Link shards into `folder` again and again, and return the paths of the links."""
-    from vgg_tf import records
+    from vgg_tf.records import schema
 
-    collection = records.Collection.read(shards)
+    collection = schema.Collection.read(shards)
     times = -(-LINKED // collection.images("train"))
-    paths = records.shard_paths(os.path.abspath(shards), collection, "train") * times
-    links = [os.path.join(folder, records.shard_name("train", i, len(paths))) for i in range(len(paths))]
+    paths = schema.shard_paths(os.path.abspath(shards), collection, "train") * times
+    links = [os.path.join(folder, schema.shard_name("train", i, len(paths))) for i in range(len(paths))]
     for path, link in zip(paths, links, strict=True):
         os.symlink(path, link)
     train = {key: value * times for key, value in collection.splits["train"].items()}  # counts, and lists of a count a shard
@@ -66,13 +66,13 @@ def tensorflow_way(view):
     def way(paths, folder):
         import tensorflow as tf
 
-        from vgg_tf import records
+        from vgg_tf.records import schema
 
         auto = tf.data.AUTOTUNE
 
         def batches(number):
             def one(serialized):
-                contents, label = records.parse(serialized)
+                contents, label = schema.parse(serialized)
                 key = tf.strings.to_hash_bucket_fast(contents, 2**62)
                 return view(contents, tf.stack([key, tf.constant(number, tf.int64)])), label
 
@@ -113,7 +113,7 @@ def textbook(antialias):
     def view(contents, seed):
         import tensorflow as tf
 
-        from vgg_tf import colours
+        from vgg_tf.images import colors
 
         image = tf.io.decode_jpeg(contents, channels=3)
         size = tf.cast(tf.shape(image)[:2], tf.float32)
@@ -122,7 +122,7 @@ def textbook(antialias):
         image = tf.image.resize(image, new, antialias=antialias)
         image = tf.image.stateless_random_crop(image, [CROP, CROP, 3], seed)
         image = tf.image.stateless_random_flip_left_right(image, seed)
-        image = colours.rgb_shift(image, tf.random.stateless_normal([3], seed, stddev=SHIFT))
+        image = colors.rgb_shift(image, tf.random.stateless_normal([3], seed, stddev=SHIFT))
         return tf.cast(tf.clip_by_value(image, 0, 255), tf.uint8)
 
     return view
@@ -139,9 +139,9 @@ def axes():
     """The colours' principal axes in grey levels, `[3, 3]`: a shift is this times three normal numbers."""
     import numpy as np
 
-    from vgg_tf import colours
+    from vgg_tf.images import colors
 
-    values, vectors = np.linalg.eigh(colours.IMAGENET_COVARIANCE)
+    values, vectors = np.linalg.eigh(colors.IMAGENET_COVARIANCE)
     return (vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32)
 
 
@@ -197,7 +197,7 @@ def torchvision(paths, folder):
     from PIL import Image
     from torchvision.transforms import v2
 
-    from vgg_tf.records import unpack
+    from vgg_tf.records.schema import unpack
 
     records = []
     for path in paths:
@@ -289,9 +289,9 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
-    from vgg_tf import records
+    from vgg_tf.records import schema
 
-    n = records.Collection.read(flags.shards).images("train")
+    n = schema.Collection.read(flags.shards).images("train")
     names = sorted(installed(), key="ours".__ne__)  # ours first: the peak of the memory is its own
     with tempfile.TemporaryDirectory() as folder:
         paths = linked(flags.shards, folder)

@@ -26,14 +26,15 @@ def main(arguments=None):
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--protocols", default="center,center --flip,dense,dense --flip", help="separated by commas")
     flags, more = parser.parse_known_args(arguments)
-    from vgg_tf import programs
+    from vgg_tf.runtime import programs
 
     programs.quiet_tensorflow()
     from tfrecords_tools.write import write
-    from vgg_tf import box_training, localization, sources
+    from vgg_tf.data import opening
+    from vgg_tf.localization import inference, inputs
     from vgg_tf.transfer import whole
 
-    source, *_ = whole(sources.open_source(flags.folder), "none")
+    source, *_ = whole(opening.open_source(flags.folder), "none")
     every, table = source.splits["train"], []
     for seed in range(flags.splits):
         random, learn, ask = np.random.default_rng(seed), [], []
@@ -45,12 +46,12 @@ def main(arguments=None):
         parts = {"train": every.take(np.sort(np.concatenate(learn))), "test": every.take(np.sort(np.concatenate(ask)))}
         shards, run = flags.out / f"shards-{seed}", flags.out / f"run-{seed}"
         write(source.noting(f"split {seed}", splits=parts), str(shards), progress=False, skip_bad=True)
-        opened = sources.open_source(str(shards), only=None)
-        train, test = (box_training.annotated(opened.splits[name], opened.classes) for name in ("train", "test"))
+        opened = opening.open_source(str(shards), only=None)
+        train, test = (inputs.annotated(opened.splits[name], opened.classes) for name in ("train", "test"))
         row = {"n": len(test)}
-        for name, box in (("mean box", localization.mean_box(train)), ("whole picture", np.array([0.0, 0, 1, 1]))):
-            found = [[localization.Found(int(label), 1.0, box)] for label in test.images.labels]
-            row[name] = 100 - localization.errors(found, test.images.labels.tolist(), test.corners)["top1_error"]
+        for name, box in (("mean box", inference.mean_box(train)), ("whole picture", np.array([0.0, 0, 1, 1]))):
+            found = [[inference.Found(int(label), 1.0, box)] for label in test.images.labels]
+            row[name] = 100 - inference.errors(found, test.images.labels.tolist(), test.corners)["top1_error"]
         program = [sys.executable, "-m", "vgg_tf.localize"]
         words = ["train", "--data", shards, "--inherit", flags.inherit, "--out", run, "--seed", seed, *more]
         subprocess.run([*program, *map(str, words)], check=True)

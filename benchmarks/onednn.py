@@ -18,13 +18,13 @@ def measure(batch, steps):
     """Print images/s of some steps of the real network, optimizer and loss, after a first one."""
     import numpy as np
 
-    from vgg_tf import training
-    from vgg_tf.network import build_vgg
-    from vgg_tf.recipes import RECIPES
+    from vgg_tf.models.vgg import build_vgg
+    from vgg_tf.paper.recipes import RECIPES
+    from vgg_tf.training import loop
 
     model = build_vgg("vgg16", input_shape=(32, 32, 3), classes=10, std=(60.0, 60.0, 60.0), seed=0)
-    scores = training.scores_of(model)
-    training.compile_scores(scores, training.make_optimizer(RECIPES["cifar"], steps))
+    scores = loop.scores_of(model)
+    loop.compile_scores(scores, loop.make_optimizer(RECIPES["cifar"], steps))
     random = np.random.default_rng(0)
     images, labels = random.integers(0, 256, (batch, 32, 32, 3), np.uint8), random.integers(0, 10, batch)
     scores.train_on_batch(images, labels)

@@ -16,19 +16,20 @@ def main(arguments=None):
     parser.add_argument("--batch", type=int, default=64, help="images a step")
     flags = parser.parse_args(arguments)
     steps, batch = flags.steps, flags.batch
-    from vgg_tf import programs
+    from vgg_tf.runtime import programs
 
     programs.quiet_tensorflow()
     import keras
     import numpy as np
     import tensorflow as tf
 
-    from vgg_tf import build_vgg, training
-    from vgg_tf.recipes import RECIPES
-    from vgg_tf.untuned import untuned
+    from vgg_tf import build_vgg
+    from vgg_tf.paper.recipes import RECIPES
+    from vgg_tf.runtime.pipelines import untuned
+    from vgg_tf.training import loop
 
-    scores = training.scores_of(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
-    training.compile_scores(scores, training.make_optimizer(RECIPES["cifar"], steps))
+    scores = loop.scores_of(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
+    loop.compile_scores(scores, loop.make_optimizer(RECIPES["cifar"], steps))
     random = np.random.default_rng(0)
     arrays = random.integers(0, 256, (4 * batch, 32, 32, 3), np.uint8), random.integers(0, 10, 4 * batch).astype("int32")
     examples = tf.data.Dataset.from_tensor_slices(arrays).repeat().batch(batch, drop_remainder=True).take(steps)

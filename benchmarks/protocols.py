@@ -15,7 +15,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from vgg_tf import programs
+from vgg_tf.runtime import programs
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,18 @@ def main(arguments=None):
 
     import keras
 
-    from vgg_tf import build_vgg, convert_head, decoding, files, images, predict, protocols
+    from vgg_tf import build_vgg, convert_head, predict
+    from vgg_tf.evaluation.evaluator import PROTOCOLS, Evaluator, Protocol
+    from vgg_tf.images import decoding
+    from vgg_tf.images.views import center_view
+    from vgg_tf.runtime import files
 
     paths = predict.picture_paths((flags.folder,))
     paths = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, flags.images).astype(int))]
     contents = [files.read(path) for path in paths]
     model = build_vgg(flags.arch, classes=1000, seed=0, width=flags.width, head_width=flags.head_width)
     head = model.get_layer("predictions")
-    some = np.stack([images.center_view(decoding.decode(data), 224, 256).numpy() for data in contents])
+    some = np.stack([center_view(decoding.decode(data), 224, 256).numpy() for data in contents])
     spread = keras.Model(model.input, head.output).predict_on_batch(some).std()
     head.kernel.assign(head.kernel * (3 / spread))
     scales = tuple(map(int, flags.scales.split(",")))
@@ -65,9 +69,9 @@ def main(arguments=None):
     dense = convert_head(model)
     print(f"{flags.arch}, {len(contents)} images of {flags.folder}, median of {flags.rounds} alternations")
     print(f"{'protocol':18}{'Q':>14}{'views':>7}{'loop, s/image':>15}{'ours, s/image':>15}{'ratio':>7}{'difference':>12}")
-    for name in flags.protocols.split(",") if flags.protocols else protocols.PROTOCOLS:
-        protocol = protocols.Protocol(name, scales if "multi" in name or name == "dense" else scales[:1])
-        evaluator, slow, fast = protocols.Evaluator(model, protocol.units), [], []
+    for name in flags.protocols.split(",") if flags.protocols else PROTOCOLS:
+        protocol = Protocol(name, scales if "multi" in name or name == "dense" else scales[:1])
+        evaluator, slow, fast = Evaluator(model, protocol.units), [], []
         _ours(evaluator, contents)  # what is compiled once, or remembered
         _alone(model, dense, contents[0], protocol)
         for _ in range(flags.rounds):
@@ -91,7 +95,7 @@ def _timed(work):
 
 
 def _ours(evaluator, contents):
-    from vgg_tf import decoding
+    from vgg_tf.images import decoding
 
     views = ((i, [view.numpy() for view in evaluator.cut(decoding.decode(data))]) for i, data in enumerate(contents))
     found = dict(evaluator.see(views))
@@ -100,16 +104,18 @@ def _ours(evaluator, contents):
 
 def _alone(model, dense, data, protocol):
     """Posteriors of an image, each view of it by itself from the file on."""
-    from vgg_tf import decoding, images, protocols
+    from vgg_tf.evaluation.evaluator import corners, softmax
+    from vgg_tf.images import decoding
+    from vgg_tf.images.views import rescale
 
     units = []
     for scale, kind in protocol.units:
         rows, number = [], 0
         while True:
-            whole = images.rescale(decoding.decode(data), scale).numpy()
+            whole = rescale(decoding.decode(data), scale).numpy()
             if kind == "padded-ten-crop":
                 whole = np.pad(whole, [(14, 14), (14, 14), (0, 0)], "reflect")
-            places = [None, None] if kind == "dense" else protocols.corners(*whole.shape[:2], 224, kind)
+            places = [None, None] if kind == "dense" else corners(*whole.shape[:2], 224, kind)
             flips = 1 if kind in ("center", "dense") else 2
             if number == len(places) * flips:
                 break
@@ -117,7 +123,7 @@ def _alone(model, dense, data, protocol):
             view = whole if place is None else whole[place[0] : place[0] + 224, place[1] : place[1] + 224]
             view = view[np.newaxis, :, :: -1 if flipped else 1]
             if kind == "dense":
-                rows.append(protocols.softmax(np.float64(dense(view)).mean((0, 1, 2))))
+                rows.append(softmax(np.float64(dense(view)).mean((0, 1, 2))))
             else:
                 rows.append(np.float64(model(view))[0])
             number += 1
@@ -126,10 +132,10 @@ def _alone(model, dense, data, protocol):
 
 
 def _static(model, contents, scales):
-    from vgg_tf import protocols
+    from vgg_tf.evaluation.evaluator import Evaluator
 
     units = [(scale, "dense") for scale in scales]
-    exact, rounded = (_ours(protocols.Evaluator(model, units, static=static), contents) for static in (False, True))
+    exact, rounded = (_ours(Evaluator(model, units, static=static), contents) for static in (False, True))
     apart = np.abs(exact - rounded).max()
     same = (exact.argmax(1) == rounded.argmax(1)).mean()
     alike = f"same class for {same:.1%}"

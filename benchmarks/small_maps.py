@@ -1,16 +1,16 @@
-"""Milliseconds of VGG's convolutions on the CPU: TensorFlow's, and as matrix products (`vgg_tf.cpu`); where each is faster.
+"""Milliseconds of VGG's convolutions on the CPU: TensorFlow's, and as matrix products (`vgg_tf.models.cpu_layers`); where each is faster.
 
     python benchmarks/small_maps.py [float32|bfloat16] [BATCH] [--sides 2,4]
 
 Three passes of each: the map, its gradient, the kernel's.
-Processor time of one thread, the least of 5. The constants in `vgg_tf.cpu` were chosen by this table and by whole steps.
+Processor time of one thread, the least of 5. The constants in `vgg_tf.models.cpu_layers` were chosen by this table and by whole steps.
 """
 
 import argparse
 import os
 import time
 
-from vgg_tf import programs
+from vgg_tf.runtime import programs
 
 SHAPES = [  # side, channels, filters; at 32 pixels, then at 224
     (2, 512, 512), (4, 256, 512), (4, 512, 512), (8, 128, 256), (8, 256, 256), (16, 128, 128),
@@ -30,7 +30,7 @@ def main(arguments=None):
     programs.quiet_tensorflow()
     import tensorflow as tf
 
-    from vgg_tf import cpu
+    from vgg_tf.models import cpu_layers
 
     print(f"{dtype}, batch {batch} (a quarter of it from 14 pixels on), ms: TensorFlow's / as products")
     print(f"{'side channels filters':24}{'map':>16}{'its gradient':>16}{'the kernel':>16}")
@@ -41,14 +41,14 @@ def main(arguments=None):
             for shape in ((n, side, side, channels), (3, 3, channels, filters), (n, side, side, filters))
         )
         passes = [
-            (lambda x, k, u: tf.nn.conv2d(x, k, 1, "SAME"), lambda x, k, u: cpu.by_rows(x, k)),
+            (lambda x, k, u: tf.nn.conv2d(x, k, 1, "SAME"), lambda x, k, u: cpu_layers.by_rows(x, k)),
             (
                 lambda x, k, u: tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=k, out_backprop=u, **SAME),
-                lambda x, k, u: cpu.by_rows(u, cpu.turned(k)),
+                lambda x, k, u: cpu_layers.by_rows(u, cpu_layers.turned(k)),
             ),
             (
                 lambda x, k, u: tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=k.shape, out_backprop=u, **SAME),
-                lambda x, k, u: cpu.gradient_of_kernel(x, u),
+                lambda x, k, u: cpu_layers.gradient_of_kernel(x, u),
             ),
         ]
         cells = [" / ".join(f"{_ms(form, x, kernel, upstream):.1f}" for form in forms) for forms in passes]

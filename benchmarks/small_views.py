@@ -20,14 +20,14 @@ def main(arguments=None):
     parser.add_argument("--batch", type=int, default=256)
     flags = parser.parse_args(arguments)
     n, batch = flags.images, flags.batch
-    from vgg_tf import programs
+    from vgg_tf.runtime import programs
 
     programs.quiet_tensorflow()
     import numpy as np
     import tensorflow as tf
 
-    from vgg_tf import batched_views, images
-    from vgg_tf.untuned import untuned
+    from vgg_tf.images import batched_views, views
+    from vgg_tf.runtime.pipelines import untuned
 
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (n, CROP, CROP, 3), np.uint8)
@@ -37,7 +37,7 @@ def main(arguments=None):
 
     def view(key, image, label):
         seed = tf.stack([key, 0])
-        return images.train_view_of_pixels(image, seed, CROP, (CROP, CROP), shift=0.0, **options), label
+        return views.train_view_of_pixels(image, seed, CROP, (CROP, CROP), shift=0.0, **options), label
 
     alone = examples.map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(batch, num_parallel_calls=tf.data.AUTOTUNE)
     together = batched_views.batches(examples, tf.constant(0, tf.int64), batch, CROP, **options)

@@ -105,7 +105,7 @@ def _table(side, batch, rounds, found, peaks):
 
 def _products(row, side):
     """Multiplications of an image's forward pass."""
-    from vgg_tf.architectures import STAGE_WIDTHS
+    from vgg_tf.paper.architectures import STAGE_WIDTHS
 
     total, channels = 0, 3
     for stage, width in zip(row.kernels, STAGE_WIDTHS, strict=True):
@@ -129,7 +129,7 @@ def measure(subject, *words):
 
 def _peak(name, side):
     """TFLOP/s of a product of matrices."""
-    from vgg_tf import programs
+    from vgg_tf.runtime import programs
 
     programs.quiet_tensorflow()
     import tensorflow as tf
@@ -145,17 +145,18 @@ def _peak(name, side):
 
 
 def _keras(subject, side, batch, seconds):
-    from vgg_tf import programs
+    from vgg_tf.runtime import programs
 
     programs.quiet_tensorflow()
     import keras
     import numpy as np
     import tensorflow as tf
 
-    from vgg_tf import build_vgg, training
-    from vgg_tf.devices import choose
-    from vgg_tf.recipes import RECIPES
-    from vgg_tf.untuned import untuned
+    from vgg_tf import build_vgg
+    from vgg_tf.paper.recipes import RECIPES
+    from vgg_tf.runtime.devices import choose
+    from vgg_tf.runtime.pipelines import untuned
+    from vgg_tf.training import loop
 
     ours = subject.startswith("vgg_tf")
     policy = choose("cpu").policy if ours else "mixed_bfloat16" if subject.endswith("bf16") else "float32"
@@ -164,8 +165,8 @@ def _keras(subject, side, batch, seconds):
     if ours:
         arch = "vgg16_bn" if subject.endswith("BN") else "vgg16"
         recipe = RECIPES["cifar" if side == 32 else "paper"]
-        model = training.scores_of(build_vgg(arch, input_shape=shape, classes=classes, l2=recipe.l2, dropout=recipe.dropout))
-        training.compile_scores(model, training.make_optimizer(recipe, 1000), recipe.label_smoothing)
+        model = loop.scores_of(build_vgg(arch, input_shape=shape, classes=classes, l2=recipe.l2, dropout=recipe.dropout))
+        loop.compile_scores(model, loop.make_optimizer(recipe, 1000), recipe.label_smoothing)
     else:
         model = keras.applications.VGG16(weights=None, input_shape=shape, classes=classes, include_top=side > 32)
         if side == 32:  # its own head has 4,096 outputs twice
@@ -197,8 +198,8 @@ def _torch(subject, side, batch, seconds):
     from torch import nn
 
     from vgg_tf import ARCHITECTURES
-    from vgg_tf.architectures import STAGE_WIDTHS
-    from vgg_tf.chips import has_bfloat16
+    from vgg_tf.paper.architectures import STAGE_WIDTHS
+    from vgg_tf.runtime.chips import has_bfloat16
 
     precision = "bfloat16" if has_bfloat16() else "float32"
     half = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")

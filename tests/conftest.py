@@ -81,10 +81,10 @@ def digits_run(digits_trained):
 def digits_shards(once):
     """Scikit-learn's digits as our shards: train, validation and test."""
     from tfrecords_tools.write import write
-    from vgg_tf import sources
+    from vgg_tf.data import opening
 
     def make(folder):
-        write(sources.open_source("digits"), folder / "shards", progress=False)
+        write(opening.open_source("digits"), folder / "shards", progress=False)
 
     return once("digits_shards", make) / "shards"
 

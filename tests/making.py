@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vgg_tf import programs
-from vgg_tf.architectures import ARCHITECTURES, Architecture
+from vgg_tf.paper.architectures import ARCHITECTURES, Architecture
+from vgg_tf.runtime import programs
 
 QUICK = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # an environment in which JAX compiles sooner and computes later
 ROOT = str(Path(__file__).parent.parent)
@@ -56,9 +56,10 @@ def call(name, *words):
 
 def undrawn(patch):
     """Let runs and tests draw no figures, by a `pytest.MonkeyPatch`: that saves one to four seconds a program."""
-    from vgg_tf import reports, runs
+    from vgg_tf.evaluation import reports
+    from vgg_tf.runs import run_folder
 
-    patch.setattr(runs.Run, "draw", lambda run, make: None)
+    patch.setattr(run_folder.Run, "draw", lambda run, make: None)
     patch.setattr(reports, "_page", lambda *_: "")
 
 
@@ -87,7 +88,7 @@ def pictures(folder, classes=3, n=8, side=36):
 def shallow(kernels=((3,), (), (), (), ()), names=("shallow", "shallow_bn")):
     """Within, the table has `shallow`, and `shallow_bn` with batch normalization: one convolution, so tracing takes a quarter.
 
-    For claims that do not depend on the depth. `kernels` are those of the five stages, as in `vgg_tf.architectures`; `names`
+    For claims that do not depend on the depth. `kernels` are those of the five stages, as in `vgg_tf.paper.architectures`; `names`
     may be those of the paper, where a program has them itself.
     """
     rows = {name: Architecture(name, "-", kernels, batch_norm=name.endswith("_bn")) for name in names}
@@ -101,10 +102,10 @@ def uncompile(patch):
     """Let networks predict layer by layer, as they are, by a `pytest.MonkeyPatch`: see the fixture `uncompiled`."""
     import keras
 
-    from vgg_tf import protocols
+    from vgg_tf.evaluation import evaluator
 
     patch.setattr(keras.Model, "run_eagerly", True)
-    patch.setattr(protocols, "faster", lambda model: model)
+    patch.setattr(evaluator, "faster", lambda model: model)
 
 
 def main():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.making import DATA, real_data
-from vgg_tf import annotations
+from vgg_tf.records import annotations
 
 
 def item(name, xmin, ymin, xmax, ymax, more=""):

@@ -18,9 +18,12 @@ import pytest
 
 from tests.making import call, noise, save, uncompile
 from tfrecords_tools.write import write
-from vgg_tf import build_vgg, load_dataset, records, runs, sources, write_weights
-from vgg_tf.architectures import ARCHITECTURES
-from vgg_tf.selection import Selection
+from vgg_tf import build_vgg, load_dataset, write_weights
+from vgg_tf.data import opening
+from vgg_tf.data.selection import Selection
+from vgg_tf.paper.architectures import ARCHITECTURES
+from vgg_tf.records import schema
+from vgg_tf.runs import run_folder
 
 BENCHMARKS = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.py"))
 NUMBER = r"\d[\d,.]*"
@@ -91,7 +94,7 @@ def run(monkeypatch, capsys, tmp_path):
     options = {"run_eagerly": True, "jit_compile": False}
     monkeypatch.setattr(keras.Model, "compile", lambda *words, **named: compiled(*words, **named | options))
     uncompile(monkeypatch)
-    monkeypatch.setattr(runs.Run, "draw", lambda *_: None)
+    monkeypatch.setattr(run_folder.Run, "draw", lambda *_: None)
     monkeypatch.chdir(tmp_path)
 
     def run(name, *words):
@@ -122,7 +125,7 @@ def made(once):
                 xml = f"<annotation><object><name>{label}</name><bndbox>{corners}</bndbox></object></annotation>"
                 (folder / "boxes" / "annotations").mkdir(exist_ok=True)
                 (folder / "boxes" / "annotations" / f"{label}{i}.xml").write_text(xml)
-        source = sources.open_source(str(folder / "jpegs"), Selection(hold_out=0))
+        source = opening.open_source(str(folder / "jpegs"), Selection(hold_out=0))
         write(source, str(folder / "shards"), shards=2, progress=False)
 
     return once("for_benchmarks", make)
@@ -297,7 +300,7 @@ def test_input_pipeline_compares_all_ways_and_says_which_are_not_installed(run, 
 @pytest.mark.parametrize("counted", [True, False], ids=["counts a shard", "without, as earlier versions wrote"])
 def test_input_pipeline_reads_shards_of_fewer_images_than_a_batch_again_and_again(counted, made, tmp_path, monkeypatch):
     shards = shutil.copytree(made / "shards", tmp_path / "shards")
-    written = records.Collection.read(shards)
+    written = schema.Collection.read(shards)
     if not counted:
         del written.splits["train"]["per_shard"]
         written.write(shards)
@@ -306,7 +309,7 @@ def test_input_pipeline_reads_shards_of_fewer_images_than_a_batch_again_and_agai
     monkeypatch.setattr(module, "LINKED", 20)
     links = module.linked(str(shards), str(tmp_path / "linked"))
     assert len(links) == 4  # 11 images twice
-    train = records.Collection.read(tmp_path / "linked").splits["train"]
+    train = schema.Collection.read(tmp_path / "linked").splits["train"]
     assert (train["images"], train["shards"], sum(train["per_class"])) == (22, 4, 22)
     assert os.path.realpath(links[3]) == str(tmp_path / "shards" / "train-00001-of-00002")
     ((_, labels),) = load_dataset(str(tmp_path / "linked"), batch_size=22, size=32, epoch=0)

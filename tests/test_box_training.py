@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vgg_tf import box_training, boxes, images, localization
-from vgg_tf.box_training import annotated, batches, distance, right
-from vgg_tf.recipes import Recipe
-from vgg_tf.splits import Split
+from vgg_tf.images.views import rescaled_size
+from vgg_tf.localization import boxes, inference, inputs
+from vgg_tf.localization.inputs import annotated, batches, distance, right
+from vgg_tf.paper.recipes import Recipe
+from vgg_tf.records.splits import Split
 
 RECIPE = Recipe(size=32, scale=(32, 48), rgb_shift=0.0, batch_size=4, cache="bytes")
 
@@ -80,7 +81,7 @@ def test_targets_are_where_the_object_is_in_the_view_and_half_of_it_is_shown():
 
 
 def test_of_several_objects_each_is_learnt_now_and_then(monkeypatch):
-    monkeypatch.setattr(box_training, "TRIES", 1)  # the less there is to trace
+    monkeypatch.setattr(inputs, "TRIES", 1)  # the less there is to trace
     pictures = annotated(split([[("a", 5, 8, 25, 28), ("a", 50, 30, 60, 40)]] * 8), ("a", "b"))
     recipe = Recipe(size=60, scale=(60, 60), flip=False, rgb_shift=0.0, batch_size=8)
     of_epoch = batches(pictures, recipe, 8, 1)
@@ -149,7 +150,7 @@ class Any:
 
 @pytest.mark.parametrize("Q", [64, 90])
 def test_mirror_images_give_the_same_boxes_of_a_picture_and_of_its_mirror_image(Q):
-    random, localizer = np.random.default_rng(0), object.__new__(localization.Localizer)
+    random, localizer = np.random.default_rng(0), object.__new__(inference.Localizer)
     localizer.crop, localizer.model, localizer._dense = 64, Any(), Any()
     picture = random.integers(0, 256, (100, 150, 3), np.uint8)
     picture[:, :60] //= 4
@@ -168,17 +169,17 @@ def test_mirror_images_give_the_same_boxes_of_a_picture_and_of_its_mirror_image(
 @pytest.mark.parametrize(("h", "w"), [(120, 160), (201, 133), (64, 300)])
 def test_a_perfect_network_has_no_error_through_the_whole_dense_test(h, w, classes):
     picture, corners = np.zeros((h, w, 3), np.uint8), np.array([0.21, 0.33, 0.87, 0.71])
-    localizer = object.__new__(localization.Localizer)
+    localizer = object.__new__(inference.Localizer)
     localizer.crop = 64
     localizer._dense = localizer.model = Perfect(corners, 64, classes)
     localizer.model.centred = None
-    found = localization.locate([localizer, localizer], [[64, 100], [131]], picture, [0, classes - 1])
+    found = inference.locate([localizer, localizer], [[64, 100], [131]], picture, [0, classes - 1])
     for box, label in zip(found, (0, classes - 1), strict=True):
         np.testing.assert_allclose(box.corners, corners, atol=1e-9)
         assert box.label == label
-    localizer.model.centred = tuple(int(side) for side in images.rescaled_size(h, w, 80))
+    localizer.model.centred = tuple(int(side) for side in rescaled_size(h, w, 80))
     np.testing.assert_allclose(localizer.centre(picture, 80)[0], corners, atol=1e-9)
-    told = localization.errors([found], [0], [corners[np.newaxis]])
+    told = inference.errors([found], [0], [corners[np.newaxis]])
     assert (told["top1_error"], told["top5_error"]) == (0, 0)
     target = np.append(boxes.centred(corners), 0)[np.newaxis].astype(np.float32)
     perfect = np.tile(target[:, :4], classes)
@@ -189,7 +190,7 @@ def test_top5_counts_a_class_and_a_place_that_are_both_right_among_the_first_fiv
     good, bad = np.array([0.1, 0.1, 0.5, 0.5]), np.array([0.6, 0.6, 0.9, 0.9])
 
     def boxes_of(*rows):
-        return [localization.Found(label, 1.0, corners) for label, corners in rows]
+        return [inference.Found(label, 1.0, corners) for label, corners in rows]
 
     found = [
         boxes_of((0, good)),
@@ -197,12 +198,12 @@ def test_top5_counts_a_class_and_a_place_that_are_both_right_among_the_first_fiv
         boxes_of((0, bad), (1, good)),
         boxes_of((1, good), (2, good), (3, good), (4, good), (5, good), (0, good)),
     ]
-    told = localization.errors(found, [0] * 4, [np.stack([good, bad + 0.01])] * 3 + [good[np.newaxis]])
+    told = inference.errors(found, [0] * 4, [np.stack([good, bad + 0.01])] * 3 + [good[np.newaxis]])
     assert (told["top1_error"], told["top5_error"], told["n"]) == (50, 25, 4)
 
 
 def test_a_window_is_as_sure_as_the_nearest_of_the_classifier():
     middles = np.array([[0.1, 0.1], [0.9, 0.9]])
     theirs = (np.array([[0.2, 0.8], [0.7, 0.3]]), np.array([[0.2, 0.2], [0.8, 0.8]]))
-    np.testing.assert_array_equal(localization._rated(middles, [theirs], 2), theirs[0])
-    np.testing.assert_array_equal(localization._rated(middles, None, 2), np.ones((2, 2)))
+    np.testing.assert_array_equal(inference._rated(middles, [theirs], 2), theirs[0])
+    np.testing.assert_array_equal(inference._rated(middles, None, 2), np.ones((2, 2)))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vgg_tf import boxes, images
+from vgg_tf.images import views
+from vgg_tf.localization import boxes
 
 
 def random_boxes(n, seed=0):
@@ -60,8 +61,8 @@ def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data,
     corners = tf.constant([xmin / w, ymin / h, xmax / w, ymax / h])
 
     def look(seed):
-        view = images.train_view_of_pixels(picture, seed, crop, scale, shift=0)
-        size, corner, mirrored = images.geometry(seed, tf.shape(picture), crop, scale)
+        view = views.train_view_of_pixels(picture, seed, crop, scale, shift=0)
+        size, corner, mirrored = views.geometry(seed, tf.shape(picture), crop, scale)
         return view, boxes.into_view(corners, size, corner, crop, mirrored), mirrored
 
     seeds = np.array([(i, 7) for i in range(n)])

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from vgg_tf import ARCHITECTURES, build_vgg
-from vgg_tf.costs import layers, table
+from vgg_tf.models.costs import layers, table
 
 # Table 2, in millions.
 TABLE2 = {"vgg11": 133, "vgg11_lrn": 133, "vgg13": 133, "vgg16c": 134, "vgg16": 138, "vgg19": 144}

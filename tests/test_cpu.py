@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vgg_tf import build_vgg, cpu
-from vgg_tf.cpu import FILTERS, SGD, FusedBatchNormalization, ProductConvolution, convolution, faster
+from vgg_tf import build_vgg
+from vgg_tf.models import cpu_layers
+from vgg_tf.models.cpu_layers import FILTERS, SGD, FusedBatchNormalization, ProductConvolution, convolution, faster
 
 STATISTICS = {"mean": (120.0, 115.0, 100.0), "std": (60.0, 60.0, 60.0)}
 
@@ -27,7 +28,7 @@ ROWS, WINDOWS, OFFSETS = ((4, 4), 4), ((4, 5), 2), ((31, 29), 2)  # one of each 
     + [(shape, 2, "float32") for shape in ((1, 29), (29, 1), (2, 30))],  # by offsets, as large maps on CPUs with AVX2 only
 )
 def test_a_convolution_and_its_gradients_are_tensorflows(shape, products, dtype, monkeypatch):
-    monkeypatch.setattr(cpu, "PRODUCTS", products)
+    monkeypatch.setattr(cpu_layers, "PRODUCTS", products)
     random = np.random.default_rng(0)
     x = tf.cast(random.normal(size=(3, *shape, 5)), dtype)
     kernel = tf.cast(random.normal(size=(3, 3, 5, 6)), dtype)
@@ -118,7 +119,7 @@ def large():
 
 
 def test_large_maps_are_products_too_on_cpus_with_avx2_only(monkeypatch):
-    monkeypatch.setattr(cpu, "LARGE", 56)
+    monkeypatch.setattr(cpu_layers, "LARGE", 56)
     others = {layer.name for layer in faster(large()).layers if isinstance(layer, keras.layers.Conv2D)}
     assert others == {"block1_conv1"}  # 3 channels
     dense = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8, dense=True)  # of unknown sides
@@ -133,7 +134,7 @@ def test_large_maps_are_products_too_on_cpus_with_avx2_only(monkeypatch):
 
 
 def test_large_maps_few_filters_and_strategies_keep_kerass_layers(monkeypatch):
-    monkeypatch.setattr(cpu, "LARGE", math.inf)
+    monkeypatch.setattr(cpu_layers, "LARGE", math.inf)
     kinds = {layer.name: type(layer) for layer in faster(large()).layers}
     products = {name for name, kind in kinds.items() if kind is ProductConvolution}
     assert products == {f"block{block}_conv{i}" for block in (4, 5) for i in (1, 2)}

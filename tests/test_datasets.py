@@ -16,12 +16,14 @@ from PIL import Image
 
 from tests.making import noise, save
 from tfrecords_tools.write import write
-from vgg_tf import colours, decoding, images, readers
-from vgg_tf.datasets import load_dataset, load_epochs, naming_the_unreadable
-from vgg_tf.records import Collection
-from vgg_tf.selection import Selection
-from vgg_tf.sources import open_source
-from vgg_tf.splits import Source, Split
+from vgg_tf.data import readers
+from vgg_tf.data.loading import load_dataset, load_epochs, naming_the_unreadable
+from vgg_tf.data.opening import open_source
+from vgg_tf.data.selection import Selection
+from vgg_tf.images import colors, decoding
+from vgg_tf.images.views import center_view, process_path
+from vgg_tf.records.schema import Collection
+from vgg_tf.records.splits import Source, Split
 
 TRAIN, TEST = 12, 5  # images
 
@@ -188,7 +190,7 @@ def test_an_image_has_the_same_view_from_shards_and_from_files(folder, shards):
 
 def test_colours_are_shifted_along_the_shards_own_axes_and_those_of_imagenet_for_files(folder, shards):
     own = Collection.read(shards).covariance_rgb
-    published = tuple(map(tuple, colours.IMAGENET_COVARIANCE.tolist()))
+    published = tuple(map(tuple, colors.IMAGENET_COVARIANCE.tolist()))
     of_files, of_shards = (read(source, shift=0.1) for source in (folder, shards))
     assert_same(of_files, read(folder, shift=0.1, covariance=published))
     as_in_shards = read(folder, shift=0.1, covariance=own)
@@ -283,7 +285,7 @@ def test_evaluation_shows_every_image_once_in_order_and_pads_with_black(folder, 
     test = open_source(folder).splits["test"]
     assert labels[:TEST].tolist() == test.labels.tolist()
     for view, path in zip(pixels, test.contents, strict=False):
-        np.testing.assert_array_equal(view, images.center_view(decoding.decode(tf.io.read_file(path)), 16, 18))
+        np.testing.assert_array_equal(view, center_view(decoding.decode(tf.io.read_file(path)), 16, 18))
     assert not pixels[TEST:].any()
     assert np.average(labels, weights=mask) == test.labels.mean()
 
@@ -461,7 +463,7 @@ def test_process_path_and_the_records_show_the_same_pixels_of_jpegs_pngs_and_gre
     assert len(expected) == 4
 
     def look(path):
-        return images.process_path(path, names, 16, (16, 24), seed=3, covariance=covariance)
+        return process_path(path, names, 16, (16, 24), seed=3, covariance=covariance)
 
     assert {(view.numpy().tobytes(), int(label)) for view, label in map(look, paths)} == expected
     piped = tf.data.Dataset.from_tensor_slices(paths).map(look)
@@ -470,7 +472,7 @@ def test_process_path_and_the_records_show_the_same_pixels_of_jpegs_pngs_and_gre
 
 MEMORY = """
 import sys
-from vgg_tf.datasets import load_dataset
+from vgg_tf.data.loading import load_dataset
 
 def peak(field):
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(field))

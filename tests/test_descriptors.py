@@ -5,10 +5,12 @@ import pytest
 import tensorflow as tf
 
 from tests.making import shallow
-from vgg_tf import build_vgg, descriptors, images, write_weights
-from vgg_tf.descriptors import aggregate, extract
-from vgg_tf.devices import choose
-from vgg_tf.splits import Source, Split
+from vgg_tf import build_vgg, write_weights
+from vgg_tf.features import descriptors
+from vgg_tf.features.descriptors import aggregate, extract
+from vgg_tf.images import views
+from vgg_tf.records.splits import Source, Split
+from vgg_tf.runtime.devices import choose
 
 PICTURES = [np.random.default_rng(0).integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((70, 90), (64, 64))]
 STD = (60.0, 60.0, 60.0)
@@ -39,7 +41,7 @@ def trunk_of(model):
 
 def by_hand(model, trunk, picture, Q, window):
     """Float64: the last map by Keras, the rest by loops; `window` is the side of the map that fc1 reads."""
-    rescaled = images.rescale(picture, Q).numpy()
+    rescaled = views.rescale(picture, Q).numpy()
     found = []
     for view in (rescaled, rescaled[:, ::-1]):
         last = np.float64(trunk(view[np.newaxis]).numpy()[0])
@@ -85,7 +87,7 @@ def test_a_network_without_a_head_gives_the_mean_of_its_last_map(tmp_path, uncom
     trunk = build_vgg("shallow", include_top=False, input_shape=(None, None, 3), width=1 / 16, seed=2)
     found = extract(PICTURES, at(tmp_path, trunk), "96", devices=choose("cpu", "float32"))
     for picture, row in zip(PICTURES, found, strict=True):
-        rescaled = images.rescale(picture, 96).numpy()
+        rescaled = views.rescale(picture, 96).numpy()
         maps = trunk(np.stack([rescaled, rescaled[:, ::-1]])).numpy()
         expected = maps.mean((0, 1, 2))
         np.testing.assert_allclose(row, expected / np.linalg.norm(expected), atol=1e-5)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.making import QUICK
-from vgg_tf import chips, devices, preflight
+from vgg_tf import preflight
+from vgg_tf.runtime import chips, devices
 
 pytest.importorskip("jax")
 
@@ -30,7 +31,7 @@ def said(child):
 
 ASK = """
 import json, os, sys
-from vgg_tf import devices
+from vgg_tf.runtime import devices
 def settings():
     default = sys.modules["jax"].config.jax_default_device if found.engine == "jax" else None
     return keras.config.dtype_policy().name, keras.distribution.distribution(), default

@@ -12,11 +12,15 @@ import pytest
 from tests import making
 from tests.making import noise, save, shallow
 from tfrecords_tools.write import write
-from vgg_tf import build_vgg, decoding, evaluate, images, protocols, runs, sources, train, write_weights
+from vgg_tf import build_vgg, evaluate, train, write_weights
+from vgg_tf.data import opening
 from vgg_tf.evaluate import PresetName, ProtocolName
-from vgg_tf.protocols import PROTOCOLS
-from vgg_tf.tables import PRESETS
-from vgg_tf.trained import open_trained
+from vgg_tf.evaluation import evaluator
+from vgg_tf.evaluation.checkpoint import open_trained
+from vgg_tf.evaluation.evaluator import PROTOCOLS
+from vgg_tf.evaluation.tables import PRESETS
+from vgg_tf.images import decoding, views
+from vgg_tf.runs import run_folder
 
 FEW = ("--data", "few", "--protocol", "dense", "--scales", "36")  # which the fixture `several` has seen
 
@@ -37,7 +41,7 @@ def predictions(folder):
 @functools.cache
 def digits():
     """The digits' test split. To encode all of them takes a third of a second."""
-    return sources.open_source("digits").splits["test"]
+    return opening.open_source("digits").splits["test"]
 
 
 def put(folder, numbers, name="{}.png"):
@@ -60,7 +64,7 @@ def put_few(folder):
 def sketch(patch):
     """Let reports be written without the figures, which take two seconds, by networks that are not compiled, of few crops."""
     making.uncompile(patch)
-    patch.setattr(protocols, "GRID", 2)
+    patch.setattr(evaluator, "GRID", 2)
     making.undrawn(patch)
 
 
@@ -78,9 +82,9 @@ def quick_run(digits_run, once):
     def make(folder):
         run = folder / "run"
         shutil.copytree(digits_run, run)
-        asked = json.loads((run / runs.RECIPE).read_text())
+        asked = json.loads((run / run_folder.RECIPE).read_text())
         assert asked["arch"] == "vgg11"
-        (run / runs.RECIPE).write_text(json.dumps(asked | {"arch": "shallow"}))
+        (run / run_folder.RECIPE).write_text(json.dumps(asked | {"arch": "shallow"}))
         words = {"input_shape": (32, 32, 3), "classes": 10, "width": 1 / 16, "head_width": 16, "std": (60, 60, 60), "seed": 0}
         build_vgg("shallow", **words).save(run / "model.keras")
 
@@ -153,9 +157,9 @@ def test_the_centre_crops_errors_are_those_of_images_predicted_one_by_one(tested
     split, run = digits(), tested / "run"
     (path,) = (run / "posteriors").glob("*.npz")
     posteriors, labels = np.float64(np.load(path)["posteriors"]), split.labels
-    model = runs.read_run(str(run)).load_best()
+    model = run_folder.read_run(str(run)).load_best()
     for i in (*range(0, 360, 24), 357, 358, 359):  # from all batches, and the last one
-        view = images.center_view(decoding.decode(split.read(i)), 32, 32)
+        view = views.center_view(decoding.decode(split.read(i)), 32, 32)
         np.testing.assert_allclose(posteriors[i], model(view[np.newaxis]).numpy()[0], atol=1e-6)
     found = report(run / "tests" / "test-center-32")
     wrong = np.mean([np.argmax(row) != label for row, label in zip(posteriors, labels, strict=True)])
@@ -225,7 +229,7 @@ def test_other_weights_and_other_images_of_the_same_names_have_posteriors_and_re
 ):
     # 2 s: other weights, and other images.
     shutil.copytree(seen, tmp_path / "b" / "run")
-    model = runs.read_run("b/run").load_best()
+    model = run_folder.read_run("b/run").load_best()
     model.get_layer("predictions").bias.assign(model.get_layer("predictions").bias + 30 * np.arange(10.0))
     model.save("b/run/model.keras")
     call("b/run", *FEW)
@@ -263,7 +267,7 @@ def test_pictures_of_the_same_names_and_labels_but_other_content_are_tested_anew
 def test_shards_and_folders_give_the_errors_of_the_digits(tested, copied, tmp_path, sketched):
     # 2 s: a network for each.
     put_few(tmp_path / "folders")
-    write(sources.open_source(str(tmp_path / "folders")), tmp_path / "shards", progress=False)
+    write(opening.open_source(str(tmp_path / "folders")), tmp_path / "shards", progress=False)
     (path,) = (tested / "run" / "posteriors").glob("*.npz")
     posteriors, labels = np.load(path)["posteriors"][:21], digits().labels[:21]
     for name in ("folders", "shards"):
@@ -304,7 +308,7 @@ def odd(quick_run, tmp_path_factory):
     (folder / "unready" / "model.keras").unlink()
     for name in "ab":
         save(folder / "folders" / name / "x.png", noise(8, 8))
-    model = runs.read_run(str(quick_run)).load_best()
+    model = run_folder.read_run(str(quick_run)).load_best()
     write_weights(model, folder / "w.safetensors")
     arrays = load_file(folder / "w.safetensors")
     save_file({key: value * np.nan for key, value in arrays.items()}, folder / "nan.safetensors")
@@ -340,7 +344,7 @@ def test_what_cannot_be_tested_is_refused_in_words(odd, monkeypatch, words, mess
 
 def test_weights_without_a_run_are_tested_as_the_run_on_pictures_of_32_pixels_and_no_smaller_ones(copied, tmp_path, sketched):
     # 3 s: three networks.
-    write_weights(runs.read_run(str(copied)).load_best(), tmp_path / "w.safetensors")
+    write_weights(run_folder.read_run(str(copied)).load_best(), tmp_path / "w.safetensors")
     put_few(tmp_path / "few")
     with pytest.raises(ValueError, match=r"21 images cannot be tested.*\n.*has a side of 8 pixels, less than 32") as error:
         call("w.safetensors", "--data", "few", "--scales", "32")
@@ -390,7 +394,7 @@ def test_the_result_of_a_training_is_not_written_over(copied):
 
 
 def test_weights_that_do_not_tell_their_mean_are_tested_with_imagenets_and_that_is_said(copied, capsys):
-    runs.read_run("run").load_best().save_weights("bare.weights.h5")
+    run_folder.read_run("run").load_best().save_weights("bare.weights.h5")
     open_trained("bare.weights.h5")
     assert "bare.weights.h5: the mean of its input is not told" in capsys.readouterr().err
 

@@ -17,27 +17,18 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.making import call
-from vgg_tf import (
-    build_vgg,
-    coreml_files,
-    export,
-    exports,
-    litert_files,
-    onnx_files,
-    saved_models,
-    shipped,
-    trained,
-    weight_files,
-    write_weights,
-)
-from vgg_tf.architectures import ARCHITECTURES, Architecture
+from vgg_tf import build_vgg, export, write_weights
+from vgg_tf.evaluation import checkpoint
+from vgg_tf.formats import artifact, coreml, litert, onnx, saved_model, serving
+from vgg_tf.paper.architectures import ARCHITECTURES, Architecture
 from vgg_tf.predict import main as predict
+from vgg_tf.weights import reading
 
 ROOMS = {
-    "onnx": (onnx_files, "a.onnx"),
-    "savedmodel": (saved_models, "a"),
-    "litert": (litert_files, "a.tflite"),
-    "coreml": (coreml_files, "a.mlpackage"),
+    "onnx": (onnx, "a.onnx"),
+    "savedmodel": (saved_model, "a"),
+    "litert": (litert, "a.tflite"),
+    "coreml": (coreml, "a.mlpackage"),
 }
 CLASSES = ("cat", "dog", "tench, Tinca tinca", "église")
 # All kinds of layers in two or three convolutions, as the writers take layer by layer. `done` is of a real depth.
@@ -54,7 +45,7 @@ def table(monkeypatch):
     for name, row in SHALLOW.items():
         monkeypatch.setitem(ARCHITECTURES, name, row)
     width = property(lambda weights: weights.layers["block5_conv1"]["kernel"].shape[-1] / 512)
-    monkeypatch.setattr(weight_files.Weights, "width", width)  # which asks for all stages
+    monkeypatch.setattr(reading.Weights, "width", width)  # which asks for all stages
 
 
 def test_a_digest_knows_neither_order_nor_the_sign_of_zero_but_every_number():
@@ -62,9 +53,9 @@ def test_a_digest_knows_neither_order_nor_the_sign_of_zero_but_every_number():
     array = np.where(random.random((50, 40)) < 0.5, np.float32(0.0), np.float32(-0.0))
     array[:10] = random.normal(size=(10, 40))
     turned = random.permutation(array.ravel()).reshape(40, 50)
-    assert exports.digest([turned, array[0]]) == exports.digest([array[0], array])
+    assert artifact.digest([turned, array[0]]) == artifact.digest([array[0], array])
     turned[3, 4] += 1e-3
-    assert exports.digest([turned, array[0]]) != exports.digest([array[0], array])
+    assert artifact.digest([turned, array[0]]) != artifact.digest([array[0], array])
 
 
 def weights(folder, arch="shallow_bn", crop=32, width=1 / 8):
@@ -97,7 +88,7 @@ _NETWORKS = {}  # made once for all formats
 def network_of(folder, arch="shallow_bn", crop=32, size=None, width=1 / 8):
     key = (arch, crop, size, width)
     if key not in _NETWORKS:
-        _NETWORKS[key] = exports.network_of(trained.open_trained(weights(folder, arch, crop, width)), size)
+        _NETWORKS[key] = artifact.network_of(checkpoint.open_trained(weights(folder, arch, crop, width)), size)
     return _NETWORKS[key]
 
 
@@ -120,8 +111,8 @@ def test_a_file_gives_kerass_posteriors_and_tells_its_classes(kind, arch, crop, 
         assert not os.path.exists(path)
         return
     room.write(network, path)
-    run, about = shipped.open_model(path)
-    found = exports.compare(network, run, pixels(network.height, network.width))
+    run, about = serving.open_model(path)
+    found = artifact.compare(network, run, pixels(network.height, network.width))
     assert found["log_posterior"] < 2e-4  # float32, other orders of summation
     assert found["top1_agreement"] == 1
     assert tuple(about["classes"]) == CLASSES
@@ -136,15 +127,15 @@ def test_the_comparison_sees_likely_mistakes(tmp_path):
     def ours(batch):
         return network.model.predict_on_batch(np.float32(batch))
 
-    assert exports.compare(network, ours, some)["log_posterior"] < 1e-5
+    assert artifact.compare(network, ours, some)["log_posterior"] < 1e-5
     for mistake in (lambda x: x[..., ::-1], lambda x: x / 255, lambda x: x[:, :, ::-1], lambda x: np.maximum(x, 5) - 5):
-        assert exports.compare(network, lambda x, mistake=mistake: ours(mistake(x)), some)["log_posterior"] > 0.01
+        assert artifact.compare(network, lambda x, mistake=mistake: ours(mistake(x)), some)["log_posterior"] > 0.01
 
 
 def test_a_network_of_bfloat16_is_shipped_in_float32(file):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        network = exports.network_of(trained.open_trained(file))
+        network = artifact.network_of(checkpoint.open_trained(file))
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy("float32")
@@ -154,15 +145,15 @@ def test_a_network_of_bfloat16_is_shipped_in_float32(file):
 def test_int8_takes_the_pixels_as_they_are_and_agrees_mostly(tmp_path):
     network = network_of(tmp_path, width=1 / 2)  # large enough that the weights take most of the file
     some = pixels(32, 32, 20)
-    litert_files.write(network, str(tmp_path / "a.tflite"), "int8", some)
-    run, _ = litert_files.read(str(tmp_path / "a.tflite"))
+    litert.write(network, str(tmp_path / "a.tflite"), "int8", some)
+    run, _ = litert.read(str(tmp_path / "a.tflite"))
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(tmp_path / "a.tflite"))
     assert interpreter.get_input_details()[0]["quantization"] == (1.0, 0)
-    assert exports.compare(network, run, some)["top1_agreement"] > 0.8
-    litert_files.write(network, str(tmp_path / "b.tflite"), "float16")
-    litert_files.write(network, str(tmp_path / "c.tflite"))
+    assert artifact.compare(network, run, some)["top1_agreement"] > 0.8
+    litert.write(network, str(tmp_path / "b.tflite"), "float16")
+    litert.write(network, str(tmp_path / "c.tflite"))
     sizes = [os.path.getsize(tmp_path / f"{name}.tflite") for name in "abc"]
     assert sizes[0] < 0.4 * sizes[2]
     assert sizes[1] < 0.6 * sizes[2]
@@ -172,7 +163,7 @@ def test_int8_takes_the_pixels_as_they_are_and_agrees_mostly(tmp_path):
 
 def test_the_saved_model_takes_encoded_pictures_and_stores_its_variables_once(tmp_path):
     network = network_of(tmp_path)
-    saved_models.write(network, str(tmp_path / "a"))
+    saved_model.write(network, str(tmp_path / "a"))
     picture = pixels(50, 70, 1)[0]
     call = tf.saved_model.load(str(tmp_path / "a")).signatures["encoded"]
     contents = [tf.io.encode_png(picture).numpy(), tf.io.encode_jpeg(picture, quality=95).numpy()]
@@ -210,7 +201,7 @@ def test_the_program_writes_all_formats_and_what_it_found(done):
         assert row["layers"] == 11
         assert os.path.exists(row["file"])
         assert row["log_posterior"] < export.LIMITS.get(row["format"], 1e-3)
-    assert report["notes"] == [coreml_files.UNCHECKED]
+    assert report["notes"] == [coreml.UNCHECKED]
     assert report["compared_on"] == "two photographs that scikit-learn carries"
     assert report["calibrated_on"] == "20 views of two photographs that scikit-learn carries"
 
@@ -273,16 +264,16 @@ def test_a_picture_that_cannot_be_read_is_named(done, tmp_path):
 def test_sixteen_bit_pixels_keep_their_upper_byte(form):
     deep, file = np.random.default_rng(0).integers(0, 2**16, (32, 32), np.uint16), io.BytesIO()
     Image.fromarray(deep if form == "png" else deep.astype(np.int32)).save(file, form)
-    found = shipped.view(file.getvalue(), {"scale": 32, "height": 32, "width": 32}, "deep")
+    found = serving.view(file.getvalue(), {"scale": 32, "height": 32, "width": 32}, "deep")
     np.testing.assert_array_equal(found, np.repeat((deep >> 8)[:, :, None], 3, 2))
 
 
 def test_a_picture_of_too_many_pixels_is_listed_and_the_others_are_named(tmp_path, monkeypatch):
     about = {"scale": 32, "height": 32, "width": 32, "classes": ["a", "b"]}
-    monkeypatch.setattr(shipped, "open_model", lambda path: (lambda pixels: np.float32([[0.2, 0.8]]), about))
+    monkeypatch.setattr(serving, "open_model", lambda path: (lambda pixels: np.float32([[0.2, 0.8]]), about))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # PIL refuses twice as many
     small, large = picture(tmp_path / "small.png", (40, 40)), picture(tmp_path / "large.png", (70, 70))
-    rows, bad, _ = shipped.see("a.onnx", [large, small])
+    rows, bad, _ = serving.see("a.onnx", [large, small])
     assert (list(rows), list(bad)) == ([small], [large])
     assert "large.png: Image size (4900 pixels) exceeds limit" in bad[large]
 
@@ -297,7 +288,7 @@ def test_a_torn_or_foreign_file_is_refused(done, kind, tmp_path):
         whole = (done / "out" / f"vgg11_bn{export.SUFFIXES[kind]}").read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="of vgg_tf, or torn"):
-        shipped.open_model(path)
+        serving.open_model(path)
 
 
 def test_a_file_that_differs_is_removed(file, tmp_path, monkeypatch):
@@ -334,14 +325,14 @@ def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, file, k
     stale = next(path for path in [out / name, *(out / name).rglob("*")] if path.is_file())
     stale.write_bytes(b"of another network")
     export.main(words)
-    assert shipped.open_model(out / name)[1]["classes"] == list(CLASSES)
+    assert serving.open_model(out / name)[1]["classes"] == list(CLASSES)
     assert sorted(os.listdir(out)) == sorted(["export.json", name])
 
 
 def test_the_dots_of_a_run_are_no_suffix(file, tmp_path, monkeypatch):
-    opened = trained.open_trained(file)
+    opened = checkpoint.open_trained(file)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(trained, "open_trained", lambda path: replace(opened, path=path, run="a run"))
+    monkeypatch.setattr(checkpoint, "open_trained", lambda path: replace(opened, path=path, run="a run"))
     for name in ("vgg11-lr0.01", "vgg11-lr0.05"):
         export.main([f"runs/{name}", "--format", "onnx", "--n", "2"])
         assert (tmp_path / "exports" / name / f"{name}.onnx").exists()
@@ -362,7 +353,7 @@ def levels_of(views):
 
 @pytest.mark.parametrize(("n", "others"), [(30, 20), (12, 7), (5, 0)])
 def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(n, others, file, tmp_path, monkeypatch):
-    opened = trained.open_trained(file)
+    opened = checkpoint.open_trained(file)
     assert export.CALIBRATION == 100
     monkeypatch.setattr(export, "CALIBRATION", 20)  # each view takes milliseconds
     flags = export.Flags("", pictures=greys(tmp_path / "pictures", range(n)), n=5)
@@ -378,7 +369,7 @@ def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_ha
     for split, first in (("train", 0), ("test", 200)):
         for i, name in enumerate("ab"):
             greys(tmp_path / "data" / split / name, range(first + 20 * i, first + 20 * i + 20))
-    opened = replace(trained.open_trained(file), data=str(tmp_path / "data"))
+    opened = replace(checkpoint.open_trained(file), data=str(tmp_path / "data"))
     network, pictures = network_of(tmp_path), greys(tmp_path / "pictures", range(100, 110))
     for flags, least, most in ((export.Flags("", n=4), 200, 239), (export.Flags("", pictures=pictures, n=4), 100, 109)):
         compared, _, learnt, told = export._pictures(flags, opened, network, True)
@@ -413,7 +404,7 @@ def test_a_keras_on_another_engine_is_refused(file, monkeypatch):
 
 
 def test_a_file_with_other_layers_does_not_count(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_files, "contents", lambda path: (3, []))
+    monkeypatch.setattr(onnx, "contents", lambda path: (3, []))
     with pytest.raises(ValueError, match="has 3 layers with weights, 5 were written"):
         export.main([str(file), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
     assert os.listdir(tmp_path / "out") == []

@@ -9,7 +9,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from vgg_tf import files
+from vgg_tf.runtime import files
 
 
 @pytest.fixture(params=["disk", "ram"])
@@ -256,7 +256,7 @@ def test_an_error_within_lets_go_of_the_lock_and_passes_through(tmp_path):
 
 HOLD = """
 import sys, time
-from vgg_tf import files
+from vgg_tf.runtime import files
 assert "tensorflow" not in sys.modules
 with files.one_writer(sys.argv[1], "busy"):
     print("held", flush=True)

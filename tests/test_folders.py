@@ -11,9 +11,9 @@ from PIL import Image
 
 from tests.making import DATA, noise, real_data, save
 from tfrecords_tools.write import write
-from vgg_tf import files
-from vgg_tf.selection import Selection
-from vgg_tf.sources import open_source
+from vgg_tf.data.opening import open_source
+from vgg_tf.data.selection import Selection
+from vgg_tf.runtime import files
 
 SYNSETS = {
     "n01440764": "tench, Tinca tinca",

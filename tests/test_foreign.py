@@ -13,10 +13,11 @@ import tensorflow as tf
 
 from tests.making import noise, save
 from tfrecords_tools.write import write
-from vgg_tf import files, records, soundness
-from vgg_tf.datasets import load_dataset
-from vgg_tf.selection import Selection
-from vgg_tf.sources import open_source
+from vgg_tf.data.loading import load_dataset
+from vgg_tf.data.opening import open_source
+from vgg_tf.data.selection import Selection
+from vgg_tf.records import integrity, schema
+from vgg_tf.runtime import files
 
 CLASSES = ("n01 ant", "n02 bee", "n03 cow")
 
@@ -350,10 +351,10 @@ def lengths(tmp_path):
 )
 def test_damage_is_named_by_shard_and_record(tmp_path, lengths, record, at, cut, what):
     path = tmp_path / "train-00000-of-00001"
-    assert soundness.damages(str(path)) == []
+    assert integrity.damages(str(path)) == []
     start = list(itertools.accumulate(lengths, initial=0))
     damage(path, start[record] + at if at >= 0 else start[record + 1] + at, cut)
-    ((found, told),) = soundness.damages(str(path))
+    ((found, told),) = integrity.damages(str(path))
     assert (found, told[: len(what)]) == (record, what)
     with pytest.raises(
         ValueError, match=rf"cannot be read; fetch or write them anew:\n  .*00000-of-00001, record {record}: {what}"
@@ -370,10 +371,10 @@ def test_all_damaged_records_of_all_shards_are_named_and_the_others_are_where_th
         start = list(itertools.accumulate((len(record) + 16 for record in whole), initial=0))
         for index in damaged:
             damage(path, start[index] + 12 + 20 * (index == 2))  # the first byte of the data, or one within
-        walked = list(soundness.walk(str(path)))
+        walked = list(integrity.walk(str(path)))
         assert [record.index for record, what in walked if what] == damaged
         assert [record for record, _ in walked] == [
-            records.Record(str(path), i, start[i] + 12, len(serialized)) for i, serialized in enumerate(whole)
+            schema.Record(str(path), i, start[i] + 12, len(serialized)) for i, serialized in enumerate(whole)
         ]
         for (record, what), serialized in zip(walked, whole, strict=True):
             assert (files.read(str(path), record.offset, record.length) == serialized) == (what is None)
@@ -388,11 +389,11 @@ def test_all_damaged_records_of_all_shards_are_named_and_the_others_are_where_th
 
 def test_unpacking_tells_what_a_record_says_and_what_it_does_not():
     boxes = [(0.125, 0.25, 0.5, 1.0), (0.0, 0.5, 0.25, 0.75)]
-    told = records.unpack(slim(4, 2, boxes=boxes))
+    told = schema.unpack(slim(4, 2, boxes=boxes))
     assert told[:-1] == (png(noise(6, 9, 4)), 2, "4.png", "n02", "bee", "", -1, -1)
     assert told.boxes.corners.tolist() == [list(box) for box in boxes]
     assert told.boxes.names == ["", ""]  # the image's own class
-    bare = records.unpack(example(image__encoded=[b"x"]))
+    bare = schema.unpack(example(image__encoded=[b"x"]))
     assert bare[:-1] == (b"x", -1, "", "", "", "", -1, -1)
     assert bare.boxes.corners.shape == (0, 4)
     assert bare.boxes.names == []
@@ -405,14 +406,14 @@ def test_boxes_are_called_by_their_words_else_by_their_numbers_else_by_the_class
     }
     image = {"image__encoded": [b"x"], "image__class__label": [7]} | corners
     labels, words = {"image__object__bbox__label": [7, 3]}, {"image__object__class__text": [b"bee", b"cow"]}
-    assert records.unpack(example(**image)).boxes.names == ["", ""]
-    assert records.unpack(example(**image, **labels)).boxes.names == ["", "label 3"]
-    assert records.unpack(example(**image, **labels, **words)).boxes.names == ["bee", "cow"]
+    assert schema.unpack(example(**image)).boxes.names == ["", ""]
+    assert schema.unpack(example(**image, **labels)).boxes.names == ["", "label 3"]
+    assert schema.unpack(example(**image, **labels, **words)).boxes.names == ["bee", "cow"]
     bare = {"image__encoded": [b"x"], "image__class__label": [7]}
     of_none = {"image__object__bbox__label": [5], "image__object__class__text": [b"bee"]}
-    assert records.unpack(example(**bare, **of_none)).boxes.names == []
+    assert schema.unpack(example(**bare, **of_none)).boxes.names == []
     with pytest.raises(ValueError, match="it has 2 boxes, and 3 of their labels or coordinates"):
-        records.unpack(example(**image, image__object__bbox__label=[7, 3, 1]))
+        schema.unpack(example(**image, image__object__bbox__label=[7, 3, 1]))
 
 
 def test_what_is_no_record_of_an_image_is_told_with_its_place(tmp_path):
@@ -421,9 +422,9 @@ def test_what_is_no_record_of_an_image_is_told_with_its_place(tmp_path):
         (example(image__class__label=[1]), "it has no feature image/encoded, only image/class/label"),
     ):
         with pytest.raises(ValueError, match=what):
-            records.unpack(serialized)
+            schema.unpack(serialized)
         shard(tmp_path, "shard", [slim(0, 1), serialized])
-        (_, (record, wrong)) = soundness.walk(str(tmp_path / "shard"))
+        (_, (record, wrong)) = integrity.walk(str(tmp_path / "shard"))
         assert wrong is None
         with pytest.raises(ValueError, match=rf"shard, record 1: {what}"):
             record.read()
@@ -542,9 +543,9 @@ def test_copied_into_our_shards_images_and_boxes_are_what_they_were_and_a_part_c
     assert sum(values["boxes"] for values in collection.splits.values()) == 60
     seen = set()
     for split in collection.splits:
-        for path in records.shard_paths(tmp_path / "ours", collection, split):
+        for path in schema.shard_paths(tmp_path / "ours", collection, split):
             for serialized in tf.data.TFRecordDataset(path).as_numpy_iterator():
-                fields = records.unpack(serialized)
+                fields = schema.unpack(serialized)
                 i = int(fields.filename.removesuffix(".png"))
                 seen.add(i)
                 assert fields.encoded == png(noise(6, 9, i))
@@ -660,9 +661,9 @@ def test_file_names_and_the_box_that_their_record_has_are_taken_over(tfds, tmp_p
     assert labels_of(source) | labels_of(source, "validation") == {f"p{i}.png": i % 3 for i in range(12)}
     collection = write(source, tmp_path / "ours", progress=False)
     for split in collection.splits:
-        for path in records.shard_paths(tmp_path / "ours", collection, split):
+        for path in schema.shard_paths(tmp_path / "ours", collection, split):
             for serialized in tf.data.TFRecordDataset(path).as_numpy_iterator():
-                fields = records.unpack(serialized)
+                fields = schema.unpack(serialized)
                 assert fields.boxes.corners.tolist() == [[0.25, 0.125, 0.75, 0.5]]
                 assert fields.boxes.names == [fields.class_name] == [("ant", "bee", "cow")[fields.label]]
     assert sum(values["boxes"] for values in collection.splits.values()) == 12

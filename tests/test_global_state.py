@@ -29,30 +29,17 @@ from PIL import Image, ImageFile
 import vgg_tf
 from tests.making import save, shallow, uncompile
 from tfrecords_tools.write import write
-from vgg_tf import (
-    costs,
-    devices,
-    evaluate,
-    export,
-    heatmaps,
-    images,
-    localize,
-    measures,
-    network_pictures,
-    posteriors,
-    preflight,
-    probe,
-    programs,
-    runs,
-    soundness,
-    sources,
-    stages,
-    train,
-    trained,
-    transfer,
-    visualize,
-)
-from vgg_tf.splits import Split
+from vgg_tf import evaluate, export, localize, preflight, stages, train, transfer, visualize
+from vgg_tf.data import opening
+from vgg_tf.evaluation import checkpoint, posteriors
+from vgg_tf.figures import networks
+from vgg_tf.images.views import center_view
+from vgg_tf.models import costs, heatmaps
+from vgg_tf.records import integrity, statistics
+from vgg_tf.records.splits import Split
+from vgg_tf.runs import run_folder
+from vgg_tf.runtime import devices, programs
+from vgg_tf.training import probe
 
 if importlib.util.find_spec("jax"):
     import jax
@@ -83,13 +70,13 @@ def make(made):
             save(path, picture(i))
         (made / "voc" / "annotations").mkdir(exist_ok=True)
         (made / "voc" / "annotations" / f"{i}.xml").write_text(XML.format(name))
-    source = sources.open_source(str(made / "pictures"))
+    source = opening.open_source(str(made / "pictures"))
     write(source, str(made / "shards"), progress=False)
     vgg_tf.write_weights(tiny(classes=2), made / "a.safetensors", classes=("blue", "red"))
     recipe = vgg_tf.Recipe(size=32, scale=(32, 40), width=1 / 16, head_width=16)
-    asked = runs.Settings("vgg11", "pictures", source.fingerprint(), BFLOAT16.policy, recipe)
-    with runs.open_run(made / "run", asked) as run, BFLOAT16.scope():
-        measures.measure(source).write(run.folder)
+    asked = run_folder.Settings("vgg11", "pictures", source.fingerprint(), BFLOAT16.policy, recipe)
+    with run_folder.open_run(made / "run", asked) as run, BFLOAT16.scope():
+        statistics.measure(source).write(run.folder)
         run.save_best(tiny(classes=2))
 
 
@@ -171,22 +158,22 @@ OTHERS = {
     "extract of files": lambda _: vgg_tf.extract("pictures", "a.safetensors", "32", devices=BFLOAT16),
     "extract where it may": lambda _: vgg_tf.extract([picture()], "a.safetensors", "32"),
     "build_vgg of weights": lambda _: tiny("a.safetensors"),
-    "center_view": lambda _: images.center_view(picture(), 32, 40),
+    "center_view": lambda _: center_view(picture(), 32, 40),
     "costs.layers": lambda _: list(costs.layers("vgg11")),
     "costs.table": lambda _: costs.table(),
     "heatmaps.features": lambda _: heatmaps.features(tiny(), picture()[:32, :32], "block1_conv1"),
-    "heatmaps.filters": lambda _: network_pictures.kernels(heatmaps.filters(tiny()), "filters"),
+    "heatmaps.filters": lambda _: networks.kernels(heatmaps.filters(tiny()), "filters"),
     "heatmaps.heat": lambda _: heatmaps.heat(tiny(), picture()[:32, :32], "block4_conv1"),
     "heatmaps.receptive_field": lambda _: heatmaps.receptive_field(tiny(), "block2_conv1"),
-    "network_pictures.architecture": lambda _: network_pictures.architecture(list(costs.layers("vgg11")), "vgg11"),
-    "network_pictures.field": lambda _: network_pictures.field(picture(), (0, 0, 9, 9), "block1_conv1"),
-    "network_pictures.heat_over": lambda _: network_pictures.heat_over(picture(), {"heat": np.ones((40, 40))}, "heat"),
-    "network_pictures.kernels": lambda _: network_pictures.kernels(np.ones((4, 3, 3, 3)), "filters"),
-    "network_pictures.maps": lambda _: network_pictures.maps(np.ones((8, 8, 4)), "maps"),
-    "open_source": lambda _: sources.open_source("pictures"),
-    "read_run": lambda _: runs.read_run("run").load_best(),
-    "verify": lambda _: list(soundness.verify("shards", progress=False)),
-    "write": lambda _: write(sources.open_source("pictures"), "others", progress=False),
+    "network_pictures.architecture": lambda _: networks.architecture(list(costs.layers("vgg11")), "vgg11"),
+    "network_pictures.field": lambda _: networks.field(picture(), (0, 0, 9, 9), "block1_conv1"),
+    "network_pictures.heat_over": lambda _: networks.heat_over(picture(), {"heat": np.ones((40, 40))}, "heat"),
+    "network_pictures.kernels": lambda _: networks.kernels(np.ones((4, 3, 3, 3)), "filters"),
+    "network_pictures.maps": lambda _: networks.maps(np.ones((8, 8, 4)), "maps"),
+    "open_source": lambda _: opening.open_source("pictures"),
+    "read_run": lambda _: run_folder.read_run("run").load_best(),
+    "verify": lambda _: list(integrity.verify("shards", progress=False)),
+    "write": lambda _: write(opening.open_source("pictures"), "others", progress=False),
     "evaluate.main": lambda _: evaluate.main(["a.safetensors", "--data", "pictures", "--split", "validation", *FEW[-4:]]),
     "export.main": lambda _: export.main(["run", "--n", "2", "--format", "onnx", "--pictures", "pictures"]),
     "localize.main": lambda _: [
@@ -260,20 +247,20 @@ def test_a_scope_sets_the_precision_and_restores_that_before_also_after_an_error
 
 def test_who_takes_one_row_after_the_other_is_not_in_the_scope(place, uncompiled):
     split = Split(["1", "2"], np.zeros(2, np.int64), [str(place / "pictures/red/1.png"), str(place / "pictures/red/3.png")])
-    rows = posteriors.see(trained.open_trained("a.safetensors"), split, [0, 1], [(32, "center")], BFLOAT16, 1, {}, {})
+    rows = posteriors.see(checkpoint.open_trained("a.safetensors"), split, [0, 1], [(32, "center")], BFLOAT16, 1, {}, {})
     next(rows)
     assert keras.config.dtype_policy().name == "float32"  # also where the rest is never asked for
 
 
 def test_a_run_computes_in_the_precision_of_its_training_on_all_devices(place, uncompiled):
-    model = trained.open_trained("run").load()
+    model = checkpoint.open_trained("run").load()
     assert model.get_layer("fc1").compute_dtype == "bfloat16"
     vgg_tf.write_weights(model, "b.safetensors", classes=("blue", "red"))
     views = [[np.stack([picture(i)[:32, :32]])] for i in range(3)]
 
     def found(path, policy):
         at = devices.choose("cpu", policy)
-        seen = posteriors.evaluator(trained.open_trained(path), [(32, "center")], at)
+        seen = posteriors.evaluator(checkpoint.open_trained(path), [(32, "center")], at)
         with at.scope():
             return np.stack([row for _, row in sorted(seen.see(enumerate(views)))])
 

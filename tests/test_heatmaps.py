@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tests.making import QUICK, shallow
-from vgg_tf import build_vgg, convert_head, heatmaps
-from vgg_tf.heatmaps import chain, features, filters, heat, last_map, receptive_field
+from vgg_tf import build_vgg, convert_head
+from vgg_tf.models import heatmaps
+from vgg_tf.models.heatmaps import chain, features, filters, heat, last_map, receptive_field
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 
@@ -222,7 +223,7 @@ def test_jax_finds_the_same(tmp_path):
     model.save(tmp_path / "a.keras")
     np.save(tmp_path / "image.npy", IMAGE)
     code = (
-        "import keras, numpy as np, vgg_tf.network; from vgg_tf.heatmaps import METHODS, heat;"
+        "import keras, numpy as np, vgg_tf.models.vgg; from vgg_tf.models.heatmaps import METHODS, heat;"
         "assert keras.config.backend() == 'jax'; model = keras.saving.load_model('a.keras');"
         "np.savez('maps.npz', **{m: heat(model, np.load('image.npy'), 'block3_conv2', 1, m)[0] for m in METHODS})"
     )

@@ -17,11 +17,11 @@ from safetensors.numpy import load_file
 
 from tests.making import QUICK, ROOT, TINY, call, noise, save, shallow, undrawn
 from tfrecords_tools.write import write
-from vgg_tf import sources
-from vgg_tf.datasets import load_dataset
-from vgg_tf.hosts import Hosts
-from vgg_tf.records import Collection
-from vgg_tf.selection import Selection
+from vgg_tf.data import opening
+from vgg_tf.data.loading import load_dataset
+from vgg_tf.data.selection import Selection
+from vgg_tf.records.schema import Collection
+from vgg_tf.runtime.processes import Hosts
 
 WORDS = ["--arch", "shallow_bn", *TINY, "--batch-size", "16", "--strategy", "cpu"]
 # The second process compiles all anew at each start, as JAX keeps only what the first one compiles: QUICK takes a third off.
@@ -82,7 +82,7 @@ def shards(once):
         for split, n in (("train", TRAIN), ("val", 4), ("test", TEST)):
             for i in range(n):
                 save(folder / "files" / split / ("ant", "bee", "cow")[i % 3] / f"{i}.png", noise(16, 16, i))
-        write(sources.open_source(str(folder / "files")), folder / "shards", shards=2, progress=False)
+        write(opening.open_source(str(folder / "files")), folder / "shards", shards=2, progress=False)
 
     return str(once("two_shards", make) / "shards")
 
@@ -198,10 +198,14 @@ import json, sys
 import numpy as np
 import tensorflow as tf
 from tests.making import shallow
-from vgg_tf import datasets, devices, runs, train, training
+from vgg_tf import train
+from vgg_tf.data import loading
+from vgg_tf.runs import run_folder
+from vgg_tf.runtime import devices
+from vgg_tf.training import loop
 folder, digits, shards, own = *sys.argv[1:3], sys.argv[3], json.loads(sys.argv[4])
 def read(split, **options):
-    parts = [datasets.load_dataset(shards, split, batch_size=plan.batch, size=recipe.size, seed=recipe.seed, part=(i, 2),
+    parts = [loading.load_dataset(shards, split, batch_size=plan.batch, size=recipe.size, seed=recipe.seed, part=(i, 2),
         **options) for i in range(2)]
     return tf.data.Dataset.zip(*parts).map(lambda one, two: tuple(tf.concat(rows, 0) for rows in zip(one, two)))
 def training_batches(epoch):
@@ -213,11 +217,11 @@ with shallow():
     device = devices.choose("cpu")
     import keras
     keras.utils.set_random_seed(recipe.seed)
-    plan = training.arithmetic(recipe, collection.images("train"))
-    settings = runs.Settings(flags.arch, shards, collection.fingerprint, device.policy, recipe)
-    with runs.open_run(f"{folder}/own", settings) as run:
-        model = training.build(flags.arch, recipe, collection)
-        training.train(run, model, plan.steps, plan.batch, training_batches, read("validation", scale=recipe.evaluation_scale))
+    plan = loop.arithmetic(recipe, collection.images("train"))
+    settings = run_folder.Settings(flags.arch, shards, collection.fingerprint, device.policy, recipe)
+    with run_folder.open_run(f"{folder}/own", settings) as run:
+        model = loop.build(flags.arch, recipe, collection)
+        loop.train(run, model, plan.steps, plan.batch, training_batches, read("validation", scale=recipe.evaluation_scale))
 """
 
 

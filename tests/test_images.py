@@ -9,7 +9,8 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.making import noise
-from vgg_tf import colours, decoding, images
+from vgg_tf.images import colors, decoding
+from vgg_tf.images.views import center_view, crop_of_rescaled, process_path, rescaled_size, train_view, train_view_of_pixels
 
 
 def waves(h, w):
@@ -66,7 +67,7 @@ def seeds(n, key=0):
 def views(picture, n, *options, **more):
     """Views of one picture for `n` seeds, `[n, crop, crop, 3]`."""
     rows = tf.data.Dataset.from_tensor_slices(seeds(n))
-    rows = rows.map(lambda seed: images.train_view_of_pixels(picture, seed, *options, **more), num_parallel_calls=4)
+    rows = rows.map(lambda seed: train_view_of_pixels(picture, seed, *options, **more), num_parallel_calls=4)
     return next(rows.batch(n).as_numpy_iterator())
 
 
@@ -79,7 +80,7 @@ def test_the_smaller_side_becomes_exactly_s_and_the_other_is_rounded_to_nearest(
     sizes = np.column_stack([random.integers(1, 2000, (60, 2)), random.integers(1, 600, 60)]).tolist()
     # One pixel wide, ties, and products beyond 32 bits.
     sizes += [(1, 777, 256), (777, 1, 256), (1, 1, 7), (2, 3, 1), (2, 3, 3), (4, 6, 7), (65535, 40000, 65535)]
-    got = call(images.rescaled_size, *columns(sizes))
+    got = call(rescaled_size, *columns(sizes))
     assert got == [plain_rescaled_size(*size) for size in sizes]
     assert [min(size) for size in got] == [S for *_, S in sizes]
 
@@ -104,7 +105,7 @@ def test_a_crop_of_the_rescaled_image_equals_rescaling_all_of_it_and_cutting(cal
             expected.append(whole[top : top + crop, left : left + crop])
 
     def cut(contents, S, top, left):
-        return images.crop_of_rescaled(decoding.decode(contents), S, top, left, crop)
+        return crop_of_rescaled(decoding.decode(contents), S, top, left, crop)
 
     got = call(cut, *columns(cases))
     assert {crop.dtype for crop in got} == {np.dtype(np.float32)}
@@ -117,15 +118,15 @@ def test_a_crop_of_the_rescaled_image_equals_rescaling_all_of_it_and_cutting(cal
 def test_without_rescaling_a_crop_is_cut_out_unchanged(call):
     picture = noise(20, 31)
     corners = [(0, 0), (3, 9), (4, 15)]
-    got = call(lambda top, left: images.crop_of_rescaled(picture, 20, top, left, 16), *columns(corners))
+    got = call(lambda top, left: crop_of_rescaled(picture, 20, top, left, 16), *columns(corners))
     np.testing.assert_array_equal(got, [picture[top : top + 16, left : left + 16] for top, left in corners])
 
 
 def test_between_pixels_and_beyond_the_picture_a_crop_is_mixed():
     picture = noise(20, 31)
-    between = images.crop_of_rescaled(picture, 20, 3.5, 9.0, 16).numpy()
+    between = crop_of_rescaled(picture, 20, 3.5, 9.0, 16).numpy()
     np.testing.assert_allclose(between, (picture[3:19, 9:25] / 2.0 + picture[4:20, 9:25] / 2.0), atol=1e-3)
-    beyond = images.crop_of_rescaled(picture, 20, -3, 9, 16).numpy()
+    beyond = crop_of_rescaled(picture, 20, -3, 9, 16).numpy()
     np.testing.assert_array_equal(beyond[3:], picture[:13, 9:25])
 
 
@@ -211,7 +212,7 @@ def test_an_orientation_tag_is_not_applied(call):
     plain, tagged = call(decoding.decode, pair)
     assert plain.shape == (12, 20, 3)
     np.testing.assert_array_equal(tagged, plain)
-    plain, tagged = (images.train_view(contents, np.array([3, 4]), 10, (10, 16)) for contents in pair)
+    plain, tagged = (train_view(contents, np.array([3, 4]), 10, (10, 16)) for contents in pair)
     np.testing.assert_array_equal(tagged, plain)
 
 
@@ -234,8 +235,8 @@ def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, sca
     contents = [make(picture(h, w)) for make in JPEGS.values() for h, w in sizes for picture in (noise, waves)]
 
     def pair(contents, seed):
-        window = images.train_view(contents, seed, crop, scale, **more)
-        return window, images.train_view_of_pixels(decoding.decode(contents), seed, crop, scale, **more)
+        window = train_view(contents, seed, crop, scale, **more)
+        return window, train_view_of_pixels(decoding.decode(contents), seed, crop, scale, **more)
 
     pairs = in_tf_data(pair, contents, seeds(len(contents)))
     difference = np.array([np.abs(window.astype(int) - whole) for window, whole in pairs])
@@ -251,7 +252,7 @@ def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, sca
 def test_a_view_of_a_jpeg_is_a_crop_of_the_whole_rescaled_by_pil_within_half_a_level(call, h, w, S):
     crop, contents = 38, [JPEGS[kind](picture(h, w)) for kind in ("4:2:0", "4:4:4", "grey") for picture in (noise, waves)]
     new_h, new_w = plain_rescaled_size(h, w, S)
-    got = call(lambda content, seed: images.train_view(content, seed, crop, (S, S), shift=0), contents, seeds(6))
+    got = call(lambda content, seed: train_view(content, seed, crop, (S, S), shift=0), contents, seeds(6))
     for content, view in zip(contents, got, strict=True):
         whole = rescaled_by_pil(decoding.decode(content).numpy(), new_h, new_w)
         cuts = [whole[t : t + crop, e : e + crop] for t in range(new_h - crop + 1) for e in range(new_w - crop + 1)]
@@ -263,7 +264,7 @@ def test_the_same_seed_gives_the_same_view_and_another_seed_another():
     contents = [FORMATS[kind](noise(40, 50)) for kind in ("4:2:0", "CMYK", "PNG with alpha", "grey BMP", "GIF")]
     pairs = np.array([[5, 6], [5, 6], [5, 7], [6, 6], [6, 5], [5, 6 + (1 << 32)]])
     rows = [(content, pair) for content in contents for pair in pairs]
-    got = in_tf_data(lambda content, pair: images.train_view(content, pair, 16, (16, 40)), *columns(rows))
+    got = in_tf_data(lambda content, pair: train_view(content, pair, 16, (16, 40)), *columns(rows))
     got = np.reshape(got, (len(contents), len(pairs), 16, 16, 3))
     assert got.dtype == np.uint8
     np.testing.assert_array_equal(got[:, 0], got[:, 1])
@@ -275,7 +276,7 @@ def test_a_view_is_the_same_eagerly_and_inside_tf_data():
     contents = [make(noise(40, 50)) for make in FORMATS.values()]
 
     def look(content, seed):
-        return images.train_view(content, seed, 16, (16, 40), padding=3, cutout=5)
+        return train_view(content, seed, 16, (16, 40), padding=3, cutout=5)
 
     np.testing.assert_array_equal(*(call(look, contents, seeds(len(contents))) for call in (eagerly, in_tf_data)))
 
@@ -331,7 +332,7 @@ def test_an_image_smaller_than_the_crop_or_one_pixel_wide_is_enlarged_and_cut(ca
                 cuts.append(np.stack([whole[t : t + crop, e : e + crop] for t, e in corners]))
 
     def look(contents, seed):
-        return images.train_view(contents, seed, crop, (crop, crop), flip=False, shift=0)
+        return train_view(contents, seed, crop, (crop, crop), flip=False, shift=0)
 
     for view, possible in zip(call(look, *columns(rows)), cuts, strict=True):
         # Half a level of rounding, and one where PIL's JPEG decoder is of another build.
@@ -368,13 +369,13 @@ def test_cutout_gives_the_mean_colour_to_a_square_around_each_pixel_equally_ofte
 @pytest.mark.parametrize("padding", [-1, 16])
 def test_padding_that_is_no_number_of_pixels_below_the_crops_is_refused(padding):
     with pytest.raises(ValueError, match=f"fewer than the crop's 16. Received: {padding}"):
-        images.train_view(jpeg(noise(30, 30)), [0, 0], 16, (16, 16), padding=padding)
+        train_view(jpeg(noise(30, 30)), [0, 0], 16, (16, 16), padding=padding)
 
 
 @pytest.mark.parametrize("scale", [(15, 20), (20, 18), (15, 15)])
 def test_scales_below_the_crop_or_in_the_wrong_order_are_refused(scale):
     with pytest.raises(ValueError, match=rf"crop <= S_min <= S_max. Received: \({scale[0]}, {scale[1]}\), crop=16"):
-        images.train_view(jpeg(noise(30, 30)), [0, 0], 16, scale)
+        train_view(jpeg(noise(30, 30)), [0, 0], 16, scale)
 
 
 # Colours
@@ -384,7 +385,7 @@ def test_scales_below_the_crop_or_in_the_wrong_order_are_refused(scale):
 def test_a_unit_amount_shifts_all_pixels_by_a_principal_axis_of_the_colours_largest_first(call):
     covariance = np.cov(np.random.default_rng(0).normal(size=(3, 50)) * [[40], [60], [20]])
     picture = noise(4, 5).astype(np.float32)
-    shifted = call(lambda amounts: colours.rgb_shift(picture, amounts, covariance), np.eye(3, dtype=np.float32))
+    shifted = call(lambda amounts: colors.rgb_shift(picture, amounts, covariance), np.eye(3, dtype=np.float32))
     moved = np.array(shifted, np.float64) - picture
     assert np.ptp(moved, axis=(1, 2)).max() < 1e-4
     axes = moved[:, 0, 0]
@@ -415,7 +416,7 @@ def test_the_published_colours_shift_a_channel_by_about_seven_grey_levels():
 
 
 def test_the_published_covariance_has_the_published_axes():
-    values, vectors = np.linalg.eigh(colours.IMAGENET_COVARIANCE / 255**2)
+    values, vectors = np.linalg.eigh(colors.IMAGENET_COVARIANCE / 255**2)
     np.testing.assert_allclose(values[::-1], [0.2175, 0.0188, 0.0045], rtol=1e-3)
     np.testing.assert_allclose(np.abs(vectors[:, -1]), [0.5675, 0.5808, 0.5836], atol=1e-3)
 
@@ -443,7 +444,7 @@ def test_shifted_colours_stop_at_black_and_white():
 def test_the_centre_view_leaves_equal_margins(call):
     sizes, crop = [(20, 33), (33, 20), (20, 20), (25, 20)], 16
     contents = [encode(coordinates(h, w), "png") for h, w in sizes]
-    got = call(lambda content: images.center_view(decoding.decode(content), crop, 20), contents)
+    got = call(lambda content: center_view(decoding.decode(content), crop, 20), contents)
     for (h, w), view in zip(sizes, got, strict=True):
         left, top, _ = view[0, 0].astype(int)
         np.testing.assert_array_equal(view, coordinates(h, w)[top : top + crop, left : left + crop])
@@ -459,21 +460,21 @@ def test_a_view_is_rounded_to_nearest_not_cut_off():
         new_h, new_w = plain_rescaled_size(h, w, Q)
         top, left = (new_h - crop) // 2, (new_w - crop) // 2
         exact.append(rescaled_by_pil(noise(h, w), new_h, new_w)[top : top + crop, left : left + crop])
-    got = np.array([images.center_view(decoding.decode(content), crop, Q) for content in contents])
+    got = np.array([center_view(decoding.decode(content), crop, Q) for content in contents])
     assert got.dtype == np.uint8
     assert np.abs(got - exact).max() < 0.51
 
 
 def test_a_centre_view_of_a_scale_below_the_crop_is_refused():
     with pytest.raises(ValueError, match=r"scale must be at least the crop's side\. Received: scale=200, crop=224"):
-        images.center_view(noise(30, 30), 224, 200)
+        center_view(noise(30, 30), 224, 200)
 
 
 @both_ways
 def test_the_centre_view_of_torchvision_differs_from_its_resize_and_crop_by_one_level_at_most(call):
     sizes, crop, Q = [(40, 61), (61, 40), (75, 100), (33, 50), (31, 24), (24, 24), (20, 99), (9, 7), (50, 41)], 16, 21
     contents = [encode(picture(h, w), "png") for h, w in sizes for picture in (noise, waves)]
-    got = call(lambda content: images.center_view(decoding.decode(content), crop, Q, torchvision=True), contents)
+    got = call(lambda content: center_view(decoding.decode(content), crop, Q, torchvision=True), contents)
     cut_down = 0
     for content, view in zip(contents, got, strict=True):
         # What transforms.Resize(Q) and CenterCrop(crop) compute of a PIL image (torchvision 0.28, _compute_resized_output_size
@@ -510,17 +511,17 @@ def photos(tmp_path):
 
 @both_ways
 def test_process_path_gives_the_position_of_the_folder_and_the_centre_view(call, photos):
-    got = call(lambda path: images.process_path(path, CLASSES, 16, 18, training=False), photos)
+    got = call(lambda path: process_path(path, CLASSES, 16, 18, training=False), photos)
     assert [label for _, label in got] == [0, 1, 2]
     assert {label.dtype for _, label in got} == {np.dtype(np.int64)}
     for path, (view, _) in zip(photos, got, strict=True):
         with open(path, "rb") as file:
-            np.testing.assert_array_equal(view, images.center_view(decoding.decode(file.read()), 16, 18))
+            np.testing.assert_array_equal(view, center_view(decoding.decode(file.read()), 16, 18))
 
 
 def test_in_training_process_path_gives_a_random_view_that_contents_and_seed_fix(photos):
     def look(path, seed):
-        return images.process_path(path, CLASSES, 16, 18, seed=seed, shift=0)
+        return process_path(path, CLASSES, 16, 18, seed=seed, shift=0)
 
     cuts, labels = columns(in_tf_data(look, np.repeat([photos[0], photos[1], photos[0]], 8), np.tile(np.arange(8), 3)))
     assert labels == [0] * 8 + [1] * 8 + [0] * 8
@@ -536,7 +537,7 @@ def test_in_training_process_path_gives_a_random_view_that_contents_and_seed_fix
 
 def test_process_path_takes_a_range_of_scales(photos):
     def look(path, seed):
-        return images.process_path(path, CLASSES, 16, (16, 32), seed=seed, flip=False, shift=0)[0]
+        return process_path(path, CLASSES, 16, (16, 32), seed=seed, flip=False, shift=0)[0]
 
     # The picture rises by a level a column: 11 columns hold 12 levels where it was shrunk to 16, 6 where enlarged to 32.
     slopes = [int(cut[0, 13, 0]) - int(cut[0, 2, 0]) for cut in eagerly(look, [photos[0]] * 12, list(range(12)))]
@@ -547,7 +548,7 @@ def test_process_path_takes_a_range_of_scales(photos):
 @both_ways
 def test_a_folder_that_is_no_class_is_an_error_that_names_the_file(call, photos):
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)not in class_names.*newt 1\.jpeg"):
-        call(lambda path: images.process_path(path, ["cat", "dog"], 16, 18, training=False), photos)
+        call(lambda path: process_path(path, ["cat", "dog"], 16, 18, training=False), photos)
 
 
 @pytest.mark.parametrize(
@@ -558,16 +559,16 @@ def test_a_file_that_is_no_image_is_an_error_that_names_it(call, photos, content
     with open(photos[0], "wb") as file:
         file.write(contents)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)no JPEG, PNG, GIF or BMP.*cat 1\.png"):
-        call(lambda path: images.process_path(path, CLASSES, 16, 18, training=training), photos)
+        call(lambda path: process_path(path, CLASSES, 16, 18, training=training), photos)
 
 
 def test_a_file_that_is_not_there_is_an_error_that_names_it(photos):
     with pytest.raises(tf.errors.NotFoundError, match=r"cat 2\.png"):
-        images.process_path(photos[0].replace("cat 1", "cat 2"), CLASSES, 16, 18)
+        process_path(photos[0].replace("cat 1", "cat 2"), CLASSES, 16, 18)
 
 
 @pytest.mark.parametrize("old", [{"cut": 224}, {"S": 256}, {"max_delta": 0.1}, {"cut": 224, "S": 256, "max_delta": 0.1}])
 def test_arguments_of_the_old_form_are_answered_with_the_new_ones(photos, old):
     names = ", ".join(old)
     with pytest.raises(TypeError, match=rf"crop= for cut=, scale= for S=, and shift= .*max_delta=.*Received: {names}\."):
-        images.process_path(photos[0], CLASSES, **old)
+        process_path(photos[0], CLASSES, **old)

@@ -11,10 +11,12 @@ from PIL import Image
 
 from tests.making import save, shallow
 from tfrecords_tools.write import write
-from vgg_tf import box_training, build_vgg, evaluate, read_weights, sources, write_weights
-from vgg_tf import localization_tables as tables
+from vgg_tf import build_vgg, evaluate, read_weights, write_weights
+from vgg_tf.data import opening
+from vgg_tf.data.selection import Selection
+from vgg_tf.localization import inputs
+from vgg_tf.localization import tables as tables
 from vgg_tf.localize import main as localize
-from vgg_tf.selection import Selection
 
 FEW = ["--epochs", "2", "--batch-size", "8", "--size", "32", "--scale", "32,40", "--test-scale", "32", "--precision", "float32"]
 XML = (
@@ -49,7 +51,7 @@ def hurry(patch):
     compiled = keras.Model.compile
     options = {"run_eagerly": True, "jit_compile": False}
     patch.setattr(keras.Model, "compile", lambda *words, **named: compiled(*words, **named | options))
-    patch.setattr(box_training, "TRIES", 2)
+    patch.setattr(inputs, "TRIES", 2)
     patch.setattr(Figure, "savefig", lambda *_, **__: None)
 
 
@@ -63,7 +65,7 @@ def place(once):
             make_quickly(folder)
 
     def make_quickly(folder):
-        source = sources.open_source(str(pictures(folder / "voc")))
+        source = opening.open_source(str(pictures(folder / "voc")))
         every = source.splits["train"]
         parts = {"train": every.take(np.arange(0, 14)), "test": every.take(np.arange(14, len(every)))}
         source = source.noting("split", splits={**parts, "validation": source.splits["validation"]})
@@ -174,7 +176,7 @@ def test_a_folder_is_tested_on_what_was_held_out_of_the_pictures_that_were_taken
     text = capsys.readouterr().out
     assert "| localisation error, class known (95 %) |" in text
     assert "validation localisation error" in text.splitlines()[-1]
-    source = sources.open_source(str(place / "voc"), Selection(limit_per_class=8))
+    source = opening.open_source(str(place / "voc"), Selection(limit_per_class=8))
     rows = json.loads((copied / "tested/boxes.json").read_text())
     assert [row["file"] for row in rows] == source.splits["validation"].names
     for scales in ("32", "36"):
@@ -186,9 +188,9 @@ def test_a_folder_is_tested_on_what_was_held_out_of_the_pictures_that_were_taken
 
 def test_a_damaged_picture_ends_the_training_by_its_name(place, tmp_path, monkeypatch):
     # A training as for the user, compiled, but of the head and few tries: validation fails after an epoch.
-    monkeypatch.setattr(box_training, "TRIES", 2)
+    monkeypatch.setattr(inputs, "TRIES", 2)
     shutil.copytree(place / "voc", tmp_path / "voc")
-    damaged = tmp_path / "voc" / sources.open_source(str(tmp_path / "voc")).splits["validation"].names[0]
+    damaged = tmp_path / "voc" / opening.open_source(str(tmp_path / "voc")).splits["validation"].names[0]
     damaged.write_bytes(damaged.read_bytes()[:-2000])  # the size can still be read
     words = ["train", "--data", str(tmp_path / "voc"), "--inherit", str(place / "start.safetensors"), *FEW]
     with pytest.raises(ValueError, match=rf"what follows cannot be read; mend it, or remove it:\n.*{damaged.name}"):

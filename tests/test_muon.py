@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 
 from tests.making import shallow
-from vgg_tf import muon, training
-from vgg_tf.cpu import SGD
-from vgg_tf.recipes import Recipe, from_json, preset, to_json
+from vgg_tf.models.cpu_layers import SGD
+from vgg_tf.paper.recipes import Recipe, from_json, preset, to_json
+from vgg_tf.training import loop, optimizers
 
 
 def turned(matrix):
@@ -27,7 +27,7 @@ def turned(matrix):
 @pytest.mark.parametrize("shape", [(9, 16), (16, 16), (72, 16), (72, 1)])
 def test_it_keeps_singular_vectors_and_brings_their_values_near_one(shape):
     matrix = np.random.default_rng(0).normal(size=shape)
-    found = muon.orthogonal(tf.constant(matrix, tf.float32)).numpy()
+    found = optimizers.orthogonal(tf.constant(matrix, tf.float32)).numpy()
     np.testing.assert_allclose(found, turned(matrix), atol=1e-5)  # float32 over ten products
     values = np.linalg.svd(found, compute_uv=False)
     assert np.median(values) > 0.6
@@ -38,7 +38,7 @@ def test_in_bfloat16_it_is_the_same_but_for_rounding():
     matrix = np.random.default_rng(0).normal(size=(72, 16))
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        found = muon.orthogonal(tf.constant(matrix, tf.float32)).numpy()
+        found = optimizers.orthogonal(tf.constant(matrix, tf.float32)).numpy()
     finally:
         keras.config.set_dtype_policy("float32")
     assert np.linalg.norm(found - turned(matrix)) < 0.06 * np.linalg.norm(found)  # eight bits, enlarged by the polynomial
@@ -56,7 +56,7 @@ def test_kernels_of_convolutions_turn_and_all_else_is_left_to_sgd(accumulate):
     parts = accumulate or 1
     rates = [0.3, 0.1, 0.1]
     variables = []
-    for kind in (functools.partial(muon.Muon, share=0.5), SGD):
+    for kind in (functools.partial(optimizers.Muon, share=0.5), SGD):
         rate = keras.optimizers.schedules.PiecewiseConstantDecay([parts - 1], rates[:2])
         optimizer = kind(rate, momentum=0.9, nesterov=True, gradient_accumulation_steps=accumulate)
         variables.append([keras.Variable(start, dtype="float32") for start in starts])
@@ -85,7 +85,7 @@ def test_the_norm_makes_the_step_of_sgd_along_the_kernel():
     start, gradient = random.normal(size=(2, 3, 3, 8, 4))
     along = (gradient * start).sum() / (start**2).sum() * start
     norms = []
-    for optimizer, g in ((muon.Muon(1e-3, share=1.0, momentum=0.9), gradient), (keras.optimizers.SGD(1e-3), along)):
+    for optimizer, g in ((optimizers.Muon(1e-3, share=1.0, momentum=0.9), gradient), (keras.optimizers.SGD(1e-3), along)):
         kernel = keras.Variable(start, dtype="float32")
         optimizer.apply([tf.constant(g, tf.float32)], [kernel])
         norms.append(np.linalg.norm(kernel.numpy()))
@@ -97,15 +97,15 @@ def test_the_norm_makes_the_step_of_sgd_along_the_kernel():
 def test_a_gradient_without_measure_scales_a_kernel_by_no_more_than_e(factor, expected):
     start = np.random.default_rng(0).normal(size=(3, 3, 8, 4))
     kernel = keras.Variable(start, dtype="float32")
-    muon.Muon(0.1, share=1.0, momentum=0.9).apply([tf.constant(factor * start, tf.float32)], [kernel])
+    optimizers.Muon(0.1, share=1.0, momentum=0.9).apply([tf.constant(factor * start, tf.float32)], [kernel])
     assert np.linalg.norm(kernel.numpy()) == pytest.approx(expected * np.linalg.norm(start), rel=1e-5)
 
 
 def test_a_recipe_turns_it_on_where_there_is_a_momentum():
     recipe = dataclasses.replace(preset("cifar", "vgg16_bn"), muon=0.05)
-    optimizer = training.make_optimizer(recipe, 10)
+    optimizer = loop.make_optimizer(recipe, 10)
     assert optimizer.share == 0.05 / recipe.learning_rate
-    assert type(training.make_optimizer(preset("cifar", "vgg16_bn"), 10)) is SGD
+    assert type(loop.make_optimizer(preset("cifar", "vgg16_bn"), 10)) is SGD
     for wrong in (-0.1, 1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="--muon must be from 0 to below 1"):
             Recipe(muon=wrong)
@@ -118,9 +118,9 @@ def test_decay_pulls_at_what_sgd_moves_alone_and_a_frozen_trunk_is_refused(arch)
     recipe = dataclasses.replace(preset("cifar", arch), muon=0.05, l2=0.1, width=0.1, head_width=8)
     collection = types.SimpleNamespace(classes=["a", "b"], mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
     with shallow(((3,), (), (), (), (3,))):
-        model = training.build(arch, dataclasses.replace(recipe, freeze_until="block5"), collection)
+        model = loop.build(arch, dataclasses.replace(recipe, freeze_until="block5"), collection)
         with pytest.raises(ValueError, match=f"No convolution of {arch} learns: --muon would move nothing"):
-            training.build(arch, dataclasses.replace(recipe, freeze_until="fc1"), collection)
+            loop.build(arch, dataclasses.replace(recipe, freeze_until="fc1"), collection)
     heads = [model.get_layer(name).kernel.numpy() for name in ("fc1", "fc2", "predictions")]
     # Frozen kernels of blocks 1 to 4 have none either, as in all trainings.
     assert float(sum(model.losses)) == pytest.approx(0.05 * sum((kernel**2).sum() for kernel in heads), rel=1e-5)
@@ -128,7 +128,7 @@ def test_decay_pulls_at_what_sgd_moves_alone_and_a_frozen_trunk_is_refused(arch)
 
 @pytest.mark.parametrize(("gradient", "most"), [(0.0, 0.0), (1.0, 1e-5)])
 def test_zeros_stay_finite(gradient, most):
-    optimizer, kernel = muon.Muon(0.1, share=1.0, momentum=0.9), keras.Variable(np.zeros((3, 3, 4, 4)), dtype="float32")
+    optimizer, kernel = optimizers.Muon(0.1, share=1.0, momentum=0.9), keras.Variable(np.zeros((3, 3, 4, 4)), dtype="float32")
     for _ in range(3):
         optimizer.apply([gradient * tf.ones(kernel.shape)], [kernel])
     assert np.abs(kernel.numpy()).max() <= most

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vgg_tf import localize, recipes
-from vgg_tf.architectures import ARCHITECTURES, architecture, filters_of, width_of
-from vgg_tf.network import IMAGENET_MEAN, LocalResponseNormalization, build_vgg, convert_head
-from vgg_tf.trained import open_trained
-from vgg_tf.weight_writer import write_weights
+from vgg_tf import localize
+from vgg_tf.evaluation.checkpoint import open_trained
+from vgg_tf.models.vgg import IMAGENET_MEAN, LocalResponseNormalization, build_vgg, convert_head
+from vgg_tf.paper import recipes
+from vgg_tf.paper.architectures import ARCHITECTURES, architecture, filters_of, width_of
+from vgg_tf.weights.writing import write_weights
 
 
 def tiny(arch="vgg11", **options):

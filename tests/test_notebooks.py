@@ -14,7 +14,7 @@ import importlib.machinery
 import sys
 from dataclasses import replace
 
-from vgg_tf.architectures import ARCHITECTURES
+from vgg_tf.paper.architectures import ARCHITECTURES
 
 for name, n in (("vgg11", 5), ("vgg16", 1)):  # the paper's initializer is too loud for fewer at 224 pixels
     ARCHITECTURES[name] = replace(ARCHITECTURES[name], kernels=((3,),) * n + ((),) * (5 - n))
@@ -36,10 +36,10 @@ def two_stages(module):
 
 
 CHANGES = {
-    "vgg_tf.recipes": two_stages,
-    "vgg_tf.probe": lambda module: setattr(module.images_per_second, "__defaults__", (0.0,)),  # in place of five seconds
-    "vgg_tf.reports": lambda module: setattr(module, "_page", lambda *_: ""),
-    "vgg_tf.sources": few_digits,
+    "vgg_tf.paper.recipes": two_stages,
+    "vgg_tf.training.probe": lambda module: setattr(module.images_per_second, "__defaults__", (0.0,)),  # in place of five seconds
+    "vgg_tf.evaluation.reports": lambda module: setattr(module, "_page", lambda *_: ""),
+    "vgg_tf.data.opening": few_digits,
 }
 
 

@@ -3,8 +3,8 @@
 import keras
 import pytest
 
-from vgg_tf.network import build_vgg
-from vgg_tf.recipes import RECIPES
+from vgg_tf.models.vgg import build_vgg
+from vgg_tf.paper.recipes import RECIPES
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import tensorflow as tf
 from tests.making import noise, save
 from tfrecords_tools.write import write
 from vgg_tf import load_dataset, load_epochs, process_path
-from vgg_tf.selection import Selection
-from vgg_tf.sources import open_source
-from vgg_tf.untuned import BATCHES, untuned
+from vgg_tf.data.opening import open_source
+from vgg_tf.data.selection import Selection
+from vgg_tf.runtime.pipelines import BATCHES, untuned
 
 FILES = 12
 

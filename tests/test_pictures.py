@@ -12,13 +12,18 @@ from matplotlib.text import Text
 from PIL import Image
 
 from tests.making import shallow
-from vgg_tf import box_reports, network_pictures, pictures, programs, reports, scores, train, training
-from vgg_tf.annotations import Boxes
-from vgg_tf.box_training import Annotated
-from vgg_tf.localization import Found
-from vgg_tf.network_pictures import architecture, confused, counts, field, heat_over, kernels, maps
-from vgg_tf.pictures import class_errors, confusion, contact_sheet, curves, history, legend, line, roc
-from vgg_tf.splits import Split
+from vgg_tf import train
+from vgg_tf.evaluation import reports, scores
+from vgg_tf.figures import charts, networks
+from vgg_tf.figures.charts import class_errors, confusion, contact_sheet, curves, history, legend, line, roc
+from vgg_tf.figures.networks import architecture, confused, counts, field, heat_over, kernels, maps
+from vgg_tf.localization import reports as localization_reports
+from vgg_tf.localization.inference import Found
+from vgg_tf.localization.inputs import Annotated
+from vgg_tf.records.annotations import Boxes
+from vgg_tf.records.splits import Split
+from vgg_tf.runtime import programs
+from vgg_tf.training import loop
 
 # Each as a figure shows it, where that is not the name itself.
 NAMES = {
@@ -81,11 +86,11 @@ def displayed(figure):
 def test_every_function_that_draws_is_in_the_table():
     public = {
         function
-        for module in (pictures, network_pictures)
+        for module in (charts, networks)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and name[0] != "_"
     }
-    assert public - {pictures.check_suffix, line, legend, pictures.save, pictures.calibration} == set(FIGURES) == set(PLACES)
+    assert public - {charts.check_suffix, line, legend, charts.save, charts.calibration} == set(FIGURES) == set(PLACES)
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:20])
@@ -101,7 +106,7 @@ def test_every_figure_shows_any_name_as_it_is(make, name):
 
 
 def test_any_name_is_drawn_letter_by_letter():
-    figure = pictures.Drawing(8, 8)
+    figure = charts.Drawing(8, 8)
     for i, name in enumerate(NAMES):
         figure.text(0, i / len(NAMES), line(name))
     figure.savefig(io.BytesIO(), dpi=20, bbox_inches="tight")
@@ -114,7 +119,7 @@ def test_a_cut_name_keeps_both_ends():
 
 
 def test_a_legend_names_every_artist():
-    figure = pictures.Drawing(4, 3)
+    figure = charts.Drawing(4, 3)
     axes = figure.subplots()
     names = ["_under", "_nolegend_", "", "$5", "$5 and $6", "x" * 50]
     legend(axes, {name: axes.plot([0, 1])[0] for name in names})
@@ -132,12 +137,12 @@ def broken(*_, **__):
 
 
 def test_a_figure_that_matplotlib_cannot_draw_is_refused_with_its_path_and_the_old_one_stays(tmp_path, monkeypatch):
-    figure, path = pictures.Drawing(1, 1), tmp_path / "a.png"
-    pictures.save(figure, path)
+    figure, path = charts.Drawing(1, 1), tmp_path / "a.png"
+    charts.save(figure, path)
     before = path.read_bytes()
     monkeypatch.setattr(figure, "draw", broken)
     with pytest.raises(ValueError, match=r"a\.png could not be drawn \(RuntimeError: no\nfont\)"):
-        pictures.save(figure, path)
+        charts.save(figure, path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["a.png"]
 
@@ -170,8 +175,8 @@ def test_a_training_on_names_with_dollars_ends_and_failing_curves_are_noted_once
         drawn.append(title)
         return history(rows, title) if len(drawn) == 3 else broken()
 
-    monkeypatch.setattr(pictures, "history", at_last)
-    monkeypatch.setattr(training, "DRAW_EVERY", 0)
+    monkeypatch.setattr(charts, "history", at_last)
+    monkeypatch.setattr(loop, "DRAW_EVERY", 0)
     words = "--arch shallow --strategy cpu --precision float32 --epochs 2 --size 32 --scale 32 --width 0.0625 --head-width 8"
     words += " --batch-size 4 --hold-out 0 --schedule cosine --no-check"
     with shallow():
@@ -189,7 +194,7 @@ def split():
 
 
 def test_a_report_without_one_of_its_figures_is_written(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(pictures, "roc", broken)
+    monkeypatch.setattr(charts, "roc", broken)
     posteriors = np.array([[0.9, 0.1], [0.8, 0.2]])
     found = scores.score(posteriors, np.array([0, 1]), ("_a", "$b"))
     reports.write(str(tmp_path), "a net", {}, found, posteriors, split(), ("_a", "$b"))
@@ -201,9 +206,9 @@ def test_a_report_without_one_of_its_figures_is_written(tmp_path, capsys, monkey
 
 
 def test_a_report_of_boxes_without_its_sheet_is_written(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(box_reports, "contact_sheet", broken)
+    monkeypatch.setattr(localization_reports, "contact_sheet", broken)
     found = [[Found(0, 1.0, np.array([0, 0, 1, 1]))]] * 2
-    box_reports.write(str(tmp_path), {}, found, Annotated(split(), [], [(8, 6)] * 2), ("_a", "$b"))
+    localization_reports.write(str(tmp_path), {}, found, Annotated(split(), [], [(8, 6)] * 2), ("_a", "$b"))
     assert sorted(os.listdir(tmp_path)) == ["boxes.json", "report.json"]
     assert "boxes.png was not drawn (RuntimeError: no font)" in capsys.readouterr().err
 

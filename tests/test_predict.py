@@ -10,7 +10,10 @@ import PIL.Image
 import pytest
 
 from tests.making import noise, save
-from vgg_tf import decoding, images, predict, runs, sources, write_weights
+from vgg_tf import predict, write_weights
+from vgg_tf.data import opening
+from vgg_tf.images import decoding, views
+from vgg_tf.runs import run_folder
 
 ALL = ["pictures/a/1.png", "pictures/a/deep/2.png", "pictures/b, c.png", "pictures/d.jpeg"]
 TEN = ("--format", "json", "--top", "10")
@@ -22,7 +25,7 @@ def folder(digits_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("predict")
     shutil.copytree(digits_run, folder / "run")
     (folder / "run" / "history.png").unlink()
-    split = sources.open_source("digits").splits["test"]
+    split = opening.open_source("digits").splits["test"]
     for i, path in enumerate(ALL):
         save(folder / path, PIL.Image.open(io.BytesIO(split.read(i))))
     (folder / "pictures" / "a" / "notes.txt").write_text("no picture")
@@ -41,13 +44,13 @@ def call(*words):
 
 def test_posteriors_are_those_of_pictures_predicted_one_by_one(here, capsys):
     # 2 s: a network that is compiled, as it is for users.
-    model = runs.read_run("run").load_best()
+    model = run_folder.read_run("run").load_best()
     call("run", "pictures", *TEN)
     found = json.loads(capsys.readouterr().out)
     assert [row["file"] for row in found] == ALL
     for row in found:
         picture = decoding.decode((here / row["file"]).read_bytes())
-        expected = model(images.center_view(picture, 32, 32)[np.newaxis]).numpy()[0]
+        expected = model(views.center_view(picture, 32, 32)[np.newaxis]).numpy()[0]
         order = np.argsort(-expected, kind="stable")
         assert [one["class"] for one in row["classes"]] == [str(i) for i in order]
         np.testing.assert_allclose([one["posterior"] for one in row["classes"]], expected[order], atol=1e-6)
@@ -77,8 +80,8 @@ def test_one_bad_picture_is_listed_and_the_others_are_named(here, tmp_path, unco
 
 def test_any_protocol_predicts_and_scales_are_averaged(here, uncompiled, capsys):
     # 2 s: 25 crops in a pipeline, and two networks.
-    model, picture = runs.read_run("run").load_best(), decoding.decode((here / ALL[0]).read_bytes())
-    at_32, at_40 = (model(images.center_view(picture, 32, scale)[np.newaxis]).numpy()[0] for scale in (32, 40))
+    model, picture = run_folder.read_run("run").load_best(), decoding.decode((here / ALL[0]).read_bytes())
+    at_32, at_40 = (model(views.center_view(picture, 32, scale)[np.newaxis]).numpy()[0] for scale in (32, 40))
     found = []
     for words in (("--protocol", "multi-crop+dense", "--scales", "40"), ("--scales", "32,40")):
         call("run", ALL[0], *TEN, *words)
@@ -93,7 +96,7 @@ def test_any_protocol_predicts_and_scales_are_averaged(here, uncompiled, capsys)
 def test_weights_without_classes_take_names_from_a_file_or_number_them(here, tmp_path, uncompiled, capsys):
     # 2 s: two networks.
     weights, picture, names = (tmp_path / name for name in ("w.safetensors", "big.png", "names.txt"))
-    write_weights(runs.read_run("run").load_best(), weights)
+    write_weights(run_folder.read_run("run").load_best(), weights)
     save(picture, noise(40, 50))
     with pytest.raises(SystemExit, match=r"1 of 2 pictures.*\n.*has a side of 8 pixels, less than 32"):
         call(weights, ALL[0], picture, "--top", "1")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vgg_tf.predictions import decode_predictions
-from vgg_tf.records import Collection
+from vgg_tf.evaluation.predictions import decode_predictions
+from vgg_tf.records.schema import Collection
 
 POSTERIORS = np.float32([[0.1, 0.6, 0.3], [0.5, 0.25, 0.25]])
 

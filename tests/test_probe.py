@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.making import shallow
-from vgg_tf.initializers import INITIALIZERS, initialization
-from vgg_tf.network import build_vgg
-from vgg_tf.probe import LOSS_LIMIT, images_per_second, photographs, probe
-from vgg_tf.training import compile_scores, scores_of
+from vgg_tf.models.initializers import INITIALIZERS, initialization
+from vgg_tf.models.vgg import build_vgg
+from vgg_tf.training.loop import compile_scores, scores_of
+from vgg_tf.training.probe import LOSS_LIMIT, images_per_second, photographs, probe
 
 
 def net(arch="vgg11", **options):

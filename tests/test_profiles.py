@@ -10,15 +10,17 @@ import pytest
 import tensorflow as tf
 
 from tests.making import TINY, shallow, shallow_program
-from vgg_tf import build_vgg, muon, profiles, train, training
+from vgg_tf import build_vgg, train
+from vgg_tf.forecast import profiler
+from vgg_tf.training import loop, optimizers
 
 
 @pytest.fixture(scope="module")
 def network():
     with shallow(((3,),) * 5):
         model = build_vgg("shallow_bn", input_shape=(32, 32, 3), classes=10, width=0.5, std=(60.0, 60.0, 60.0), seed=0)
-    scores = training.scores_of(model)
-    training.compile_scores(scores, muon.Muon(0.01, share=0.5, momentum=0.9))
+    scores = loop.scores_of(model)
+    loop.compile_scores(scores, optimizers.Muon(0.01, share=0.5, momentum=0.9))
     return scores
 
 
@@ -37,7 +39,7 @@ def batches(pause=0.0):
 @pytest.fixture
 def found(once, request):
     def make(folder):
-        profile = profiles.profile(request.getfixturevalue("network"), batches(), 6, str(folder / "trace"))
+        profile = profiler.profile(request.getfixturevalue("network"), batches(), 6, str(folder / "trace"))
         (folder / "profile").write_bytes(pickle.dumps(profile))
 
     return pickle.loads((once("profile", make) / "profile").read_bytes())
@@ -63,7 +65,7 @@ def test_parts_add_up_to_the_step_and_convolutions_take_most_of_the_layers(found
 
 
 def test_a_step_that_waits_for_data_is_told_so(found, network, tmp_path):
-    slow = profiles.profile(network, batches(pause=0.5), 3, str(tmp_path))  # 5 s of pauses
+    slow = profiler.profile(network, batches(pause=0.5), 3, str(tmp_path))  # 5 s of pauses
     assert found.waiting < 0.1 * found.step
     assert 0.12 < slow.waiting < 0.51  # the step's own time may pass in the pause
     assert slow.input_alone == pytest.approx(32 / 0.5, rel=0.1)
@@ -73,7 +75,7 @@ def test_a_step_that_waits_for_data_is_told_so(found, network, tmp_path):
 
 def test_a_profile_of_more_steps_than_an_epoch_has_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"An epoch has 12 steps here: --profile takes at most 10\."):
-        profiles.profile(None, batches(), 11, str(tmp_path))
+        profiler.profile(None, batches(), 11, str(tmp_path))
 
 
 def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, capsys):

@@ -18,8 +18,9 @@ import pytest
 
 from tests.making import DATA, ROOT, TINY, call, pictures, program, real_data, undrawn
 from tfrecords_tools import write
-from vgg_tf import reports, train
-from vgg_tf.recipes import preset
+from vgg_tf import train
+from vgg_tf.evaluation import reports
+from vgg_tf.paper.recipes import preset
 
 SMOKE = ["--arch", "vgg11", "--strategy", "cpu", "--precision", "float32", "--smoke"]
 

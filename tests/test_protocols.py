@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tests.making import shallow
-from vgg_tf import images, protocols
-from vgg_tf.network import build_vgg
-from vgg_tf.protocols import PROTOCOLS, Evaluator, Protocol, corners
+from vgg_tf.evaluation.evaluator import PROTOCOLS, Evaluator, Protocol, corners, cut, evaluation_scales
+from vgg_tf.images.views import rescale
+from vgg_tf.models.vgg import build_vgg
 
 CROP = 64  # a last map of 2 x 2
 SIZES = [(70, 90), (90, 70), (64, 64), (71, 131), (90, 70)]
@@ -93,7 +93,7 @@ def test_posteriors_are_those_of_the_slow_way(model, trunk, pictures, name, unco
     for picture in pictures:
         by_scale = []
         for scale in protocol.scales:
-            whole = images.rescale(picture, scale).numpy()
+            whole = rescale(picture, scale).numpy()
             kinds = []
             for kind in PROTOCOLS[name]:
                 if kind == "dense":
@@ -145,7 +145,7 @@ def test_one_device_predicts_without_a_dataset_and_several_share_a_filled_up_bat
     ],
 )
 def test_scales_are_those_of_section_4(scale, crop, several, expected):
-    assert protocols.evaluation_scales(scale, crop, several) == expected
+    assert evaluation_scales(scale, crop, several) == expected
 
 
 def test_the_grid_goes_from_edge_to_edge_in_even_steps():
@@ -170,8 +170,8 @@ def test_the_dense_form_has_the_papers_positions(dense, q, positions):
 def test_static_sides_are_multiples_of_32(pictures):
     units = [(71, "dense"), (90, "dense")]
     for picture in pictures:
-        exact = [view.shape for view in protocols.cut(picture, units, CROP)]
-        for view, (_, h, w, _) in zip(protocols.cut(picture, units, CROP, static=True), exact, strict=True):
+        exact = [view.shape for view in cut(picture, units, CROP)]
+        for view, (_, h, w, _) in zip(cut(picture, units, CROP, static=True), exact, strict=True):
             assert view.shape[1] % 32 == view.shape[2] % 32 == 0
             assert abs(view.shape[1] - h) <= 16
             assert abs(view.shape[2] - w) <= 16

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from vgg_tf import records
-from vgg_tf.measures import Measures, colours, decode_named, describe, measure
-from vgg_tf.sources import Source, Split
+from vgg_tf.data.opening import Source, Split
+from vgg_tf.records import schema
+from vgg_tf.records.statistics import Measures, colours, decode_named, describe, measure
 
 
 def noise(h, w, seed=0):
@@ -34,7 +34,7 @@ def source(pictures, **splits):
 
 
 def test_an_example_has_the_keys_that_the_field_shares():
-    example = tf.train.Example.FromString(records.serialize(b"\xff\xd8\xff\0", "JPEG", 3, 4, 1, "newt", "train/newt/ä 1.jpg"))
+    example = tf.train.Example.FromString(schema.serialize(b"\xff\xd8\xff\0", "JPEG", 3, 4, 1, "newt", "train/newt/ä 1.jpg"))
     values = {}
     for key, feature in example.features.feature.items():
         (values[key],) = getattr(feature, feature.WhichOneof("kind")).value
@@ -54,20 +54,20 @@ def test_an_example_has_the_keys_that_the_field_shares():
 
 def test_an_example_has_the_same_bytes_in_every_process():
     # Protobuf promises that only for sorted keys.
-    serialized = records.serialize(b"abc", "JPEG", 3, 4, 1, "newt", "newt/1.jpg")
+    serialized = schema.serialize(b"abc", "JPEG", 3, 4, 1, "newt", "newt/1.jpg")
     assert serialized == tf.train.Example.FromString(serialized).SerializeToString(deterministic=True)
 
 
 def test_parsing_inverts_serialising():
     examples = [(bytes([i, 0, 255 - i]) * i, i * 37) for i in range(20)]
-    serialized = [records.serialize(content, "PNG", 1, 1, label, "c", "f") for content, label in examples]
-    assert [tuple(value.numpy() for value in records.parse(one)) for one in serialized] == examples
-    inside = tf.data.Dataset.from_tensor_slices(serialized).map(records.parse)
+    serialized = [schema.serialize(content, "PNG", 1, 1, label, "c", "f") for content, label in examples]
+    assert [tuple(value.numpy() for value in schema.parse(one)) for one in serialized] == examples
+    inside = tf.data.Dataset.from_tensor_slices(serialized).map(schema.parse)
     assert list(inside.as_numpy_iterator()) == examples
 
 
 def test_shards_are_named_as_in_the_field():
-    assert records.shard_name("train", 17, 1024) == "train-00017-of-01024"
+    assert schema.shard_name("train", 17, 1024) == "train-00017-of-01024"
 
 
 def test_missing_shards_are_counted_and_the_first_is_named(tmp_path):
@@ -75,11 +75,11 @@ def test_missing_shards_are_counted_and_the_first_is_named(tmp_path):
     for i in (0, 2):
         (tmp_path / f"train-0000{i}-of-00004").touch()
     with pytest.raises(FileNotFoundError, match=r"2 of 4 train shards are missing, first .*train-00001-of-00004"):
-        records.shard_paths(tmp_path, collection, "train")
+        schema.shard_paths(tmp_path, collection, "train")
     for i in (1, 3):
         (tmp_path / f"train-0000{i}-of-00004").touch()
     expected = [str(tmp_path / f"train-0000{i}-of-00004") for i in range(4)]
-    assert records.shard_paths(tmp_path, collection, "train") == expected
+    assert schema.shard_paths(tmp_path, collection, "train") == expected
 
 
 # dataset.json
@@ -93,7 +93,7 @@ def collection():
 
 def test_dataset_json_comes_back_as_it_was(collection, tmp_path):
     collection.write(tmp_path)
-    back = records.Collection.read(tmp_path)
+    back = schema.Collection.read(tmp_path)
     assert back == collection
     assert hash(back.classes)  # tuples again, not lists
     assert back.splits == {
@@ -144,7 +144,7 @@ def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change)
     change(values)
     (tmp_path / "dataset.json").write_text(json.dumps(values))
     with pytest.raises(ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"):
-        records.Collection.read(tmp_path)
+        schema.Collection.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -159,21 +159,21 @@ def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change)
 def test_a_broken_dataset_json_is_refused_by_name(tmp_path, content):
     (tmp_path / "dataset.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"):
-        records.Collection.read(tmp_path)
+        schema.Collection.read(tmp_path)
 
 
 def test_a_folder_holds_shards_where_it_holds_a_dataset_json(tmp_path, monkeypatch):
-    assert not records.holds_shards(tmp_path)
+    assert not schema.holds_shards(tmp_path)
     (tmp_path / "dataset.json").touch()
-    assert records.holds_shards(tmp_path)
-    assert records.holds_shards(str(tmp_path))
-    assert not records.holds_shards(source([noise(1, 1)]))
+    assert schema.holds_shards(tmp_path)
+    assert schema.holds_shards(str(tmp_path))
+    assert not schema.holds_shards(source([noise(1, 1)]))
     # The word means scikit-learn's, whatever lies in the working folder; a path means the folder.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits" / "dataset.json").touch()
-    assert not records.holds_shards("digits")
-    assert records.holds_shards("./digits")
+    assert not schema.holds_shards("digits")
+    assert schema.holds_shards("./digits")
 
 
 # Measures

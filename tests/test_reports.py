@@ -11,8 +11,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from vgg_tf import pictures, reports, scores
-from vgg_tf.splits import Split
+from vgg_tf.evaluation import reports, scores
+from vgg_tf.figures import charts
+from vgg_tf.records.splits import Split
 
 CLASSES = ("a <b> & c", "$x$", 'comma, "quote"')
 
@@ -110,23 +111,23 @@ def test_a_test_without_mistakes_has_no_pictures_of_them(tmp_path, case):
 def test_figures_show_the_numbers(case):
     images, posteriors, found = case
     counts = scores.confusion(images.labels, posteriors.argmax(1), 3)
-    (axes, _) = pictures.confusion(counts, CLASSES).axes
+    (axes, _) = charts.confusion(counts, CLASSES).axes
     assert sorted(int(text.get_text()) for text in axes.texts) == sorted(counts[counts > 0])
     np.testing.assert_allclose(axes.images[0].get_array(), counts / counts.sum(1, keepdims=True))
-    (axes,) = pictures.class_errors(found["per_class"]).axes
+    (axes,) = charts.class_errors(found["per_class"]).axes
     assert [bar.get_width() for bar in axes.patches] == sorted((row["top1_error"] for row in found["per_class"]), reverse=True)
-    curve, bars = pictures.calibration(found["calibration"]).axes
+    curve, bars = charts.calibration(found["calibration"]).axes
     bins = found["calibration"]["bins"]
     np.testing.assert_allclose(curve.lines[1].get_xydata(), [[row["confidence"], row["accuracy"]] for row in bins])
     assert [bar.get_height() for bar in bars.patches] == [row["n"] for row in bins]
     false, true = scores.roc(posteriors[:, 0], images.labels == 0)
-    (axes,) = pictures.roc({"$a$": (false, true)}).axes
+    (axes,) = charts.roc({"$a$": (false, true)}).axes
     np.testing.assert_allclose(axes.lines[0].get_xydata(), np.stack([false, true], 1))
 
 
 def test_of_many_classes_the_forty_worst_are_drawn():
     row = {"n": 5, "top1_interval": [0.0, 100.0]}
     found = [{"class": str(i), "top1_error": float(i), **row} for i in range(60)]
-    (axes,) = pictures.class_errors([*found, {"class": "none", "n": 0, "top1_error": None, "top1_interval": None}]).axes
+    (axes,) = charts.class_errors([*found, {"class": "none", "n": 0, "top1_error": None, "top1_interval": None}]).axes
     assert [bar.get_width() for bar in axes.patches] == list(range(59, 19, -1))
     assert "the worst 40 of 60 classes" in axes.get_xlabel()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from vgg_tf import scores
+from vgg_tf.evaluation import scores
 
 CLASSES = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu"]
 

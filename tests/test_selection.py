@@ -16,9 +16,9 @@ from sklearn.datasets import load_digits
 
 from tests.making import save
 from tfrecords_tools.write import write
-from vgg_tf.selection import EVERYTHING, Selection, limited
-from vgg_tf.sources import open_source
-from vgg_tf.splits import Source, Split
+from vgg_tf.data.opening import open_source
+from vgg_tf.data.selection import EVERYTHING, Selection, limited
+from vgg_tf.records.splits import Source, Split
 
 
 def fill(root, **counts):
@@ -165,7 +165,7 @@ def test_a_limit_draws_the_same_images_every_time_in_any_process(tmp_path):
     source = open_source(folder, Selection(limit_per_class=5))
     assert counts(source) == {"train": {"a": 5, "b": 5}, "validation": {"a": 5, "b": 2}}
     code = (
-        "import sys; from vgg_tf.selection import Selection; from vgg_tf.sources import open_source;"
+        "import sys; from vgg_tf.data.selection import Selection; from vgg_tf.data.opening import open_source;"
         "source = open_source(sys.argv[1], Selection(limit_per_class=5));"
         "print(*(name for part in source.splits.values() for name in part.names))"
     )

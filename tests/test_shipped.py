@@ -10,8 +10,8 @@ import pytest
 
 from tests.making import undrawn
 from vgg_tf import build_vgg, evaluate, read_weights
-from vgg_tf.trained import open_trained
-from vgg_tf.weight_files import SHIPPED
+from vgg_tf.evaluation.checkpoint import open_trained
+from vgg_tf.weights.reading import SHIPPED
 
 DATA = os.environ.get("VGG_TF_DATA")
 

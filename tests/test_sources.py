@@ -10,8 +10,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tfrecords_tools.write import write
-from vgg_tf.selection import Selection, least_held_out
-from vgg_tf.sources import open_source, open_tested
+from vgg_tf.data.opening import open_source, open_tested
+from vgg_tf.data.selection import Selection, least_held_out
 
 
 def fill(root, **counts):

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from tests.making import TINY, call, noise, save, shallow, undrawn
-from vgg_tf import build_vgg, probe, programs, read_weights, train, write_weights
-from vgg_tf.recipes import Recipe, Stage, stages_of
+from vgg_tf import build_vgg, read_weights, train, write_weights
+from vgg_tf.paper.recipes import Recipe, Stage, stages_of
+from vgg_tf.runtime import programs
 from vgg_tf.stages import Flags, chain
+from vgg_tf.training import probe
 
 SHORT = [*TINY, "--strategy", "cpu", "--precision", "float32", "--epochs", "1", "--steps-per-epoch", "2"]
 SHORT += ["--batch-size", "8"]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vgg_tf.architectures import ARCHITECTURES
-from vgg_tf.state_dicts import from_state_dict, to_state_dict, trunk_names
+from vgg_tf.paper.architectures import ARCHITECTURES
+from vgg_tf.weights.torchvision import from_state_dict, to_state_dict, trunk_names
 
 # As torchvision's vgg.py has them; M is a pooling.
 CONFIGURATIONS = {

@@ -17,8 +17,11 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 
 from tests.making import ROOT, TINY, call, shallow, undrawn
-from vgg_tf import build_vgg, evaluate, runs, train, training, weight_files
-from vgg_tf.recipes import Recipe
+from vgg_tf import build_vgg, evaluate, train
+from vgg_tf.paper.recipes import Recipe
+from vgg_tf.runs import run_folder
+from vgg_tf.training import loop as training_loop
+from vgg_tf.weights import reading
 
 # Dropout, batch normalization, a plateau that fires (the rate is far too low to learn at), short epochs.
 WORDS = [
@@ -54,8 +57,8 @@ def epochs_done(folder):
 
 def same_bits(one, other):
     """Whether two runs ended with the same bits in state and best network."""
-    states = [load_file(folder / runs.LAST) for folder in (one, other)]
-    best = [weight_files.read_weights(folder).fingerprint() for folder in (one, other)]
+    states = [load_file(folder / run_folder.LAST) for folder in (one, other)]
+    best = [reading.read_weights(folder).fingerprint() for folder in (one, other)]
     same = states[0].keys() == states[1].keys() and all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
     return same and best[0] == best[1]
 
@@ -137,12 +140,12 @@ def loop(folder):
     images, labels = random.integers(0, 256, (16, 32, 32, 3), np.uint8), random.integers(0, 2, 16).astype(np.int32)
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
     validation = tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
-    settings, lines = runs.Settings("shallow_bn", "noise", "0" * 16, "float32", RECIPE), []
+    settings, lines = run_folder.Settings("shallow_bn", "noise", "0" * 16, "float32", RECIPE), []
     keras.utils.set_random_seed(RECIPE.seed)
-    with runs.open_run(folder, settings) as run, shallow():
+    with run_folder.open_run(folder, settings) as run, shallow():
         shape = {"input_shape": (32, 32, 3), "classes": 2, "width": 0.0625, "head_width": 16}
         model = build_vgg("shallow_bn", **shape, dropout=RECIPE.dropout, std=(75,) * 3, seed=RECIPE.seed)
-        training.train(run, model, 2, 8, lambda epoch: batches, validation, lines.append)
+        training_loop.train(run, model, 2, 8, lambda epoch: batches, validation, lines.append)
     return lines
 
 
@@ -159,12 +162,12 @@ def four(once):
     return folder / "run"
 
 
-@pytest.mark.parametrize("name", [runs.LAST, "model.keras", pytest.param("log.csv", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [run_folder.LAST, "model.keras", pytest.param("log.csv", marks=pytest.mark.slow)])
 def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, name):
     # Two trainings: a CPU second each.
     folder = tmp_path / "run"
-    save, check = runs.Run.save_last, runs.Run.check_space
-    monkeypatch.setattr(runs.Run, "draw", lambda run, make: None)
+    save, check = run_folder.Run.save_last, run_folder.Run.check_space
+    monkeypatch.setattr(run_folder.Run, "draw", lambda run, make: None)
 
     def save_and_fill(run, state, *rest):
         save(run, state, *rest)
@@ -173,24 +176,24 @@ def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, 
 
     with monkeypatch.context() as patch:
         if name == "model.keras":  # the best network may be that of the first epoch
-            patch.setattr(runs.Run, "check_space", lambda run, *networks: (check(run, *networks), fill(folder, name)))
+            patch.setattr(run_folder.Run, "check_space", lambda run, *networks: (check(run, *networks), fill(folder, name)))
         else:
-            patch.setattr(runs.Run, "save_last", save_and_fill)
+            patch.setattr(run_folder.Run, "save_last", save_and_fill)
         with pytest.raises(
             OSError, match=rf"cannot write .*/{name}: no space is left\. Free some, then give the same command again"
         ):
             loop(folder)
     lines = loop(folder)
-    epochs = {runs.LAST: 2, "log.csv": 3}  # the state is written before the log, which follows from it
+    epochs = {run_folder.LAST: 2, "log.csv": 3}  # the state is written before the log, which follows from it
     assert lines[0] == f"continuing after epoch {epochs[name]}" if name in epochs else lines[0].startswith("a look")
     assert same_bits(four, folder)
 
 
 @pytest.mark.slow
 def test_a_full_disk_costs_a_curve_and_a_line_and_the_run_goes_on(four, tmp_path, monkeypatch, capsys):
-    check = runs.Run.check_space
+    check = run_folder.Run.check_space
     monkeypatch.setattr(
-        runs.Run, "check_space", lambda run, *networks: (check(run, *networks), fill(tmp_path / "run", "history.png"))
+        run_folder.Run, "check_space", lambda run, *networks: (check(run, *networks), fill(tmp_path / "run", "history.png"))
     )
     loop(tmp_path / "run")
     (note,) = capsys.readouterr().err.splitlines()
@@ -206,11 +209,11 @@ def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_e
     copied = shutil.copytree(all_trained / "run", tmp_path / "run")
     words = ["--arch", "shallow", "--strategy", "cpu", "--precision", "float32", "--smoke", "--hold-out", "0"]
     words += ["--classes", "3", "8", "--out", "run"]
-    for name in (runs.LAST, "report.json"):  # as after the first epoch
+    for name in (run_folder.LAST, "report.json"):  # as after the first epoch
         (copied / name).unlink()
     with pytest.MonkeyPatch.context() as patch:
-        write = runs.Run.write_report
-        patch.setattr(runs.Run, "write_report", lambda run, report: (fill(copied, "report.json"), write(run, report)))
+        write = run_folder.Run.write_report
+        patch.setattr(run_folder.Run, "write_report", lambda run, report: (fill(copied, "report.json"), write(run, report)))
         result = call("vgg_tf.train", *words)
     assert result.returncode == 1
     assert "continuing after epoch 1" in result.stdout
@@ -232,7 +235,7 @@ def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_netw
     class Network:
         weights = variables = (Weight,)
 
-    run = runs.Run(str(tmp_path), None)
+    run = run_folder.Run(str(tmp_path), None)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3_300_000_000))
     with pytest.raises(OSError, match="3,300 MB left; this run needs 3,322 MB"):
@@ -251,17 +254,17 @@ def test_a_run_in_a_bucket_ends_as_one_on_the_disk(tmp_path, capsys, monkeypatch
     words.append(folder)
     with stopping_after(2), pytest.raises(KeyboardInterrupt):
         train.main(words)
-    with runs.open_run(folder, runs.read_run(folder).settings) as run:
+    with run_folder.open_run(folder, run_folder.read_run(folder).settings) as run:
         assert not run.report()
-    with tf.io.gfile.GFile(f"{folder}/{runs.LAST}", "rb") as file:
+    with tf.io.gfile.GFile(f"{folder}/{run_folder.LAST}", "rb") as file:
         torn = file.read()[:1000]
-    with tf.io.gfile.GFile(f"{folder}/{runs.LAST}", "wb") as file:
+    with tf.io.gfile.GFile(f"{folder}/{run_folder.LAST}", "wb") as file:
         file.write(torn)
     capsys.readouterr()
     train.main(words)
     said = capsys.readouterr().out
     assert "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 1" in said
-    here, there = weight_files.read_weights(tmp_path / "run").fingerprint(), weight_files.read_weights(folder).fingerprint()
+    here, there = reading.read_weights(tmp_path / "run").fingerprint(), reading.read_weights(folder).fingerprint()
     assert here == there
     closing = said.splitlines()[-1].split(", n=")[0]
     evaluate.main([folder, "--strategy", "cpu"])
@@ -271,15 +274,15 @@ def test_a_run_in_a_bucket_ends_as_one_on_the_disk(tmp_path, capsys, monkeypatch
 @contextlib.contextmanager
 def stopping_after(epoch):
     """Within, the training ends as by Ctrl-C as soon as this epoch is saved."""
-    save = runs.Run.save_last
+    save = run_folder.Run.save_last
 
     def stopping(run, state, *rest):
         save(run, state, *rest)
         if state.epoch == epoch:
             raise KeyboardInterrupt
 
-    runs.Run.save_last = stopping
+    run_folder.Run.save_last = stopping
     try:
         yield
     finally:
-        runs.Run.save_last = save
+        run_folder.Run.save_last = save

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vgg_tf import svm
+from vgg_tf.features import svm
 
 
 def blobs(n, classes=3, spread=0.05, seed=0):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vgg_tf import tables
+from vgg_tf.evaluation import tables
 
 # Net, S, Q, then top-1 / top-5 error on the validation images: Tables 3 and 4.
 ONE_SCALE = """

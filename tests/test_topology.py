@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from vgg_tf import build_vgg
-from vgg_tf.bounds import GIB, Bounds, Step, largest_batch, next_batch, table, topologies
-from vgg_tf.topology import analytic_flops
+from vgg_tf.forecast.bounds import GIB, Bounds, Step, largest_batch, next_batch, table, topologies
+from vgg_tf.forecast.topology import analytic_flops
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,8 @@ WRONG = [
 ]
 CHECK = """
 import json, sys
-from vgg_tf import preflight, programs
+from vgg_tf import preflight
+from vgg_tf.runtime import programs
 for words in json.loads(sys.argv[1]):
     try:
         programs.run(lambda: preflight.main(["--topology", *words]))
@@ -176,7 +177,9 @@ def test_a_name_given_twice_is_compiled_once():
 # The program with a compiler that needs nothing installed: 16 GiB a device of v5e and 32 of v6e, 64 MiB an image.
 FAKE = """
 import importlib.util, sys, types
-from vgg_tf import bounds, preflight, programs
+from vgg_tf import preflight
+from vgg_tf.forecast import bounds
+from vgg_tf.runtime import programs
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *package: name in ("jax", "libtpu") or found(name, *package)
 programs.quiet_tensorflow = lambda: None
@@ -189,7 +192,7 @@ class Topology:
         needed = batch // self.devices * 64 * 2**20
         fits = needed <= self.available
         return bounds.Step(self.devices, batch, needed, self.available, 1e12 * fits, 1e9 * fits, 1.0)
-sys.modules["vgg_tf.topology"] = types.SimpleNamespace(Topology=Topology, analytic_flops=lambda model: 9e10)
+sys.modules["vgg_tf.forecast.topology"] = types.SimpleNamespace(Topology=Topology, analytic_flops=lambda model: 9e10)
 programs.run(lambda: preflight.main(["--topology", "v5e:2x2,v6e:2x2", *sys.argv[1:]]))
 """
 
@@ -217,10 +220,11 @@ def test_a_step_is_a_part_of_a_batch_and_short_epochs_make_short_hours():
 # Devices that are here stand for those of the topology. One convolution, as JAX compiles each operation on its own.
 FROZEN = """
 import types
-from vgg_tf import architectures, topology
+from vgg_tf.forecast import topology
+from vgg_tf.paper import architectures
 import jax
 from jax.experimental import topologies
-from vgg_tf.recipes import Recipe
+from vgg_tf.paper.recipes import Recipe
 architectures.ARCHITECTURES["shallow"] = architectures.Architecture("shallow", "-", ((3,), (), (), (), ()))
 topologies.get_topology_desc = lambda **words: types.SimpleNamespace(devices=jax.devices())
 recipe = Recipe(size=32, scale=(32, 32), width=1 / 16, head_width=16, freeze_until="fc2")
@@ -265,7 +269,7 @@ def test_a_small_net_compiles_for_eight_chips_and_its_bounds_are_marked_as_such(
 
 def test_without_libtpu_the_command_says_what_to_install():
     code = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'libtpu' else f(n, *a)\n"
-    code += "from vgg_tf import preflight, programs; programs.run(lambda: preflight.main(['--topology', 'v5e:2x4']))"
+    code += "from vgg_tf import preflight; from vgg_tf.runtime import programs; programs.run(lambda: preflight.main(['--topology', 'v5e:2x4']))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
     assert result.returncode == 1
     assert result.stderr.strip().endswith('pip install "vgg_tf[preflight]" (or jax libtpu)')

@@ -16,8 +16,10 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 
 from tests.making import QUICK, call, needs_jax, shallow, shallow_program
-from vgg_tf import build_vgg, runs, tracking, training
-from vgg_tf.recipes import Recipe
+from vgg_tf import build_vgg
+from vgg_tf.paper.recipes import Recipe
+from vgg_tf.runs import run_folder, tracking
+from vgg_tf.training import loop
 
 RECIPE = Recipe(epochs=3, batch_size=8, learning_rate=0.02, patience=1, size=32, scale=(32, 32), seed=5)
 TENSORBOARD = {  # charts of each of its runs, by the log's columns
@@ -71,12 +73,12 @@ def train(folder, words="", stop_after=None):
     images, labels = random.integers(0, 256, (16, 32, 32, 3), np.uint8), random.integers(0, 2, 16).astype(np.int32)
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
     validation = tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
-    settings = runs.Settings("shallow", "noise", "0" * 16, "float32", RECIPE)
+    settings = run_folder.Settings("shallow", "noise", "0" * 16, "float32", RECIPE)
     keras.utils.set_random_seed(RECIPE.seed)
-    with runs.open_run(folder, settings) as run, tracking.opened(words, run, lines.append) as track, shallow():
+    with run_folder.open_run(folder, settings) as run, tracking.opened(words, run, lines.append) as track, shallow():
         shape = {"input_shape": (32, 32, 3), "classes": 2, "width": 0.0625, "head_width": 16}
         model = build_vgg("shallow", **shape, std=(75,) * 3, seed=RECIPE.seed)
-        training.train(run, model, 2, 8, lambda epoch: batches, validation, say, track=track)
+        loop.train(run, model, 2, 8, lambda epoch: batches, validation, say, track=track)
     return lines
 
 
@@ -165,13 +167,13 @@ def test_an_interrupted_run_goes_on_in_the_same_charts_with_every_epoch_of_the_l
     starts = [only(records, "run")[0] for records in sessions]
     assert [(start.run_id, start.project, start.display_name) for start in starts] == [(starts[0].run_id, "vgg_tf", "run")] * 2
     config = {item.key: json.loads(item.value_json) for item in starts[0].config.update}
-    settings = runs.read_run(tracked).settings.to_json()
+    settings = run_folder.read_run(tracked).settings.to_json()
     assert {name: config[name] for name in settings} == json.loads(json.dumps(settings))
     assert ("epoch/*", "epoch/epoch") in [(metric.glob_name, metric.step_metric) for metric in only(sessions[0], "metric")]
 
 
 def test_a_training_ends_with_the_same_bits_with_and_without_trackers(plain, tracked):
-    states = [load_file(folder / runs.LAST) for folder in (plain, tracked)]
+    states = [load_file(folder / run_folder.LAST) for folder in (plain, tracked)]
     assert states[0].keys() == states[1].keys()
     assert all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
     assert not {"tensorboard", "wandb"} & {path.name for path in plain.iterdir()}
@@ -294,7 +296,8 @@ def test_without_a_login_wandb_neither_asks_nor_waits(tmp_path):
     environment |= {"HOME": str(tmp_path), "WANDB_CONFIG_DIR": str(tmp_path)}
     code = """
 import os, wandb
-from vgg_tf import programs, tracking
+from vgg_tf.runs import tracking
+from vgg_tf.runtime import programs
 os.environ["WANDB_MODE"] = "disabled"
 print(tracking.check("wandb"), flush=True)
 wandb.teardown()

@@ -19,13 +19,15 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from tests.making import shallow
-from vgg_tf import runs, training, weight_files
-from vgg_tf.measures import Measures, colours
-from vgg_tf.network import build_vgg
-from vgg_tf.recipes import Recipe, preset, smoke
-from vgg_tf.schedules import Plateau, Schedule
-from vgg_tf.sources import Source, Split
-from vgg_tf.weights import inherit_weights, statistics
+from vgg_tf.data.opening import Source, Split
+from vgg_tf.models.vgg import build_vgg
+from vgg_tf.paper.recipes import Recipe, preset, smoke
+from vgg_tf.records.statistics import Measures, colours
+from vgg_tf.runs import run_folder
+from vgg_tf.training import loop
+from vgg_tf.training.schedules import Plateau, Schedule
+from vgg_tf.weights import reading
+from vgg_tf.weights.inheritance import inherit_weights, statistics
 
 CLASSES = 4
 # With dropout, whose seeds a .keras file lacks, a plateau that fires, and averaged weights.
@@ -71,7 +73,7 @@ def collection():
 
 
 def open_run(folder, recipe=RECIPE, arch="shallow"):
-    return runs.open_run(folder, runs.Settings(arch, "noise", "0" * 16, "float32", recipe))
+    return run_folder.open_run(folder, run_folder.Settings(arch, "noise", "0" * 16, "float32", recipe))
 
 
 class StopError(Exception):
@@ -91,8 +93,8 @@ def train(
             raise StopError(line)
 
     with open_run(folder, recipe, arch) as run:
-        model = training.build(arch, recipe, collection())
-        state = training.train(
+        model = loop.build(arch, recipe, collection())
+        state = loop.train(
             run, model, 24 // batch, batch, lambda e: batches(24, batch, seed=e), masked(13, 8) if validated else None, say,
             begin=source and (lambda: inherit_weights(source, model, say=say)), check=check, **options,
         )  # fmt: skip
@@ -101,8 +103,8 @@ def train(
 
 def compiled(model, recipe, steps):
     """A network of scores that learns step by step: nothing is traced."""
-    scores = training.scores_of(model)
-    training.compile_scores(scores, training.make_optimizer(recipe, steps))
+    scores = loop.scores_of(model)
+    loop.compile_scores(scores, loop.make_optimizer(recipe, steps))
     scores.run_eagerly = True
     return scores
 
@@ -127,12 +129,12 @@ def stopped(once):
 @pytest.fixture(autouse=True)
 def _undrawn(monkeypatch):
     """Curves take half a second, so only those of `whole`, which is trained before this, are drawn."""
-    monkeypatch.setattr(runs.Run, "draw", lambda run, make: None)
+    monkeypatch.setattr(run_folder.Run, "draw", lambda run, make: None)
 
 
 def state_of(folder):
     """All that the last state holds beyond the variables, but for the times."""
-    with safe_open(folder / runs.LAST, framework="numpy") as file:
+    with safe_open(folder / run_folder.LAST, framework="numpy") as file:
         state = json.loads(file.metadata()["state"])
     for row in state["rows"]:
         del row["seconds"], row["images_per_second"]
@@ -141,8 +143,8 @@ def state_of(folder):
 
 def same_bits(one, other):
     """Whether two runs ended with the same bits in the last state and in the best network."""
-    states = [load_file(folder / runs.LAST) for folder in (one, other)]
-    best = [weight_files.read_weights(folder).fingerprint() for folder in (one, other)]
+    states = [load_file(folder / run_folder.LAST) for folder in (one, other)]
+    best = [reading.read_weights(folder).fingerprint() for folder in (one, other)]
     same = states[0].keys() == states[1].keys() and all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
     return same and best[0] == best[1]
 
@@ -157,8 +159,8 @@ def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(whole, st
 
 
 def test_the_state_holds_weights_dropout_seeds_and_optimizer(whole):
-    model = training.build("shallow", RECIPE, collection())
-    arrays = load_file(whole / runs.LAST)
+    model = loop.build("shallow", RECIPE, collection())
+    arrays = load_file(whole / run_folder.LAST)
     weights, seeds = len(model.weights), 2
     assert len([key for key in arrays if key.startswith("model")]) == weights + seeds
     learned = len(model.trainable_variables)
@@ -167,7 +169,7 @@ def test_the_state_holds_weights_dropout_seeds_and_optimizer(whole):
 
 def test_a_torn_state_falls_back_to_the_one_before(whole, stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
-    path = folder / runs.LAST
+    path = folder / run_folder.LAST
     path.write_bytes(path.read_bytes()[:1000])
     _, lines = train(folder)
     assert lines[0] == "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 2"
@@ -176,7 +178,7 @@ def test_a_torn_state_falls_back_to_the_one_before(whole, stopped, tmp_path):
 
 def test_an_empty_state_counts_as_torn(stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
-    (folder / runs.LAST).write_bytes(b"")
+    (folder / run_folder.LAST).write_bytes(b"")
     with pytest.raises(StopError, match=r"continuing after epoch 2$"):
         train(folder, stop="last.safetensors is torn")
 
@@ -184,10 +186,10 @@ def test_an_empty_state_counts_as_torn(stopped, tmp_path):
 def test_a_loss_that_is_not_a_number_stops_the_run_and_the_folder_makes_way_for_the_fixed_command(tmp_path):
     with pytest.raises(FloatingPointError, match=r"The loss is (nan|inf) at step 3 of epoch 1\..*--learning-rate 1e\+29"):
         train(tmp_path / "run", dataclasses.replace(RECIPE, learning_rate=1e30))
-    assert not (tmp_path / "run" / runs.LAST).exists()
+    assert not (tmp_path / "run" / run_folder.LAST).exists()
     assert not (tmp_path / "run" / "model.keras").exists()
     with open_run(tmp_path / "run"):
-        assert runs.read_run(tmp_path / "run").settings.recipe.learning_rate == RECIPE.learning_rate
+        assert run_folder.read_run(tmp_path / "run").settings.recipe.learning_rate == RECIPE.learning_rate
 
 
 def test_an_epoch_that_explodes_in_its_last_step_is_not_kept(tmp_path):
@@ -195,7 +197,7 @@ def test_an_epoch_that_explodes_in_its_last_step_is_not_kept(tmp_path):
     recipe = dataclasses.replace(RECIPE, batch_size=24, learning_rate=1e39)
     with pytest.raises(FloatingPointError, match=r"not a number after epoch 1\."):
         train(tmp_path / "run", recipe, batch=24, validated=False)
-    assert not (tmp_path / "run" / runs.LAST).exists()
+    assert not (tmp_path / "run" / run_folder.LAST).exists()
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
@@ -207,7 +209,7 @@ def test_an_interrupted_run_that_inherited_ends_with_the_bits_and_the_mean_of_an
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(whole, recipe, source=tmp_path / "source.keras", validated=False)
     shutil.copytree(whole, parts)
-    for name in (runs.LAST, "model.keras"):  # as after a kill in the second epoch
+    for name in (run_folder.LAST, "model.keras"):  # as after a kill in the second epoch
         (parts / name).unlink()
     (tmp_path / "source.keras").unlink()
     _, lines = train(parts, recipe, source=tmp_path / "source.keras", validated=False)
@@ -219,7 +221,7 @@ def test_an_interrupted_run_that_inherited_ends_with_the_bits_and_the_mean_of_an
 def test_before_a_block_nothing_learns_and_from_it_on_all_kernels_do():
     recipe = dataclasses.replace(RECIPE, freeze_until="block4")
     with shallow(((3,), (), (), (3,), (3,))):
-        model = training.build("shallow", recipe, collection())
+        model = loop.build("shallow", recipe, collection())
     start = {layer.name: layer.kernel.numpy() for layer in model.layers if layer.weights}
     compiled(model, recipe, 1).train_on_batch(*pictures(24))
     changed = [name for name, kernel in start.items() if not np.array_equal(kernel, model.get_layer(name).kernel)]
@@ -230,7 +232,7 @@ def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_o
     recipe = dataclasses.replace(RECIPE, initializer="ones", epochs=1)
     with pytest.raises(FloatingPointError, match=r"A look at one batch: explodes at block\d_conv\d: .*auto is safe"):
         train(tmp_path / "run", recipe, arch="vgg11")
-    assert not (tmp_path / "run" / runs.LAST).exists()
+    assert not (tmp_path / "run" / run_folder.LAST).exists()
 
     def first_step(seconds):
         raise StopError("the first step")
@@ -244,7 +246,7 @@ def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_o
 def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_any_engine_loads(tmp_path):
     # Keras refuses synchronized=True on JAX.
     with open_run(tmp_path / "run") as run:
-        model = training.build("shallow_bn", dataclasses.replace(RECIPE, average=0.0), collection())
+        model = loop.build("shallow_bn", dataclasses.replace(RECIPE, average=0.0), collection())
         norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         for layer in norms:
             layer.synchronized = True
@@ -256,13 +258,13 @@ def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_an
 
 def test_averages_and_batch_normalization_are_not_mixed():
     with pytest.raises(ValueError, match="--average is not for vgg11_bn"):
-        training.build("vgg11_bn", RECIPE, collection())
+        loop.build("vgg11_bn", RECIPE, collection())
     assert preset("digits", "vgg16_bn").average == 0 < preset("digits", "vgg16").average
 
 
 def test_a_network_of_no_outputs_is_refused_and_not_given_those_of_the_collection():
     with pytest.raises(ValueError, match="positive"):
-        training.build("vgg11", RECIPE, collection(), outputs=0)
+        loop.build("vgg11", RECIPE, collection(), outputs=0)
 
 
 def test_the_log_has_a_row_an_epoch_and_the_curve_is_drawn(whole):
@@ -281,7 +283,7 @@ def test_training_learns_and_keeps_the_best_network(tmp_path):
     assert state.best[0] < 40 < errors[0][0]
     assert state.best_epoch == 1 + errors.index(min(errors))
     best = compiled(keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False), recipe, 3)
-    assert training.evaluate(best, masked(13, 8))["top1_error"] == state.best[0]
+    assert loop.evaluate(best, masked(13, 8))["top1_error"] == state.best[0]
 
 
 def test_evaluation_counts_every_image_once_whatever_the_batch():
@@ -292,10 +294,10 @@ def test_evaluation_counts_every_image_once_whatever_the_batch():
     top1 = 100 * np.mean(order[:, 0] != labels)
     top5 = 100 * np.mean([label not in row for label, row in zip(labels, order[:, :5], strict=True)])
     loss = -np.log(posteriors[np.arange(11), labels]).mean()
-    scores = training.scores_of(model)
-    training.compile_scores(scores)
+    scores = loop.scores_of(model)
+    loop.compile_scores(scores)
     for batch in (1, 3, 4, 11, 16):
-        errors = training.evaluate(scores, masked(11, batch))
+        errors = loop.evaluate(scores, masked(11, batch))
         np.testing.assert_allclose([errors["top1_error"], errors["top5_error"]], [top1, top5], rtol=1e-5)
         np.testing.assert_allclose(errors["loss"], loss, rtol=1e-5)
 
@@ -306,7 +308,7 @@ def test_the_loss_is_the_cross_entropy_with_the_smoothed_target(smoothing):
     scores, labels = random.normal(0, 3, (6, 4)), random.integers(0, 4, 6)
     target = (1 - smoothing) * np.eye(4)[labels] + smoothing / 4
     expected = -(target * (scores - np.log(np.exp(scores).sum(1, keepdims=True)))).sum(1)
-    result = training.cross_entropy(smoothing)(labels[:, None], scores.astype(np.float32))
+    result = loop.cross_entropy(smoothing)(labels[:, None], scores.astype(np.float32))
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
@@ -316,11 +318,11 @@ def test_accumulating_two_halves_makes_the_update_of_the_whole_batch():
     results = []
     for parts in (1, 2):
         recipe = dataclasses.replace(RECIPE, accumulate=parts, dropout=0.0, average=0.0)
-        scores = compiled(training.build("shallow", recipe, collection()), recipe, 2 * parts)
+        scores = compiled(loop.build("shallow", recipe, collection()), recipe, 2 * parts)
         data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8 // parts)
         scores.fit(data, verbose=0, shuffle=False)
         results.append(scores.get_weights())
-    start = training.build("shallow", RECIPE, collection()).get_weights()
+    start = loop.build("shallow", RECIPE, collection()).get_weights()
     for whole, halves, before in zip(*results, start, strict=True):
         np.testing.assert_allclose(whole, halves, rtol=1e-4, atol=1e-5 * np.abs(whole - before).max())
 
@@ -335,8 +337,8 @@ def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp
         plain, kept = tmp_path / f"plain{k}", tmp_path / f"averaged{k}"
         train(plain, dataclasses.replace(recipe, epochs=k, average=0.0), batch=24, validated=False)
         train(kept, dataclasses.replace(recipe, epochs=k, average=0.5), batch=24, validated=False)
-        weights = load_file(plain / runs.LAST)["model/0000"]
-        np.testing.assert_array_equal(load_file(kept / runs.LAST)["model/0000"], weights)
+        weights = load_file(plain / run_folder.LAST)["model/0000"]
+        np.testing.assert_array_equal(load_file(kept / run_folder.LAST)["model/0000"], weights)
         average = weights if average is None else 0.5 * average + 0.5 * weights
         best = keras.saving.load_model(kept / "model.keras").get_layer("block1_conv1").kernel.numpy()
         np.testing.assert_allclose(best, average, rtol=1e-5)
@@ -344,7 +346,7 @@ def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp
 
 def test_the_average_has_its_momentum_per_update_also_with_accumulation():
     for parts in (1, 4):
-        optimizer = training.make_optimizer(dataclasses.replace(RECIPE, accumulate=parts), 10)
+        optimizer = loop.make_optimizer(dataclasses.replace(RECIPE, accumulate=parts), 10)
         assert optimizer.ema_momentum**parts == pytest.approx(0.9)
 
 
@@ -386,9 +388,9 @@ def test_the_plateau_drops_the_rate_when_patience_is_over_and_stops_after_the_la
 
 def test_batches_are_divided_as_the_recipe_says():
     recipe = Recipe(batch_size=256, accumulate=2)
-    assert training.arithmetic(recipe, 1000) == training.Arithmetic(128, 6)
-    assert training.arithmetic(dataclasses.replace(recipe, steps_per_epoch=2), 1000).steps == 4
-    small = training.arithmetic(recipe, 33)
+    assert loop.arithmetic(recipe, 1000) == loop.Arithmetic(128, 6)
+    assert loop.arithmetic(dataclasses.replace(recipe, steps_per_epoch=2), 1000).steps == 4
+    small = loop.arithmetic(recipe, 33)
     assert (small.batch, small.steps) == (16, 2)
     assert "33 training images are fewer than a batch of 256: batches of 32 instead" in small.note
 
@@ -397,7 +399,7 @@ def test_the_smoke_of_every_recipe_fits_eight_devices():
     for name in ("paper", "cifar", "digits"):
         for accumulate in (1, 2):
             recipe = dataclasses.replace(preset(name, "vgg16"), batch_size=32, accumulate=accumulate)
-            assert training.arithmetic(smoke(recipe), 1295, 8).batch == 8
+            assert loop.arithmetic(smoke(recipe), 1295, 8).batch == 8
 
 
 @pytest.mark.parametrize(
@@ -412,7 +414,7 @@ def test_the_smoke_of_every_recipe_fits_eight_devices():
 )
 def test_numbers_that_do_not_fit_the_images_are_refused(n, options, replicas, message):
     with pytest.raises(ValueError, match=message):
-        training.arithmetic(Recipe(**options), n, replicas)
+        loop.arithmetic(Recipe(**options), n, replicas)
 
 
 def test_a_folder_with_another_run_is_left_alone(stopped, tmp_path):
@@ -440,13 +442,13 @@ def test_a_run_has_one_writer_at_a_time(tmp_path):
 
 def test_settings_and_recipe_survive_their_json(tmp_path):
     recipe = dataclasses.replace(RECIPE, scale=(256, 512), freeze_until="block4")
-    settings = runs.Settings("vgg13_bn", "somewhere", "abc", "float32", recipe, inherit="there", inherit_layers="fc1,fc2")
-    assert runs.Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    settings = run_folder.Settings("vgg13_bn", "somewhere", "abc", "float32", recipe, inherit="there", inherit_layers="fc1,fc2")
+    assert run_folder.Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no run folder"):
-        runs.read_run(tmp_path)
+        run_folder.read_run(tmp_path)
     (tmp_path / "recipe.json").write_text("{")
     with pytest.raises(ValueError, match="cannot be read"):
-        runs.read_run(tmp_path)
+        run_folder.read_run(tmp_path)

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests.making import save, shallow
 from vgg_tf import build_vgg, write_weights
-from vgg_tf.records import nameless
-from vgg_tf.sources import open_source
+from vgg_tf.data.opening import open_source
+from vgg_tf.records.schema import nameless
 from vgg_tf.transfer import main as transfer
 from vgg_tf.transfer import whole
 

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from tests.making import QUICK, needs_jax, noise, save
-from vgg_tf import progress
-from vgg_tf.recipes import Recipe
+from vgg_tf.paper.recipes import Recipe
+from vgg_tf.training import progress
 
 WORKER = """
 import json, sys, time
 import keras, numpy as np
 import tensorflow as tf
-from vgg_tf import process_path, progress
-from vgg_tf.recipes import Recipe
+from vgg_tf import process_path
+from vgg_tf.training import progress
+from vgg_tf.paper.recipes import Recipe
 
 STEPS, DEVICE, HOST = 20, 0.08, 0.05
 keras.utils.set_random_seed(0)

@@ -16,9 +16,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import vgg_tf
-from vgg_tf import build_vgg, read_weights, runs, weight_files, write_weights
-from vgg_tf.architectures import ARCHITECTURES, IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD, Architecture
-from vgg_tf.weight_files import UNKNOWN_MEAN, imagenet_weights
+from vgg_tf import build_vgg, read_weights, write_weights
+from vgg_tf.paper.architectures import ARCHITECTURES, IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD, Architecture
+from vgg_tf.runs import run_folder
+from vgg_tf.weights import reading
+from vgg_tf.weights.reading import UNKNOWN_MEAN, imagenet_weights
 
 # As torchvision's vgg.py has them; M is a pooling.
 CONFIGURATIONS = {
@@ -909,7 +911,7 @@ def test_files_that_would_read_other_files_of_this_machine_are_refused(change, n
         read_weights(path)
     if name == "model.keras":
         with pytest.raises(ValueError, match=named):
-            runs.Run(str(path), None).load_best()
+            run_folder.Run(str(path), None).load_best()
 
 
 def test_keras_gets_no_file_that_was_not_checked(written, tmp_path, monkeypatch):
@@ -917,10 +919,10 @@ def test_keras_gets_no_file_that_was_not_checked(written, tmp_path, monkeypatch)
     path = changed(written, "model.keras", lambda file, kernel: external_storage(file, kernel, tmp_path), tmp_path)
     monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("Keras has opened it"))
     with pytest.raises(ValueError, match=r"model\.keras must hold all of its weights itself"):
-        runs.Run(str(path), None).load_best()
+        run_folder.Run(str(path), None).load_best()
     (path / "model.keras").write_bytes(b"no archive")
     with pytest.raises(ValueError, match=r"model\.keras is torn or damaged"):
-        runs.Run(str(path), None).load_best()
+        run_folder.Run(str(path), None).load_best()
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -935,7 +937,7 @@ def test_circles_of_hard_links_and_soft_links_within_a_file_are_read(name, writt
     before = read_weights(written / name.replace("model", "a")).layers["block1_conv1"]["kernel"]
     np.testing.assert_array_equal(read_weights(path).layers["block1_conv1"]["kernel"], before)
     if name == "model.keras":
-        weight_files.check_archive(path / name, path / name)
+        reading.check_archive(path / name, path / name)
 
 
 def test_names_that_are_references_are_refused(written, tmp_path):
@@ -950,6 +952,6 @@ def test_names_that_are_references_are_refused(written, tmp_path):
 
 def test_every_file_of_keras_is_opened_where_it_is_checked():
     places = {"h5py.File(": {"keras_files.py", "weight_writer.py"}, ".load_model(": {"runs.py"}, ".load_weights(": set()}
-    for path in Path(weight_files.__file__).parent.glob("*.py"):
+    for path in Path(reading.__file__).parent.glob("*.py"):
         for call, where in places.items():
             assert call not in path.read_text() or path.name in where, f"{path.name} calls {call}"

@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from vgg_tf import build_vgg, read_weights, write_weights
-from vgg_tf.trained import open_trained
+from vgg_tf.evaluation.checkpoint import open_trained
 
 
 def tiny(**options):

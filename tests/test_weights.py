@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from vgg_tf import build_vgg, convert_head, inherit_weights, load_weights, read_weights, write_weights
-from vgg_tf.architectures import ARCHITECTURES
-from vgg_tf.weights import adapt_channels, freeze, set_statistics, statistics
+from vgg_tf.paper.architectures import ARCHITECTURES
+from vgg_tf.weights.inheritance import adapt_channels, freeze, set_statistics, statistics
 
 # Section 3.1: "we initialised the first four convolutional layers and the last three fully-connected layers with the layers
 # of net A". A's convolutions in order are the first of its stages 1 and 2 and the two of stage 3.

@@ -17,14 +17,14 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.making import call, noise, save
-from tfrecords_tools import beam
-from tfrecords_tools import shards as shards_of
 from tfrecords_tools import write as program
 from tfrecords_tools.write import write
-from vgg_tf import files
-from vgg_tf.measures import measure
-from vgg_tf.records import Collection, parse
-from vgg_tf.sources import open_source
+from vgg_tf.data import beam
+from vgg_tf.data.opening import open_source
+from vgg_tf.records import encoding as shards_of
+from vgg_tf.records.schema import Collection, parse
+from vgg_tf.records.statistics import measure
+from vgg_tf.runtime import files
 
 # Traced once for all tests, and not in each pipeline anew, which is half the time of so few images.
 CHECK = tf.function(

@@ -6,9 +6,10 @@ from typing import Annotated, NamedTuple
 
 import tyro
 
-from vgg_tf import programs, records
-from vgg_tf.annotations import Boxes
-from vgg_tf.selection import EVERYTHING, Selection
+from vgg_tf.data.selection import EVERYTHING, Selection
+from vgg_tf.records import schema
+from vgg_tf.records.annotations import Boxes
+from vgg_tf.runtime import programs
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,15 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
     """
     import numpy as np
 
-    from vgg_tf import soundness, sources
-    from vgg_tf.measures import decode_named
+    from vgg_tf.data import opening
+    from vgg_tf.records import integrity
+    from vgg_tf.records.statistics import decode_named
 
-    if records.holds_shards(source) and not selection:
-        collection = records.Collection.read(source)
+    if schema.holds_shards(source) and not selection:
+        collection = schema.Collection.read(source)
         collection.images(split)
-        for path in records.shard_paths(source, collection, split):
-            for record, what in soundness.walk(path):
+        for path in schema.shard_paths(source, collection, split):
+            for record, what in integrity.walk(path):
                 if not n:
                     return
                 n -= 1
@@ -80,12 +82,12 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
                 words = _words(fields.class_name, fields.text)
                 yield Shown(where, fields.filename, fields.encoded, fields.label, words, fields.boxes)
         return
-    opened = sources.open_source(str(source), selection)
+    opened = opening.open_source(str(source), selection)
     images = np.arange(opened.images(split))
     for i in np.sort(np.random.default_rng(seed).permutation(images)[:n]):
         part, label = opened.splits[split], int(opened.splits[split].labels[i])
         content, encoded = part.contents[i], part.read(i)
-        where = f"{content.path}, record {content.index}" if isinstance(content, records.Record) else part.names[i]
+        where = f"{content.path}, record {content.index}" if isinstance(content, schema.Record) else part.names[i]
         words = _words(opened.classes[label], opened.texts[label] if opened.texts else "")
         h, w, _ = decode_named(encoded, part.names[i]).shape
         yield Shown(where, part.names[i], encoded, label, words, part.boxes_of(i, w, h))
@@ -100,12 +102,12 @@ def main(arguments=None):
     flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.show")
     if flags.n < 1 or flags.seed < 0:
         raise ValueError(f"n is at least 1, seed 0 or more. Received: {flags.n}, {flags.seed}.")
-    from vgg_tf import pictures
+    from vgg_tf.figures import charts
 
-    pictures.check_suffix(flags.out)
+    charts.check_suffix(flags.out)
     programs.quiet_tensorflow()
 
-    from vgg_tf.measures import decode_named
+    from vgg_tf.records.statistics import decode_named
 
     shown, pixels = [], []
     for example in examples(flags.source, flags.split, flags.n, flags.seed, flags.selection):
@@ -116,8 +118,8 @@ def main(arguments=None):
         shown.append(example)
         pixels.append(image)
     titles = [example.class_name for example in shown]
-    sheet = pictures.contact_sheet(pixels, titles, [example.boxes for example in shown], f"{flags.source}, {flags.split}")
-    pictures.save(sheet, flags.out, dpi=150)
+    sheet = charts.contact_sheet(pixels, titles, [example.boxes for example in shown], f"{flags.source}, {flags.split}")
+    charts.save(sheet, flags.out, dpi=150)
     print(f"{len(shown)} images on {flags.out}")
 
 

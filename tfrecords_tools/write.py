@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vgg_tf import files, programs, records
-from vgg_tf.selection import Selection
+from vgg_tf.data.selection import Selection
+from vgg_tf.records import schema
+from vgg_tf.runtime import files, programs
 
 SHARD_BYTES = 150e6  # about 100 to 200 MB read well over a network
 SMALL_SHARD_BYTES, FEW_SHARDS = 10e6, 8  # smaller sets are still read in parallel and mixed: 8 shards, of 10 MB at least
@@ -95,7 +96,7 @@ def _write(source, out, work, plan, finished, skip_bad, run, progress):
 
     programs.quiet_tensorflow()  # takes seconds: after what is refused without it
 
-    from tfrecords_tools.shards import read_result, write_shards
+    from vgg_tf.records.encoding import read_result, write_shards
 
     jobs = _jobs(source, plan)
     there = set(files.names(out))
@@ -128,15 +129,15 @@ def _jobs(source, plan):
     """`(split, Job)` of each shard: every image at its place in an order drawn from the seed."""
     import numpy as np
 
-    from tfrecords_tools.shards import Job
-    from vgg_tf.splits import SPLITS
+    from vgg_tf.records.encoding import Job
+    from vgg_tf.records.splits import SPLITS
 
     jobs = []
     every = 1 if plan["check"] else max(1, len(source.splits["train"]) // SAMPLE)
     for split, images in source.splits.items():
         order = np.random.default_rng([plan["seed"], SPLITS.index(split)]).permutation(len(images))
         count = plan["shards"][split]
-        jobs += [(split, Job(records.shard_name(split, i, count), images.take(order[i::count]), every)) for i in range(count)]
+        jobs += [(split, Job(schema.shard_name(split, i, count), images.take(order[i::count]), every)) for i in range(count)]
     return jobs
 
 
@@ -157,7 +158,7 @@ def _describe(source, results, plan):
     """The `records.Collection` of what was written."""
     import numpy as np
 
-    from vgg_tf.measures import Measures, describe
+    from vgg_tf.records.statistics import Measures, describe
 
     splits = {}
     for split in plan["shards"]:
@@ -185,7 +186,7 @@ def _shard_counts(source, shards):
 
 
 def _size(content):
-    if isinstance(content, records.Record):
+    if isinstance(content, schema.Record):
         return content.length
     try:
         return len(content) if isinstance(content, bytes) else files.size(content)
@@ -195,11 +196,11 @@ def _size(content):
 
 def _finished(out, source, seed, shards, check):
     """The collection of a finished folder, None where there is none yet."""
-    if not files.exists(os.path.join(out, records.COLLECTION_FILE)):
+    if not files.exists(os.path.join(out, schema.COLLECTION_FILE)):
         return None
-    from vgg_tf.runs import RECIPE  # brings h5py, which --help needs not
+    from vgg_tf.runs.run_folder import RECIPE  # brings h5py, which --help needs not
 
-    there = records.Collection.read(out)
+    there = schema.Collection.read(out)
     if files.exists(os.path.join(out, RECIPE)):
         raise FileExistsError(f"{out} holds a run of vgg_tf. Choose another folder.")
     same = there.fingerprint == source.fingerprint() and there.seed == seed
@@ -219,7 +220,7 @@ def _counts(collection):
 
 def _whole(out, there):
     """Tell whether all shards of a finished folder are there."""
-    names = {records.shard_name(split, i, count) for split, count in _counts(there).items() for i in range(count)}
+    names = {schema.shard_name(split, i, count) for split, count in _counts(there).items() for i in range(count)}
     return names <= set(files.names(out))
 
 
@@ -247,8 +248,8 @@ def _check_plan(out, work, plan, name):
             )
         for split, count in there["shards"].items():
             for i in range(count):
-                files.remove(os.path.join(out, records.shard_name(split, i, count)))
-                files.remove(os.path.join(work, f"{records.shard_name(split, i, count)}.json"))
+                files.remove(os.path.join(out, schema.shard_name(split, i, count)))
+                files.remove(os.path.join(work, f"{schema.shard_name(split, i, count)}.json"))
     files.write_whole(path, json.dumps(plan).encode())
 
 
@@ -256,16 +257,16 @@ def main(arguments=None):
     """Parse the flags, write, and say what was written."""
     flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.write")
 
-    from vgg_tf import sources
+    from vgg_tf.data import opening
 
     if flags.beam_args and flags.runner != "beam":
         raise ValueError("--beam-args are for --runner beam. Add that, or leave them away.")
-    source = sources.open_source(flags.source, flags.selection, flags.skip_bad)
+    source = opening.open_source(flags.source, flags.selection, flags.skip_bad)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in source.splits.items())
     print(f"{flags.source}: {counts} images of {len(source.classes)} classes", *source.notes, sep="\n  ", flush=True)
     run = None
     if flags.runner == "beam":
-        from tfrecords_tools import beam
+        from vgg_tf.data import beam
 
         run = beam.runner(flags.beam_args)
     collection = write(source, flags.out, flags.shards, flags.seed, flags.check, flags.skip_bad, run)

@@ -6,23 +6,23 @@ The public names are loaded on first use, so that importing the package imports 
 import importlib
 
 _HOMES = {
-    "ARCHITECTURES": "architectures",
-    "IMAGENET_MEAN": "architectures",
-    "INITIALIZERS": "initializers",
-    "RECIPES": "recipes",
-    "Recipe": "recipes",
-    "build_vgg": "network",
-    "convert_head": "network",
-    "decode_predictions": "predictions",
-    "extract": "descriptors",
-    "inherit_weights": "weights",
-    "load_weights": "weights",
-    "read_weights": "weight_files",
-    "strategy": "devices",
-    "write_weights": "weight_writer",
-    "load_dataset": "datasets",
-    "load_epochs": "datasets",
-    "process_path": "images",
+    "ARCHITECTURES": "paper.architectures",
+    "IMAGENET_MEAN": "paper.architectures",
+    "INITIALIZERS": "models.initializers",
+    "RECIPES": "paper.recipes",
+    "Recipe": "paper.recipes",
+    "build_vgg": "models.vgg",
+    "convert_head": "models.vgg",
+    "decode_predictions": "evaluation.predictions",
+    "extract": "features.descriptors",
+    "inherit_weights": "weights.inheritance",
+    "load_weights": "weights.inheritance",
+    "read_weights": "weights.reading",
+    "strategy": "runtime.devices",
+    "write_weights": "weights.writing",
+    "load_dataset": "data.loading",
+    "load_epochs": "data.loading",
+    "process_path": "images.views",
 }
 __all__ = sorted(_HOMES)
 
@@ -33,7 +33,7 @@ def __getattr__(name):
     try:
         return getattr(importlib.import_module(f"vgg_tf.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
-        from vgg_tf.programs import TENSORFLOW_MISSING, lacks_tensorflow
+        from vgg_tf.runtime.programs import TENSORFLOW_MISSING, lacks_tensorflow
 
         if not lacks_tensorflow(error):
             raise

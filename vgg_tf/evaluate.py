@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from vgg_tf import files, hosts, programs
-from vgg_tf.devices import Precision, StrategyName, choose, settle
+from vgg_tf.runtime import files, processes, programs
+from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 ProtocolName = Literal["center", "ten-crop", "padded-ten-crop", "multi-crop", "dense", "multi-crop+dense"]
 PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "paper-table6"]
@@ -43,7 +43,7 @@ class Flags:
     """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its training."""
     strategy: StrategyName = "auto"
     """Where to test, in the precision of the training; auto is the first of tpu, gpu, cpu that is there."""
-    together: Annotated[hosts.Hosts, tyro.conf.arg(name="")] = field(default_factory=hosts.Hosts)
+    together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(default_factory=processes.Hosts)
 
 
 def main(arguments=None):
@@ -55,21 +55,23 @@ def main(arguments=None):
     settle(flags.strategy, several=together.processes > 1)
     programs.quiet_tensorflow()
 
-    from vgg_tf import protocols, runs, scores, sources, tables, trained
+    from vgg_tf.data import opening
+    from vgg_tf.evaluation import checkpoint, evaluator, scores, tables
+    from vgg_tf.runs import run_folder
 
-    runs.refuse_run(flags.out)
+    run_folder.refuse_run(flags.out)
     start = time.perf_counter()
-    networks = [trained.open_trained(path) for path in flags.networks]
+    networks = [checkpoint.open_trained(path) for path in flags.networks]
     first = networks[0]
     if not (flags.data or first.data):
         raise ValueError(f"{first.path} does not tell what it was trained on. Give --data.")
     selections = [network.selection for network in networks]
-    source = sources.open_tested(flags.split, selections, first.data, flags.data, flags.labels_from)
+    source = opening.open_tested(flags.split, selections, first.data, flags.data, flags.labels_from)
     for network in networks:
         network.check_classes(source.classes, source.name)
     source.images(flags.split)
     if flags.preset == "none":
-        of_each = [protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop) for network in networks]
+        of_each = [evaluator.Protocol(flags.protocol, network.scales(flags.scales), network.crop) for network in networks]
         lines = [(networks, of_each, None)]
     else:
         lines = tables.rows(flags.preset, networks)
@@ -103,7 +105,7 @@ def _averages(lines, source, devices, flags):
     Raises:
         ValueError: images that cannot be read; all others are done and saved then.
     """
-    from vgg_tf.posteriors import posteriors, refuse
+    from vgg_tf.evaluation.posteriors import posteriors, refuse
 
     needed, problems = {}, {}
     for networks, of_each, _ in lines:
@@ -143,7 +145,7 @@ def _words(found):
 
 def _folder(networks, lines, source, flags):
     """Where the report goes by default: other images or networks of the same names have another folder."""
-    from vgg_tf import trained
+    from vgg_tf.evaluation import checkpoint
 
     of = f"-of-{os.path.basename(os.path.normpath(flags.data))}-{source.fingerprint()[:6]}" if flags.data else ""
     first = lines[0][1][0]
@@ -152,11 +154,11 @@ def _folder(networks, lines, source, flags):
         return os.path.join(networks[0].folder, "tests", f"{flags.split}{of}-{what}")
     digest = hashlib.sha256("+".join(network.fingerprint for network in networks).encode()).hexdigest()[:6]
     together = "+".join(network.name for network in networks)[:200]  # a file system's names have 255 bytes
-    return os.path.join(trained.EVALUATIONS, f"{together}-{digest}", f"{flags.split}{of}-{what}")
+    return os.path.join(checkpoint.EVALUATIONS, f"{together}-{digest}", f"{flags.split}{of}-{what}")
 
 
 def _report(folder, line, found, average, source, flags):
-    from vgg_tf import reports
+    from vgg_tf.evaluation import reports
 
     networks, of_each, _ = line
     facts = {
@@ -170,4 +172,4 @@ def _report(folder, line, found, average, source, flags):
 
 
 if __name__ == "__main__":
-    hosts.run("vgg_tf.evaluate", main)
+    processes.run("vgg_tf.evaluate", main)

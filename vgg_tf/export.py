@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from vgg_tf import files, programs
+from vgg_tf.runtime import files, programs
 
 FormatName = Literal["savedmodel", "litert", "litert-float16", "litert-int8", "onnx", "coreml", "all"]
 SUFFIXES = {
@@ -54,10 +54,11 @@ def main(arguments=None):
     formats = list(SUFFIXES) if flags.format == "all" else [flags.format]
     _take_tensorflow()
 
-    from vgg_tf import exports, trained
+    from vgg_tf.evaluation import checkpoint
+    from vgg_tf.formats import artifact
 
-    opened = trained.open_trained(flags.network)
-    network = exports.network_of(opened, size)
+    opened = checkpoint.open_trained(flags.network)
+    network = artifact.network_of(opened, size)
     pixels, where, learnt, calibrated = _pictures(flags, opened, network, "litert-int8" in formats)
     name = opened.name if opened.run else os.path.splitext(opened.name)[0]  # the dots of a run are no suffix
     folder = flags.out or os.path.join("exports", name)
@@ -86,7 +87,7 @@ def main(arguments=None):
             )
         print(f"  {kind}: {row['bytes'] / 1e6:.1f} MB, {row['ms_an_image']:.2f} ms an image")
     if "coreml" in formats and any(row["format"] == "coreml" for row in rows):
-        from vgg_tf.coreml_files import UNCHECKED
+        from vgg_tf.formats.coreml import UNCHECKED
 
         notes.append(UNCHECKED)
     report = {**json.loads(network.about()), "compared_on": where, "calibrated_on": calibrated}
@@ -142,17 +143,18 @@ def _pictures(flags, opened, network, calibrate):
             of which is compared; where these are too few, windows of photographs. None without `calibrate`.
         calibrated: where they come from, in words; empty without.
     """
-    from vgg_tf import measures, sources
+    from vgg_tf.data import opening
     from vgg_tf.predict import picture_paths
-    from vgg_tf.splits import Split
+    from vgg_tf.records import statistics
+    from vgg_tf.records.splits import Split
 
     def views(split, numbers):
-        return [network.view(measures.decode_named(split.read(i), split.names[i])) for i in numbers]
+        return [network.view(statistics.decode_named(split.read(i), split.names[i])) for i in numbers]
 
     source = compared = None
     if opened.data and (calibrate or not flags.pictures):
         with contextlib.suppress(FileNotFoundError, ValueError):  # moved away: it is done without
-            source = sources.open_source(opened.data, opened.selection)
+            source = opening.open_source(opened.data, opened.selection)
     if flags.pictures:
         paths = picture_paths((flags.pictures,))
         compared, where = Split(paths, np.zeros(len(paths), np.int64), paths), flags.pictures
@@ -209,13 +211,13 @@ def _check_space(folder, network, formats):
 def _room(kind):
     """The room of a format."""
     if kind == "savedmodel":
-        from vgg_tf import saved_models as room
+        from vgg_tf.formats import saved_model as room
     elif kind == "onnx":
-        from vgg_tf import onnx_files as room
+        from vgg_tf.formats import onnx as room
     elif kind == "coreml":
-        from vgg_tf import coreml_files as room
+        from vgg_tf.formats import coreml as room
     else:
-        from vgg_tf import litert_files as room
+        from vgg_tf.formats import litert as room
     return room
 
 
@@ -257,16 +259,16 @@ def _read_back(kind, room, network, path, pixels, layers, arrays):
         ValueError: other layers, other weights, or other posteriors than the network's.
         ModuleNotFoundError: the runtime is not installed.
     """
-    from vgg_tf import exports, shipped
+    from vgg_tf.formats import artifact, serving
 
     name = os.path.basename(path)
-    run, about = shipped.open_model(path)
+    run, about = serving.open_model(path)
     found, theirs = room.contents(path) if hasattr(room, "contents") else (run.layers, None)
-    if found != layers or (theirs is not None and exports.digest(theirs) != exports.digest(arrays)):
+    if found != layers or (theirs is not None and artifact.digest(theirs) != artifact.digest(arrays)):
         raise ValueError(f"{name} has {found} layers with weights, {layers} were written, or other weights.")
     if tuple(about["classes"]) != network.classes:
         raise ValueError(f"{name} names other classes than the network.")
-    row, limit = exports.compare(network, run, pixels), LIMITS.get(kind, LIMIT)
+    row, limit = artifact.compare(network, run, pixels), LIMITS.get(kind, LIMIT)
     if not row["log_posterior"] <= limit:
         raise ValueError(f"{name} differs by {row['log_posterior']:.3g} in a log posterior; {limit:g} is allowed.")
     weights = "equal" if theirs is not None else "within its operations"

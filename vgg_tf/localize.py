@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from vgg_tf import files, programs, recipes
-from vgg_tf.devices import Precision, StrategyName, choose, settle
-from vgg_tf.selection import Selection
+from vgg_tf.data.selection import Selection
+from vgg_tf.paper import recipes
+from vgg_tf.runtime import files, programs
+from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 PROG = "python -m vgg_tf.localize"
 
@@ -116,50 +117,54 @@ def train(words):
             raise ValueError("--data and --inherit are needed: pictures with boxes, and the network to start from.")
         settle(first.strategy)
         programs.quiet_tensorflow()
-        from vgg_tf import trained
+        from vgg_tf.evaluation import checkpoint
 
-        begun = trained.open_trained(first.inherit, headless=True)
+        begun = checkpoint.open_trained(first.inherit, headless=True)
         small = first.recipe == "small" or (first.recipe == "auto" and begun.number and begun.crop < 64)
         recipe = _like(begun, recipes.SMALL_BOXES if small else recipes.BOXES)
     flags = tyro.cli(Train, args=words, default=Train(numbers=recipe), prog=f"{PROG} train")
     devices = choose(flags.strategy, flags.precision)
 
-    from vgg_tf import box_training, datasets, measures, records, runs, sources, tracking, training
-    from vgg_tf.weights import inherit_weights
+    from vgg_tf.data import loading, opening
+    from vgg_tf.localization import inputs
+    from vgg_tf.records import schema, statistics
+    from vgg_tf.runs import run_folder, tracking
+    from vgg_tf.training import loop
+    from vgg_tf.weights.inheritance import inherit_weights
 
     recipe = flags.numbers
-    source = sources.open_source(flags.data, flags.selection)
-    where = flags.data if records.is_word(flags.data) else files.absolute(flags.data)
+    source = opening.open_source(flags.data, flags.selection)
+    where = flags.data if schema.is_word(flags.data) else files.absolute(flags.data)
     out = flags.out or os.path.join("runs", f"{flags.regression}-{Path(where).name}")
-    settings = runs.Settings(
+    settings = run_folder.Settings(
         begun.arch, where, source.fingerprint(), devices.policy, recipe, flags.selection, flags.inherit, begun.fingerprint,
         "all-matching", flags.regression,
     )  # fmt: skip
-    with runs.open_run(out, settings) as run:
+    with run_folder.open_run(out, settings) as run:
         if report := run.report():
             print(f"{out} is done; delete it or choose another --out to train anew\n{closing_line(report)}")
             return
-        collection = measures.measure(source)
+        collection = statistics.measure(source)
         collection.write(out)
         splits = {split: images for split, images in source.splits.items() if split != "test"}
-        parts = {split: box_training.annotated(images, source.classes) for split, images in splits.items()}
-        plan = training.arithmetic(recipe, len(parts["train"]), devices.replicas)
+        parts = {split: inputs.annotated(images, source.classes) for split, images in splits.items()}
+        plan = loop.arithmetic(recipe, len(parts["train"]), devices.replicas)
         counts = ", ".join(f"{len(part):,} {split}" for split, part in parts.items())
         print(f"{begun.arch} for boxes on {where}: {counts} pictures of {len(source.classes)} classes; {devices.reason}")
         for note in [*source.notes[:5], *(note for part in parts.values() for note in part.notes[:5])]:
             print(f"  {note}")
-        batches = box_training.batches(parts["train"], recipe, plan.batch, plan.steps, collection.covariance_rgb)
+        batches = inputs.batches(parts["train"], recipe, plan.batch, plan.steps, collection.covariance_rgb)
         validation = None
         if "validation" in parts:
-            validation = box_training.batches(parts["validation"], recipe, plan.batch)
+            validation = inputs.batches(parts["validation"], recipe, plan.batch)
         outputs = 4 * (1 if flags.regression == "scr" else len(source.classes))
         notice = programs.Notice(flags.grace)
-        with notice, devices.scope(), datasets.naming_the_unreadable(source), tracking.opened("", run) as track:
-            model = training.build(begun.arch, recipe, collection, begun.weights.std is not None, outputs)
+        with notice, devices.scope(), loading.naming_the_unreadable(source), tracking.opened("", run) as track:
+            model = loop.build(begun.arch, recipe, collection, begun.weights.std is not None, outputs)
             names = [layer.name for layer in model.layers if layer.weights and layer.name not in ("predictions", "normalize")]
-            state = training.train(
+            state = loop.train(
                 run, model, plan.steps, plan.batch, batches, validation,
-                begin=lambda: inherit_weights(begun.weights, model, names), task=box_training.task(recipe), heed=notice.heed,
+                begin=lambda: inherit_weights(begun.weights, model, names), task=inputs.task(recipe), heed=notice.heed,
                 track=track,
             )  # fmt: skip
         best = state.rows[state.best_epoch - 1]
@@ -201,23 +206,26 @@ def evaluate(words):
 
     from tqdm import tqdm
 
-    from vgg_tf import box_reports, box_training, localization, measures, runs, sources
+    from vgg_tf.data import opening
+    from vgg_tf.localization import inference, inputs, reports
+    from vgg_tf.records import statistics
+    from vgg_tf.runs import run_folder
 
-    runs.refuse_run(flags.out)
+    run_folder.refuse_run(flags.out)
     start = time.perf_counter()
     devices = choose(flags.strategy, "auto")
     with devices.scope():
-        localizers = [localization.Localizer(path) for path in flags.runs]
+        localizers = [inference.Localizer(path) for path in flags.runs]
         first = localizers[0]
         rater = _rater(flags.classifier, first.classes)
     selections = [localizer.run.settings.selection for localizer in localizers]
-    source = sources.open_tested(flags.split, selections, first.run.settings.data, flags.data)
+    source = opening.open_tested(flags.split, selections, first.run.settings.data, flags.data)
     for localizer in localizers:
         if localizer.classes != tuple(source.classes):
             known, asked = (", ".join(classes[:5]) for classes in (localizer.classes, source.classes))
             raise ValueError(f"{localizer.path} knows the classes {known}; {source.name} has {asked}. They must be the same.")
     source.images(flags.split)
-    pictures = box_training.annotated(source.splits[flags.split], source.classes)
+    pictures = inputs.annotated(source.splits[flags.split], source.classes)
     for note in pictures.notes:
         print(note)
     scales = [_scales(flags.scales, localizer) for localizer in localizers]
@@ -228,28 +236,28 @@ def evaluate(words):
     print(devices.reason)
     with devices.scope():
         for i in tqdm(range(len(pictures)), "locate", unit=" images", disable=None):
-            picture = measures.decode_named(pictures.images.read(i), pictures.images.names[i])
+            picture = statistics.decode_named(pictures.images.read(i), pictures.images.names[i])
             label = int(pictures.images.labels[i])
             posteriors, windows = rater.rate(picture) if rater else (None, None)
-            labels = [label] if rater is None else np.argsort(-posteriors, kind="stable")[: localization.TOP].tolist()
+            labels = [label] if rater is None else np.argsort(-posteriors, kind="stable")[: inference.TOP].tolist()
             for (_, some, of), into in zip(lines, found, strict=True):
                 if flags.protocol == "center":
                     corners = some[0].centre(picture, of[0][0], flags.flip)
                     corners = corners[label if len(corners) > 1 else 0]
-                    into.append([localization.Found(label, 1.0, np.clip(corners, 0, 1))])
+                    into.append([inference.Found(label, 1.0, np.clip(corners, 0, 1))])
                 else:
-                    into.append(localization.locate(some, of, picture, labels, windows, flip=flags.flip))
+                    into.append(inference.locate(some, of, picture, labels, windows, flip=flags.flip))
     labels = pictures.images.labels.tolist()
-    errors = [localization.errors(of, labels, pictures.corners) for of in found]
+    errors = [inference.errors(of, labels, pictures.corners) for of in found]
     known = rater is None or flags.protocol == "center"
-    text = box_reports.tables_of(flags.protocol, lines, errors, known)
+    text = reports.tables_of(flags.protocol, lines, errors, known)
     results = {name: error for (name, *_), error in zip(lines, errors, strict=True)}
     facts = {
         "networks": [localizer.path for localizer in localizers], "classifier": [] if known else list(flags.classifier),
         "images": f"{source.name}, {flags.split}", "protocol": flags.protocol, "scales": scales, "flip": flags.flip,
     }  # fmt: skip
-    folder = flags.out or box_reports.folder_of(first.run.folder, flags.split, facts)
-    box_reports.write(folder, facts | {"tables": text, "results": results}, found[-1], pictures, source.classes)
+    folder = flags.out or reports.folder_of(first.run.folder, flags.split, facts)
+    reports.write(folder, facts | {"tables": text, "results": results}, found[-1], pictures, source.classes)
     last = errors[-1]
     (low, high), kind = last["top5_interval"], "class known" if known else "top-5"
     print(f"\n{text}\n")
@@ -260,14 +268,15 @@ def evaluate(words):
 
 
 def _rater(paths, classes):
-    from vgg_tf import localization, trained
+    from vgg_tf.evaluation import checkpoint
+    from vgg_tf.localization import inference
 
     if not paths:
         return None
-    networks = [trained.open_trained(path) for path in paths]
+    networks = [checkpoint.open_trained(path) for path in paths]
     for network in networks:
         network.check_classes(classes, "the run of boxes")
-    return localization.Rater(networks)
+    return inference.Rater(networks)
 
 
 def _scales(words, localizer):
@@ -295,14 +304,15 @@ def predict(words):
 
     from tqdm import tqdm
 
-    from vgg_tf import annotations, box_reports, localization, measures
-    from vgg_tf import pictures as drawing
+    from vgg_tf.figures import charts as drawing
+    from vgg_tf.localization import inference, reports
     from vgg_tf.predict import picture_paths
+    from vgg_tf.records import annotations, statistics
 
     paths = picture_paths(flags.pictures)
     devices = choose(flags.strategy, "auto")
     with devices.scope():
-        localizer = localization.Localizer(flags.run)
+        localizer = inference.Localizer(flags.run)
         rater, classes = _rater(flags.classifier, localizer.classes), localizer.classes
     if flags.label and flags.label not in classes:
         raise ValueError(f"{flags.run} knows no class {flags.label!r}. It has {', '.join(classes)}.")
@@ -315,7 +325,7 @@ def predict(words):
     with devices.scope():
         for number, path in enumerate(tqdm(paths, "locate", unit=" pictures", disable=None)):
             try:
-                picture = measures.decode_named(files.read(path), path)
+                picture = statistics.decode_named(files.read(path), path)
             except (ValueError, OSError) as error:
                 bad.append(str(error))
                 continue
@@ -323,9 +333,9 @@ def predict(words):
             labels = [classes.index(flags.label) if flags.label else 0]
             if rater and not flags.label:
                 labels = np.argsort(-posteriors, kind="stable")[: flags.top].tolist()
-            found = localization.locate([localizer], scales, picture, labels, windows)
+            found = inference.locate([localizer], scales, picture, labels, windows)
             called = classes if rater or flags.label else ["object"]
-            rows.append(box_reports.row(path, found, called, picture.shape[1::-1]))
+            rows.append(reports.row(path, found, called, picture.shape[1::-1]))
             boxes = annotations.Boxes(np.stack([box.corners for box in found]), [called[box.label] for box in found])
             stem = os.path.splitext(os.path.basename(path))[0]
             drawn = os.path.join(flags.out, f"{number:04d}-{stem}.png")

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from vgg_tf import files, programs
-from vgg_tf.devices import Precision, StrategyName, choose, settle
 from vgg_tf.evaluate import ProtocolName
+from vgg_tf.runtime import files, programs
+from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ def main(arguments=None):
     paths = picture_paths(flags.pictures)
     programs.quiet_tensorflow()
 
-    from vgg_tf import posteriors, protocols, trained
-    from vgg_tf.splits import Split
+    from vgg_tf.evaluation import checkpoint, evaluator, posteriors
+    from vgg_tf.records.splits import Split
 
-    network = trained.open_trained(flags.network)
+    network = checkpoint.open_trained(flags.network)
     classes, texts = _classes(flags, network)
-    protocol = protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
+    protocol = evaluator.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
     devices = choose(flags.strategy, flags.precision)
     print(devices.reason, file=sys.stderr)
     images = Split(paths, np.zeros(len(paths), np.int64), paths)
@@ -81,19 +81,19 @@ def main(arguments=None):
 
 def _by_model(flags):
     """Predict by an exported file; no TensorFlow where its runtime needs none."""
-    from vgg_tf import shipped
+    from vgg_tf.formats import serving
 
     files.make_folder_of(flags.out)
     words = ((flags.network,) if flags.network else ()) + flags.pictures  # the first word is a picture, too
     if os.path.isdir(flags.model):
         programs.quiet_tensorflow()
-    rows, bad, classes = shipped.see(flags.model, picture_paths(words))
+    rows, bad, classes = serving.see(flags.model, picture_paths(words))
     _say(flags, rows, bad, classes, {})
 
 
 def _say(flags, rows, bad, classes, texts):
     """Write what was found; list what could not be read, exit code 1."""
-    from vgg_tf.predictions import decode_predictions
+    from vgg_tf.evaluation.predictions import decode_predictions
 
     found = {}
     for path, row in rows.items():
@@ -112,7 +112,7 @@ def _say(flags, rows, bad, classes, texts):
 
 def picture_paths(words):
     """Paths of the pictures, each once, in the order of the words."""
-    from vgg_tf.folders import IMAGE_SUFFIXES
+    from vgg_tf.data.folders import IMAGE_SUFFIXES
 
     if not words:
         raise ValueError("No pictures. Give files, folders or patterns.")
@@ -137,7 +137,7 @@ def picture_paths(words):
 
 def _classes(flags, network):
     """Names of the classes, and `{name: text}` for those that have one."""
-    from vgg_tf.records import Collection
+    from vgg_tf.records.schema import Collection
 
     if network.classes and flags.classes:
         raise ValueError(f"{network.path} names its classes. Leave --classes away.")

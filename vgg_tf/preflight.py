@@ -9,8 +9,10 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf import bounds, programs, recipes
-from vgg_tf.architectures import TORCHVISION_STD, architecture
+from vgg_tf.forecast import bounds
+from vgg_tf.paper import recipes
+from vgg_tf.paper.architectures import TORCHVISION_STD, architecture
+from vgg_tf.runtime import programs
 
 _SHOWN = ("normalize", "block1", "block2", "block3", "block4", "block5", "fc1", "fc2")
 IMAGENET_IMAGES = 1_281_167
@@ -72,9 +74,9 @@ def _init(flags):
         raise ValueError(f"--size is at most 427 pixels, the height of the photographs. Received: {size}.")
     programs.quiet_tensorflow()
 
-    from vgg_tf.initializers import INITIALIZERS
-    from vgg_tf.network import build_vgg
-    from vgg_tf.probe import photographs, probe
+    from vgg_tf.models.initializers import INITIALIZERS
+    from vgg_tf.models.vgg import build_vgg
+    from vgg_tf.training.probe import photographs, probe
 
     pixels = photographs(size)
     print(f"{flags.arch}, {size} pixels, {flags.classes} classes: root mean square after the last layer of each block,")
@@ -101,7 +103,7 @@ def _topologies(flags):
 
     Exit code 1 if there is one that the asked step does not fit on.
     """
-    from vgg_tf.devices import has_jax_for_tpus
+    from vgg_tf.runtime.devices import has_jax_for_tpus
 
     recipes.check_fit(flags.arch, flags.numbers)
     names = bounds.topologies(flags.topology, flags.numbers.micro_batch_size)
@@ -114,7 +116,7 @@ def _topologies(flags):
 
 def _topology(flags, name):
     """Compile the step for one topology, of the asked images and in search of the most; print and return the `Bounds`."""
-    from vgg_tf import topology
+    from vgg_tf.forecast import topology
 
     recipe = flags.numbers
     target = topology.Topology(name, flags.arch, recipe, flags.classes)
@@ -185,15 +187,15 @@ def _input_rate(recipe, seconds=5.0):
     import sklearn.datasets
     import tensorflow as tf
 
-    from vgg_tf import images
-    from vgg_tf.untuned import untuned
+    from vgg_tf.images.views import train_view
+    from vgg_tf.runtime.pipelines import untuned
 
     folder = Path(sklearn.datasets.__file__).parent / "images"
     photos = [tf.io.read_file(str(path)) for path in sorted(folder.glob("*.jpg"))]
 
     def view(i):
         contents = tf.stack(photos)[i % len(photos)]
-        return images.train_view(
+        return train_view(
             contents,
             tf.stack([i, tf.constant(0, tf.int64)]),
             recipe.size,
@@ -221,7 +223,7 @@ def _doctor():
     import subprocess
     from importlib import metadata
 
-    from vgg_tf.chips import tpu_chips
+    from vgg_tf.runtime.chips import tpu_chips
 
     def version(name):
         try:

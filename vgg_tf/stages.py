@@ -8,10 +8,11 @@ from pathlib import Path
 
 import tyro
 
-from vgg_tf import files, programs, train
-from vgg_tf.architectures import architecture
-from vgg_tf.devices import users_environment
-from vgg_tf.recipes import differences, stages_of
+from vgg_tf import train
+from vgg_tf.paper.architectures import architecture
+from vgg_tf.paper.recipes import differences, stages_of
+from vgg_tf.runtime import files, programs
+from vgg_tf.runtime.devices import users_environment
 
 OWN = ("--recipe", "--scale", "--learning-rate", "--inherit", "--inherit-layers")
 
@@ -89,9 +90,9 @@ def _check(stages):
     source = None
     for _, out, words in stages:
         flags, source = train.parse(words, source)
-        from vgg_tf import runs  # after the flags: --help needs no numpy
+        from vgg_tf.runs import run_folder  # after the flags: --help needs no numpy
 
-        if runs.begun(out) and (difference := differences(runs.read_run(out).settings.recipe, flags.numbers)):
+        if run_folder.begun(out) and (difference := differences(run_folder.read_run(out).settings.recipe, flags.numbers)):
             raise FileExistsError(f"{out} holds another run: {difference}. Choose another --out, or delete it first.")
     return source
 

@@ -10,11 +10,13 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf import files, hosts, programs, recipes, tracking
-from vgg_tf.architectures import architecture
-from vgg_tf.devices import Precision, StrategyName, choose, settle
-from vgg_tf.records import Collection, holds_shards, is_word
-from vgg_tf.selection import Selection
+from vgg_tf.data.selection import Selection
+from vgg_tf.paper import recipes
+from vgg_tf.paper.architectures import architecture
+from vgg_tf.records.schema import Collection, holds_shards, is_word
+from vgg_tf.runs import tracking
+from vgg_tf.runtime import files, processes, programs
+from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 SMOKE_BATCHES = 2  # tested in a smoke run
 
@@ -33,7 +35,7 @@ class Words:
     """Walk the whole road with tiny numbers, to see that it works; the errors mean nothing."""
     strategy: StrategyName = "auto"
     """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow or JAX sees."""
-    together: Annotated[hosts.Hosts, tyro.conf.arg(name="")] = field(default_factory=hosts.Hosts)
+    together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(default_factory=processes.Hosts)
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
 
 
@@ -84,9 +86,9 @@ def parse(arguments=None, source=None):
         if source is None and holds_shards(words.data) and not words.selection:
             smaller_side = Collection.read(words.data).smaller_side
         else:
-            from vgg_tf import sources  # brings numpy, a third of the time of --help
+            from vgg_tf.data import opening  # brings numpy, a third of the time of --help
 
-            source = source or sources.open_source(words.data, words.selection)
+            source = source or opening.open_source(words.data, words.selection)
             smaller_side = source.smaller_side() if words.recipe == "auto" else None
     recipe = recipes.preset(words.recipe, words.arch, smaller_side, words.data)
     default = Flags(numbers=recipes.smoke(recipe) if words.smoke else recipe)
@@ -119,17 +121,18 @@ def main(arguments=None):
     if devices.engine == "tensorflow" and devices.distribution and recipe.accumulate > 1:
         raise ValueError("--accumulate works on a single device: Keras cannot accumulate under TensorFlow's strategies.")
 
-    from vgg_tf import measures, runs
+    from vgg_tf.records import statistics
+    from vgg_tf.runs import run_folder
 
     shards = None if source else Collection.read(flags.data)
     fingerprint = source.fingerprint() if source else shards.fingerprint
     weights, inherit = _weights(flags, out)
-    settings = runs.Settings(
+    settings = run_folder.Settings(
         flags.arch, where, fingerprint, devices.policy, recipe, flags.selection, flags.inherit, inherit, flags.inherit_layers
     )
     if devices.process:
         devices.wait("run folder")
-    with runs.open_run(out, settings, devices.process) as run:
+    with run_folder.open_run(out, settings, devices.process) as run:
         # The digits go the whole road, shards and all.
         data = os.path.join(out, "shards") if flags.data == "digits" else source or flags.data
         if run.writes and not run.report():
@@ -140,7 +143,7 @@ def main(arguments=None):
             elif holds_shards(out) and run.collection().fingerprint == fingerprint:  # the run's own dataset.json
                 collection = run.collection()
             else:
-                collection = shards or measures.measure(source)
+                collection = shards or statistics.measure(source)
             collection.write(out)
         if run.writes:
             devices.wait("run folder")
@@ -156,26 +159,28 @@ def _weights(flags, out):
 
     A run that has begun needs its source no more.
     """
-    from vgg_tf import runs, weight_files
+    from vgg_tf.runs import run_folder
+    from vgg_tf.weights import reading
 
     if not flags.inherit:
         return None, ""
     if flags.inherit == "imagenet":
-        weights = weight_files.imagenet_weights(flags.arch)
-    elif runs.begun(out) and not files.exists(flags.inherit):
-        return None, runs.read_run(out).settings.inherit_fingerprint
+        weights = reading.imagenet_weights(flags.arch)
+    elif run_folder.begun(out) and not files.exists(flags.inherit):
+        return None, run_folder.read_run(out).settings.inherit_fingerprint
     else:
-        weights = weight_files.read_weights(flags.inherit)
+        weights = reading.read_weights(flags.inherit)
     return weights, weights.fingerprint()
 
 
 def _train(run, collection, data, devices, weights, flags):
 
-    from vgg_tf import datasets, training
+    from vgg_tf.data import loading
+    from vgg_tf.training import loop
 
     recipe = run.settings.recipe
     n = collection.images("train")
-    plan = training.arithmetic(recipe, n, devices.replicas)
+    plan = loop.arithmetic(recipe, n, devices.replicas)
     counts = ", ".join(f"{values['images']:,} {split}" for split, values in collection.splits.items())
     say = print if run.writes else lambda line: None
     say(f"{run.settings.arch} on {run.settings.data}: {counts} images of {len(collection.classes)} classes; {devices.reason}")
@@ -186,7 +191,7 @@ def _train(run, collection, data, devices, weights, flags):
     train = _training_batches(data, recipe, collection, plan.batch, plan.steps, devices.part)
 
     def centre_crops(split, cache="none", part=devices.part):
-        batches = datasets.load_dataset(data, split, scale=recipe.evaluation_scale, cache=cache, part=part, **common)
+        batches = loading.load_dataset(data, split, scale=recipe.evaluation_scale, cache=cache, part=part, **common)
         return batches.take(SMOKE_BATCHES if flags.smoke else -1)
 
     validation = centre_crops("validation", recipe.cache) if "validation" in collection.splits else None
@@ -198,17 +203,17 @@ def _train(run, collection, data, devices, weights, flags):
     split = "test" if "test" in collection.splits else "validation" if validation else None
     tracks = tracking.opened(flags.track if run.writes else "", run)
     notice = programs.Notice(flags.grace)
-    with tracks as track, notice, devices.scope(), datasets.naming_the_unreadable(data):
-        model = training.build(run.settings.arch, recipe, collection, _standardized(weights, run.settings))
-        state = training.train(
+    with tracks as track, notice, devices.scope(), loading.naming_the_unreadable(data):
+        model = loop.build(run.settings.arch, recipe, collection, _standardized(weights, run.settings))
+        state = loop.train(
             run, model, plan.steps, plan.batch, train, validation, say,
             begin=lambda: _inherit(run, model, weights, collection.classes), check=flags.check,
             look=look, heed=notice.heed, track=track,
         )  # fmt: skip
         devices.wait("best network")
-        best = training.scores_of(run.load_best())
-        training.compile_scores(best)
-        errors = training.evaluate(best, centre_crops(split)) if split else {}
+        best = loop.scores_of(run.load_best())
+        loop.compile_scores(best)
+        errors = loop.evaluate(best, centre_crops(split)) if split else {}
     if split != "test":
         say(f"no test split: the error is that of {split}, which chose the network" if split else "no images to test on")
     seconds = sum(row["seconds"] for row in state.rows)
@@ -228,9 +233,9 @@ def _train(run, collection, data, devices, weights, flags):
 
 
 def _training_batches(data, recipe, collection, batch, steps, part=(0, 1)):
-    from vgg_tf import datasets
+    from vgg_tf.data import loading
 
-    return datasets.load_epochs(
+    return loading.load_epochs(
         data, "train", batch_size=batch, size=recipe.size, scale=recipe.scale, seed=recipe.seed, steps=steps,
         flip=recipe.flip, shift=recipe.rgb_shift, covariance=collection.covariance_rgb, cache=recipe.cache,
         padding=recipe.padding, cutout=recipe.cutout, part=part,
@@ -250,8 +255,8 @@ def timing(arguments, source=None):
     flags, source = parse(arguments, source)
     scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)
 
-    from vgg_tf.datasets import naming_the_unreadable
-    from vgg_tf.probe import images_per_second
+    from vgg_tf.data.loading import naming_the_unreadable
+    from vgg_tf.training.probe import images_per_second
 
     with devices.scope(), naming_the_unreadable(source or flags.data):
         speed = images_per_second(scores, itertools.chain.from_iterable(map(batches, itertools.count())))
@@ -268,7 +273,9 @@ def profile(flags, source, out):
     Returns:
         The `profiles.Profile`.
     """
-    from vgg_tf import datasets, profiles, progress
+    from vgg_tf.data import loading
+    from vgg_tf.forecast import profiler
+    from vgg_tf.training import progress
 
     scores, batches, plan, devices = _thrown_away(flags, source)
     print(devices.reason)
@@ -276,21 +283,22 @@ def profile(flags, source, out):
     def callbacks(steps):
         return [progress.Watch(0, flags.numbers, steps, plan.batch, shown=True, heed=lambda seconds: None, after=0.0)]
 
-    with devices.scope(), datasets.naming_the_unreadable(source or flags.data):
-        return profiles.profile(scores, batches, flags.profile, f"{out}-profile", callbacks)
+    with devices.scope(), loading.naming_the_unreadable(source or flags.data):
+        return profiler.profile(scores, batches, flags.profile, f"{out}-profile", callbacks)
 
 
 def _thrown_away(flags, source, batch_size=None):
     """A compiled network as the training would make, its batches by epoch, the `training.Arithmetic` and the devices."""
     recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
 
-    from vgg_tf import measures, training
+    from vgg_tf.records import statistics
+    from vgg_tf.training import loop
 
-    collection = measures.measure(source) if source else Collection.read(flags.data)
-    plan = training.arithmetic(recipe, collection.images("train"), devices.replicas)
+    collection = statistics.measure(source) if source else Collection.read(flags.data)
+    plan = loop.arithmetic(recipe, collection.images("train"), devices.replicas)
     with devices.scope():
-        scores = training.scores_of(training.build(flags.arch, recipe, collection))
-        training.compile_scores(scores, training.make_optimizer(recipe, plan.steps), recipe.label_smoothing)
+        scores = loop.scores_of(loop.build(flags.arch, recipe, collection))
+        loop.compile_scores(scores, loop.make_optimizer(recipe, plan.steps), recipe.label_smoothing)
     batch = min(plan.batch, batch_size * devices.replicas) if batch_size else plan.batch
     return scores, _training_batches(source or flags.data, recipe, collection, batch, None), plan, devices
 
@@ -311,7 +319,7 @@ def _standardized(weights, settings):
 
 def _inherit(run, model, weights, classes):
     """Take the first weights from where the settings say, and note in the run folder which came from there."""
-    from vgg_tf.weights import inherit_weights
+    from vgg_tf.weights.inheritance import inherit_weights
 
     note, settings = run.path("inherited.txt"), run.settings
     if run.writes:
@@ -338,4 +346,4 @@ def closing_line(report):
 
 
 if __name__ == "__main__":
-    hosts.run("vgg_tf.train", main)
+    processes.run("vgg_tf.train", main)

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from vgg_tf import files, programs
-from vgg_tf.devices import Precision, StrategyName, choose, settle
-from vgg_tf.selection import Selection
+from vgg_tf.data.selection import Selection
+from vgg_tf.runtime import files, programs
+from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 NEIGHBOURS, QUERIES = 5, 8  # columns and rows of the sheet
 
@@ -60,15 +60,17 @@ def main(arguments=None):
     settle(flags.strategy)
     programs.quiet_tensorflow()
 
-    from vgg_tf import descriptors, runs, trained
-    from vgg_tf.sources import open_source
+    from vgg_tf.data.opening import open_source
+    from vgg_tf.evaluation import checkpoint
+    from vgg_tf.features import descriptors
+    from vgg_tf.runs import run_folder
 
-    runs.refuse_run(flags.out)
+    run_folder.refuse_run(flags.out)
     start = time.perf_counter()
     source, skipped, tested = whole(open_source(flags.source, flags.selection), flags.protocol)
     for note in skipped:
         print(note)
-    networks = [trained.open_trained(path, headless=True) for path in flags.weights]
+    networks = [checkpoint.open_trained(path, headless=True) for path in flags.weights]
     devices = choose(flags.strategy, flags.precision)
     print(devices.reason)
     rows = descriptors.extract(source, networks, flags.scales, flags.aggregate, "train", flags.batch_size, devices)
@@ -101,7 +103,7 @@ def whole(source, protocol):
     """
     from dataclasses import replace
 
-    from vgg_tf.splits import Split
+    from vgg_tf.records.splits import Split
 
     parts = list(source.splits.values())
     names = [name for part in parts for name in part.names]
@@ -121,7 +123,8 @@ def whole(source, protocol):
 
 def _caltech(rows, source, tested, flags, folder):
     """Mean class recall over random splits, and the picture of what is taken for what."""
-    from vgg_tf import pictures, svm
+    from vgg_tf.features import svm
+    from vgg_tf.figures import charts
 
     labels = source.splits["train"].labels
     every = [svm.caltech(rows, labels, seed, flags.train, flags.test) for seed in range(flags.splits)]
@@ -130,7 +133,7 @@ def _caltech(rows, source, tested, flags, folder):
     some = np.flatnonzero(counts.sum(1))
     drawn = os.path.join(folder, "confusion.png")
     with programs.noting(drawn):
-        pictures.save(pictures.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some]), drawn)
+        charts.save(charts.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some]), drawn)
     spread = f" +- {means.std(ddof=1):.1f}" if len(means) > 1 else ""
     report = {
         "protocol": "caltech", "train": flags.train, "test": flags.test, "mean_class_recall": means.tolist(),
@@ -146,8 +149,8 @@ def _caltech(rows, source, tested, flags, folder):
 
 def _voc(rows, source, tested, flags, folder):
     """Mean average precision of images that may show several classes."""
-    from vgg_tf import svm
-    from vgg_tf.records import nameless
+    from vgg_tf.features import svm
+    from vgg_tf.records.schema import nameless
 
     images = source.splits["train"]
     named = [
@@ -176,19 +179,20 @@ def _nothing(rows, source, tested, flags, folder):
 
 def _draw_neighbours(rows, images, classes, path):
     """Some pictures, each with those that are nearest to it."""
-    from vgg_tf import measures, pictures
+    from vgg_tf.figures import charts
+    from vgg_tf.records import statistics
 
     shown, titles, columns = [], [], min(NEIGHBOURS + 1, len(rows))
     for query in np.unique(np.linspace(0, len(rows) - 1, QUERIES).astype(int)):
         nearness = rows @ rows[query]
         nearness[query] = np.inf
         for i in np.argsort(-nearness, kind="stable")[:columns]:
-            shown.append(measures.decode_named(images.read(int(i)), images.names[i]))
+            shown.append(statistics.decode_named(images.read(int(i)), images.names[i]))
             name = classes[images.labels[i]]
             titles.append(name if i == query else (name, f"{nearness[i]:.2f}"))
     none = ((), ())
     title = "a picture and its nearest, by the cosine of their descriptors"
-    pictures.save(pictures.contact_sheet(shown, titles, [none] * len(shown), title, columns), path)
+    charts.save(charts.contact_sheet(shown, titles, [none] * len(shown), title, columns), path)
 
 
 _PROTOCOLS = {"caltech": _caltech, "voc": _voc, "none": _nothing}

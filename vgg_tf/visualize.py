@@ -8,7 +8,7 @@ from typing import Literal
 
 import tyro
 
-from vgg_tf import files, programs
+from vgg_tf.runtime import files, programs
 
 Argument = tyro.conf.Positional
 PROG = "python -m vgg_tf.visualize"
@@ -37,16 +37,18 @@ def classes(source: Argument[str], out: str = "classes.png"):
     """
     import numpy as np
 
-    from vgg_tf import network_pictures, records, sources
+    from vgg_tf.data import opening
+    from vgg_tf.figures import networks
+    from vgg_tf.records import schema
 
-    if records.holds_shards(source):
-        collection = records.Collection.read(source)
+    if schema.holds_shards(source):
+        collection = schema.Collection.read(source)
         names, counts = collection.classes, {name: told["per_class"] for name, told in collection.splits.items()}
     else:
-        opened = sources.open_source(source)
+        opened = opening.open_source(source)
         names = opened.classes
         counts = {name: np.bincount(part.labels, minlength=len(names)).tolist() for name, part in opened.splits.items()}
-    _save(network_pictures.counts(names, counts, f"images of {os.path.basename(source.rstrip('/'))}"), out)
+    _save(networks.counts(names, counts, f"images of {os.path.basename(source.rstrip('/'))}"), out)
 
 
 def views(
@@ -74,14 +76,16 @@ def views(
     import numpy as np
 
     programs.quiet_tensorflow()
-    from vgg_tf import images, measures, pictures
+    from vgg_tf.figures import charts
+    from vgg_tf.images.views import geometry, rescale, train_view
+    from vgg_tf.records import statistics
 
     S = tuple(int(word) for word in scale.split(","))
     S = (S[0], S[-1])
-    whole, contents = measures.decode_named(files.read(picture), picture), files.read(picture)
+    whole, contents = statistics.decode_named(files.read(picture), picture), files.read(picture)
     first = np.array([seed, 0])
-    new, corner, mirrored = (np.asarray(value) for value in images.geometry(first, whole.shape[:2], size, S, True, padding))
-    rescaled = images.rescale(whole, int(new.min())).numpy()
+    new, corner, mirrored = (np.asarray(value) for value in geometry(first, whole.shape[:2], size, S, True, padding))
+    rescaled = rescale(whole, int(new.min())).numpy()
     steps = {
         ("as it is", f"{whole.shape[1]} x {whole.shape[0]}"): whole,
         (f"rescaled, S = {new.min()}", f"{new[1]} x {new[0]}"): rescaled,
@@ -98,11 +102,11 @@ def views(
     while len(steps) % 5:
         steps[f"another view, {len(steps)}"] = (np.array([seed, len(steps)]), every)
     shown = [
-        value if isinstance(value, np.ndarray) else images.train_view(contents, value[0], size, S, **value[1]).numpy()
+        value if isinstance(value, np.ndarray) else train_view(contents, value[0], size, S, **value[1]).numpy()
         for value in steps.values()
     ]
     none = ((), ())
-    _save(pictures.contact_sheet(shown, list(steps), [none] * len(shown), os.path.basename(picture), 5), out)
+    _save(charts.contact_sheet(shown, list(steps), [none] * len(shown), os.path.basename(picture), 5), out)
 
 
 def curves(runs: Argument[tuple[str, ...]], what: Literal["validation_error", "train_error", "loss"] = "validation_error",
@@ -114,7 +118,7 @@ def curves(runs: Argument[tuple[str, ...]], what: Literal["validation_error", "t
         what: column of log.csv.
         out: the picture.
     """
-    from vgg_tf import pictures
+    from vgg_tf.figures import charts
 
     if not runs:
         raise ValueError("No run. Give run folders of python -m vgg_tf.train.")
@@ -128,7 +132,7 @@ def curves(runs: Argument[tuple[str, ...]], what: Literal["validation_error", "t
             raise ValueError(f"{path} has no {what}.")
         lines[run] = ([int(row["epoch"]) for row in rows], [float(row[what]) for row in rows], f"C{i % 10}-")
     units = "nats, with the L2 term" if what == "loss" else "%"
-    _save(pictures.curves(lines, what.replace("_", " "), "epoch", f"{what.replace('_', ' ')} ({units})"), out)
+    _save(charts.curves(lines, what.replace("_", " "), "epoch", f"{what.replace('_', ' ')} ({units})"), out)
 
 
 def heat(
@@ -149,7 +153,8 @@ def heat(
         method: what is drawn; all draws the three beside each other.
         out: the picture.
     """
-    from vgg_tf import heatmaps, network_pictures
+    from vgg_tf.figures import networks
+    from vgg_tf.models import heatmaps
 
     model, opened, view = _seen(network, picture)
     known = heatmaps.layer_names(model)
@@ -163,7 +168,7 @@ def heat(
             found, said = heatmaps.heat(model, view, layer or None, number, each)
             maps[f"{each} {layer}".strip()] = found
     name = opened.classes[said] if opened.classes else f"class {said}"
-    _save(network_pictures.heat_over(view, maps, f"{os.path.basename(picture)}: what speaks for {name}"), out)
+    _save(networks.heat_over(view, maps, f"{os.path.basename(picture)}: what speaks for {name}"), out)
 
 
 def features(network: Argument[str], picture: Argument[str], layer: str = "block1_conv1", out: str = "features.png"):
@@ -175,12 +180,13 @@ def features(network: Argument[str], picture: Argument[str], layer: str = "block
         layer: its name.
         out: the picture.
     """
-    from vgg_tf import heatmaps, network_pictures
+    from vgg_tf.figures import networks
+    from vgg_tf.models import heatmaps
 
     model, _, view = _seen(network, picture)
     values = heatmaps.features(model, view, layer)
     h, w, channels = values.shape
-    _save(network_pictures.maps(values, f"{layer} of {os.path.basename(picture)}: {channels} maps of {w} x {h}"), out)
+    _save(networks.maps(values, f"{layer} of {os.path.basename(picture)}: {channels} maps of {w} x {h}"), out)
 
 
 def field(network: Argument[str], picture: Argument[str], layer: str = "block5_conv1", unit: str = "", out: str = "field.png"):
@@ -193,7 +199,8 @@ def field(network: Argument[str], picture: Argument[str], layer: str = "block5_c
         unit: row and column of the unit in its map, from 0, such as 1,0; the middle one by default.
         out: the picture.
     """
-    from vgg_tf import heatmaps, network_pictures
+    from vgg_tf.figures import networks
+    from vgg_tf.models import heatmaps
 
     model, _, view = _seen(network, picture)
     seen = heatmaps.receptive_field(model, layer)
@@ -201,7 +208,7 @@ def field(network: Argument[str], picture: Argument[str], layer: str = "block5_c
     row, column = map(int, unit.split(",")) if unit else (h // 2, w // 2)
     if not (0 <= row < h and 0 <= column < w):
         raise ValueError(f"{layer} has units 0,0 to {h - 1},{w - 1}. Received: {unit}.")
-    _save(network_pictures.field(view, seen.of(row, column), f"{layer} at {row}, {column}"), out)
+    _save(networks.field(view, seen.of(row, column), f"{layer} at {row}, {column}"), out)
 
 
 def filters(network: Argument[str], out: str = "filters.png"):
@@ -212,11 +219,13 @@ def filters(network: Argument[str], out: str = "filters.png"):
         out: the picture.
     """
     programs.quiet_tensorflow()
-    from vgg_tf import heatmaps, network_pictures, trained
+    from vgg_tf.evaluation import checkpoint
+    from vgg_tf.figures import networks
+    from vgg_tf.models import heatmaps
 
-    opened = trained.open_trained(network, headless=True)
+    opened = checkpoint.open_trained(network, headless=True)
     found = heatmaps.filters(opened.load())
-    _save(network_pictures.kernels(found, f"filters of {opened.name}'s first layer, grey is no weight"), out)
+    _save(networks.kernels(found, f"filters of {opened.name}'s first layer, grey is no weight"), out)
 
 
 def mistakes(network: Argument[str], data: str = "", split: str = "test", out: str = "mistakes.png"):
@@ -229,17 +238,19 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
         out: the picture.
     """
     programs.quiet_tensorflow()
-    from vgg_tf import network_pictures, protocols, reports, scores, sources, trained
-    from vgg_tf.devices import choose
-    from vgg_tf.posteriors import posteriors, refuse
+    from vgg_tf.data import opening
+    from vgg_tf.evaluation import checkpoint, evaluator, reports, scores
+    from vgg_tf.evaluation.posteriors import posteriors, refuse
+    from vgg_tf.figures import networks
+    from vgg_tf.runtime.devices import choose
 
-    opened = trained.open_trained(network)
+    opened = checkpoint.open_trained(network)
     if not (data or opened.data):
         raise ValueError(f"{network} does not tell what it was trained on. Give --data.")
-    source = sources.open_tested(split, [opened.selection], opened.data, data)
+    source = opening.open_tested(split, [opened.selection], opened.data, data)
     opened.check_classes(source.classes, source.name)
     source.images(split)
-    units = protocols.Protocol("center", opened.scales("one"), opened.crop).units
+    units = evaluator.Protocol("center", opened.scales("one"), opened.crop).units
     rows, problems = posteriors(opened, source, split, units, choose("auto", "auto"))
     refuse(problems)
     images = source.splits[split]
@@ -251,7 +262,7 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
     _save(reports.mistakes(wrong, rows[0], images, source.classes), out)
     stem, suffix = os.path.splitext(out)
     title = f"{opened.name}, {split}: {found['top1_error']:.2f} % of {len(images):,} wrong"
-    _save(network_pictures.confused(found["confused"], title), f"{stem}-pairs{suffix}")
+    _save(networks.confused(found["confused"], title), f"{stem}-pairs{suffix}")
 
 
 def network(
@@ -267,20 +278,22 @@ def network(
         style: scale: blocks as high as the maps; graph: Keras' own plot, which needs graphviz.
         out: the picture.
     """
-    from vgg_tf import architectures, costs, network_pictures
+    from vgg_tf.figures import networks
+    from vgg_tf.models import costs
+    from vgg_tf.paper import architectures
 
     architectures.architecture(arch)
     head = 512 if size < 64 else architectures.HEAD_WIDTH
     if style == "scale":
         rows = list(costs.layers(arch, size, classes, head_width=head))
-        _save(network_pictures.architecture(rows, f"{arch}, {size} x {size} pixels"), out)
+        _save(networks.architecture(rows, f"{arch}, {size} x {size} pixels"), out)
         return
     if not (shutil.which("dot") and importlib.util.find_spec("pydot")):
         raise ValueError("Keras' plot needs graphviz and pydot: apt-get install graphviz; pip install pydot. Or --style scale.")
     programs.quiet_tensorflow()
     import keras
 
-    from vgg_tf.network import build_vgg
+    from vgg_tf.models.vgg import build_vgg
 
     model = build_vgg(arch, input_shape=(size, size, 3), classes=classes)
     keras.utils.plot_model(model, out, show_shapes=True, show_layer_names=True, splines="spline")
@@ -294,7 +307,8 @@ def table(size: int = 224, classes: int = 1000):
         size: side of the crop, in pixels.
         classes: number of classes.
     """
-    from vgg_tf import architectures, costs
+    from vgg_tf.models import costs
+    from vgg_tf.paper import architectures
 
     print(costs.table(size, classes, head_width=512 if size < 64 else architectures.HEAD_WIDTH))
 
@@ -313,13 +327,15 @@ def main(arguments=None):
 def _seen(network, picture):
     """A network, its `trained.Trained`, and the centre crop of a picture that it sees."""
     programs.quiet_tensorflow()
-    from vgg_tf import images, measures, trained
+    from vgg_tf.evaluation import checkpoint
+    from vgg_tf.images.views import center_view
+    from vgg_tf.records import statistics
 
-    opened = trained.open_trained(network, headless=True)
-    whole = measures.decode_named(files.read(picture), picture)
+    opened = checkpoint.open_trained(network, headless=True)
+    whole = statistics.decode_named(files.read(picture), picture)
     (Q,) = opened.scales("one")
     crop = opened.crop if opened.number else 224
-    return opened.load(), opened, images.center_view(whole, crop, max(Q, crop)).numpy()
+    return opened.load(), opened, center_view(whole, crop, max(Q, crop)).numpy()
 
 
 def _label(word, opened):
@@ -334,11 +350,11 @@ def _label(word, opened):
 
 
 def _save(figure, out):
-    from vgg_tf import pictures
+    from vgg_tf.figures import charts
 
-    pictures.check_suffix(out)
+    charts.check_suffix(out)
     files.make_folder_of(out)
-    pictures.save(figure, out, dpi=150)
+    charts.save(figure, out, dpi=150)
     print(out)
 
 

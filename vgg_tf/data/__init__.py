@@ -1,0 +1,1 @@
+"""Image sources: selection, opening, loading as batches, writing as shards."""

@@ -1,0 +1,67 @@
+"""The writing of shards as an Apache Beam pipeline: on this machine, or on Dataflow, Flink and Spark, which Beam hands over to.
+
+A shard is an element: whoever takes it writes it as the local writer does, to the same bytes. What the workers need to
+know of it lies in the work folder, as they may run on other machines: the collection and the output must then be remote.
+"""
+
+import os
+import pickle
+import shlex
+
+from vgg_tf.runtime import files
+
+MISSING = 'writing with Beam needs Apache Beam: pip install "vgg_tf[beam]" (or "apache-beam[tfrecord]")'
+
+
+def runner(arguments):
+    """A function that writes shards as `shards.write_shards` does, on the Beam runner that `arguments` name.
+
+    Args:
+        arguments: Beam's flags in one string, `--runner=DataflowRunner --project=...`; empty for its own local runner.
+
+    Raises:
+        ModuleNotFoundError: Beam is not installed; the message says how to install it.
+    """
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(MISSING, name="apache_beam") from error
+    options = PipelineOptions(shlex.split(arguments))
+
+    def write_shards(out, work, jobs, classes, texts, skip_bad, tick):
+        from vgg_tf.records.encoding import read_result
+
+        common = [files.absolute(out), files.absolute(work)]
+        for job in jobs:
+            files.write_whole(_job_path(work, job.name), pickle.dumps((job, classes, texts, skip_bad)))
+        try:
+            with beam.Pipeline(options=options) as pipeline:
+                (
+                    pipeline
+                    | beam.Create([job.name for job in jobs])
+                    | beam.Reshuffle()  # else the shards are fused into one piece of work
+                    | beam.Map(write_one, *common)
+                )
+        except Exception as error:  # runners tell of a worker's error by its traceback, in an error of their own
+            if said := [line for line in str(error).splitlines() if line.startswith("OSError: ")]:
+                raise OSError(said[-1].removeprefix("OSError: ")) from error
+            raise
+        for job in jobs:
+            yield read_result(work, job.name)
+            tick(len(job.images))
+
+    return write_shards
+
+
+def write_one(name, out, work):
+    """Write one shard, on whichever machine this runs."""
+    from vgg_tf.records.encoding import write_shards
+
+    job, classes, texts, skip_bad = pickle.loads(files.read(_job_path(work, name)))
+    for _ in write_shards(out, work, [job], classes, texts, skip_bad):
+        pass
+
+
+def _job_path(work, name):
+    return os.path.join(work, f"{name}.job")

@@ -1,0 +1,1 @@
+"""Tests of classifiers: posteriors, scores, reports, tables."""

@@ -1,0 +1,251 @@
+"""Section 3.2: the views of a test image, and how their posteriors become one.
+
+The image is rescaled so that its smaller side is Q. A view is a crop of the training's size, or the whole image, through which
+the network goes as convolutions; each is seen flipped as well, but for the plain centre crop.
+
+| protocol | views at each scale |
+| --- | --- |
+| center | the centre crop |
+| ten-crop | four corners and the centre, flipped as well (Krizhevsky 2012) |
+| padded-ten-crop | the same of the image with a border around it, in which it is mirrored: 2 pixels for a crop of 32 |
+| multi-crop | a grid of 5 x 5 crops from edge to edge, flipped as well: 50 |
+| dense | the whole image, flipped as well; the scores are averaged over all positions, then comes the softmax |
+| multi-crop+dense | the mean of the two |
+
+The border, which is not the paper's, is for small images, and networks that were trained on crops that reach beyond the image
+(`padding` of a recipe): objects keep the size that they had in training, which a larger Q changes.
+
+Posteriors are averaged over the views of a scale, then over the scales, then over the networks.
+"""
+
+import math
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vgg_tf.images.views import rescale
+from vgg_tf.models.cpu_layers import faster
+from vgg_tf.models.vgg import convert_head
+
+GRID = 5
+PROTOCOLS = {
+    "center": ("center",),
+    "ten-crop": ("ten-crop",),
+    "padded-ten-crop": ("padded-ten-crop",),
+    "multi-crop": ("multi-crop",),
+    "dense": ("dense",),
+    "multi-crop+dense": ("multi-crop", "dense"),
+}
+BORDER = 16  # a border is the crop's side divided by this
+STRIDE = 32  # pixels between two positions of the dense form; sides are grouped to multiples of it where shapes are static
+WAITING = 2**30  # bytes of images that may wait for others of their size
+
+
+def evaluation_scales(scale, crop=224, several=False):
+    """Q of section 4: for a fixed S that S, for a jittered one the middle.
+
+    Args:
+        scale: S, or `(S_min, S_max)`, of the training, in pixels.
+        crop: the training's crop, in pixels; the paper's 32 pixels around a fixed S are in proportion to it.
+        several: the three of section 4.2, S - 32, S and S + 32, or S_min, the middle and S_max; none below the crop.
+
+    Returns:
+        tuple of pixels.
+    """
+    low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
+    middle = (low + high) // 2
+    if not several:
+        return (middle,)
+    step = max(1, round(STRIDE * crop / 224))
+    three = (low, middle, high) if low < high else (max(crop, low - step), low, low + step)
+    return tuple(dict.fromkeys(three))  # at S of the crop's side there are two
+
+
+def corners(height, width, crop, view):
+    """Upper left corners of the crops of a view, in pixels.
+
+    Args:
+        height, width: of the rescaled image, with its border where it has one.
+        crop: side of the crops.
+        view: `center`, `ten-crop`, `padded-ten-crop` or `multi-crop`.
+
+    Returns:
+        list of `(top, left)`: all crops lie within; those of the grid at `i (side - crop) / 4`, rounded down.
+    """
+    down, right = height - crop, width - crop
+    if view == "multi-crop":
+        steps = range(GRID)
+        return [(down * i // (GRID - 1), right * j // (GRID - 1)) for i in steps for j in steps]
+    centre = [(down // 2, right // 2)]
+    return centre if view == "center" else [(0, 0), (0, right), (down, 0), (down, right), *centre]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How an image is tested.
+
+    Attributes:
+        name: a key of `PROTOCOLS`.
+        scales: Q, each in pixels.
+        crop: side of the network's crop, in pixels.
+    """
+
+    name: str
+    scales: tuple[int, ...]
+    crop: int = 224
+
+    def __post_init__(self):
+        if self.name not in PROTOCOLS:
+            raise ValueError(f"No protocol {self.name!r}. Known: {', '.join(PROTOCOLS)}.")
+        if not self.scales or min(self.scales) < self.crop:
+            raise ValueError(f"Scales are Q of at least the crop's {self.crop} pixels. Received: {self.scales}.")
+
+    @property
+    def units(self):
+        """What is averaged: pairs of a scale and a kind of views, each of which is worth as much."""
+        return [(scale, kind) for scale in self.scales for kind in PROTOCOLS[self.name]]
+
+    @property
+    def views(self):
+        """Number of views of an image, on all scales; a whole image and its flip are two."""
+        of_kind = {"center": 1, "ten-crop": 10, "padded-ten-crop": 10, "multi-crop": 2 * GRID**2, "dense": 2}
+        return sum(of_kind[kind] for _, kind in self.units)
+
+
+@tf.autograph.experimental.do_not_convert  # nothing in it to convert for tf.data, which would take a second
+def cut(image, units, crop, static=False):
+    """All that the network is to see of an image, which was decoded once.
+
+    Args:
+        image: uint8 `[h, w, 3]`.
+        units: pairs of a scale in pixels and a kind of views.
+        crop: side of the crops, in pixels.
+        static: round the sides of whole images to multiples of 32 pixels.
+
+    Returns:
+        A tuple, for each unit: uint8 `[crops, crop, crop, 3]`, or `[1, h', w', 3]` for dense.
+    """
+    found, wholes = [], {}
+    for scale, kind in units:
+        multiple = STRIDE if static and kind == "dense" else 1
+        if (scale, multiple) not in wholes:
+            wholes[scale, multiple] = rescale(image, scale, multiple)
+        whole = wholes[scale, multiple]
+        if kind == "dense":
+            found.append(whole[tf.newaxis])
+            continue
+        if kind == "padded-ten-crop":
+            border = crop // BORDER
+            whole = tf.pad(whole, [[border, border], [border, border], [0, 0]], "REFLECT")
+        shape = tf.shape(whole)
+        places = corners(shape[0], shape[1], crop, kind)
+        crops = [whole[top : top + crop, left : left + crop] for top, left in places]
+        found.append(tf.ensure_shape(tf.stack(crops), [len(places), crop, crop, 3]))
+    return tuple(found)
+
+
+class Evaluator:
+    """A network that sees images in several ways.
+
+    Attributes:
+        outputs: numbers that it gives for an image: posteriors of the classes, or a descriptor.
+        dense: the network as convolutions, where it is needed.
+    """
+
+    def __init__(self, model, units, batch_size=32, replicas=1, static=False, describe=False):
+        """Prepare those forms of the network that are needed.
+
+        Args:
+            model: a network of `build_vgg` with its head, that takes square crops.
+            units: pairs of a scale in pixels and a kind of views.
+            batch_size: crops, or pixels of as many crops in whole images, that go through the network at a time.
+            replicas: devices that share a batch.
+            static: round the sides of whole images to multiples of 32 pixels and fill all batches up, so that few programs are
+                compiled: for JAX and TPUs.
+            describe: give the outputs of fc2 after its ReLU, averaged over positions and flip (appendix B), or of a network
+                without a head those of its last map, in place of posteriors. All units are dense then.
+
+        Raises:
+            ValueError: the network has no head that gives posteriors, or is not of `build_vgg`.
+        """
+        self.units, self.replicas, self.static = list(units), replicas, static
+        names, self.describe = {layer.name for layer in model.layers}, describe
+        self.crop = model.input.shape[1] or STRIDE  # a trunk alone takes any size
+        self.pixels = max(batch_size, replicas) * self.crop**2
+        self.dense = None
+        if describe:
+            dense = convert_head(model) if "fc1" in names else model
+            last = dense.get_layer("fc2" if "fc2" in names else "block5_pool").output
+            self.dense, self.outputs = keras.Model(dense.input, last), last.shape[-1]
+            return
+        if "predictions" not in names:
+            raise ValueError(f"{model.name} has no layer predictions, and so no posteriors. Give a network with its head.")
+        self.model = faster(keras.Model(model.input, model.get_layer("predictions").output))
+        self.outputs = self.model.output.shape[-1]
+        if any(kind == "dense" for _, kind in self.units):
+            self.dense = convert_head(model)
+
+    def cut(self, image):
+        """Views of an image, uint8 `[h, w, 3]`: see `cut`."""
+        return cut(image, self.units, self.crop, self.static)
+
+    def see(self, examples):
+        """Posteriors, or descriptors, of images, as they are done.
+
+        Args:
+            examples: iterable of `(number, views)`, the views as `cut` gives them. Numbers are any that tell images apart.
+
+        Yields:
+            `(number, float64 [units, outputs])`, posteriors of sum 1; in another order, as images of a size go together.
+        """
+        found, waiting = {}, {}  # by number: the units; by unit and shape: numbers and views
+
+        def together(key):
+            numbers, views = zip(*waiting.pop(key), strict=True)
+            for number, row in zip(numbers, self._see(self.units[key[0]][1], np.stack(views)), strict=True):
+                found.setdefault(number, {})[key[0]] = row
+                if len(found[number]) == len(self.units):
+                    rows = found.pop(number)
+                    yield number, np.stack([rows[unit] for unit in range(len(self.units))])
+
+        for number, views in examples:
+            for unit, view in enumerate(views):
+                key = (unit, view.shape)
+                waiting.setdefault(key, []).append((number, view))
+                if len(waiting[key]) == self._together(key[1]):
+                    yield from together(key)
+            while sum(len(value) * value[0][1].nbytes for value in waiting.values()) > WAITING:
+                yield from together(max(waiting, key=lambda key: len(waiting[key]) * math.prod(key[1])))
+        for key in list(waiting):
+            yield from together(key)
+
+    def _together(self, shape):
+        """Images of views of this shape that go through the network at a time."""
+        return max(1, self.pixels // math.prod(shape[:-1]))
+
+    def _see(self, kind, views):
+        """Posteriors or descriptors, `[images, outputs]`, of uint8 views `[images, views, h, w, 3]`."""
+        n, count = views.shape[:2]
+        full = self._together(views.shape[1:]) if self.static else n
+        views = np.concatenate([views, np.zeros((full - n, *views.shape[1:]), np.uint8)])
+        flat = views.reshape(-1, *views.shape[2:])
+        both = flat if kind == "center" else np.concatenate([flat, flat[:, :, ::-1]])
+        values = self._run(self.dense, both).mean((1, 2)) if kind == "dense" else self._run(self.model, both)
+        rows = values if self.describe else softmax(values)
+        return rows.reshape(-1, full, count, self.outputs).mean((0, 2))[:n]
+
+    def _run(self, network, batch):
+        """Scores as float64, of a batch that all devices share."""
+        if self.replicas == 1:  # predict makes a data set first, which takes 35 ms
+            return np.float64(network.predict_on_batch(batch))
+        whole = -(-len(batch) // self.replicas) * self.replicas
+        padded = np.concatenate([batch, np.zeros((whole - len(batch), *batch.shape[1:]), np.uint8)])
+        return np.float64(network.predict(padded, batch_size=whole, verbose=0)[: len(batch)])
+
+
+def softmax(scores):
+    """Posteriors of scores, along the last axis."""
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)

@@ -1,0 +1,1 @@
+"""Descriptors and linear SVMs (appendix B)."""

@@ -1,0 +1,178 @@
+"""Figures of networks and of what they see, from arrays."""
+
+import numpy as np
+from matplotlib.patches import Polygon, Rectangle
+
+from vgg_tf.figures.charts import Drawing, legend, line
+
+HEAT = "inferno"  # even steps in lightness, for every eye
+SHOWN = 64  # maps or filters of a figure
+_COLOURS = {"conv": "#4477aa", "pool": "#ccbb44", "fc": "#228833"}  # of Tol's scheme for colour-blind readers
+
+
+def heat_over(image, maps, title):
+    """An image, and beside it each heat map laid over it.
+
+    Args:
+        image: uint8 `[h, w, 3]`.
+        maps: title to float `[h', w']`, 0..1, stretched over the image.
+        title: over the figure.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
+    columns = min(4, len(maps) + 1)
+    rows = -(-(len(maps) + 1) // columns)
+    figure, grid = _grid(rows, columns, 2.6, title)
+    h, w, _ = image.shape
+    grid[0].imshow(image)
+    grid[0].set_title("the image", fontsize=8)
+    shown = None
+    for axes, (name, values) in zip(grid[1:], maps.items(), strict=False):
+        axes.imshow(image.mean(2), cmap="gray", vmin=0, vmax=255)
+        extent = (-0.5, w - 0.5, h - 0.5, -0.5)
+        shown = axes.imshow(values, cmap=HEAT, vmin=0, vmax=1, alpha=0.6, extent=extent, interpolation="bilinear")
+        axes.set_title(line(name, 36), fontsize=8)
+    if shown is not None:
+        figure.colorbar(shown, ax=list(grid), label="how much a place speaks for the class, of the most", shrink=0.7)
+    return figure
+
+
+def maps(values, title):
+    """Maps of features side by side, those with the largest mean first.
+
+    Args:
+        values: float `[h, w, channels]`; each map has the same scale of colours.
+        title: over the figure.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
+    order = np.argsort(-values.mean((0, 1)), kind="stable")[:SHOWN]
+    columns = min(8, len(order))
+    figure, grid = _grid(-(-len(order) // columns), columns, 1.2, title)
+    for axes, channel in zip(grid, order, strict=False):
+        shown = axes.imshow(values[..., channel], cmap="viridis", vmin=min(0, values.min()), vmax=values.max() or 1)
+        axes.set_title(f"channel {channel}", fontsize=6, pad=2)
+    figure.colorbar(shown, ax=list(grid), label="activation", shrink=0.7)
+    return figure
+
+
+def kernels(pictures, title):
+    """First-layer kernels as pictures: float `[n, h, w, 3 or 1]`, 0..1, grey is no weight."""
+    some = pictures[:SHOWN]
+    columns = min(8, len(some))
+    figure, grid = _grid(-(-len(some) // columns), columns, 0.9, title)
+    for i, (axes, picture) in enumerate(zip(grid, some, strict=False)):
+        axes.imshow(picture if picture.shape[-1] == 3 else picture[..., :1].repeat(3, -1), interpolation="nearest")
+        axes.set_title(str(i), fontsize=6, pad=2)
+    return figure
+
+
+def field(image, corners, name):
+    """The square of pixels that a unit sees, on the image: `corners` xmin, ymin, xmax, ymax in pixels, perhaps beyond it."""
+    figure, (axes,) = _grid(1, 1, 4, f"what the unit of {name} sees")
+    h, w, _ = image.shape
+    axes.imshow(image)
+    xmin, ymin, xmax, ymax = corners
+    for colour, thick in (("black", 3), ("yellow", 1.2)):
+        box = Rectangle((xmin - 0.5, ymin - 0.5), xmax - xmin, ymax - ymin, fill=False, edgecolor=colour, linewidth=thick)
+        axes.add_patch(box)
+    axes.set(xlim=(min(0, xmin) - 1, max(w, xmax) + 1), ylim=(max(h, ymax) + 1, min(0, ymin) - 1))
+    axes.set_title(f"{xmax - xmin} x {ymax - ymin} pixels of {w} x {h}; beyond the image there is padding", fontsize=8)
+    return figure
+
+
+def counts(classes, splits, title):
+    """Images of each class, split by split.
+
+    Args:
+        classes: names.
+        splits: name to counts, int `[classes]`.
+        title: over the figure.
+
+    Returns:
+        A matplotlib `Figure`; of more than 60 classes those with the most and the fewest images.
+    """
+    total = np.sum(list(splits.values()), 0)
+    order = np.argsort(-total, kind="stable")
+    if len(order) > 60:
+        order = np.concatenate([order[:30], order[-30:]])
+        title += f", the 30 largest and the 30 smallest of {len(classes)} classes"
+    figure = Drawing(8, 1.6 + 0.22 * len(order), title)
+    axes = figure.subplots()
+    left, drawn = np.zeros(len(order)), {}
+    for (name, values), colour in zip(splits.items(), _COLOURS.values(), strict=False):
+        some = np.asarray(values)[order]
+        drawn[f"{name}, {sum(values):,} images"] = axes.barh(range(len(order)), some, left=left, color=colour)
+        left += some
+    axes.set_yticks(range(len(order)), [line(classes[i], 28) for i in order], fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(y=0.01)
+    axes.set(xlabel="images")
+    axes.grid(axis="x", alpha=0.3)
+    legend(figure, drawn, row=90, loc="outside lower center")
+    return figure
+
+
+def confused(pairs, title):
+    """The pairs of classes that are taken for each other most often: rows of `scores.score`'s `confused`."""
+    figure = Drawing(8, 1.6 + 0.3 * max(1, len(pairs)), title)
+    axes = figure.subplots()
+    axes.barh(range(len(pairs)), [100 * pair["share"] for pair in pairs], color=_COLOURS["conv"])
+    names = [f"{line(pair['true'], 24)} taken for {line(pair['predicted'], 24)} ({pair['n']})" for pair in pairs]
+    axes.set_yticks(range(len(pairs)), names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel="share of the images of the class (%)")
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def architecture(rows, title):
+    """A network drawn to scale: each map a block as high as its side, as wide as the logarithm of its channels.
+
+    Args:
+        rows: of `costs.layers`.
+        title: over the figure.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
+    millions, flops = (sum(row[key] for row in rows) for key in ("parameters", "flops"))
+    said = f"{title}: {millions / 1e6:.1f} million parameters, {flops / 1e9:.2f} GFLOP an image"
+    figure = Drawing(max(8, 0.62 * len(rows)), 5, said)
+    axes = figure.subplots()
+    size, x = rows[0]["shape"][0], 0.0
+    for row in rows:
+        shape = row["shape"]
+        kind = "fc" if len(shape) == 1 else "pool" if "pool" in row["name"] else "conv"
+        side = shape[0] / size
+        wide = 0.06 * np.log2(shape[-1])
+        tall = side if len(shape) == 3 else wide
+        back = 0.1 * (side if len(shape) == 3 else 1)
+        left, right, low, high = x, x + wide, -tall / 2, tall / 2
+        faces = (
+            [(left, low), (right, low), (right, high), (left, high)],
+            [(left, high), (right, high), (right + back, high + back), (left + back, high + back)],
+            [(right, low), (right + back, low + back), (right + back, high + back), (right, high)],
+        )
+        for face, alpha in zip(faces, (0.95, 0.6, 0.75), strict=True):
+            axes.add_patch(Polygon(face, facecolor=_COLOURS[kind], alpha=alpha, edgecolor="white", linewidth=0.4))
+        words = f"{line(row['name'], 24)}\n{' x '.join(map(str, shape))}"
+        axes.text(x + wide / 2, -0.62, words, rotation=90, ha="center", va="top", fontsize=7)
+        x += wide + 0.12
+    axes.set(xlim=(-0.1, x + 0.3), ylim=(-1.25, 0.75))
+    axes.set_axis_off()
+    names = {"conv": "convolution 3 x 3 (1 x 1), ReLU", "pool": "max pooling 2 x 2", "fc": "fully connected"}
+    blocks = {name: Rectangle((0, 0), 1, 1, color=_COLOURS[kind]) for kind, name in names.items()}
+    legend(figure, blocks, row=110, loc="outside lower center", fontsize=8)
+    return figure
+
+
+def _grid(rows, columns, inches, title):
+    """A figure of axes without ticks, and its axes in a row."""
+    figure = Drawing(0.6 + inches * columns, 0.7 + (inches + 0.2) * rows, title)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    return figure, grid

@@ -1,0 +1,1 @@
+"""Speed, memory and time before a long training."""

@@ -1,0 +1,184 @@
+"""Where the time of a training step goes: some steps under TensorFlow's or JAX' profiler, its trace as a table."""
+
+import collections
+import contextlib
+import re
+import time
+from dataclasses import dataclass
+
+import keras
+
+from vgg_tf.runtime import files
+
+WARM_UP = 2  # steps, of which the first compiles
+LAYER = re.compile(r"/((?:block\d+_[a-z]+\d*|fc\d|predictions|normalize|flatten)(?:_dropout)?)(?:_\d+)*/")
+OPERATION = re.compile(r"^(\S*?)(?::_?\w+)?$")
+WAITING = "IteratorGetNextOp::DoCompute"  # of TensorFlow's fit, for the next batch
+KERNEL_LINES = ("tf_Compute", "tf_XLA", "XLA Ops", "Stream #")  # of the threads and devices that compute
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A step of training in parts.
+
+    Attributes:
+        step: seconds.
+        batch: images a step.
+        input_alone: images/s of the input where nothing else runs.
+        waiting: seconds a step in which it waits for data; None where the trace does not tell (JAX).
+        parts: `{(what, "forward" or "backward" or ""): seconds a step}` of the operations. Those of a CPU may run at the same
+            time and share its cores: their sum is not the step's time.
+        device: what they ran on, by the profiler's name.
+    """
+
+    step: float
+    batch: int
+    input_alone: float
+    waiting: float | None
+    parts: dict
+    device: str
+
+    def __str__(self):
+        total = sum(self.parts.values())
+        names = dict.fromkeys(name for name, _ in sorted(self.parts, key=_order))
+        width = max(map(len, names), default=0)
+        rows = [[self.parts.get((name, phase), 0.0) for phase in ("forward", "backward", "")] for name in names]
+        lines = [
+            f"a step of {self.batch} images: {1e3 * self.step:.1f} ms, {self.batch / self.step:,.0f} images/s",
+            f"the input alone: {self.input_alone:,.0f} images/s, {self.input_alone * self.step / self.batch:.1f} times as many",
+        ]
+        if self.waiting is not None:
+            lines.append(f"waiting for it: {1e3 * self.waiting:.2f} ms a step, {self.waiting / self.step:.2%}")
+        lines += ["", f"operations on {self.device}, ms a step", f"{'':{width}}  forward  backward    other  share"]
+        for name, row in zip(names, rows, strict=True):
+            if sum(row) < 5e-4 * total:
+                continue
+            cells = [f"{1e3 * value:{n}.2f}" if value else " " * n for value, n in zip(row, (9, 10, 9), strict=True)]
+            share = sum(row) / total
+            lines.append(f"{name:{width}}{''.join(cells)}  {share:5.1%}  {'#' * round(60 * share)}".rstrip())
+        sums = [sum(column) for column in zip(*rows, strict=True)]
+        lines.append(f"{'all':{width}}{''.join(f'{1e3 * v:{n}.2f}' for v, n in zip(sums, (9, 10, 9), strict=True))}")
+        return "\n".join(lines)
+
+
+def profile(scores, batches, steps, folder, callbacks=lambda steps: None):
+    """Train some steps under the profiler; the weights change.
+
+    Args:
+        scores: a compiled network of scores.
+        batches: function of the epoch that gives batches `(images, labels)`, a `tf.data.Dataset` of known length.
+        steps: how many.
+        folder: where the trace goes, for TensorBoard's profiler or Perfetto; what lies there is left.
+        callbacks: function of a number of steps that gives Keras callbacks for so many; those that a training has.
+
+    Returns:
+        A `Profile`.
+
+    Raises:
+        ValueError: an epoch has fewer steps.
+    """
+    images = batches(0)
+    if (there := int(images.cardinality())) < steps + WARM_UP:
+        raise ValueError(f"An epoch has {there} steps here: --profile takes at most {there - WARM_UP}.")
+    scores.fit(images.take(WARM_UP), epochs=1, verbose=0, shuffle=False, callbacks=callbacks(WARM_UP))
+    for variable in scores.trainable_variables:  # on JAX those and their averages are the same arrays now, as in `training`
+        variable.assign(variable.numpy())
+    batch, alone = _alone(batches(1), steps)
+    before = set(_traces(folder))
+    with _recording(folder):
+        start = time.perf_counter()
+        scores.fit(batches(2).take(steps), epochs=1, verbose=0, shuffle=False, callbacks=callbacks(steps))
+        seconds = time.perf_counter() - start
+    (trace,) = set(_traces(folder)) - before
+    device, parts, waiting = read(trace)
+    in_fit = waiting / steps if keras.config.backend() == "tensorflow" else None
+    return Profile(seconds / steps, batch, alone, in_fit, {key: value / steps for key, value in parts.items()}, device)
+
+
+def _alone(batches, steps):
+    """Images a batch, and images/s of the input by itself after its first batch."""
+    found = iter(batches)
+    batch, n, start = len(next(found)[1]), 0, time.perf_counter()
+    for _, labels in found:
+        n += len(labels)
+        if n >= steps * batch and time.perf_counter() - start > 1:
+            break
+    return batch, n / (time.perf_counter() - start)
+
+
+@contextlib.contextmanager
+def _recording(folder):
+    if keras.config.backend() == "jax":
+        import jax
+
+        options = jax.profiler.ProfileOptions()
+        options.python_tracer_level = 0  # its events would crowd out all others
+        with jax.profiler.trace(folder, profiler_options=options):
+            yield
+        return
+    import tensorflow as tf
+
+    tf.profiler.experimental.start(folder)
+    try:
+        yield
+    finally:
+        tf.profiler.experimental.stop()
+
+
+def _traces(folder):
+    return [f"{folder}/{name}" for name in files.walk(folder) if name.endswith(".xplane.pb")] if files.exists(folder) else []
+
+
+def read(path):
+    """Seconds of a trace's operations.
+
+    Args:
+        path: an .xplane.pb.
+
+    Returns:
+        device: the name of what computed, the first accelerator if there is one, else the host.
+        parts: `{(what, phase): seconds}`: layers by their names where the trace has them, else kinds of operations.
+        waiting: seconds in which the step waited for data, under TensorFlow.
+    """
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    space = xplane_pb2.XSpace.FromString(files.read(path))
+    planes = [plane for plane in space.planes if plane.lines]
+    device = next((plane for plane in planes if plane.name.startswith("/device:")), None)
+    device = device or next(plane for plane in planes if plane.name == "/host:CPU")
+    parts, waiting = collections.Counter(), 0.0
+    for plane in planes:
+        for line in plane.lines:
+            for event in line.events:
+                name = plane.event_metadata[event.metadata_id].name
+                if name == WAITING:
+                    waiting += event.duration_ps / 1e12
+                elif plane is device and line.name.startswith(KERNEL_LINES) and (what := _what(name)):
+                    parts[what] += event.duration_ps / 1e12
+    return device.name, dict(parts), waiting
+
+
+def _what(name):
+    """Which part of a step an operation belongs to, and its phase; None for what is none, such as the executor's own."""
+    path = OPERATION.match(name)
+    if not path or "::" in name or name == "ParallelFor":
+        return None
+    if layer := LAYER.search(name):
+        return layer[1], "backward" if "gradient_tape" in name else "forward"
+    if re.search(r"/(sgd|muon)(_\d+)?/", name):
+        return "optimizer", ""
+    if name.startswith("StatefulPartitionedCall/"):
+        return "loss, weight decay, metrics", ""
+    if name.startswith(("Executor", "Memory", "optional")):
+        return None
+    return re.sub(r"[.\d]+$", "", path[1].rsplit("/", 1)[-1]), ""
+
+
+def _order(key):
+    """Layers in the order of the network, then the rest."""
+    stages = ("normalize", "block", "flatten", "fc", "predictions")
+    stage = next((i for i, word in enumerate(stages) if key[0].startswith(word)), len(stages))
+    if stage == 1:  # convolution, normalisation and activation of the same number together
+        block, kind, number = re.match(r"block(\d+)_([a-z]+)(\d*)", key[0]).groups()
+        return stage, int(block), int(number or 99), ("conv", "bn", "relu", "lrn", "pool").index(kind)
+    return stage, key[0]

@@ -1,0 +1,159 @@
+"""Compile a training step for a TPU that is not here: how much memory does it take, how much does it compute.
+
+libtpu compiles for a topology without the chips. The step is the one that Keras on JAX runs: the recipe's network and
+optimizer, metrics, uint8 images shared among all devices. The first topology imports Keras, on JAX, for the whole
+process.
+"""
+
+import functools
+import math
+import os
+import re
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+from vgg_tf.forecast.bounds import GIB, Step
+from vgg_tf.runtime import programs
+
+_JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+# Without them libtpu would ask Google's servers for minutes.
+_LIBTPU = {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v5litepod-8", "TPU_WORKER_HOSTNAMES": "localhost"}
+
+
+def environment():
+    """Context in which Keras is imported on JAX, JAX on the CPU, and libtpu is loaded without chips."""
+    return programs.environment(**{name: os.environ.get(name, value) for name, value in _LIBTPU.items()} | _JAX)
+
+
+class Topology:
+    """TPU devices that are not here, and a network's training step on them."""
+
+    def __init__(self, name, arch, recipe, classes):
+        """Build the network.
+
+        Args:
+            name: one of `bounds.TOPOLOGIES`, such as `v5e:2x4`.
+            arch: the architecture's name.
+            recipe: the `Recipe`.
+            classes: number of classes.
+
+        Raises:
+            ValueError: Keras was imported on another backend before.
+        """
+        with environment():
+            programs.quiet_tensorflow()
+            import jax
+            import keras
+            import numpy as np
+            from jax.experimental import topologies
+
+            if (engine := keras.config.backend()) != "jax":
+                raise ValueError(
+                    f"A topology needs Keras on JAX, but Keras was imported on {engine}. Compile in a process of its own: "
+                    "python -m vgg_tf.preflight --topology."
+                )
+            found = topologies.get_topology_desc(platform="tpu", topology_name=name)
+
+        from vgg_tf.training import loop
+
+        self.recipe = recipe
+        self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
+        unseen = SimpleNamespace(mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
+        with programs.precision("mixed_bfloat16"):
+            model = loop.build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
+            self.scores = loop.scores_of(model)
+            loop.compile_scores(self.scores, loop.make_optimizer(recipe, 1), recipe.label_smoothing)
+            self.scores.optimizer.build(self.scores.trainable_variables)
+            images, labels = np.zeros((2, recipe.size, recipe.size, 3), np.uint8), np.zeros(2, np.int32)
+            self.scores._symbolic_build(data_batch=(images, labels))  # makes the metrics' variables, as fit would
+
+    @property
+    def devices(self):
+        """Number of JAX devices."""
+        return self.mesh.devices.size
+
+    @functools.cached_property
+    def available(self):
+        """Memory of a device, bytes: what XLA says of a program that fits nowhere."""
+        import jax
+
+        everywhere = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
+        endless = jax.ShapeDtypeStruct((2**40,), "float32", sharding=everywhere)
+        try:
+            jax.jit(lambda x: x + x[::-1]).lower(endless).compile()
+        except jax.errors.JaxRuntimeError as error:
+            return _out_of_memory(error)[1]
+        raise AssertionError("libtpu compiled a program of 4 TiB")
+
+    def compile(self, batch):
+        """Compile the step for `batch` images on all devices together: of `recipe.accumulate` parts of a batch, one.
+
+        Returns:
+            A `Step`.
+        """
+        import jax
+
+        spec = jax.sharding.PartitionSpec
+        replicated, shared = jax.sharding.NamedSharding(self.mesh, spec()), jax.sharding.NamedSharding(self.mesh, spec("batch"))
+        scores, side = self.scores, self.recipe.size
+        state = tuple(
+            [jax.ShapeDtypeStruct(v.value.shape, v.value.dtype, sharding=replicated) for v in group]
+            for group in (
+                scores.trainable_variables,
+                scores.non_trainable_variables,
+                scores.optimizer.variables,
+                scores.metrics_variables,
+            )
+        )
+        data = (
+            jax.ShapeDtypeStruct((batch, side, side, 3), "uint8", sharding=shared),
+            jax.ShapeDtypeStruct((batch,), "int32", sharding=shared),
+        )
+        start = time.perf_counter()
+        lowered = jax.jit(scores.train_step, donate_argnums=0).lower(state, data)
+        try:
+            compiled = lowered.compile()
+        except jax.errors.JaxRuntimeError as error:
+            needed = _out_of_memory(error)[0]
+            return Step(self.devices, batch, needed, self.available, 0.0, 0.0, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
+        # Outputs lie in the place of the arguments they replace.
+        needed = memory.argument_size_in_bytes + memory.temp_size_in_bytes
+        needed += memory.output_size_in_bytes - memory.alias_size_in_bytes
+        return Step(self.devices, batch, needed, self.available, cost["flops"], cost["bytes accessed"], seconds)
+
+
+def _out_of_memory(error):
+    """Bytes needed and there, of XLA's error; any other error is raised."""
+    units = {"K": 2**10, "M": 2**20, "G": GIB, "T": 2**40}
+    found = re.search(r"\(([\d.]+)([KMGT])\) exceeds available HBM \(([\d.]+)([KMGT])\)", str(error))
+    if "RESOURCE_EXHAUSTED" not in str(error) or not found:
+        raise error
+    needed, unit, available, other = found.groups()
+    return int(float(needed) * units[unit]), int(float(available) * units[other])
+
+
+def analytic_flops(model):
+    """Operations of a training step, an image: a multiplication and an addition a weight and position, padding not counted.
+
+    Forward, and backward twice that: to the weights, and to the input, which the first layer that learns needs not. Frozen
+    layers before it go forward only.
+
+    Args:
+        model: a network of `build_vgg` with its head, for crops of one size.
+    """
+    total, below = 0, False  # whether a layer below learns
+    for layer in model.layers:
+        if not hasattr(layer, "kernel"):
+            continue
+        forward = 2 * math.prod(layer.kernel.shape)
+        if len(layer.kernel.shape) == 4:
+            for side in layer.output.shape[1:3]:
+                reach = layer.kernel.shape[0]
+                # of `reach` rows under the kernel, reach // 2 are missing at either edge, one less a step inwards
+                forward *= (side * reach - reach // 2 * (reach // 2 + 1)) / reach
+        total += forward * (1 + layer.trainable + below)
+        below = below or layer.trainable
+    return total

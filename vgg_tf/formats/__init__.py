@@ -1,0 +1,1 @@
+"""Exported networks: ONNX, SavedModel, LiteRT, Core ML."""

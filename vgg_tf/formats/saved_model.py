@@ -1,0 +1,93 @@
+"""Networks as TensorFlow's SavedModel: one signature on pixels, one on encoded pictures, the variables stored once."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import tensorflow as tf
+
+from vgg_tf.images import decoding, views
+from vgg_tf.runtime import files
+
+
+class _Served(tf.Module):
+    """What `tf.saved_model.save` writes; Keras' own export would store every variable twice."""
+
+    def __init__(self, network):
+        super().__init__(name=network.arch)
+        self.kept = [variable.value for variable in network.model.variables]
+        model, classes, about = network.model, tf.constant(network.classes), tf.constant(network.about())
+
+        def outputs(pixels):
+            return {"posteriors": model(tf.cast(pixels, tf.float32), training=False), "classes": classes}
+
+        def view(contents):
+            whole = views.rescale(decoding.decode(contents), network.scale)
+            corner = (tf.shape(whole)[:2] - (network.height, network.width)) // 2
+            cut = whole[corner[0] : corner[0] + network.height, corner[1] : corner[1] + network.width]
+            return tf.ensure_shape(cut, [network.height, network.width, 3])
+
+        shape = [None, network.height, network.width, 3]
+        self.pixels = tf.function(outputs, [tf.TensorSpec(shape, tf.uint8, "image")])
+        self.encoded = tf.function(
+            lambda contents: outputs(tf.map_fn(view, contents, fn_output_signature=tf.uint8)),
+            [tf.TensorSpec([None], tf.string, "contents")],
+        )
+        self.about = tf.function(lambda: {"about": about}, [])
+
+
+def check(path):
+    """Raise FileExistsError where something else lies than a SavedModel."""
+    if os.path.exists(path) and not os.path.exists(os.path.join(path, "saved_model.pb")):
+        raise FileExistsError(f"{path} is there and is no SavedModel. Choose another --out, or remove it.")
+
+
+def write(network, path):
+    """Write an `exports.Network` into a folder, whole or not at all.
+
+    Signatures: `serving_default`, `image` uint8 `[n, h, w, 3]`; `encoded`, `contents` strings `[n]` of JPEG, PNG, GIF or BMP
+    files, rescaled and cut inside. Both give `posteriors`, float32 `[n, classes]`, and `classes`, strings.
+
+    Raises:
+        FileExistsError: there is something else.
+    """
+    path = str(path).rstrip("/")
+    check(path)
+    temporary = os.path.join(os.path.dirname(path), f".tmp.{os.path.basename(path)}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    served = _Served(network)
+    signatures = {"serving_default": served.pixels, "encoded": served.encoded, "about": served.about}
+    try:
+        with files.naming(path):
+            tf.saved_model.save(served, temporary, {name: call.get_concrete_function() for name, call in signatures.items()})
+            shutil.rmtree(path, ignore_errors=True)
+            os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read(path):
+    """The folder as a function of pixels, and what it tells of itself.
+
+    Raises:
+        ValueError: it is none of ours, or torn.
+    """
+    try:
+        loaded = tf.saved_model.load(str(path))
+        about = json.loads(loaded.signatures["about"]()["about"].numpy())
+    except (OSError, KeyError, ValueError, tf.errors.OpError, AttributeError) as error:
+        raise ValueError(f"{path} is no SavedModel of vgg_tf, or torn ({str(error).splitlines()[0][:200]}).") from None
+    call = loaded.signatures["serving_default"]
+
+    def run(pixels):
+        return call(image=tf.constant(pixels))["posteriors"].numpy()
+
+    run.loaded = loaded  # its variables live as long as it does
+    return run, about
+
+
+def contents(path):
+    """Number of layers with weights in the folder, and all its weights."""
+    arrays = [np.asarray(variable) for variable in tf.saved_model.load(str(path)).kept]
+    return sum(array.ndim > 1 for array in arrays), arrays

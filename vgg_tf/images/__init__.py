@@ -1,0 +1,1 @@
+"""Decoding, colors, and the views that a network sees in training and tests."""

@@ -1,0 +1,1 @@
+"""VGG networks as Keras models: layers, initializers, costs, heatmaps."""

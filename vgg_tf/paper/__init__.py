@@ -1,0 +1,1 @@
+"""The paper as data: architectures, recipes, protocols, results. No Keras."""

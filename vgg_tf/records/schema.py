@@ -1,0 +1,347 @@
+"""The TFRecord schema both ways, and `dataset.json` beside the shards: the only file that knows their keys and names.
+
+The keys are the ones that slim, Cloud TPU and Model Garden share; labels are 0-based in our shards, theirs begin at 1.
+"""
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from vgg_tf.records import annotations
+from vgg_tf.runtime import files
+
+COLLECTION_FILE = "dataset.json"
+
+
+class Form(NamedTuple):
+    """Keys of the features that every writer of image records has, under one name or another."""
+
+    encoded: str
+    label: str
+    filename: str
+
+
+SLIM = Form("image/encoded", "image/class/label", "image/filename")  # ours too
+TFDS = Form("image", "label", "file_name")
+SYNSET, TEXT = "image/class/synset", "image/class/text"
+BOX_CORNERS = [f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax")]
+BOX_LABEL, BOX_TEXT = "image/object/bbox/label", "image/object/class/text"
+TFDS_BOX = "bbox"  # one box: ymin, xmin, ymax, xmax
+
+_LENGTH, _CRC = 8, 4  # bytes of the framing: length, its CRC, the data, their CRC
+BEFORE, AFTER = _LENGTH + _CRC, _CRC  # around the data of a record
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What `dataset.json` says of a set of images.
+
+    Attributes:
+        name: where the images came from.
+        fingerprint: hex digest of classes, file names, labels and splits.
+        classes: class names; the 0-based label is the position.
+        splits: for each split `images` (count), `per_class` (counts), `boxes` (count), `shards` (count; 0 for images that
+            lie in files), `per_shard` (counts of images; not in older files).
+        mean_rgb: `[3]`, 0..255, each image of train weighted equally.
+        covariance_rgb: `[3, 3]`, in squared grey levels, likewise.
+        statistics_images: number of images that mean and covariance come from.
+        smaller_side: median smaller side of the training images, in pixels.
+        bytes_per_image: mean size of an encoded training image.
+        notes: what was decided on the way, such as a held-out validation split.
+        texts: the classes in words, where the source has them, else empty.
+        seed: of the order of the records.
+    """
+
+    name: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    splits: dict[str, dict]
+    mean_rgb: tuple[float, ...]
+    covariance_rgb: tuple[tuple[float, ...], ...]
+    statistics_images: int
+    smaller_side: int
+    bytes_per_image: int
+    notes: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    seed: int = 0
+
+    def images(self, split):
+        """Number of images of a split.
+
+        Raises:
+            ValueError: there is no such split; the message lists those there are.
+        """
+        if split not in self.splits:
+            raise ValueError(f"{self.name} has no split {split!r}. It has {', '.join(self.splits)}.")
+        return self.splits[split]["images"]
+
+    def compare(self, folder, split, counts):
+        """Raise a ValueError that names the shards of `folder` with other `counts` of images than were written."""
+        expected = self.splits[split].get("per_shard", counts)
+        names = [shard_name(split, i, len(counts)) for i in range(len(counts))]
+        wrong = [f"{name} holds {n} instead of {m}" for name, n, m in zip(names, counts, expected, strict=True) if n != m]
+        if wrong or sum(counts) != self.images(split):
+            raise ValueError(
+                f"{os.path.join(folder, COLLECTION_FILE)} tells of {self.images(split)} {split} images, not {sum(counts)}: "
+                f"{', '.join(wrong[:5]) or 'a shard is cut'}. Delete such shards: the command that wrote them restores them."
+            )
+
+    @property
+    def std_rgb(self):
+        """Standard deviation of each channel, in grey levels."""
+        return tuple(self.covariance_rgb[i][i] ** 0.5 for i in range(3))
+
+    def write(self, folder):
+        """Write `dataset.json` into `folder`, whole or not at all."""
+        text = json.dumps({"labels_from": 0, **asdict(self)}, indent=1)
+        files.write_whole(os.path.join(folder, COLLECTION_FILE), text.encode())
+
+    @classmethod
+    def read(cls, folder):
+        """Read the `dataset.json` of `folder`.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it is not one that `write` wrote; the message says what is wrong, and how to get another.
+        """
+        path = os.path.join(folder, COLLECTION_FILE)
+        try:
+            values = json.loads(files.read(path))
+            if labels_from := values.pop("labels_from"):
+                raise ValueError(f"labels from {labels_from}, expected from 0")
+            values["covariance_rgb"] = tuple(tuple(row) for row in values["covariance_rgb"])
+            values |= {key: tuple(values[key]) for key in ("classes", "mean_rgb", "notes", "texts") if key in values}
+            _check(values)
+            return cls(**values)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # broken JSON and foreign bytes are ValueErrors
+            raise ValueError(
+                f"{path} is no dataset.json of vgg_tf ({error}). Remove it: the shards beside it can be read without, and "
+                f"python -m tfrecords_tools.write {folder} OUT writes them anew with one."
+            ) from error
+
+
+def _check(values):
+    """Raise a ValueError, KeyError or TypeError if what `dataset.json` says cannot be meant."""
+    for split, told in values["splits"].items():
+        shards, n = told["shards"], len(values["classes"])
+        counts = [told["images"], told["boxes"], shards, *told["per_class"], *told.get("per_shard", ())]
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError(f"a count of {split} is no number from 0 on")
+        for key, m in (("per_class", n), ("per_shard", shards)):
+            if key in told and len(told[key]) != m:
+                raise ValueError(f"{key} of {split} are {len(told[key])} counts, expected {m}")
+    if not all(isinstance(name, str) for key in ("classes", "notes", "texts") for name in values.get(key, ())):
+        raise ValueError("a class or a note is no text")
+    if np.shape(values["mean_rgb"]) != (3,) or np.shape(values["covariance_rgb"]) != (3, 3):
+        raise ValueError("mean_rgb is not 3 numbers, or covariance_rgb not 3 times 3")
+    if not np.isfinite(np.array([*values["mean_rgb"], *np.ravel(values["covariance_rgb"]), values["smaller_side"]])).all():
+        raise ValueError("a number is not finite")
+    if type(values["bytes_per_image"]) is not int or values["bytes_per_image"] < 1:
+        raise ValueError(f"bytes_per_image is {values['bytes_per_image']!r}")
+
+
+def is_word(source):
+    """Tell whether a source is called by a word, `digits` or `tfds:NAME`. `./digits` is a folder."""
+    return str(source) == "digits" or str(source).startswith("tfds:")
+
+
+def holds_shards(source):
+    """Tell whether `source` is a folder with a `dataset.json`."""
+    if not isinstance(source, str | os.PathLike) or is_word(source):
+        return False
+    return files.exists(os.path.join(source, COLLECTION_FILE))
+
+
+def shard_name(split, index, count):
+    """File name of a shard, `train-00017-of-01024`."""
+    return f"{split}-{index:05d}-of-{count:05d}"
+
+
+def shard_paths(folder, collection, split):
+    """Paths of the shards of a split, in order.
+
+    Raises:
+        FileNotFoundError: some are not there; the message names the first.
+    """
+    count = collection.splits[split]["shards"]
+    if not count:
+        raise ValueError(f"{folder} is a run folder, without shards. Give the data it was trained on, {collection.name}.")
+    there = set(files.names(folder))
+    names = [shard_name(split, i, count) for i in range(count)]
+    paths = [os.path.join(folder, name) for name in names]
+    missing = [path for name, path in zip(names, paths, strict=True) if name not in there]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {count} {split} shards are missing, first {missing[0]}. The command that wrote them restores "
+            "them."
+        )
+    return paths
+
+
+def serialize(contents, image_format, height, width, label, class_name, filename, text="", boxes=None, box_labels=()):
+    """One image as a serialised `tf.train.Example`.
+
+    Args:
+        contents: bytes, an RGB or grey JPEG, or an 8-bit PNG.
+        image_format: `JPEG` or `PNG`.
+        height, width: pixels.
+        label: 0-based.
+        class_name, filename: str.
+        text: the class in words; the class name where there are none.
+        boxes: an `annotations.Boxes`, or None.
+        box_labels: 0-based label of each box.
+
+    Returns:
+        bytes.
+    """
+    import tensorflow as tf
+
+    example = tf.train.Example()
+    feature = example.features.feature
+    feature[SLIM.encoded].bytes_list.value.append(contents)
+    for key, value in {
+        "image/format": image_format,
+        "image/colorspace": "RGB",
+        SLIM.filename: filename,
+        SYNSET: class_name,  # the folder's name, which is the synset in ImageNet's layout
+        TEXT: text or class_name,
+    }.items():
+        feature[key].bytes_list.value.append(value.encode())
+    for key, value in {"image/height": height, "image/width": width, "image/channels": 3, SLIM.label: label}.items():
+        feature[key].int64_list.value.append(value)
+    if boxes is not None and boxes.names:
+        for key, values in zip(BOX_CORNERS, boxes.corners.T, strict=True):
+            feature[key].float_list.value.extend(values.tolist())
+        feature[BOX_LABEL].int64_list.value.extend(box_labels)
+        feature[BOX_TEXT].bytes_list.value.extend(name.encode() for name in boxes.names)
+    return example.SerializeToString(deterministic=True)  # else the keys' order differs from process to process
+
+
+def parse(serialized, form=SLIM):
+    """Encoded bytes and label of a serialised Example: a scalar string and a scalar int64. For use in `tf.data`."""
+    import tensorflow as tf
+
+    features = {form.encoded: tf.io.FixedLenFeature([], tf.string), form.label: tf.io.FixedLenFeature([], tf.int64)}
+    example = tf.io.parse_single_example(serialized, features)
+    return example[form.encoded], example[form.label]
+
+
+def parse_all(serialized):
+    """Encoded bytes of a serialised Example of ours, and a dict of all else it says. For use in `tf.data`.
+
+    Returns:
+        scalar string; and `label`, `height`, `width` (int64, -1 where absent), `filename`, `class_name`, `format` (string),
+        `corners` (four float32 `[n]`: xmin, ymin, xmax, ymax) and `box_labels` (int64 `[n]`).
+    """
+    import tensorflow as tf
+
+    words = {"filename": SLIM.filename, "class_name": SYNSET, "format": "image/format"}
+    numbers = {"label": SLIM.label, "height": "image/height", "width": "image/width"}
+    features = {SLIM.encoded: tf.io.FixedLenFeature([], tf.string)}
+    features |= {key: tf.io.FixedLenFeature([], tf.string, "") for key in words.values()}
+    features |= {key: tf.io.FixedLenFeature([], tf.int64, -1) for key in numbers.values()}
+    features |= {key: tf.io.VarLenFeature(tf.float32) for key in BOX_CORNERS} | {BOX_LABEL: tf.io.VarLenFeature(tf.int64)}
+    example = tf.io.parse_single_example(serialized, features)
+    fields = {name: example[key] for name, key in (words | numbers).items()}
+    fields["corners"] = tuple(example[key].values for key in BOX_CORNERS)
+    return example[SLIM.encoded], fields | {"box_labels": example[BOX_LABEL].values}
+
+
+class Fields(NamedTuple):
+    """What a record says of its image, whoever wrote it; absent numbers are -1, absent words empty.
+
+    Attributes:
+        encoded: bytes of the image.
+        label: as it stands in the record.
+        filename, class_name, text, image_format: str.
+        height, width: pixels.
+        boxes: `annotations.Boxes`; a box that has no class but the image's is called by the empty name.
+    """
+
+    encoded: bytes
+    label: int
+    filename: str
+    class_name: str
+    text: str
+    image_format: str
+    height: int
+    width: int
+    boxes: annotations.Boxes
+
+
+def unpack(serialized):
+    """The `Fields` of a serialised Example, in Python.
+
+    Raises:
+        ValueError: it is no Example, or holds no encoded image.
+    """
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    try:
+        feature = tf.train.Example.FromString(serialized).features.feature
+    except DecodeError:
+        raise ValueError("it is no tf.train.Example") from None
+    form = TFDS if TFDS.encoded in feature else SLIM
+
+    def values(key, kind):  # of another kind there are none
+        return getattr(feature[key], f"{kind}_list").value if key in feature else ()  # to look it up would make it
+
+    def word(key):
+        return next(iter(values(key, "bytes")), b"").decode(errors="replace")
+
+    def number(key):
+        return next(iter(values(key, "int64")), -1)
+
+    if not values(form.encoded, "bytes"):
+        raise ValueError(f"it has no feature {form.encoded}, only {', '.join(sorted(feature)[:8])}")
+    if form.label in feature and feature[form.label].WhichOneof("kind") != "int64_list":
+        raise ValueError("its label is no number")
+    if len(labels := values(form.label, "int64")) > 1:
+        raise ValueError(f"it has {len(labels)} labels")
+    label = number(form.label)
+    corners = [values(key, "float") for key in BOX_CORNERS]
+    if len(values(TFDS_BOX, "float")) == 4:
+        ymin, xmin, ymax, xmax = values(TFDS_BOX, "float")
+        corners = [[xmin], [ymin], [xmax], [ymax]]
+    names = [name.decode(errors="replace") for name in values(BOX_TEXT, "bytes")]
+    n = len(corners[0])
+    if len(names) != n:
+        labels = values(BOX_LABEL, "int64") or [label] * n
+        names = ["" if value == label else f"label {value}" for value in labels] if n else []
+    if lengths := {len(names), *map(len, corners)} - {n}:
+        raise ValueError(f"it has {n} boxes, and {max(lengths)} of their labels or coordinates")
+    boxes = annotations.Boxes(np.array(corners, np.float32).T.reshape(-1, 4), names)
+    return Fields(
+        values(form.encoded, "bytes")[0], label, word(form.filename), word(SYNSET), word(TEXT), word("image/format"),
+        number("image/height"), number("image/width"), boxes,
+    )  # fmt: skip
+
+
+def nameless(box):
+    """Tell whether a box's name is what `unpack` makes of a label alone."""
+    return not box or re.fullmatch(r"label -?\d+", box) is not None
+
+
+class Record(NamedTuple):
+    """Where a record lies: its shard, its number there from 0, and where its data begin and how long they are, in bytes."""
+
+    path: str
+    index: int
+    offset: int
+    length: int
+
+    def read(self):
+        """The record's `Fields`.
+
+        Raises:
+            OSError, ValueError: it cannot be read; the message names shard and record.
+        """
+        try:
+            return unpack(files.read(self.path, self.offset, self.length))
+        except ValueError as error:
+            raise ValueError(f"{self.path}, record {self.index}: {error}") from None

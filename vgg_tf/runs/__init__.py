@@ -1,0 +1,1 @@
+"""Run folders: settings, state, checkpoints, trackers."""

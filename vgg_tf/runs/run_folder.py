@@ -1,0 +1,347 @@
+"""A training run is a folder: what was asked for, the best network, the state to go on from, the log, the result.
+
+| file | content |
+| --- | --- |
+| recipe.json | architecture, data, precision and every number of the recipe |
+| dataset.json | classes, counts and colours of the images (`records.Collection`) |
+| model.keras | the network with the lowest validation error so far, without validation the last; raw RGB in, posteriors out |
+| inherited.txt | which layers came from another network, where they did |
+| last.safetensors | the whole state after the last epoch; `previous.safetensors` is the one before |
+| log.csv, history.png | one row, one point an epoch |
+| tensorboard, wandb | folders of the trackers that were asked for |
+| report.json | the result; there when the run has ended |
+"""
+
+import contextlib
+import csv
+import functools
+import io
+import json
+import math
+import os
+import shutil
+import zlib
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+
+from vgg_tf.data.selection import EVERYTHING, Selection
+from vgg_tf.paper import recipes
+from vgg_tf.records import schema
+from vgg_tf.runtime import files, programs
+from vgg_tf.training.schedules import Plateau
+from vgg_tf.weights import inheritance, reading
+
+LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
+RECIPE = "recipe.json"
+LOCK = ".lock"
+_FLAGS = {"arch": "--arch", "policy": "--precision", "inherit_layers": "--inherit-layers", "task": "the task"}
+
+
+def refuse_run(folder):
+    """Raise a ValueError where a report would be written over that of a run."""
+    if folder and files.exists(os.path.join(folder, RECIPE)):
+        raise ValueError(f"{folder} holds a run, whose report would be written over. Choose another --out.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What makes two runs the same: given again, the run continues.
+
+    Attributes:
+        arch: name of the architecture.
+        data: where the images are: `digits`, or the absolute path of a folder.
+        fingerprint: of the images (see `records.Collection`).
+        policy: Keras dtype policy.
+        recipe: every number.
+        selection: the classes and images of the data that are taken.
+        inherit: where the first weights come from: the path of a run or file, `imagenet`, or empty. It may move.
+        inherit_fingerprint: of those weights.
+        inherit_layers: which layers do: `paper`, `all-matching` or names with commas between.
+        task: what it learns: `classification`, or `pcr` or `scr`, boxes (appendix A).
+    """
+
+    arch: str
+    data: str
+    fingerprint: str
+    policy: str
+    recipe: recipes.Recipe
+    selection: Selection = EVERYTHING
+    inherit: str = ""
+    inherit_fingerprint: str = ""
+    inherit_layers: str = "paper"
+    task: str = "classification"
+
+    def to_json(self):
+        """Plain values."""
+        return {**vars(self), "recipe": recipes.to_json(self.recipe), "selection": asdict(self.selection)}
+
+    @classmethod
+    def from_json(cls, values):
+        """What `to_json` gave."""
+        recipe, selection = recipes.from_json(values["recipe"]), Selection.from_json(values["selection"])
+        return cls(**values | {"recipe": recipe, "selection": selection})
+
+    def differences(self, new):
+        """What tells the run that is there from this new one, in words; empty if nothing does. Data may have moved."""
+        words = ["other images"] if self.fingerprint != new.fingerprint else []
+        if self.inherit_fingerprint != new.inherit_fingerprint:
+            words.append(f"other weights by --inherit ({self.inherit or 'none'} there, {new.inherit or 'none'} here)")
+        for name, flag in _FLAGS.items():
+            if getattr(self, name) != getattr(new, name):
+                words.append(f"{flag} {getattr(self, name)} there, {getattr(new, name)} here")
+        return ", ".join(filter(None, [*words, recipes.differences(self.recipe, new.recipe)]))
+
+
+@dataclass(frozen=True)
+class State:
+    """What a training knows beyond its variables.
+
+    Attributes:
+        epoch: epochs done.
+        best: lowest validation top-1 error, in %, and the loss of that epoch, in nats: of equal errors the lower loss wins.
+        best_epoch: the epoch that had it, from 1.
+        plateau: of the plateau schedule.
+        stopped: the plateau after the last drop has ended the training.
+        rows: of the log, one dict an epoch.
+    """
+
+    epoch: int = 0
+    best: tuple[float, float] = (float("inf"), float("inf"))
+    best_epoch: int = 0
+    plateau: Plateau = field(default_factory=Plateau)
+    stopped: bool = False
+    rows: tuple[dict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run folder; make one with `open_run` or `read_run`.
+
+    Attributes:
+        folder: its path, here or on a file system of TensorFlow's.
+        settings: what was asked for.
+        writes: False for all but the first of several processes that train together.
+        noted: what `draw` has noted.
+    """
+
+    folder: str
+    settings: Settings
+    writes: bool = True
+    noted: set = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def path(self, name):
+        """Path of one of its files."""
+        return os.path.join(self.folder, name)
+
+    @property
+    def best(self):
+        """Path of the best network."""
+        return self.path("model.keras")
+
+    def load_best(self):
+        """The best network, not compiled.
+
+        Raises:
+            FileNotFoundError: no epoch was ever done.
+            ValueError: the file is damaged, or its weights are in other files of this machine.
+        """
+        import keras
+
+        if not files.exists(self.best):
+            raise FileNotFoundError(
+                f"{self.folder} has no model.keras yet: its first epoch is not done. Continue the training."
+            )
+        with files.local(self.best) as path:
+            reading.check_archive(path, self.best)  # Keras 3.12.0 reads every file that it names: CVE-2026-1669
+            return keras.saving.load_model(path, compile=False)
+
+    def check_space(self, model, optimizer):
+        """Refuse a disk on which two states and two networks, the new ones beside the old, would find no room.
+
+        Raises:
+            OSError: there is less; the message says how much is needed.
+        """
+        if files.is_remote(self.folder) or not self.writes:
+            return
+        best = sum(4 * math.prod(weight.shape) for weight in model.weights)
+        state = sum(4 * math.prod(variable.shape) for _, variable in _variables(model, optimizer))
+        names = (LAST, PREVIOUS, "model.keras")
+        there = sum(files.size(path) for path in map(self.path, names) if files.exists(path))
+        needed, free = 2 * (best + state) + 10**6 - there, shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise OSError(
+                f"{self.folder} lies on a disk with {free / 1e6:,.0f} MB left; this run needs {needed / 1e6:,.0f} MB. Free "
+                "some, or choose another --out."
+            )
+
+    def save_best(self, model):
+        """Keep this model as the best, whole or not at all."""
+        if not self.writes:
+            return
+        shared = [layer for layer in model.layers if getattr(layer, "synchronized", False)]
+        for layer in shared:  # batch normalisation over TensorFlow's devices, which a file must not ask of JAX
+            layer.synchronized = False
+        with files.writing(self.best) as temporary:
+            model.save(temporary)
+        for layer in shared:
+            layer.synchronized = True
+
+    def save_last(self, state, model, optimizer):
+        """Write the state and all variables: weights, dropout's seeds, optimizer; keep the state before as well.
+
+        A `.keras` file would not do: it lacks the states of the seed generators, so that dropout would differ afterwards.
+        """
+        from safetensors.numpy import save
+
+        if not self.writes:
+            return
+        metadata = {"state": json.dumps(asdict(state)), "statistics": json.dumps(inheritance.statistics(model))}
+        arrays = dict(_variables(model, optimizer, read=True))
+        data = save(arrays, metadata=metadata | {"checksum": _checksum(metadata["state"], arrays)})
+        if files.exists(self.path(LAST)):
+            files.rename(self.path(LAST), self.path(PREVIOUS))
+        files.write_whole(self.path(LAST), data)
+        self.write_log(state)
+
+    def restore(self, model, optimizer):
+        """Set all variables to those of the last state that is whole.
+
+        Returns:
+            state: the `State`; a new one where there is nothing to go on from.
+            note: what to tell the user, or None.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        torn = []
+        for name in (LAST, PREVIOUS):
+            if not files.exists(self.path(name)):
+                continue
+            try:
+                with files.local(self.path(name)) as path, safe_open(path, framework="numpy") as file:
+                    metadata = file.metadata()
+                    arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                if metadata.get("checksum", whole := _checksum(metadata["state"], arrays)) != whole:
+                    raise SafetensorError("as long as it was, but not what it was")
+            except SafetensorError:
+                torn.append(name)
+                continue
+            if torn and self.writes:  # or the next state would put it in the place of the whole one
+                files.remove(self.path(LAST))
+            for key, variable in _variables(model, optimizer):
+                variable.assign(arrays[key])
+            values = json.loads(metadata["state"])
+            if statistics := json.loads(metadata.get("statistics", "null")):  # constants, perhaps of the network inherited from
+                inheritance.set_statistics(model, *statistics)
+            values |= {"rows": tuple(values["rows"]), "best": tuple(values["best"]), "plateau": Plateau(**values["plateau"])}
+            state = State(**values)
+            note = f"{torn[0]} is torn, {name} is whole: " if torn else ""
+            return state, f"{note}continuing after epoch {state.epoch}"
+        return State(), f"{', '.join(torn)} torn: starting anew" if torn else None
+
+    def write_log(self, state):
+        """Write log.csv from the state, which is what counts."""
+        if not self.writes:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(state.rows[0]))
+        writer.writeheader()
+        writer.writerows(state.rows)
+        files.write_whole(self.path("log.csv"), text.getvalue().encode())
+
+    def draw(self, make):
+        """Write history.png. Where that fails there is a note, once, and the run goes on.
+
+        Args:
+            make: function that gives the matplotlib figure.
+        """
+        if self.writes:
+            with programs.noting(self.path("history.png"), self.noted):
+                from vgg_tf.figures import charts  # brings matplotlib, which only a training needs
+
+                charts.save(make(), self.path("history.png"))
+
+    def write_report(self, report):
+        """Write the result; from now on the run has ended."""
+        if self.writes:
+            files.write_whole(self.path("report.json"), json.dumps(report, indent=1).encode())
+
+    def report(self):
+        """The result of a run that has ended, else None."""
+        path = self.path("report.json")
+        return json.loads(files.read_text(path)) if files.exists(path) else None
+
+    def collection(self):
+        """The `records.Collection` of the images the run was made on."""
+        return schema.Collection.read(self.folder)
+
+
+def _variables(model, optimizer, read=False):
+    for owner, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
+        for i, variable in enumerate(variables):
+            yield f"{owner}/{i:04d}", np.asarray(variable.numpy()) if read else variable
+
+
+def _checksum(state, arrays):
+    """Of the state and all bits of the arrays, in words."""
+    parts = (state.encode(), *(array.tobytes() for _, array in sorted(arrays.items())))
+    return f"crc32 {functools.reduce(lambda crc, part: zlib.crc32(part, crc), parts, 0):08x}"
+
+
+@contextlib.contextmanager
+def open_run(folder, settings, process=0):
+    """Make a run folder, or open the one that these settings made, for one writer at a time.
+
+    A folder whose first epoch was never done is taken over. Of several processes the first makes it, the others look into it
+    afterwards.
+
+    Raises:
+        ValueError: this is not the first process, and it sees no folder of the first one, or one of other flags.
+        FileExistsError: the folder holds another run or something else; nothing of it is touched.
+        BlockingIOError: the run is being trained by another process.
+    """
+    folder, recipe = str(folder), os.path.join(folder, RECIPE)
+    if process:
+        if not files.exists(recipe):
+            raise ValueError(
+                f"Process {process} does not see the run folder {folder} of the first one. Give an --out that all machines "
+                "see: on a shared disk, or on gs://."
+            )
+        run = read_run(folder)
+        if difference := run.settings.differences(settings):
+            raise ValueError(f"Process {process} has other flags or data than the first one: {difference}.")
+        yield replace(run, writes=False)
+        return
+    if files.exists(folder) and not files.exists(recipe) and any(name[0] != "." for name in files.names(folder)):
+        raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
+    files.make_folder(folder)
+    busy = f"{folder} is being trained by another process. Wait for it, or choose another --out."
+    with files.one_writer(os.path.join(folder, LOCK), busy):
+        files.remove_unfinished(folder)
+        there = read_run(folder).settings if files.exists(recipe) else settings
+        if begun(folder) and (difference := there.differences(settings)):
+            raise FileExistsError(f"{folder} holds another run: {difference}. Choose another --out, or delete it first.")
+        if not files.exists(recipe) or there.differences(settings):  # nothing was trained yet: nothing is lost
+            files.write_whole(recipe, json.dumps(settings.to_json(), indent=1).encode())
+        yield Run(folder, settings)
+
+
+def begun(folder):
+    """Tell whether a folder holds a run with an epoch done."""
+    return any(files.exists(os.path.join(folder, name)) for name in (LAST, PREVIOUS))
+
+
+def read_run(folder):
+    """Open a run folder to read from.
+
+    Raises:
+        FileNotFoundError: it is none.
+        ValueError: its recipe.json cannot be read.
+    """
+    path = os.path.join(folder, RECIPE)
+    if not files.exists(path):
+        raise FileNotFoundError(f"{folder} is no run folder: it has no recipe.json. Train one with python -m vgg_tf.train.")
+    try:
+        return Run(str(folder), Settings.from_json(json.loads(files.read_text(path))))
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read ({error}). Choose another --out, or delete the folder.") from error

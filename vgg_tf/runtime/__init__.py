@@ -1,0 +1,1 @@
+"""Files, devices, processes, signals and the shell of every program."""

@@ -1,0 +1,1 @@
+"""The training loop: flags, model, optimizers, schedules, progress."""

@@ -1,0 +1,148 @@
+"""What a short look tells before a long training: whether the signal lives in a fresh network, and how fast a step is."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from vgg_tf.images import views
+
+LOSS_LIMIT = 100.0  # nats; a first loss above it ends in NaN at the paper's learning rate
+IMAGES = 8  # looked at, at most
+_GROWN, _STARVED = 10.0, 0.01  # times the scale of the input
+_QUIET = 0.01  # standard deviation of logits that tell images and classes apart by nothing to speak of
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one batch shows of a network.
+
+    Attributes:
+        scales: root mean square of the outputs of `normalize` (the input) and of each layer with weights, after its ReLU.
+        logits: standard deviation of the scores.
+        loss: cross-entropy, in nats.
+        guessing: loss of guessing, ln(classes).
+        fatal: not a number, or a loss above `LOSS_LIMIT`.
+        verdict: in words.
+    """
+
+    scales: dict[str, float]
+    logits: float
+    loss: float
+    guessing: float
+    fatal: bool
+    verdict: str
+
+
+def probe(model, pixels, labels=None):
+    """Send one batch through a network as it is trained: batch normalisation by the batch's own moments; without dropout.
+
+    The network is as before afterwards.
+
+    Args:
+        model: a network of `build_vgg` with its head, not in its dense form.
+        pixels: `[B, H, W, C]`, 0..255; the first eight are looked at.
+        labels: int `[B]`; None takes the mean over all labels.
+
+    Returns:
+        A `Probe`.
+    """
+    layers = _signal_layers(model)
+    outputs = _as_trained(keras.Model(model.input, [layer.output for layer in layers.values()]), np.asarray(pixels)[:IMAGES])
+    scales = {name: float(np.sqrt(np.square(x, dtype=np.float64).mean())) for name, x in zip(layers, outputs, strict=True)}
+    scores = np.float64(outputs[-1])
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    right = logs if labels is None else logs[np.arange(len(logs)), np.asarray(labels)[:IMAGES]]
+    return _judge(scales, float(scores.std()), float(-right.mean()), math.log(scores.shape[1]))
+
+
+def _as_trained(network, pixels):
+    """Outputs of all layers in training mode, as float32 arrays, without a trace: no dropout, and the moments kept."""
+    kept = [variable.numpy() for variable in network.non_trainable_variables]
+    rates = {layer: layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)}
+    try:
+        for layer in rates:
+            layer.rate = 0.0
+        return [np.float32(keras.ops.convert_to_numpy(keras.ops.cast(x, "float32"))) for x in network(pixels, training=True)]
+    finally:
+        for layer, rate in rates.items():
+            layer.rate = rate
+        for variable, value in zip(network.non_trainable_variables, kept, strict=True):
+            variable.assign(value)
+
+
+def _signal_layers(model):
+    """The layers to look at: batch normalisation and its ReLU stand between a convolution and its signal."""
+    found, name = {}, None
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            found[name := layer.name] = layer
+        elif layer.name == "normalize":
+            found["normalize"] = layer
+        elif isinstance(layer, keras.layers.ReLU):
+            found[name] = layer
+    return found
+
+
+def _judge(scales, logits, loss, guessing):
+    start = scales["normalize"]
+    beside = f"first loss {loss:.4g} beside ln(classes) = {guessing:.4g}"
+    broken = next((name for name, scale in scales.items() if not math.isfinite(scale)), None)
+    grown = next((name for name, scale in scales.items() if scale > _GROWN * start), None)
+    starved = next((name for name, scale in scales.items() if scale < _STARVED * start), None)
+    fatal = not loss <= LOSS_LIMIT
+    if broken:
+        verdict = f"not a number from {broken} on"
+    elif fatal and grown:
+        verdict = f"explodes at {grown}: {beside}, it will be NaN"
+    elif fatal:
+        verdict = f"too loud, the input's scale of {start:.3g} reaches the logits: {beside}, it will be NaN"
+    elif logits < _QUIET:
+        verdict = f"starves{f' at {starved}' if starved else ''}: logits of std {logits:.2g} tell nothing apart, {beside}"
+    elif loss > 2 * guessing:
+        verdict = f"loud: {beside}; rise to the learning rate slowly"
+    else:
+        verdict = f"alive: {beside}"
+    return Probe(scales, logits, loss, guessing, fatal, verdict)
+
+
+def photographs(size):
+    """Eight views of the two photographs that scikit-learn carries: what a network meets, where no data are at hand.
+
+    Args:
+        size: side of the views in pixels, at most 427.
+
+    Returns:
+        uint8 `[8, size, size, 3]`, RGB.
+    """
+    from sklearn.datasets import load_sample_images
+
+    photos = load_sample_images().images
+    sides = [size + i * (427 - size) // 3 for i in range(4)]
+    return np.stack([np.asarray(views.center_view(photo, size, side)) for photo in photos for side in sides])
+
+
+def images_per_second(scores, batches, seconds=5.0):
+    """Speed of training steps with the data they wait for, without the start.
+
+    Args:
+        scores: a compiled network; its weights change.
+        batches: iterable of batches `(images, labels)`, at least two.
+        seconds: how long to look; at least one step.
+
+    Returns:
+        images a second.
+    """
+    start, n = None, 0
+    for pixels, labels in batches:
+        scores.train_on_batch(pixels, labels)
+        if start is None:  # the first step builds everything
+            start = time.perf_counter()
+            continue
+        n += len(labels)
+        if time.perf_counter() - start > seconds:
+            break
+    return n / (time.perf_counter() - start)

@@ -1,0 +1,1 @@
+"""Weights: reading, writing and inheritance, in Keras' and torchvision's formats."""
