@@ -28,9 +28,9 @@ def main(arguments=None):
     parser.add_argument("--width", type=float, default=1.0, help="of our VGG-16, whose speed is measured")
     parser.add_argument("--head-width", type=int, default=4096)
     flags = parser.parse_args(arguments)
-    from vgg_tf.runtime import programs
+    from vgg_tf.runtime import quiet
 
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     from vgg_tf.data import opening
     from vgg_tf.transfer import whole
 

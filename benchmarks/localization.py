@@ -26,9 +26,9 @@ def main(arguments=None):
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--protocols", default="center,center --flip,dense,dense --flip", help="separated by commas")
     flags, more = parser.parse_known_args(arguments)
-    from vgg_tf.runtime import programs
+    from vgg_tf.runtime import quiet
 
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     from tfrecords_tools.write import write
     from vgg_tf.data import opening
     from vgg_tf.localization import inference, inputs

@@ -16,9 +16,9 @@ def main(arguments=None):
     parser.add_argument("--batch", type=int, default=64, help="images a step")
     flags = parser.parse_args(arguments)
     steps, batch = flags.steps, flags.batch
-    from vgg_tf.runtime import programs
+    from vgg_tf.runtime import quiet
 
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     import keras
     import numpy as np
     import tensorflow as tf

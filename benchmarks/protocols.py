@@ -15,7 +15,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import quiet
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Flags:
 def main(arguments=None):
     """Print a table."""
     flags = tyro.cli(Flags, args=arguments)
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
 
     import keras
 

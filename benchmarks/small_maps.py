@@ -10,7 +10,7 @@ import argparse
 import os
 import time
 
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import quiet
 
 SHAPES = [  # side, channels, filters; at 32 pixels, then at 224
     (2, 512, 512), (4, 256, 512), (4, 512, 512), (8, 128, 256), (8, 256, 256), (16, 128, 128),
@@ -27,7 +27,7 @@ def main(arguments=None):
     parser.add_argument("--sides", default="2,4,8,16,14,28,56", help="of the maps, in pixels, separated by commas")
     flags = parser.parse_args(arguments)
     dtype, batch, sides = flags.dtype, flags.batch, [int(side) for side in flags.sides.split(",")]
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     import tensorflow as tf
 
     from vgg_tf.models import cpu_layers

@@ -20,9 +20,9 @@ def main(arguments=None):
     parser.add_argument("--batch", type=int, default=256)
     flags = parser.parse_args(arguments)
     n, batch = flags.images, flags.batch
-    from vgg_tf.runtime import programs
+    from vgg_tf.runtime import quiet
 
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     import numpy as np
     import tensorflow as tf
 

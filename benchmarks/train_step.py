@@ -129,9 +129,9 @@ def measure(subject, *words):
 
 def _peak(name, side):
     """TFLOP/s of a product of matrices."""
-    from vgg_tf.runtime import programs
+    from vgg_tf.runtime import quiet
 
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     import tensorflow as tf
 
     matrix = tf.cast(tf.random.normal((side, side)), name)
@@ -145,9 +145,9 @@ def _peak(name, side):
 
 
 def _keras(subject, side, batch, seconds):
-    from vgg_tf.runtime import programs
+    from vgg_tf.runtime import quiet
 
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     import keras
     import numpy as np
     import tensorflow as tf

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.making import QUICK
-from vgg_tf import preflight
-from vgg_tf.runtime import chips, devices
+from vgg_tf.runtime import chips, devices, doctor
 
 pytest.importorskip("jax")
 
@@ -197,7 +196,7 @@ def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
     ],
 )
 def test_the_doctor_knows_the_pairs_that_fail(versions, chips, remedy):
-    assert any(remedy in line for line in preflight.remedies(versions, chips))
+    assert any(remedy in line for line in doctor.remedies(versions, chips))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +218,7 @@ def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(
         (metadata, "version", version), (subprocess, "run", run), (chips, "tpu_chips", lambda: (None, 0)),
     ):  # fmt: skip
         monkeypatch.setattr(place, name, value)
-    preflight._doctor()
+    doctor.print_report()
     assert asked == [platforms] * 2
 
 

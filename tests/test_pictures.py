@@ -22,7 +22,7 @@ from vgg_tf.localization.inference import Found
 from vgg_tf.localization.inputs import Annotated
 from vgg_tf.records.annotations import Boxes
 from vgg_tf.records.splits import Split
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import programs, signals
 from vgg_tf.training import loop
 
 # Each as a figure shows it, where that is not the name itself.
@@ -157,7 +157,7 @@ def test_an_error_of_a_figure_is_a_note_with_its_type_and_message_said_once(caps
 
 
 def test_who_is_told_to_stop_stops(capsys):
-    for stop in (KeyboardInterrupt, programs.PreemptedError):
+    for stop in (KeyboardInterrupt, signals.PreemptedError):
         with pytest.raises(stop), programs.noting("a.png"):
             raise stop
     assert not capsys.readouterr().err

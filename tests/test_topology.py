@@ -179,10 +179,10 @@ FAKE = """
 import importlib.util, sys, types
 from vgg_tf import preflight
 from vgg_tf.forecast import bounds
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import programs, quiet
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *package: name in ("jax", "libtpu") or found(name, *package)
-programs.quiet_tensorflow = lambda: None
+quiet.quiet_tensorflow = lambda: None
 preflight._input_rate = lambda recipe: (100.0, 2)
 class Topology:
     scores = None

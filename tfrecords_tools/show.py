@@ -9,7 +9,7 @@ import tyro
 from vgg_tf.data.selection import EVERYTHING, Selection
 from vgg_tf.records import schema
 from vgg_tf.records.annotations import Boxes
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import programs, quiet
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def main(arguments=None):
     from vgg_tf.figures import charts
 
     charts.check_suffix(flags.out)
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
 
     from vgg_tf.records.statistics import decode_named
 

@@ -8,7 +8,7 @@ import tyro
 
 from vgg_tf.records import schema
 from vgg_tf.records.integrity import verify
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import programs, quiet
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Flags:
 def main(arguments=None):
     """Parse the flags, verify, print what is wrong."""
     flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.verify")
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     findings = verify(flags.shards)
     collection = schema.Collection.read(flags.shards)
     shards = sum(values["shards"] for values in collection.splits.values())

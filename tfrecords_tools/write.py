@@ -14,7 +14,7 @@ import tyro
 
 from vgg_tf.data.selection import Selection
 from vgg_tf.records import schema
-from vgg_tf.runtime import files, programs
+from vgg_tf.runtime import files, programs, quiet
 
 SHARD_BYTES = 150e6  # about 100 to 200 MB read well over a network
 SMALL_SHARD_BYTES, FEW_SHARDS = 10e6, 8  # smaller sets are still read in parallel and mixed: 8 shards, of 10 MB at least
@@ -94,7 +94,7 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
 def _write(source, out, work, plan, finished, skip_bad, run, progress):
     from tqdm import tqdm
 
-    programs.quiet_tensorflow()  # takes seconds: after what is refused without it
+    quiet.quiet_tensorflow()  # takes seconds: after what is refused without it
 
     from vgg_tf.records.encoding import read_result, write_shards
 

@@ -33,7 +33,7 @@ def __getattr__(name):
     try:
         return getattr(importlib.import_module(f"vgg_tf.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
-        from vgg_tf.runtime.programs import TENSORFLOW_MISSING, lacks_tensorflow
+        from vgg_tf.runtime.quiet import TENSORFLOW_MISSING, lacks_tensorflow
 
         if not lacks_tensorflow(error):
             raise

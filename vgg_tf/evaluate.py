@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from vgg_tf.runtime import files, processes, programs
+from vgg_tf.runtime import files, processes, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 ProtocolName = Literal["center", "ten-crop", "padded-ten-crop", "multi-crop", "dense", "multi-crop+dense"]
@@ -53,7 +53,7 @@ def main(arguments=None):
         raise ValueError("No network. Give a run folder of python -m vgg_tf.train, or a file of weights.")
     together = flags.together.told()
     settle(flags.strategy, several=together.processes > 1)
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
 
     from vgg_tf.data import opening
     from vgg_tf.evaluation import checkpoint, evaluator, scores, tables

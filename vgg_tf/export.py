@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from vgg_tf.runtime import files, programs
+from vgg_tf.runtime import files, programs, quiet, scopes
 
 FormatName = Literal["savedmodel", "litert", "litert-float16", "litert-int8", "onnx", "coreml", "all"]
 SUFFIXES = {
@@ -123,8 +123,8 @@ def _take_tensorflow():
         ValueError: it was imported on another engine.
     """
     if "keras" not in sys.modules:
-        with programs.environment(KERAS_BACKEND="tensorflow"):
-            programs.quiet_tensorflow()
+        with scopes.environment(KERAS_BACKEND="tensorflow"):
+            quiet.quiet_tensorflow()
             import keras  # noqa: F401
     elif (engine := sys.modules["keras"].config.backend()) != "tensorflow":
         raise ValueError(

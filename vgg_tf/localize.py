@@ -13,7 +13,7 @@ import tyro
 
 from vgg_tf.data.selection import Selection
 from vgg_tf.paper import recipes
-from vgg_tf.runtime import files, programs
+from vgg_tf.runtime import files, programs, quiet, signals
 from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 PROG = "python -m vgg_tf.localize"
@@ -116,7 +116,7 @@ def train(words):
         if not (first.data and first.inherit):
             raise ValueError("--data and --inherit are needed: pictures with boxes, and the network to start from.")
         settle(first.strategy)
-        programs.quiet_tensorflow()
+        quiet.quiet_tensorflow()
         from vgg_tf.evaluation import checkpoint
 
         begun = checkpoint.open_trained(first.inherit, headless=True)
@@ -158,7 +158,7 @@ def train(words):
         if "validation" in parts:
             validation = inputs.batches(parts["validation"], recipe, plan.batch)
         outputs = 4 * (1 if flags.regression == "scr" else len(source.classes))
-        notice = programs.Notice(flags.grace)
+        notice = signals.Notice(flags.grace)
         with notice, devices.scope(), loading.naming_the_unreadable(source), tracking.opened("", run) as track:
             model = loop.build(begun.arch, recipe, collection, begun.weights.std is not None, outputs)
             names = [layer.name for layer in model.layers if layer.weights and layer.name not in ("predictions", "normalize")]
@@ -202,7 +202,7 @@ def evaluate(words):
     if not flags.runs:
         raise ValueError("No run. Give run folders of python -m vgg_tf.localize train.")
     settle(flags.strategy)
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
 
     from tqdm import tqdm
 
@@ -300,7 +300,7 @@ def predict(words):
     """Find boxes, draw them, write them."""
     flags = tyro.cli(Predict, args=words, prog=f"{PROG} predict")
     settle(flags.strategy)
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
 
     from tqdm import tqdm
 

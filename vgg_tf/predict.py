@@ -13,7 +13,7 @@ import numpy as np
 import tyro
 
 from vgg_tf.evaluate import ProtocolName
-from vgg_tf.runtime import files, programs
+from vgg_tf.runtime import files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 
@@ -59,7 +59,7 @@ def main(arguments=None):
     settle(flags.strategy)
     files.make_folder_of(flags.out)
     paths = picture_paths(flags.pictures)
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
 
     from vgg_tf.evaluation import checkpoint, evaluator, posteriors
     from vgg_tf.records.splits import Split
@@ -86,7 +86,7 @@ def _by_model(flags):
     files.make_folder_of(flags.out)
     words = ((flags.network,) if flags.network else ()) + flags.pictures  # the first word is a picture, too
     if os.path.isdir(flags.model):
-        programs.quiet_tensorflow()
+        quiet.quiet_tensorflow()
     rows, bad, classes = serving.see(flags.model, picture_paths(words))
     _say(flags, rows, bad, classes, {})
 

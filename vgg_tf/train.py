@@ -15,7 +15,7 @@ from vgg_tf.paper import recipes
 from vgg_tf.paper.architectures import architecture
 from vgg_tf.records.schema import Collection, holds_shards, is_word
 from vgg_tf.runs import tracking
-from vgg_tf.runtime import files, processes, programs
+from vgg_tf.runtime import files, processes, quiet, signals
 from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 SMOKE_BATCHES = 2  # tested in a smoke run
@@ -102,7 +102,7 @@ def parse(arguments=None, source=None):
         ):
             if value:
                 raise ValueError(f"{word} is for weights that come from elsewhere: give --inherit as well.")
-    programs.quiet_tensorflow()  # takes seconds: after what is refused without it
+    quiet.quiet_tensorflow()  # takes seconds: after what is refused without it
     return flags, source
 
 
@@ -202,7 +202,7 @@ def _train(run, collection, data, devices, weights, flags):
         look = centre_crops("validation" if validation else "train", part=(0, devices.processes))
     split = "test" if "test" in collection.splits else "validation" if validation else None
     tracks = tracking.opened(flags.track if run.writes else "", run)
-    notice = programs.Notice(flags.grace)
+    notice = signals.Notice(flags.grace)
     with tracks as track, notice, devices.scope(), loading.naming_the_unreadable(data):
         model = loop.build(run.settings.arch, recipe, collection, _standardized(weights, run.settings))
         state = loop.train(

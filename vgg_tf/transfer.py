@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 
 from vgg_tf.data.selection import Selection
-from vgg_tf.runtime import files, programs
+from vgg_tf.runtime import files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 NEIGHBOURS, QUERIES = 5, 8  # columns and rows of the sheet
@@ -58,7 +58,7 @@ def main(arguments=None):
     if not flags.weights:
         raise ValueError("--weights is empty. Give a run folder, a file of weights, or cifar10.")
     settle(flags.strategy)
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
 
     from vgg_tf.data.opening import open_source
     from vgg_tf.evaluation import checkpoint

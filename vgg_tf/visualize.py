@@ -8,7 +8,7 @@ from typing import Literal
 
 import tyro
 
-from vgg_tf.runtime import files, programs
+from vgg_tf.runtime import files, programs, quiet
 
 Argument = tyro.conf.Positional
 PROG = "python -m vgg_tf.visualize"
@@ -75,7 +75,7 @@ def views(
     """
     import numpy as np
 
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     from vgg_tf.figures import charts
     from vgg_tf.images.views import geometry, rescale, train_view
     from vgg_tf.records import statistics
@@ -218,7 +218,7 @@ def filters(network: Argument[str], out: str = "filters.png"):
         network: a run folder, a file of weights, or cifar10.
         out: the picture.
     """
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     from vgg_tf.evaluation import checkpoint
     from vgg_tf.figures import networks
     from vgg_tf.models import heatmaps
@@ -237,7 +237,7 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
         split: train, validation or test.
         out: the picture.
     """
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     from vgg_tf.data import opening
     from vgg_tf.evaluation import checkpoint, evaluator, reports, scores
     from vgg_tf.evaluation.posteriors import posteriors, refuse
@@ -290,7 +290,7 @@ def network(
         return
     if not (shutil.which("dot") and importlib.util.find_spec("pydot")):
         raise ValueError("Keras' plot needs graphviz and pydot: apt-get install graphviz; pip install pydot. Or --style scale.")
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     import keras
 
     from vgg_tf.models.vgg import build_vgg
@@ -326,7 +326,7 @@ def main(arguments=None):
 
 def _seen(network, picture):
     """A network, its `trained.Trained`, and the centre crop of a picture that it sees."""
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     from vgg_tf.evaluation import checkpoint
     from vgg_tf.images.views import center_view
     from vgg_tf.records import statistics

@@ -12,7 +12,7 @@ import numpy as np
 
 from vgg_tf.records import integrity, schema
 from vgg_tf.records.splits import SPLIT_NAMES, Source, Split
-from vgg_tf.runtime import files, programs
+from vgg_tf.runtime import files, quiet
 
 SHARD = re.compile(  # train-00000-of-01024, flowers_train_00000-of-00005.tfrecord, mnist-train.tfrecord-00000-of-00001
     r"(?:.+[-_./])?(?P<split>train|validation|valid|val|test)[-_.](?:(?P<suffix>[a-z]\w*)-)?(?P<index>\d{5})-of-(?P<count>\d{5})"
@@ -144,7 +144,7 @@ class _Scan:
 def _scan(paths, progress):
     from tqdm import tqdm
 
-    tf = programs.quiet_tensorflow()
+    tf = quiet.quiet_tensorflow()
 
     from vgg_tf.runtime.pipelines import untuned
 
@@ -197,7 +197,7 @@ def is_tfds(paths):
     """Tell by its first record whether a shard has the keys of tensorflow-datasets."""
     from google.protobuf.message import DecodeError
 
-    tf = programs.quiet_tensorflow()
+    tf = quiet.quiet_tensorflow()
 
     for path in paths:
         with contextlib.suppress(tf.errors.OpError, DecodeError):  # the scan will name it
@@ -267,7 +267,7 @@ def open_tfds(name, labels_from=None, progress=True):
     """
     if not name:
         raise ValueError("tfds: is followed by the name of a set, as in tfds:mnist.")
-    programs.quiet_tensorflow()
+    quiet.quiet_tensorflow()
     import tensorflow_datasets as tfds
 
     try:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from vgg_tf.forecast.bounds import GIB, Step
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import quiet, scopes
 
 _JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
 # Without them libtpu would ask Google's servers for minutes.
@@ -23,7 +23,7 @@ _LIBTPU = {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v5litepod-8", "TP
 
 def environment():
     """Context in which Keras is imported on JAX, JAX on the CPU, and libtpu is loaded without chips."""
-    return programs.environment(**{name: os.environ.get(name, value) for name, value in _LIBTPU.items()} | _JAX)
+    return scopes.environment(**{name: os.environ.get(name, value) for name, value in _LIBTPU.items()} | _JAX)
 
 
 class Topology:
@@ -42,7 +42,7 @@ class Topology:
             ValueError: Keras was imported on another backend before.
         """
         with environment():
-            programs.quiet_tensorflow()
+            quiet.quiet_tensorflow()
             import jax
             import keras
             import numpy as np
@@ -60,7 +60,7 @@ class Topology:
         self.recipe = recipe
         self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
         unseen = SimpleNamespace(mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
-        with programs.precision("mixed_bfloat16"):
+        with scopes.precision("mixed_bfloat16"):
             model = loop.build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
             self.scores = loop.scores_of(model)
             loop.compile_scores(self.scores, loop.make_optimizer(recipe, 1), recipe.label_smoothing)

@@ -15,7 +15,7 @@ import numpy as np
 from vgg_tf.images import views
 from vgg_tf.models.heatmaps import chain
 from vgg_tf.models.vgg import convert_head
-from vgg_tf.runtime.programs import precision
+from vgg_tf.runtime.scopes import precision
 
 STRIDE = 32
 TINY = 1e-30  # the smallest posterior whose logarithm is compared

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import scopes
 from vgg_tf.runtime.chips import gpu_files, has_bfloat16, tpu_chips
 
 _settled = False  # KERAS_BACKEND is ours, not the user's
@@ -89,7 +89,7 @@ class Devices:
     def scope(self):
         """Context in which the model and its optimizer are made, trained and tested: in the dtype policy, on these devices."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(programs.precision(self.policy))
+            stack.enter_context(scopes.precision(self.policy))
             if self.distribution:
                 stack.enter_context(self.distribution.scope())
             if self.device:  # else Keras would compute on JAX's first device, such as a TPU in place of the CPU
@@ -251,7 +251,7 @@ def _jax(kind):
             return None
         # Without chips libtpu would ask Google's servers for minutes.
         skip = {} if tpu_chips()[1] else {"TPU_SKIP_MDS_QUERY": os.environ.get("TPU_SKIP_MDS_QUERY", "1")}
-        with programs.environment(**skip):
+        with scopes.environment(**skip):
             import jax
 
             try:

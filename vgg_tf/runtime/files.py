@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import quiet
 
 
 def is_remote(path):
@@ -21,7 +21,7 @@ def is_remote(path):
 
 
 def _gfile():
-    return programs.quiet_tensorflow().io.gfile
+    return quiet.quiet_tensorflow().io.gfile
 
 
 def absolute(path):
@@ -95,7 +95,7 @@ def read(path, offset=0, length=-1):
                 return file.read(length)
         except OSError as error:  # of a disk that fails, which names no file
             raise type(error)(error.errno, error.strerror, str(path)) from None
-    tf = programs.quiet_tensorflow()
+    tf = quiet.quiet_tensorflow()
     with naming(path, "read"), tf.io.gfile.GFile(path, "rb") as file:
         try:
             file.seek(offset)
