@@ -14,9 +14,11 @@ from PIL import Image
 from tests.making import shallow
 from vgg_tf import train
 from vgg_tf.evaluation import reports, scores
-from vgg_tf.figures import charts, networks
-from vgg_tf.figures.charts import class_errors, confusion, contact_sheet, curves, history, legend, line, roc
-from vgg_tf.figures.networks import architecture, confused, counts, field, heat_over, kernels, maps
+from vgg_tf.figures import charts, drawing, networks
+from vgg_tf.figures.charts import class_errors, confused, confusion, counts, curves, history, roc
+from vgg_tf.figures.drawing import legend, line
+from vgg_tf.figures.networks import architecture, field, heat_over, kernels, maps
+from vgg_tf.figures.sheets import contact_sheet
 from vgg_tf.localization import reports as localization_reports
 from vgg_tf.localization.inference import Found
 from vgg_tf.localization.inputs import Annotated
@@ -90,7 +92,7 @@ def test_every_function_that_draws_is_in_the_table():
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and name[0] != "_"
     }
-    assert public - {charts.check_suffix, line, legend, charts.save, charts.calibration} == set(FIGURES) == set(PLACES)
+    assert public - {drawing.check_suffix, line, legend, drawing.save, charts.calibration} == set(FIGURES) == set(PLACES)
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:20])
@@ -106,7 +108,7 @@ def test_every_figure_shows_any_name_as_it_is(make, name):
 
 
 def test_any_name_is_drawn_letter_by_letter():
-    figure = charts.Drawing(8, 8)
+    figure = drawing.Drawing(8, 8)
     for i, name in enumerate(NAMES):
         figure.text(0, i / len(NAMES), line(name))
     figure.savefig(io.BytesIO(), dpi=20, bbox_inches="tight")
@@ -119,7 +121,7 @@ def test_a_cut_name_keeps_both_ends():
 
 
 def test_a_legend_names_every_artist():
-    figure = charts.Drawing(4, 3)
+    figure = drawing.Drawing(4, 3)
     axes = figure.subplots()
     names = ["_under", "_nolegend_", "", "$5", "$5 and $6", "x" * 50]
     legend(axes, {name: axes.plot([0, 1])[0] for name in names})
@@ -137,12 +139,12 @@ def broken(*_, **__):
 
 
 def test_a_figure_that_matplotlib_cannot_draw_is_refused_with_its_path_and_the_old_one_stays(tmp_path, monkeypatch):
-    figure, path = charts.Drawing(1, 1), tmp_path / "a.png"
-    charts.save(figure, path)
+    figure, path = drawing.Drawing(1, 1), tmp_path / "a.png"
+    drawing.save(figure, path)
     before = path.read_bytes()
     monkeypatch.setattr(figure, "draw", broken)
     with pytest.raises(ValueError, match=r"a\.png could not be drawn \(RuntimeError: no\nfont\)"):
-        charts.save(figure, path)
+        drawing.save(figure, path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["a.png"]
 

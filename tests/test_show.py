@@ -11,7 +11,7 @@ from tfrecords_tools import show
 from tfrecords_tools.write import write
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
-from vgg_tf.figures import charts
+from vgg_tf.figures import sheets
 from vgg_tf.records.annotations import NO_BOXES, Boxes
 from vgg_tf.runtime import programs
 
@@ -50,7 +50,7 @@ def test_a_box_is_drawn_around_its_pixels():
     image = np.zeros((40, 80, 3), np.uint8)
     image[10:30, 20:60] = [255, 0, 0]
     boxes = Boxes(np.array([[0.25, 0.25, 0.75, 0.75]], np.float32), ["thing"])
-    sheet = charts.contact_sheet([image, image], ["first", "thing"], [boxes, NO_BOXES], "title")
+    sheet = sheets.contact_sheet([image, image], ["first", "thing"], [boxes, NO_BOXES], "title")
     sheet.draw_without_rendering()
     axes = sheet.axes[0]
     box = axes.patches[-1].get_window_extent()
@@ -62,7 +62,7 @@ def test_a_box_is_drawn_around_its_pixels():
 
 def test_a_long_title_is_cut_and_any_number_of_images_has_its_place():
     for n in (1, 2, 7, 30):
-        sheet = charts.contact_sheet([noise(5, 5, i) for i in range(n)], ["x" * 40] * n, [NO_BOXES] * n, "title")
+        sheet = sheets.contact_sheet([noise(5, 5, i) for i in range(n)], ["x" * 40] * n, [NO_BOXES] * n, "title")
         drawn = [axes for axes in sheet.axes if axes.images]
         assert len(drawn) == n
         assert all(len(axes.get_title()) == 24 for axes in drawn)

@@ -102,9 +102,9 @@ def main(arguments=None):
     flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.show")
     if flags.n < 1 or flags.seed < 0:
         raise ValueError(f"n is at least 1, seed 0 or more. Received: {flags.n}, {flags.seed}.")
-    from vgg_tf.figures import charts
+    from vgg_tf.figures import drawing, sheets
 
-    charts.check_suffix(flags.out)
+    drawing.check_suffix(flags.out)
     quiet.quiet_tensorflow()
 
     from vgg_tf.records.statistics import decode_named
@@ -118,8 +118,8 @@ def main(arguments=None):
         shown.append(example)
         pixels.append(image)
     titles = [example.class_name for example in shown]
-    sheet = charts.contact_sheet(pixels, titles, [example.boxes for example in shown], f"{flags.source}, {flags.split}")
-    charts.save(sheet, flags.out, dpi=150)
+    sheet = sheets.contact_sheet(pixels, titles, [example.boxes for example in shown], f"{flags.source}, {flags.split}")
+    drawing.save(sheet, flags.out, dpi=150)
     print(f"{len(shown)} images on {flags.out}")
 
 

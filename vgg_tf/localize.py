@@ -305,6 +305,7 @@ def predict(words):
     from tqdm import tqdm
 
     from vgg_tf.figures import charts as drawing
+    from vgg_tf.figures import drawing as drawing
     from vgg_tf.localization import inference, reports
     from vgg_tf.predict import picture_paths
     from vgg_tf.records import annotations, statistics

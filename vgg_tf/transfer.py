@@ -124,7 +124,7 @@ def whole(source, protocol):
 def _caltech(rows, source, tested, flags, folder):
     """Mean class recall over random splits, and the picture of what is taken for what."""
     from vgg_tf.features import svm
-    from vgg_tf.figures import charts
+    from vgg_tf.figures import charts, drawing
 
     labels = source.splits["train"].labels
     every = [svm.caltech(rows, labels, seed, flags.train, flags.test) for seed in range(flags.splits)]
@@ -133,7 +133,7 @@ def _caltech(rows, source, tested, flags, folder):
     some = np.flatnonzero(counts.sum(1))
     drawn = os.path.join(folder, "confusion.png")
     with programs.noting(drawn):
-        charts.save(charts.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some]), drawn)
+        drawing.save(charts.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some]), drawn)
     spread = f" +- {means.std(ddof=1):.1f}" if len(means) > 1 else ""
     report = {
         "protocol": "caltech", "train": flags.train, "test": flags.test, "mean_class_recall": means.tolist(),
@@ -179,7 +179,7 @@ def _nothing(rows, source, tested, flags, folder):
 
 def _draw_neighbours(rows, images, classes, path):
     """Some pictures, each with those that are nearest to it."""
-    from vgg_tf.figures import charts
+    from vgg_tf.figures import drawing, sheets
     from vgg_tf.records import statistics
 
     shown, titles, columns = [], [], min(NEIGHBOURS + 1, len(rows))
@@ -192,7 +192,7 @@ def _draw_neighbours(rows, images, classes, path):
             titles.append(name if i == query else (name, f"{nearness[i]:.2f}"))
     none = ((), ())
     title = "a picture and its nearest, by the cosine of their descriptors"
-    charts.save(charts.contact_sheet(shown, titles, [none] * len(shown), title, columns), path)
+    drawing.save(sheets.contact_sheet(shown, titles, [none] * len(shown), title, columns), path)
 
 
 _PROTOCOLS = {"caltech": _caltech, "voc": _voc, "none": _nothing}

@@ -38,7 +38,7 @@ def classes(source: Argument[str], out: str = "classes.png"):
     import numpy as np
 
     from vgg_tf.data import opening
-    from vgg_tf.figures import networks
+    from vgg_tf.figures import charts as figures_charts
     from vgg_tf.records import schema
 
     if schema.holds_shards(source):
@@ -48,7 +48,7 @@ def classes(source: Argument[str], out: str = "classes.png"):
         opened = opening.open_source(source)
         names = opened.classes
         counts = {name: np.bincount(part.labels, minlength=len(names)).tolist() for name, part in opened.splits.items()}
-    _save(networks.counts(names, counts, f"images of {os.path.basename(source.rstrip('/'))}"), out)
+    _save(figures_charts.counts(names, counts, f"images of {os.path.basename(source.rstrip('/'))}"), out)
 
 
 def views(
@@ -76,7 +76,7 @@ def views(
     import numpy as np
 
     quiet.quiet_tensorflow()
-    from vgg_tf.figures import charts
+    from vgg_tf.figures import sheets
     from vgg_tf.images.views import geometry, rescale, train_view
     from vgg_tf.records import statistics
 
@@ -106,7 +106,7 @@ def views(
         for value in steps.values()
     ]
     none = ((), ())
-    _save(charts.contact_sheet(shown, list(steps), [none] * len(shown), os.path.basename(picture), 5), out)
+    _save(sheets.contact_sheet(shown, list(steps), [none] * len(shown), os.path.basename(picture), 5), out)
 
 
 def curves(runs: Argument[tuple[str, ...]], what: Literal["validation_error", "train_error", "loss"] = "validation_error",
@@ -241,7 +241,7 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
     from vgg_tf.data import opening
     from vgg_tf.evaluation import checkpoint, evaluator, reports, scores
     from vgg_tf.evaluation.posteriors import posteriors, refuse
-    from vgg_tf.figures import networks
+    from vgg_tf.figures.charts import confused
     from vgg_tf.runtime.devices import choose
 
     opened = checkpoint.open_trained(network)
@@ -262,7 +262,7 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
     _save(reports.mistakes(wrong, rows[0], images, source.classes), out)
     stem, suffix = os.path.splitext(out)
     title = f"{opened.name}, {split}: {found['top1_error']:.2f} % of {len(images):,} wrong"
-    _save(networks.confused(found["confused"], title), f"{stem}-pairs{suffix}")
+    _save(confused(found["confused"], title), f"{stem}-pairs{suffix}")
 
 
 def network(
@@ -350,11 +350,11 @@ def _label(word, opened):
 
 
 def _save(figure, out):
-    from vgg_tf.figures import charts
+    from vgg_tf.figures import drawing
 
-    charts.check_suffix(out)
+    drawing.check_suffix(out)
     files.make_folder_of(out)
-    charts.save(figure, out, dpi=150)
+    drawing.save(figure, out, dpi=150)
     print(out)
 
 

@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from vgg_tf.evaluation import scores
-from vgg_tf.figures import charts
+from vgg_tf.figures import charts, sheets
 from vgg_tf.records import statistics
 from vgg_tf.runtime import files, programs
 
@@ -92,7 +92,7 @@ def mistakes(numbers, posteriors, images, classes):
         (f"{classes[posteriors[i].argmax()]} {posteriors[i].max():.3f}", f"is {classes[images.labels[i]]}") for i in numbers
     ]
     none = ((), ())
-    return charts.contact_sheet(seen, told, [none] * len(seen), "what it said, how sure it was, and what it is")
+    return sheets.contact_sheet(seen, told, [none] * len(seen), "what it said, how sure it was, and what it is")
 
 
 def _page(title, facts, found, figures):

@@ -1,159 +1,9 @@
 """Matplotlib figures from arrays. Every figure of the project is a `Drawing`, and every name in it goes through `line`."""
 
-import contextlib
-import os
-import unicodedata
-import warnings
-
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from vgg_tf.runtime import files
-
-_UNDRAWABLE = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's categories of control characters, lone surrogates and separators of lines
-
-
-def line(words, letters=100):
-    r"""Return any text as one line that matplotlib draws character by character.
-
-    A `$` begins no formula. Control characters, ends of lines and the undecodable bytes of file names cannot be drawn: they
-    become escapes such as `\n`. A long text loses its middle, because paths often differ at their ends only.
-
-    Args:
-        words: the text, such as the name of a class, a file or a run.
-        letters: length at most.
-
-    Returns:
-        str, for each text of a figure: titles, labels of axes and ticks. For legends see `legend`.
-
-    Example:
-        >>> print(line("cost_$5_vs_$6"))
-        cost_\$5_vs_\$6
-        >>> print(line("one, two, three", 8))
-        one,…ree
-    """
-    words = "".join(repr(c)[1:-1] if unicodedata.category(c) in _UNDRAWABLE else c for c in words)
-    if len(words) > letters:
-        words = f"{words[: letters // 2]}\N{HORIZONTAL ELLIPSIS}{words[len(words) - (letters - 1) // 2 :]}"
-    return words.replace("$", r"\$")
-
-
-class Drawing(Figure):
-    """A figure that Agg draws.
-
-    A character that the font lacks is drawn as a box, without a warning for each. For such names list other fonts in your
-    matplotlibrc: `font.family: DejaVu Sans, Noto Sans CJK JP`.
-
-    Args:
-        width, height: in inches.
-        title: over the figure; as much of it as fits on one line. Empty: none.
-    """
-
-    def __init__(self, width, height, title=""):
-        super().__init__(figsize=(width, height), layout="constrained")
-        FigureCanvasAgg(self)
-        if title:
-            self.suptitle(line(title, round(14 * width)), fontsize=9)
-
-    def draw(self, renderer):
-        """Draw all of it."""
-        with _boxes_for_missing_glyphs():
-            super().draw(renderer)
-
-    def get_tightbbox(self, *arguments, **options):
-        """Return the box around all of it, in inches."""
-        with _boxes_for_missing_glyphs():
-            return super().get_tightbbox(*arguments, **options)
-
-
-@contextlib.contextmanager
-def _boxes_for_missing_glyphs():
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from|Matplotlib currently does not support", UserWarning)
-        yield
-
-
-def legend(place, artists, letters=40, row=0, **options):
-    """Add a legend to axes or a figure, with an entry for each artist.
-
-    Matplotlib's own legend omits labels that are empty or begin with `_`.
-
-    Args:
-        place: the axes or the figure.
-        artists: name to artist.
-        letters: of a name, at most.
-        row: letters that fit side by side, for up to 3 columns; 0: one column.
-        options: of matplotlib's `legend`.
-    """
-    names = [line(name, letters) for name in artists]
-    columns = max(1, min(3, row // max(1, *map(len, names), 1)))
-    made = place.legend(list(artists.values()), [str(i) for i in range(len(names))], ncols=columns, frameon=False, **options)
-    for text, name in zip(made.get_texts(), names, strict=True):
-        text.set_text(name)
-
-
-def save(figure, path, dpi=120):
-    """Write a figure into a file, whole or not at all.
-
-    Args:
-        figure: the matplotlib `Figure`.
-        path: of the file; its suffix is the format.
-        dpi: pixels an inch.
-
-    Raises:
-        ValueError: matplotlib cannot draw it.
-        OSError: the file cannot be written.
-    """
-    with files.writing(path) as temporary:
-        try:
-            figure.savefig(temporary, dpi=dpi)
-        except OSError:
-            raise
-        except Exception as error:
-            raise ValueError(f"{path} could not be drawn ({type(error).__name__}: {error}).") from error
-
-
-def check_suffix(path):
-    """Raise a ValueError if the suffix of a path is no format that figures can be saved in."""
-    known = FigureCanvasAgg.get_supported_filetypes()
-    if os.path.splitext(path)[1][1:].lower() not in known:
-        raise ValueError(f"a picture's name ends in {', '.join(f'.{name}' for name in sorted(known))}. Received: {path}.")
-
-
-def contact_sheet(images, titles, boxes, title, columns=None):
-    """Draw images in a grid, each with its title and its boxes.
-
-    Args:
-        images: sequence of uint8 `[h, w, 3]`, of any sizes.
-        titles: of each; a tuple is one of several lines.
-        boxes: of each, an `annotations.Boxes`.
-        title: over the figure.
-        columns: images in a row; None for a sheet in landscape.
-
-    Returns:
-        A matplotlib `Figure`.
-    """
-    columns = columns or min(len(images), max(1, round((len(images) * 1.5) ** 0.5)))
-    rows = -(-len(images) // columns)
-    figure = Drawing(1 + 1.8 * columns, 0.6 + 1.9 * rows, title)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid:
-        axes.set_axis_off()
-    for axes, image, name, (corners, names) in zip(grid, images, titles, boxes, strict=False):
-        h, w, _ = image.shape
-        lines = (name,) if isinstance(name, str) else name
-        axes.imshow(image)
-        axes.set_title("\n".join(line(words, 24) for words in lines), fontsize=7)
-        for (xmin, ymin, xmax, ymax), label in zip(corners, names, strict=True):
-            # In pixel edges, which imshow puts at halves; black under yellow shows on any ground.
-            corner, width, height = (xmin * w - 0.5, ymin * h - 0.5), (xmax - xmin) * w, (ymax - ymin) * h
-            for colour, thickness in (("black", 2.5), ("yellow", 1)):
-                axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=thickness))
-            if label and not any(label in words for words in lines):
-                axes.text(*corner, line(label, 40), fontsize=5, color="yellow", va="bottom")
-    return figure
+from vgg_tf.figures.drawing import Drawing, legend, line
+from vgg_tf.figures.networks import _COLOURS
 
 
 def curves(lines, title, xlabel, ylabel):
@@ -310,4 +160,49 @@ def roc(curves):
     if curves:
         legend(axes, drawn, title="area, the smallest first", loc="center left", bbox_to_anchor=(1, 0.5))
     axes.grid(alpha=0.3)
+    return figure
+
+
+def counts(classes, splits, title):
+    """Images of each class, split by split.
+
+    Args:
+        classes: names.
+        splits: name to counts, int `[classes]`.
+        title: over the figure.
+
+    Returns:
+        A matplotlib `Figure`; of more than 60 classes those with the most and the fewest images.
+    """
+    total = np.sum(list(splits.values()), 0)
+    order = np.argsort(-total, kind="stable")
+    if len(order) > 60:
+        order = np.concatenate([order[:30], order[-30:]])
+        title += f", the 30 largest and the 30 smallest of {len(classes)} classes"
+    figure = Drawing(8, 1.6 + 0.22 * len(order), title)
+    axes = figure.subplots()
+    left, drawn = np.zeros(len(order)), {}
+    for (name, values), colour in zip(splits.items(), _COLOURS.values(), strict=False):
+        some = np.asarray(values)[order]
+        drawn[f"{name}, {sum(values):,} images"] = axes.barh(range(len(order)), some, left=left, color=colour)
+        left += some
+    axes.set_yticks(range(len(order)), [line(classes[i], 28) for i in order], fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(y=0.01)
+    axes.set(xlabel="images")
+    axes.grid(axis="x", alpha=0.3)
+    legend(figure, drawn, row=90, loc="outside lower center")
+    return figure
+
+
+def confused(pairs, title):
+    """The pairs of classes that are taken for each other most often: rows of `scores.score`'s `confused`."""
+    figure = Drawing(8, 1.6 + 0.3 * max(1, len(pairs)), title)
+    axes = figure.subplots()
+    axes.barh(range(len(pairs)), [100 * pair["share"] for pair in pairs], color=_COLOURS["conv"])
+    names = [f"{line(pair['true'], 24)} taken for {line(pair['predicted'], 24)} ({pair['n']})" for pair in pairs]
+    axes.set_yticks(range(len(pairs)), names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel="share of the images of the class (%)")
+    axes.grid(axis="x", alpha=0.3)
     return figure

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.patches import Polygon, Rectangle
 
-from vgg_tf.figures.charts import Drawing, legend, line
+from vgg_tf.figures.drawing import Drawing, legend, line
 
 HEAT = "inferno"  # even steps in lightness, for every eye
 SHOWN = 64  # maps or filters of a figure
@@ -80,51 +80,6 @@ def field(image, corners, name):
         axes.add_patch(box)
     axes.set(xlim=(min(0, xmin) - 1, max(w, xmax) + 1), ylim=(max(h, ymax) + 1, min(0, ymin) - 1))
     axes.set_title(f"{xmax - xmin} x {ymax - ymin} pixels of {w} x {h}; beyond the image there is padding", fontsize=8)
-    return figure
-
-
-def counts(classes, splits, title):
-    """Images of each class, split by split.
-
-    Args:
-        classes: names.
-        splits: name to counts, int `[classes]`.
-        title: over the figure.
-
-    Returns:
-        A matplotlib `Figure`; of more than 60 classes those with the most and the fewest images.
-    """
-    total = np.sum(list(splits.values()), 0)
-    order = np.argsort(-total, kind="stable")
-    if len(order) > 60:
-        order = np.concatenate([order[:30], order[-30:]])
-        title += f", the 30 largest and the 30 smallest of {len(classes)} classes"
-    figure = Drawing(8, 1.6 + 0.22 * len(order), title)
-    axes = figure.subplots()
-    left, drawn = np.zeros(len(order)), {}
-    for (name, values), colour in zip(splits.items(), _COLOURS.values(), strict=False):
-        some = np.asarray(values)[order]
-        drawn[f"{name}, {sum(values):,} images"] = axes.barh(range(len(order)), some, left=left, color=colour)
-        left += some
-    axes.set_yticks(range(len(order)), [line(classes[i], 28) for i in order], fontsize=8)
-    axes.invert_yaxis()
-    axes.margins(y=0.01)
-    axes.set(xlabel="images")
-    axes.grid(axis="x", alpha=0.3)
-    legend(figure, drawn, row=90, loc="outside lower center")
-    return figure
-
-
-def confused(pairs, title):
-    """The pairs of classes that are taken for each other most often: rows of `scores.score`'s `confused`."""
-    figure = Drawing(8, 1.6 + 0.3 * max(1, len(pairs)), title)
-    axes = figure.subplots()
-    axes.barh(range(len(pairs)), [100 * pair["share"] for pair in pairs], color=_COLOURS["conv"])
-    names = [f"{line(pair['true'], 24)} taken for {line(pair['predicted'], 24)} ({pair['n']})" for pair in pairs]
-    axes.set_yticks(range(len(pairs)), names, fontsize=8)
-    axes.invert_yaxis()
-    axes.set(xlabel="share of the images of the class (%)")
-    axes.grid(axis="x", alpha=0.3)
     return figure
 
 

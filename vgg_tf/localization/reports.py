@@ -6,7 +6,8 @@ import os
 
 import numpy as np
 
-from vgg_tf.figures.charts import contact_sheet, save
+from vgg_tf.figures.drawing import save
+from vgg_tf.figures.sheets import contact_sheet
 from vgg_tf.localization import tables as tables
 from vgg_tf.records import annotations, statistics
 from vgg_tf.runtime import files, programs

@@ -257,9 +257,9 @@ class Run:
         """
         if self.writes:
             with programs.noting(self.path("history.png"), self.noted):
-                from vgg_tf.figures import charts  # brings matplotlib, which only a training needs
+                from vgg_tf.figures import drawing  # brings matplotlib, which only a training needs
 
-                charts.save(make(), self.path("history.png"))
+                drawing.save(make(), self.path("history.png"))
 
     def write_report(self, report):
         """Write the result; from now on the run has ended."""
