@@ -56,7 +56,7 @@ def worth(source, flags):
 
 
 def _described(images, of):
-    from vgg_tf.records.statistics import decode_named
+    from vgg_tf.images.decoding import decode_named
 
     rows = np.stack([of(decode_named(images.read(i), images.names[i])) for i in range(len(images))])
     rows = np.float64(rows) - np.mean(rows, 0)
@@ -81,7 +81,7 @@ def speed(source, flags):
 
     from vgg_tf import build_vgg, write_weights
     from vgg_tf.evaluation import checkpoint, posteriors
-    from vgg_tf.records.statistics import decode_named
+    from vgg_tf.images.decoding import decode_named
     from vgg_tf.runtime import devices, files
 
     some = source.splits["train"]

@@ -9,8 +9,10 @@ import tensorflow as tf
 from PIL import Image
 
 from vgg_tf.data.opening import Source, Split
+from vgg_tf.images.colors import colours
+from vgg_tf.images.decoding import decode_named
 from vgg_tf.records import schema
-from vgg_tf.records.statistics import Measures, colours, decode_named, describe, measure
+from vgg_tf.records.statistics import Measures, describe, measure
 
 
 def noise(h, w, seed=0):

@@ -65,8 +65,8 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
     import numpy as np
 
     from vgg_tf.data import opening
+    from vgg_tf.images.decoding import decode_named
     from vgg_tf.records import integrity
-    from vgg_tf.records.statistics import decode_named
 
     if schema.holds_shards(source) and not selection:
         collection = schema.Collection.read(source)
@@ -107,7 +107,7 @@ def main(arguments=None):
     drawing.check_suffix(flags.out)
     quiet.quiet_tensorflow()
 
-    from vgg_tf.records.statistics import decode_named
+    from vgg_tf.images.decoding import decode_named
 
     shown, pixels = [], []
     for example in examples(flags.source, flags.split, flags.n, flags.seed, flags.selection):

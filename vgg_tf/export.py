@@ -144,12 +144,12 @@ def _pictures(flags, opened, network, calibrate):
         calibrated: where they come from, in words; empty without.
     """
     from vgg_tf.data import opening
+    from vgg_tf.images import decoding
     from vgg_tf.predict import picture_paths
-    from vgg_tf.records import statistics
     from vgg_tf.records.splits import Split
 
     def views(split, numbers):
-        return [network.view(statistics.decode_named(split.read(i), split.names[i])) for i in numbers]
+        return [network.view(decoding.decode_named(split.read(i), split.names[i])) for i in numbers]
 
     source = compared = None
     if opened.data and (calibrate or not flags.pictures):

@@ -207,8 +207,8 @@ def evaluate(words):
     from tqdm import tqdm
 
     from vgg_tf.data import opening
+    from vgg_tf.images import decoding
     from vgg_tf.localization import inference, inputs, reports
-    from vgg_tf.records import statistics
     from vgg_tf.runs import run_folder
 
     run_folder.refuse_run(flags.out)
@@ -236,7 +236,7 @@ def evaluate(words):
     print(devices.reason)
     with devices.scope():
         for i in tqdm(range(len(pictures)), "locate", unit=" images", disable=None):
-            picture = statistics.decode_named(pictures.images.read(i), pictures.images.names[i])
+            picture = decoding.decode_named(pictures.images.read(i), pictures.images.names[i])
             label = int(pictures.images.labels[i])
             posteriors, windows = rater.rate(picture) if rater else (None, None)
             labels = [label] if rater is None else np.argsort(-posteriors, kind="stable")[: inference.TOP].tolist()
@@ -306,9 +306,10 @@ def predict(words):
 
     from vgg_tf.figures import charts as drawing
     from vgg_tf.figures import drawing as drawing
+    from vgg_tf.images import decoding
     from vgg_tf.localization import inference, reports
     from vgg_tf.predict import picture_paths
-    from vgg_tf.records import annotations, statistics
+    from vgg_tf.records import annotations
 
     paths = picture_paths(flags.pictures)
     devices = choose(flags.strategy, "auto")
@@ -326,7 +327,7 @@ def predict(words):
     with devices.scope():
         for number, path in enumerate(tqdm(paths, "locate", unit=" pictures", disable=None)):
             try:
-                picture = statistics.decode_named(files.read(path), path)
+                picture = decoding.decode_named(files.read(path), path)
             except (ValueError, OSError) as error:
                 bad.append(str(error))
                 continue

@@ -180,14 +180,14 @@ def _nothing(rows, source, tested, flags, folder):
 def _draw_neighbours(rows, images, classes, path):
     """Some pictures, each with those that are nearest to it."""
     from vgg_tf.figures import drawing, sheets
-    from vgg_tf.records import statistics
+    from vgg_tf.images import decoding
 
     shown, titles, columns = [], [], min(NEIGHBOURS + 1, len(rows))
     for query in np.unique(np.linspace(0, len(rows) - 1, QUERIES).astype(int)):
         nearness = rows @ rows[query]
         nearness[query] = np.inf
         for i in np.argsort(-nearness, kind="stable")[:columns]:
-            shown.append(statistics.decode_named(images.read(int(i)), images.names[i]))
+            shown.append(decoding.decode_named(images.read(int(i)), images.names[i]))
             name = classes[images.labels[i]]
             titles.append(name if i == query else (name, f"{nearness[i]:.2f}"))
     none = ((), ())

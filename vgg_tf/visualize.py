@@ -77,12 +77,12 @@ def views(
 
     quiet.quiet_tensorflow()
     from vgg_tf.figures import sheets
+    from vgg_tf.images import decoding
     from vgg_tf.images.views import geometry, rescale, train_view
-    from vgg_tf.records import statistics
 
     S = tuple(int(word) for word in scale.split(","))
     S = (S[0], S[-1])
-    whole, contents = statistics.decode_named(files.read(picture), picture), files.read(picture)
+    whole, contents = decoding.decode_named(files.read(picture), picture), files.read(picture)
     first = np.array([seed, 0])
     new, corner, mirrored = (np.asarray(value) for value in geometry(first, whole.shape[:2], size, S, True, padding))
     rescaled = rescale(whole, int(new.min())).numpy()
@@ -328,11 +328,11 @@ def _seen(network, picture):
     """A network, its `trained.Trained`, and the centre crop of a picture that it sees."""
     quiet.quiet_tensorflow()
     from vgg_tf.evaluation import checkpoint
+    from vgg_tf.images import decoding
     from vgg_tf.images.views import center_view
-    from vgg_tf.records import statistics
 
     opened = checkpoint.open_trained(network, headless=True)
-    whole = statistics.decode_named(files.read(picture), picture)
+    whole = decoding.decode_named(files.read(picture), picture)
     (Q,) = opened.scales("one")
     crop = opened.crop if opened.number else 224
     return opened.load(), opened, center_view(whole, crop, max(Q, crop)).numpy()

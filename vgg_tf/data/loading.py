@@ -9,7 +9,8 @@ import tensorflow as tf
 from vgg_tf.data.readers import Share, open_reader, opened, shuffle, with_pixels
 from vgg_tf.data.selection import EVERYTHING
 from vgg_tf.images import batched_views, decoding, views
-from vgg_tf.records import integrity, schema, statistics
+from vgg_tf.images.decoding import decode_named
+from vgg_tf.records import integrity, schema
 from vgg_tf.runtime import passes
 from vgg_tf.runtime.pipelines import BATCHES, untuned
 
@@ -229,6 +230,6 @@ def _unreadable(source):
             yield from (f"{path}, record {index}: {what}" for index, what in integrity.damages(path))
         for i, name in enumerate(split.names):
             try:
-                statistics.decode_named(split.read(i), name)
+                decode_named(split.read(i), name)
             except (ValueError, OSError) as error:
                 yield str(error)

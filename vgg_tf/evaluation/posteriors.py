@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from vgg_tf.evaluation.evaluator import Evaluator
+from vgg_tf.images import decoding
 from vgg_tf.images.decoding import decode
-from vgg_tf.records import statistics
 from vgg_tf.runtime import files
 from vgg_tf.runtime.pipelines import untuned
 
@@ -227,7 +227,7 @@ def _contents(images, i):
 def _problem(images, i):
     """Why image `i` cannot be read."""
     try:
-        statistics.decode_named(images.read(i), images.names[i])
+        decoding.decode_named(images.read(i), images.names[i])
     except (ValueError, OSError) as error:
         return str(error)
     raise RuntimeError(f"{images.names[i]} could be read now, but not before. Give the same command again.")

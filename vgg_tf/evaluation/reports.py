@@ -11,7 +11,7 @@ import numpy as np
 
 from vgg_tf.evaluation import scores
 from vgg_tf.figures import charts, sheets
-from vgg_tf.records import statistics
+from vgg_tf.images import decoding
 from vgg_tf.runtime import files, programs
 
 MISTAKES = 24  # pictures of the worst
@@ -87,7 +87,7 @@ def _curves(posteriors, labels, classes, per_class):
 
 def mistakes(numbers, posteriors, images, classes):
     """A sheet of images that were taken for something else, by their `numbers` in the `splits.Split`."""
-    seen = [statistics.decode_named(images.read(int(i)), images.names[i]) for i in numbers]
+    seen = [decoding.decode_named(images.read(int(i)), images.names[i]) for i in numbers]
     told = [
         (f"{classes[posteriors[i].argmax()]} {posteriors[i].max():.3f}", f"is {classes[images.labels[i]]}") for i in numbers
     ]

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from vgg_tf.images import decoding
+
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG"  # how their files begin
 
 
@@ -62,3 +64,12 @@ def _decode_bmp(contents):
 
 def _decode_other(contents):
     return tf.io.decode_image(contents, channels=3, expand_animations=False)
+
+
+def decode_named(contents, name):
+    """Decode to a numpy array, or raise a ValueError that names the file and says what is wrong with it."""
+    try:
+        return decoding.decode(contents).numpy()
+    except tf.errors.InvalidArgumentError as error:
+        reason = "the file is empty" if not contents else str(error.message).split("}} ")[-1].split(" [Op")[0]
+        raise ValueError(f"cannot read {name}: {reason}") from error

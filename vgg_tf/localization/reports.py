@@ -8,8 +8,9 @@ import numpy as np
 
 from vgg_tf.figures.drawing import save
 from vgg_tf.figures.sheets import contact_sheet
+from vgg_tf.images import decoding
 from vgg_tf.localization import tables as tables
-from vgg_tf.records import annotations, statistics
+from vgg_tf.records import annotations
 from vgg_tf.runtime import files, programs
 
 DRAWN = 12  # pictures of the sheet
@@ -60,7 +61,7 @@ def write(folder, facts, found, pictures, classes):
     sheet = os.path.join(folder, "boxes.png")
     with programs.noting(sheet):
         some = np.unique(np.linspace(0, len(pictures) - 1, DRAWN).astype(int))
-        shown = [statistics.decode_named(pictures.images.read(int(i)), pictures.images.names[i]) for i in some]
+        shown = [decoding.decode_named(pictures.images.read(int(i)), pictures.images.names[i]) for i in some]
         drawn = [annotations.Boxes(found[i][0].corners[np.newaxis], [classes[found[i][0].label]]) for i in some]
         own = [classes[pictures.images.labels[i]] for i in some]
         save(contact_sheet(shown, own, drawn, "the boxes that were found"), sheet)

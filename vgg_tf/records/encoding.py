@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf.images import decoding
+from vgg_tf.images import colors, decoding
+from vgg_tf.images.decoding import decode_named
 from vgg_tf.records import schema, statistics
 from vgg_tf.records.splits import Split
 from vgg_tf.runtime import files
@@ -223,7 +224,7 @@ def _explain(split, k):
     """Why image `k` could not be read; what it holds, where it can be read now."""
     try:
         contents = split.read(k)
-        statistics.decode_named(contents, split.names[k])
+        decode_named(contents, split.names[k])
     except (ValueError, OSError) as error:
         return error
     return _Checked(*(value.numpy() for value in _check(contents, tf.constant(True))))
@@ -252,7 +253,7 @@ def _check(contents, look):
         image = decoding.decode(contents)
         encode = [lambda: contents, lambda: tf.io.encode_jpeg(image, quality=JPEG_QUALITY), lambda: tf.io.encode_png(image)]
         stored = tf.switch_case(tf.minimum(change, 2), encode)
-        return stored, tf.shape(image)[0], tf.shape(image)[1], True, *statistics.colours(image)
+        return stored, tf.shape(image)[0], tf.shape(image)[1], True, *colors.colours(image)
 
     def unseen():
         return contents, h, w, False, tf.zeros([3]), tf.zeros([3, 3])

@@ -139,7 +139,7 @@ def _others(path, seen):
     """`(index, fields)` of the records of a shard that are not among the `seen` ones; or what is wrong with them."""
     import tensorflow as tf
 
-    from vgg_tf.records.statistics import decode_named
+    from vgg_tf.images.decoding import decode_named
 
     for record, what in walk(path):
         if what:

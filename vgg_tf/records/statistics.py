@@ -3,13 +3,12 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import tensorflow as tf
 
-from vgg_tf.images import decoding
+from vgg_tf.images.colors import colours
+from vgg_tf.images.decoding import decode_named
 from vgg_tf.records import schema
 
 SAMPLE = 1000  # images measured where no shards were written
-ROWS = 64  # of an image that are measured, and up to twice as many
 
 
 @dataclass
@@ -96,26 +95,6 @@ def describe(labels, classes, per_shard=(), boxes=0):
     }
 
 
-def colours(image):
-    """Mean and covariance of an image's colours, of tall images from evenly spread rows.
-
-    Args:
-        image: uint8 `[h, w, 3]`.
-
-    Returns:
-        mean: float32 `[3]`, RGB 0..255.
-        covariance: float32 `[3, 3]`, in squared grey levels.
-    """
-    # All rows of a photograph would take a third of the time of decoding it, these a tenth. A channel a row, because with
-    # the channels innermost the product alone takes as long as decoding.
-    h = tf.shape(image)[0]
-    rows = tf.gather(image, tf.range(0, h, tf.maximum(h // ROWS, 1)))  # to slice with a step would take longer than all rows
-    pixels = tf.cast(tf.transpose(tf.reshape(rows, [-1, 3])), tf.float32)
-    mean = tf.reduce_mean(pixels, 1)
-    pixels -= mean[:, tf.newaxis]  # centred, so that the products lose no digits in float32
-    return mean, tf.matmul(pixels, pixels, transpose_b=True) / tf.cast(tf.shape(pixels)[1], tf.float32)
-
-
 def measure(source, sample=SAMPLE):
     """The `records.Collection` of a `splits.Source`, from up to `sample` evenly spread training images.
 
@@ -128,12 +107,3 @@ def measure(source, sample=SAMPLE):
         image = decode_named(contents, train.names[i])
         measures.add(*colours(image), min(image.shape[:2]), len(contents))
     return measures.collection(source)
-
-
-def decode_named(contents, name):
-    """Decode to a numpy array, or raise a ValueError that names the file and says what is wrong with it."""
-    try:
-        return decoding.decode(contents).numpy()
-    except tf.errors.InvalidArgumentError as error:
-        reason = "the file is empty" if not contents else str(error.message).split("}} ")[-1].split(" [Op")[0]
-        raise ValueError(f"cannot read {name}: {reason}") from error
