@@ -50,9 +50,10 @@ def main(arguments=None):
     import keras
 
     from vgg_tf import build_vgg, convert_head, predict
-    from vgg_tf.evaluation.evaluator import PROTOCOLS, Evaluator, Protocol
+    from vgg_tf.evaluation.evaluator import Evaluator
     from vgg_tf.images import decoding
     from vgg_tf.images.views import center_view
+    from vgg_tf.paper.protocols import PROTOCOLS, Protocol
     from vgg_tf.runtime import files
 
     paths = predict.picture_paths((flags.folder,))
@@ -104,9 +105,10 @@ def _ours(evaluator, contents):
 
 def _alone(model, dense, data, protocol):
     """Posteriors of an image, each view of it by itself from the file on."""
-    from vgg_tf.evaluation.evaluator import corners, softmax
+    from vgg_tf.evaluation.evaluator import softmax
     from vgg_tf.images import decoding
     from vgg_tf.images.views import rescale
+    from vgg_tf.paper.protocols import corners
 
     units = []
     for scale, kind in protocol.units:

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from tests.making import shallow
-from vgg_tf.evaluation.evaluator import PROTOCOLS, Evaluator, Protocol, corners, cut, evaluation_scales
+from vgg_tf.evaluation.evaluator import Evaluator, cut
 from vgg_tf.images.views import rescale
 from vgg_tf.models.vgg import build_vgg
+from vgg_tf.paper.protocols import PROTOCOLS, Protocol, corners, evaluation_scales
 
 CROP = 64  # a last map of 2 x 2
 SIZES = [(70, 90), (90, 70), (64, 64), (71, 131), (90, 70)]

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from vgg_tf.evaluation import tables
+from vgg_tf.paper import results
 
 # Net, S, Q, then top-1 / top-5 error on the validation images: Tables 3 and 4.
 ONE_SCALE = """
@@ -49,7 +50,7 @@ def test_tables_3_and_4_have_the_papers_scales_and_numbers(preset, text):
         low, _, high = S.partition("-")
         networks.append(network(ARCHS[letter], (int(low), int(high or low))))
     found = tables.rows(preset, networks)
-    assert len(found) == len(lines) == len(tables.PAPER[int(preset[-1])])
+    assert len(found) == len(lines) == len(results.PAPER[int(preset[-1])])
     for (nets, (protocol,), told), net, (_, _, Q, top1, top5) in zip(found, networks, lines, strict=True):
         assert nets == [net]
         assert protocol.name == "dense"

@@ -198,7 +198,7 @@ def _finished(out, source, seed, shards, check):
     """The collection of a finished folder, None where there is none yet."""
     if not files.exists(os.path.join(out, schema.COLLECTION_FILE)):
         return None
-    from vgg_tf.runs.run_folder import RECIPE  # brings h5py, which --help needs not
+    from vgg_tf.paper.recipes import RECIPE  # brings h5py, which --help needs not
 
     there = schema.Collection.read(out)
     if files.exists(os.path.join(out, RECIPE)):

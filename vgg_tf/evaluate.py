@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
+from vgg_tf.paper.protocols import ProtocolName
 from vgg_tf.runtime import files, processes, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
-ProtocolName = Literal["center", "ten-crop", "padded-ten-crop", "multi-crop", "dense", "multi-crop+dense"]
 PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "paper-table6"]
 
 
@@ -56,7 +56,8 @@ def main(arguments=None):
     quiet.quiet_tensorflow()
 
     from vgg_tf.data import opening
-    from vgg_tf.evaluation import checkpoint, evaluator, scores, tables
+    from vgg_tf.evaluation import checkpoint, scores, tables
+    from vgg_tf.paper import protocols
     from vgg_tf.runs import run_folder
 
     run_folder.refuse_run(flags.out)
@@ -71,7 +72,7 @@ def main(arguments=None):
         network.check_classes(source.classes, source.name)
     source.images(flags.split)
     if flags.preset == "none":
-        of_each = [evaluator.Protocol(flags.protocol, network.scales(flags.scales), network.crop) for network in networks]
+        of_each = [protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop) for network in networks]
         lines = [(networks, of_each, None)]
     else:
         lines = tables.rows(flags.preset, networks)

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from vgg_tf.evaluate import ProtocolName
+from vgg_tf.paper.protocols import ProtocolName
 from vgg_tf.runtime import files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
@@ -61,12 +61,13 @@ def main(arguments=None):
     paths = picture_paths(flags.pictures)
     quiet.quiet_tensorflow()
 
-    from vgg_tf.evaluation import checkpoint, evaluator, posteriors
+    from vgg_tf.evaluation import checkpoint, posteriors
+    from vgg_tf.paper import protocols
     from vgg_tf.records.splits import Split
 
     network = checkpoint.open_trained(flags.network)
     classes, texts = _classes(flags, network)
-    protocol = evaluator.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
+    protocol = protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
     devices = choose(flags.strategy, flags.precision)
     print(devices.reason, file=sys.stderr)
     images = Split(paths, np.zeros(len(paths), np.int64), paths)

@@ -239,9 +239,10 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
     """
     quiet.quiet_tensorflow()
     from vgg_tf.data import opening
-    from vgg_tf.evaluation import checkpoint, evaluator, reports, scores
+    from vgg_tf.evaluation import checkpoint, reports, scores
     from vgg_tf.evaluation.posteriors import posteriors, refuse
     from vgg_tf.figures.charts import confused
+    from vgg_tf.paper import protocols
     from vgg_tf.runtime.devices import choose
 
     opened = checkpoint.open_trained(network)
@@ -250,7 +251,7 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
     source = opening.open_tested(split, [opened.selection], opened.data, data)
     opened.check_classes(source.classes, source.name)
     source.images(split)
-    units = evaluator.Protocol("center", opened.scales("one"), opened.crop).units
+    units = protocols.Protocol("center", opened.scales("one"), opened.crop).units
     rows, problems = posteriors(opened, source, split, units, choose("auto", "auto"))
     refuse(problems)
     images = source.splits[split]

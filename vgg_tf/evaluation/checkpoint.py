@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass
 
 from vgg_tf.data.selection import EVERYTHING, Selection
-from vgg_tf.evaluation import evaluator
 from vgg_tf.models.vgg import build_vgg
+from vgg_tf.paper import protocols, recipes
 from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.runs import run_folder
 from vgg_tf.runtime import files
@@ -78,7 +78,7 @@ class Trained:
         if words in ("one", "several"):
             low, high = self.scale
             crop = self.crop if self.number or self.test_scale else 224  # else S is the paper's
-            return evaluator.evaluation_scales(low if low == high else (low, high), crop, words == "several")
+            return protocols.evaluation_scales(low if low == high else (low, high), crop, words == "several")
         if not all(word.strip().isdigit() for word in words.split(",")):
             raise ValueError(f"--scales are numbers of pixels such as 256,384,512, or one, or several. Received: {words!r}.")
         return tuple(dict.fromkeys(int(word) for word in words.split(",")))
@@ -127,7 +127,7 @@ def open_trained(path, headless=False):
         ValueError: no VGG network with its head; the message says what was found.
     """
     path = str(path).rstrip("/")
-    if path not in reading.SHIPPED and files.exists(os.path.join(path, run_folder.RECIPE)):
+    if path not in reading.SHIPPED and files.exists(os.path.join(path, recipes.RECIPE)):
         if (run := run_folder.read_run(path)).settings.task != "classification":
             raise ValueError(f"{path} tells where an object is, not what it is: python -m vgg_tf.localize tests and uses it.")
         return _of_run(run, path)
@@ -163,7 +163,7 @@ def _of_run(run, path):
 
 def _folder(path, fingerprint):
     """Where posteriors are kept: in a run that can be written to, as Kaggle's inputs cannot, else by its name and weights."""
-    if files.exists(os.path.join(path, run_folder.RECIPE)) and (files.is_remote(path) or os.access(path, os.W_OK)):
+    if files.exists(os.path.join(path, recipes.RECIPE)) and (files.is_remote(path) or os.access(path, os.W_OK)):
         return path
     return os.path.join(EVALUATIONS, f"{os.path.splitext(os.path.basename(path))[0]}-{fingerprint[:8]}")
 

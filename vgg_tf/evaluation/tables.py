@@ -3,37 +3,9 @@
 Top-1 and top-5 error on ILSVRC-2012's validation images, in % (section 4).
 """
 
-from vgg_tf.evaluation.evaluator import Protocol, evaluation_scales
 from vgg_tf.paper.architectures import architecture
-
-FIXED, LARGE, JITTER = (256, 256), (384, 384), (256, 512)
-PAPER = {
-    3: {  # one scale
-        ("A", FIXED): (29.6, 10.4), ("A-LRN", FIXED): (29.7, 10.5), ("B", FIXED): (28.7, 9.9),
-        ("C", FIXED): (28.1, 9.4), ("C", LARGE): (28.1, 9.3), ("C", JITTER): (27.3, 8.8),
-        ("D", FIXED): (27.0, 8.8), ("D", LARGE): (26.8, 8.7), ("D", JITTER): (25.6, 8.1),
-        ("E", FIXED): (27.3, 9.0), ("E", LARGE): (26.9, 8.7), ("E", JITTER): (25.5, 8.0),
-    },
-    4: {  # three scales
-        ("B", FIXED): (28.2, 9.6), ("C", FIXED): (27.7, 9.2), ("C", LARGE): (27.8, 9.2), ("C", JITTER): (26.3, 8.2),
-        ("D", FIXED): (26.6, 8.6), ("D", LARGE): (26.5, 8.6), ("D", JITTER): (24.8, 7.5),
-        ("E", FIXED): (26.9, 8.7), ("E", LARGE): (26.7, 8.6), ("E", JITTER): (24.8, 7.5),
-    },
-    5: {  # three scales, by protocol
-        ("D", JITTER): {"dense": (24.8, 7.5), "multi-crop": (24.6, 7.5), "multi-crop+dense": (24.4, 7.2)},
-        ("E", JITTER): {"dense": (24.8, 7.5), "multi-crop": (24.6, 7.4), "multi-crop+dense": (24.4, 7.1)},
-    },
-    6: {  # several networks
-        frozenset({("D", JITTER), ("E", JITTER)}): {
-            "dense": (24.0, 7.1), "multi-crop": (23.9, 7.2), "multi-crop+dense": (23.7, 6.8),
-        },
-        frozenset({("D", FIXED), ("D", LARGE), ("D", JITTER), ("C", FIXED), ("C", LARGE), ("E", FIXED), ("E", LARGE)}): {
-            "dense": (24.7, 7.5),
-        },
-    },
-}  # fmt: skip
-PRESETS = tuple(f"paper-table{number}" for number in PAPER)
-TECHNIQUES = ("dense", "multi-crop", "multi-crop+dense")
+from vgg_tf.paper.protocols import Protocol, evaluation_scales
+from vgg_tf.paper.results import PAPER, TECHNIQUES
 
 
 def rows(preset, networks):

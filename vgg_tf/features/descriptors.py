@@ -13,7 +13,7 @@ import numpy as np
 
 from vgg_tf.data.opening import open_source
 from vgg_tf.evaluation import checkpoint, posteriors
-from vgg_tf.evaluation.evaluator import Protocol
+from vgg_tf.paper.protocols import Protocol
 from vgg_tf.records.splits import Source
 from vgg_tf.runtime.devices import choose
 

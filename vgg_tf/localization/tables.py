@@ -1,11 +1,6 @@
 """Tables 8 to 10 of the paper, its localisation errors beside ours. No Keras here."""
 
-# Table 8, protocol 1, D at S = 384: (what nothing learns before, kind) to the error in %.
-TABLE8 = {("fc1", "scr"): 36.4, ("fc1", "pcr"): 34.3, ("", "pcr"): 33.1}
-# Table 9, protocol 2, PCR, all layers: (S, Q) to the top-5 error on validation in %.
-TABLE9 = {(256, (256,)): 29.5, (384, (384,)): 28.2, (384, (352, 384)): 27.5}
-TABLE9_FUSION = 26.9  # of 256/256 and 384/352,384
-TABLE10 = {"VGG": (26.9, 25.3), "GoogLeNet": (None, 26.7), "OverFeat": (30.0, 29.9), "Krizhevsky et al.": (None, 34.2)}
+from vgg_tf.paper.results import TABLE8, TABLE9, TABLE9_FUSION, TABLE10
 
 
 def table8(rows):

@@ -27,13 +27,13 @@ import numpy as np
 
 from vgg_tf.data.selection import EVERYTHING, Selection
 from vgg_tf.paper import recipes
+from vgg_tf.paper.recipes import RECIPE
 from vgg_tf.records import schema
 from vgg_tf.runtime import files, programs
 from vgg_tf.training.schedules import Plateau
 from vgg_tf.weights import inheritance, reading
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
-RECIPE = "recipe.json"
 LOCK = ".lock"
 _FLAGS = {"arch": "--arch", "policy": "--precision", "inherit_layers": "--inherit-layers", "task": "the task"}
 
