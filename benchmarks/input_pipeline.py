@@ -35,12 +35,12 @@ LINKED = 15_000  # images, at least: 5 seconds at 3,000 images/s
 
 def linked(shards, folder):
     """Link shards into `folder` again and again, and return the paths of the links."""
-    from vgg_tf.records import schema
+    from vgg_tf.records.collection import Collection, shard_name, shard_paths
 
-    collection = schema.Collection.read(shards)
+    collection = Collection.read(shards)
     times = -(-LINKED // collection.images("train"))
-    paths = schema.shard_paths(os.path.abspath(shards), collection, "train") * times
-    links = [os.path.join(folder, schema.shard_name("train", i, len(paths))) for i in range(len(paths))]
+    paths = shard_paths(os.path.abspath(shards), collection, "train") * times
+    links = [os.path.join(folder, shard_name("train", i, len(paths))) for i in range(len(paths))]
     for path, link in zip(paths, links, strict=True):
         os.symlink(path, link)
     train = {key: value * times for key, value in collection.splits["train"].items()}  # counts, and lists of a count a shard
@@ -289,9 +289,9 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
-    from vgg_tf.records import schema
+    from vgg_tf.records.collection import Collection
 
-    n = schema.Collection.read(flags.shards).images("train")
+    n = Collection.read(flags.shards).images("train")
     names = sorted(installed(), key="ours".__ne__)  # ours first: the peak of the memory is its own
     with tempfile.TemporaryDirectory() as folder:
         paths = linked(flags.shards, folder)

@@ -22,7 +22,7 @@ from vgg_tf import build_vgg, load_dataset, write_weights
 from vgg_tf.data import opening
 from vgg_tf.data.selection import Selection
 from vgg_tf.paper.architectures import ARCHITECTURES
-from vgg_tf.records import schema
+from vgg_tf.records import collection
 from vgg_tf.runs import run_folder
 
 BENCHMARKS = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.py"))
@@ -300,7 +300,7 @@ def test_input_pipeline_compares_all_ways_and_says_which_are_not_installed(run, 
 @pytest.mark.parametrize("counted", [True, False], ids=["counts a shard", "without, as earlier versions wrote"])
 def test_input_pipeline_reads_shards_of_fewer_images_than_a_batch_again_and_again(counted, made, tmp_path, monkeypatch):
     shards = shutil.copytree(made / "shards", tmp_path / "shards")
-    written = schema.Collection.read(shards)
+    written = collection.Collection.read(shards)
     if not counted:
         del written.splits["train"]["per_shard"]
         written.write(shards)
@@ -309,7 +309,7 @@ def test_input_pipeline_reads_shards_of_fewer_images_than_a_batch_again_and_agai
     monkeypatch.setattr(module, "LINKED", 20)
     links = module.linked(str(shards), str(tmp_path / "linked"))
     assert len(links) == 4  # 11 images twice
-    train = schema.Collection.read(tmp_path / "linked").splits["train"]
+    train = collection.Collection.read(tmp_path / "linked").splits["train"]
     assert (train["images"], train["shards"], sum(train["per_class"])) == (22, 4, 22)
     assert os.path.realpath(links[3]) == str(tmp_path / "shards" / "train-00001-of-00002")
     ((_, labels),) = load_dataset(str(tmp_path / "linked"), batch_size=22, size=32, epoch=0)

@@ -22,7 +22,7 @@ from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
 from vgg_tf.images import colors, decoding
 from vgg_tf.images.views import center_view, process_path
-from vgg_tf.records.schema import Collection
+from vgg_tf.records.collection import Collection
 from vgg_tf.records.splits import Source, Split
 
 TRAIN, TEST = 12, 5  # images

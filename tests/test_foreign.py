@@ -17,6 +17,7 @@ from vgg_tf.data.loading import load_dataset
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
 from vgg_tf.records import integrity, schema
+from vgg_tf.records.collection import shard_paths
 from vgg_tf.runtime import files
 
 CLASSES = ("n01 ant", "n02 bee", "n03 cow")
@@ -543,7 +544,7 @@ def test_copied_into_our_shards_images_and_boxes_are_what_they_were_and_a_part_c
     assert sum(values["boxes"] for values in collection.splits.values()) == 60
     seen = set()
     for split in collection.splits:
-        for path in schema.shard_paths(tmp_path / "ours", collection, split):
+        for path in shard_paths(tmp_path / "ours", collection, split):
             for serialized in tf.data.TFRecordDataset(path).as_numpy_iterator():
                 fields = schema.unpack(serialized)
                 i = int(fields.filename.removesuffix(".png"))
@@ -661,7 +662,7 @@ def test_file_names_and_the_box_that_their_record_has_are_taken_over(tfds, tmp_p
     assert labels_of(source) | labels_of(source, "validation") == {f"p{i}.png": i % 3 for i in range(12)}
     collection = write(source, tmp_path / "ours", progress=False)
     for split in collection.splits:
-        for path in schema.shard_paths(tmp_path / "ours", collection, split):
+        for path in shard_paths(tmp_path / "ours", collection, split):
             for serialized in tf.data.TFRecordDataset(path).as_numpy_iterator():
                 fields = schema.unpack(serialized)
                 assert fields.boxes.corners.tolist() == [[0.25, 0.125, 0.75, 0.5]]

@@ -20,7 +20,7 @@ from tfrecords_tools.write import write
 from vgg_tf.data import opening
 from vgg_tf.data.loading import load_dataset
 from vgg_tf.data.selection import Selection
-from vgg_tf.records.schema import Collection
+from vgg_tf.records.collection import Collection
 from vgg_tf.runtime.processes import Hosts
 
 WORDS = ["--arch", "shallow_bn", *TINY, "--batch-size", "16", "--strategy", "cpu"]

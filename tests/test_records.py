@@ -12,6 +12,7 @@ from vgg_tf.data.opening import Source, Split
 from vgg_tf.images.colors import colours
 from vgg_tf.images.decoding import decode_named
 from vgg_tf.records import schema
+from vgg_tf.records.collection import Collection, holds_shards, shard_name, shard_paths
 from vgg_tf.records.statistics import Measures, describe, measure
 
 
@@ -69,7 +70,7 @@ def test_parsing_inverts_serialising():
 
 
 def test_shards_are_named_as_in_the_field():
-    assert schema.shard_name("train", 17, 1024) == "train-00017-of-01024"
+    assert shard_name("train", 17, 1024) == "train-00017-of-01024"
 
 
 def test_missing_shards_are_counted_and_the_first_is_named(tmp_path):
@@ -77,11 +78,11 @@ def test_missing_shards_are_counted_and_the_first_is_named(tmp_path):
     for i in (0, 2):
         (tmp_path / f"train-0000{i}-of-00004").touch()
     with pytest.raises(FileNotFoundError, match=r"2 of 4 train shards are missing, first .*train-00001-of-00004"):
-        schema.shard_paths(tmp_path, collection, "train")
+        shard_paths(tmp_path, collection, "train")
     for i in (1, 3):
         (tmp_path / f"train-0000{i}-of-00004").touch()
     expected = [str(tmp_path / f"train-0000{i}-of-00004") for i in range(4)]
-    assert schema.shard_paths(tmp_path, collection, "train") == expected
+    assert shard_paths(tmp_path, collection, "train") == expected
 
 
 # dataset.json
@@ -95,7 +96,7 @@ def collection():
 
 def test_dataset_json_comes_back_as_it_was(collection, tmp_path):
     collection.write(tmp_path)
-    back = schema.Collection.read(tmp_path)
+    back = Collection.read(tmp_path)
     assert back == collection
     assert hash(back.classes)  # tuples again, not lists
     assert back.splits == {
@@ -146,7 +147,7 @@ def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change)
     change(values)
     (tmp_path / "dataset.json").write_text(json.dumps(values))
     with pytest.raises(ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"):
-        schema.Collection.read(tmp_path)
+        Collection.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -161,21 +162,21 @@ def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change)
 def test_a_broken_dataset_json_is_refused_by_name(tmp_path, content):
     (tmp_path / "dataset.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"):
-        schema.Collection.read(tmp_path)
+        Collection.read(tmp_path)
 
 
 def test_a_folder_holds_shards_where_it_holds_a_dataset_json(tmp_path, monkeypatch):
-    assert not schema.holds_shards(tmp_path)
+    assert not holds_shards(tmp_path)
     (tmp_path / "dataset.json").touch()
-    assert schema.holds_shards(tmp_path)
-    assert schema.holds_shards(str(tmp_path))
-    assert not schema.holds_shards(source([noise(1, 1)]))
+    assert holds_shards(tmp_path)
+    assert holds_shards(str(tmp_path))
+    assert not holds_shards(source([noise(1, 1)]))
     # The word means scikit-learn's, whatever lies in the working folder; a path means the folder.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits" / "dataset.json").touch()
-    assert not schema.holds_shards("digits")
-    assert schema.holds_shards("./digits")
+    assert not holds_shards("digits")
+    assert holds_shards("./digits")
 
 
 # Measures

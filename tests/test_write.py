@@ -22,7 +22,8 @@ from tfrecords_tools.write import write
 from vgg_tf.data import beam
 from vgg_tf.data.opening import open_source
 from vgg_tf.records import encoding as shards_of
-from vgg_tf.records.schema import Collection, parse
+from vgg_tf.records.collection import Collection
+from vgg_tf.records.schema import parse
 from vgg_tf.records.statistics import measure
 from vgg_tf.runtime import files
 

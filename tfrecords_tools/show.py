@@ -9,6 +9,7 @@ import tyro
 from vgg_tf.data.selection import EVERYTHING, Selection
 from vgg_tf.records import schema
 from vgg_tf.records.annotations import Boxes
+from vgg_tf.records.collection import Collection, holds_shards, shard_paths
 from vgg_tf.runtime import programs, quiet
 
 
@@ -68,10 +69,10 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
     from vgg_tf.images.decoding import decode_named
     from vgg_tf.records import integrity
 
-    if schema.holds_shards(source) and not selection:
-        collection = schema.Collection.read(source)
+    if holds_shards(source) and not selection:
+        collection = Collection.read(source)
         collection.images(split)
-        for path in schema.shard_paths(source, collection, split):
+        for path in shard_paths(source, collection, split):
             for record, what in integrity.walk(path):
                 if not n:
                     return

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf.records import schema
+from vgg_tf.records.collection import Collection
 from vgg_tf.records.integrity import verify
 from vgg_tf.runtime import programs, quiet
 
@@ -24,7 +24,7 @@ def main(arguments=None):
     flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.verify")
     quiet.quiet_tensorflow()
     findings = verify(flags.shards)
-    collection = schema.Collection.read(flags.shards)
+    collection = Collection.read(flags.shards)
     shards = sum(values["shards"] for values in collection.splits.values())
     n = sum(values["images"] for values in collection.splits.values())
     for finding in findings:

@@ -14,6 +14,7 @@ import tyro
 
 from vgg_tf.data.selection import Selection
 from vgg_tf.records import schema
+from vgg_tf.records.collection import COLLECTION_FILE, Collection, shard_name
 from vgg_tf.runtime import files, programs, quiet
 
 SHARD_BYTES = 150e6  # about 100 to 200 MB read well over a network
@@ -137,7 +138,7 @@ def _jobs(source, plan):
     for split, images in source.splits.items():
         order = np.random.default_rng([plan["seed"], SPLITS.index(split)]).permutation(len(images))
         count = plan["shards"][split]
-        jobs += [(split, Job(schema.shard_name(split, i, count), images.take(order[i::count]), every)) for i in range(count)]
+        jobs += [(split, Job(shard_name(split, i, count), images.take(order[i::count]), every)) for i in range(count)]
     return jobs
 
 
@@ -196,11 +197,11 @@ def _size(content):
 
 def _finished(out, source, seed, shards, check):
     """The collection of a finished folder, None where there is none yet."""
-    if not files.exists(os.path.join(out, schema.COLLECTION_FILE)):
+    if not files.exists(os.path.join(out, COLLECTION_FILE)):
         return None
     from vgg_tf.paper.recipes import RECIPE  # brings h5py, which --help needs not
 
-    there = schema.Collection.read(out)
+    there = Collection.read(out)
     if files.exists(os.path.join(out, RECIPE)):
         raise FileExistsError(f"{out} holds a run of vgg_tf. Choose another folder.")
     same = there.fingerprint == source.fingerprint() and there.seed == seed
@@ -220,7 +221,7 @@ def _counts(collection):
 
 def _whole(out, there):
     """Tell whether all shards of a finished folder are there."""
-    names = {schema.shard_name(split, i, count) for split, count in _counts(there).items() for i in range(count)}
+    names = {shard_name(split, i, count) for split, count in _counts(there).items() for i in range(count)}
     return names <= set(files.names(out))
 
 
@@ -248,8 +249,8 @@ def _check_plan(out, work, plan, name):
             )
         for split, count in there["shards"].items():
             for i in range(count):
-                files.remove(os.path.join(out, schema.shard_name(split, i, count)))
-                files.remove(os.path.join(work, f"{schema.shard_name(split, i, count)}.json"))
+                files.remove(os.path.join(out, shard_name(split, i, count)))
+                files.remove(os.path.join(work, f"{shard_name(split, i, count)}.json"))
     files.write_whole(path, json.dumps(plan).encode())
 
 

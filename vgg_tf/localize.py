@@ -127,14 +127,15 @@ def train(words):
 
     from vgg_tf.data import loading, opening
     from vgg_tf.localization import inputs
-    from vgg_tf.records import schema, statistics
+    from vgg_tf.records import statistics
+    from vgg_tf.records.collection import is_word
     from vgg_tf.runs import run_folder, tracking
     from vgg_tf.training import loop
     from vgg_tf.weights.inheritance import inherit_weights
 
     recipe = flags.numbers
     source = opening.open_source(flags.data, flags.selection)
-    where = flags.data if schema.is_word(flags.data) else files.absolute(flags.data)
+    where = flags.data if is_word(flags.data) else files.absolute(flags.data)
     out = flags.out or os.path.join("runs", f"{flags.regression}-{Path(where).name}")
     settings = run_folder.Settings(
         begun.arch, where, source.fingerprint(), devices.policy, recipe, flags.selection, flags.inherit, begun.fingerprint,

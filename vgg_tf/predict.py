@@ -138,7 +138,7 @@ def picture_paths(words):
 
 def _classes(flags, network):
     """Names of the classes, and `{name: text}` for those that have one."""
-    from vgg_tf.records.schema import Collection
+    from vgg_tf.records.collection import Collection
 
     if network.classes and flags.classes:
         raise ValueError(f"{network.path} names its classes. Leave --classes away.")

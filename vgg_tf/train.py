@@ -13,7 +13,7 @@ import tyro
 from vgg_tf.data.selection import Selection
 from vgg_tf.paper import recipes
 from vgg_tf.paper.architectures import architecture
-from vgg_tf.records.schema import Collection, holds_shards, is_word
+from vgg_tf.records.collection import Collection, holds_shards, is_word
 from vgg_tf.runs import tracking
 from vgg_tf.runtime import files, processes, quiet, signals
 from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle

@@ -39,10 +39,10 @@ def classes(source: Argument[str], out: str = "classes.png"):
 
     from vgg_tf.data import opening
     from vgg_tf.figures import charts as figures_charts
-    from vgg_tf.records import schema
+    from vgg_tf.records.collection import Collection, holds_shards
 
-    if schema.holds_shards(source):
-        collection = schema.Collection.read(source)
+    if holds_shards(source):
+        collection = Collection.read(source)
         names, counts = collection.classes, {name: told["per_class"] for name, told in collection.splits.items()}
     else:
         opened = opening.open_source(source)

@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from vgg_tf.records import integrity, schema
+from vgg_tf.records import collection, integrity, schema
 from vgg_tf.records.splits import SPLIT_NAMES, Source, Split
 from vgg_tf.runtime import files, quiet
 
@@ -69,7 +69,7 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
     Raises:
         ValueError: damaged shards, unlabelled images, or labels that leave the base open; the message names what and where.
     """
-    ours = schema.Collection.read(folder) if schema.holds_shards(folder) else None
+    ours = collection.Collection.read(folder) if collection.holds_shards(folder) else None
     known = (classes, ()) if classes else (ours.classes, ours.texts) if ours else _class_names(folder)
     if known and labels_from:
         raise ValueError(f"{folder} tells its classes, from 0 on. Leave --labels-from {labels_from} away.")

@@ -10,7 +10,7 @@ from vgg_tf.data.readers import Share, open_reader, opened, shuffle, with_pixels
 from vgg_tf.data.selection import EVERYTHING
 from vgg_tf.images import batched_views, decoding, views
 from vgg_tf.images.decoding import decode_named
-from vgg_tf.records import integrity, schema
+from vgg_tf.records import collection, integrity, schema
 from vgg_tf.runtime import passes
 from vgg_tf.runtime.pipelines import BATCHES, untuned
 
@@ -215,14 +215,14 @@ def naming_the_unreadable(source):
     except READ_ERRORS:
         if not (found := list(_unreadable(source))):
             raise
-        in_shards = schema.holds_shards(source)
+        in_shards = collection.holds_shards(source)
         remedy = "delete these shards, and the command that wrote them restores them" if in_shards else "mend it, or remove it"
         raise ValueError(f"what follows cannot be read; {remedy}:\n  " + "\n  ".join(found)) from None
 
 
 def _unreadable(source):
     """Go through everything, one by one."""
-    if schema.holds_shards(source):
+    if collection.holds_shards(source):
         yield from map(str, integrity.verify(source, progress=False))
         return
     for split in opened(source).splits.values():

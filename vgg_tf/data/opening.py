@@ -8,6 +8,7 @@ import numpy as np
 from vgg_tf.data import folders, foreign_shards
 from vgg_tf.data.selection import EVERYTHING, HOLD_OUT, Selection, least_held_out
 from vgg_tf.records import schema
+from vgg_tf.records.collection import Collection, holds_shards, shard_paths
 from vgg_tf.records.splits import Source, Split
 from vgg_tf.runtime import files
 
@@ -48,9 +49,9 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
         source = _digits()
     elif name.startswith("tfds:"):
         source = foreign_shards.open_tfds(name.removeprefix("tfds:"), selection.labels_from)
-    elif only and not selection and schema.holds_shards(name):
-        collection = schema.Collection.read(name)
-        paths = collection.images(only) and schema.shard_paths(name, collection, only)
+    elif only and not selection and holds_shards(name):
+        collection = Collection.read(name)
+        paths = collection.images(only) and shard_paths(name, collection, only)
         return foreign_shards.open_shards(name, {only: paths})
     elif shards := _shards(name):
         source = foreign_shards.open_shards(name, shards, selection.labels_from)
@@ -64,7 +65,7 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
             f"{name} has a validation split of its own: --hold-out {selection.hold_out:g} is for those without one. Leave it "
             "away, or write the shards anew with it."
         )
-    as_written = selection.hold_out is None and schema.holds_shards(name)
+    as_written = selection.hold_out is None and holds_shards(name)
     return source if "validation" in source.splits or as_written else _hold_out(source, selection.held_out)
 
 
@@ -83,7 +84,7 @@ def open_tested(split, selections, own, data=None, labels_from=None):
     """
     selections = list(selections)
     name, first = (data, Selection(labels_from=labels_from)) if data else (own, selections[0])
-    share = least_held_out(selections, 0.0 if schema.holds_shards(name) else HOLD_OUT)  # as open_source has it
+    share = least_held_out(selections, 0.0 if holds_shards(name) else HOLD_OUT)  # as open_source has it
     source = open_source(name, replace(first, hold_out=share), only=split)
     limits = {selection.limit_per_class for selection in (first, *selections)}
     trained_on = own in (name, files.absolute(name))
@@ -96,9 +97,9 @@ def open_tested(split, selections, own, data=None, labels_from=None):
 
 
 def _shards(folder):
-    if schema.holds_shards(folder):
-        collection = schema.Collection.read(folder)
-        return {split: schema.shard_paths(folder, collection, split) for split in collection.splits}
+    if holds_shards(folder):
+        collection = Collection.read(folder)
+        return {split: shard_paths(folder, collection, split) for split in collection.splits}
     if not files.is_folder(folder):
         return {}
     return foreign_shards.shards_in(folder)

@@ -11,6 +11,7 @@ from vgg_tf.data.selection import EVERYTHING
 from vgg_tf.images import decoding
 from vgg_tf.images.colors import IMAGENET_COVARIANCE
 from vgg_tf.records import schema
+from vgg_tf.records.collection import Collection, holds_shards, shard_paths
 from vgg_tf.records.splits import Source
 
 SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
@@ -68,9 +69,9 @@ class Reader:
 
 def open_reader(source, split, selection, share):
     """Return the `Reader` of a split; arguments as for `datasets.load_dataset`, and the `Share` of this process."""
-    if schema.holds_shards(source) and not selection:
-        collection = schema.Collection.read(source)
-        n, paths = collection.images(split), schema.shard_paths(source, collection, split)
+    if holds_shards(source) and not selection:
+        collection = Collection.read(source)
+        n, paths = collection.images(split), shard_paths(source, collection, split)
         counts = collection.splits[split].get("per_shard")
         if counts is None and share.processes > 1:
             raise ValueError(f"{source} was written by an earlier version, without counts of its shards. Write it anew.")
@@ -156,8 +157,8 @@ def _record_reader(split, share):
         table[start + np.array(list(labels))] = list(labels.values())
     form = schema.TFDS if foreign_shards.is_tfds(list(shards)) else schema.SLIM
     folder = os.path.dirname(next(iter(shards)))
-    ours = schema.holds_shards(folder)
-    covariance = schema.Collection.read(folder).covariance_rgb if ours else IMAGENET_COVARIANCE
+    ours = holds_shards(folder)
+    covariance = Collection.read(folder).covariance_rgb if ours else IMAGENET_COVARIANCE
     mean_bytes = max(1, sum(record.length for record in split.contents) // len(split))
     return _shard_reader(list(shards), counts, len(split), share, mean_bytes, covariance, labels=table, form=form)
 

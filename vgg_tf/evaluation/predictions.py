@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vgg_tf.records.schema import Collection
+from vgg_tf.records.collection import Collection
 
 
 def decode_predictions(posteriors, classes, top=5):

@@ -8,6 +8,7 @@ import tempfile
 from typing import NamedTuple
 
 from vgg_tf.records import schema
+from vgg_tf.records.collection import COLLECTION_FILE, Collection, holds_shards, shard_name
 from vgg_tf.records.schema import Record
 from vgg_tf.runtime import files
 
@@ -44,17 +45,17 @@ def verify(folder, progress=True):
         FileNotFoundError, ValueError: there is no dataset.json, or it cannot be read.
     """
     folder = str(folder)
-    if not schema.holds_shards(folder):
+    if not holds_shards(folder):
         raise FileNotFoundError(
             f"{folder} holds no dataset.json. Shards of other writers are checked while they are copied: "
             f"python -m tfrecords_tools.write {folder} OUT"
         )
-    collection = schema.Collection.read(folder)
+    collection = Collection.read(folder)
     there = set(files.names(folder))
-    findings, expected = [], {schema.COLLECTION_FILE}
+    findings, expected = [], {COLLECTION_FILE}
     for split, described in collection.splits.items():
         count = described["shards"]
-        names = [schema.shard_name(split, i, count) for i in range(count)]
+        names = [shard_name(split, i, count) for i in range(count)]
         expected |= set(names)
         findings += [Finding(os.path.join(folder, name), -1, "the shard is missing") for name in names if name not in there]
         paths = [os.path.join(folder, name) for name in names if name in there]
@@ -86,7 +87,7 @@ def _of_split(folder, collection, split, paths, progress):
         if 0 <= fields["label"] < len(per_class):
             per_class[fields["label"]] += 1
         boxes += len(fields["box_labels"])
-    written = {schema.shard_name(split, i, described["shards"]): n for i, n in enumerate(described.get("per_shard", ()))}
+    written = {shard_name(split, i, described["shards"]): n for i, n in enumerate(described.get("per_shard", ()))}
     for path in per_shard.keys() - {finding.file for finding in findings}:  # cut between two records, or written anew
         here, there = per_shard[path], written.get(os.path.basename(path))
         if here != there and (there or not here):  # older files tell no number
@@ -97,7 +98,7 @@ def _of_split(folder, collection, split, paths, progress):
     if good == described["images"]:
         of_class = zip(collection.classes, per_class, described["per_class"], strict=True)
         counts += [(f"images of class {name}", here, there) for name, here, there in of_class]
-    json = os.path.join(folder, schema.COLLECTION_FILE)
+    json = os.path.join(folder, COLLECTION_FILE)
     wrong = [f"it tells of {there:,} {split} {what}, {here:,} can be read" for what, here, there in counts if here != there]
     return findings + [Finding(json, -1, what) for what in wrong]
 

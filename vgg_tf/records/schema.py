@@ -3,18 +3,13 @@
 The keys are the ones that slim, Cloud TPU and Model Garden share; labels are 0-based in our shards, theirs begin at 1.
 """
 
-import json
-import os
 import re
-from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from vgg_tf.records import annotations
 from vgg_tf.runtime import files
-
-COLLECTION_FILE = "dataset.json"
 
 
 class Form(NamedTuple):
@@ -34,152 +29,6 @@ TFDS_BOX = "bbox"  # one box: ymin, xmin, ymax, xmax
 
 _LENGTH, _CRC = 8, 4  # bytes of the framing: length, its CRC, the data, their CRC
 BEFORE, AFTER = _LENGTH + _CRC, _CRC  # around the data of a record
-
-
-@dataclass(frozen=True)
-class Collection:
-    """What `dataset.json` says of a set of images.
-
-    Attributes:
-        name: where the images came from.
-        fingerprint: hex digest of classes, file names, labels and splits.
-        classes: class names; the 0-based label is the position.
-        splits: for each split `images` (count), `per_class` (counts), `boxes` (count), `shards` (count; 0 for images that
-            lie in files), `per_shard` (counts of images; not in older files).
-        mean_rgb: `[3]`, 0..255, each image of train weighted equally.
-        covariance_rgb: `[3, 3]`, in squared grey levels, likewise.
-        statistics_images: number of images that mean and covariance come from.
-        smaller_side: median smaller side of the training images, in pixels.
-        bytes_per_image: mean size of an encoded training image.
-        notes: what was decided on the way, such as a held-out validation split.
-        texts: the classes in words, where the source has them, else empty.
-        seed: of the order of the records.
-    """
-
-    name: str
-    fingerprint: str
-    classes: tuple[str, ...]
-    splits: dict[str, dict]
-    mean_rgb: tuple[float, ...]
-    covariance_rgb: tuple[tuple[float, ...], ...]
-    statistics_images: int
-    smaller_side: int
-    bytes_per_image: int
-    notes: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()
-    seed: int = 0
-
-    def images(self, split):
-        """Number of images of a split.
-
-        Raises:
-            ValueError: there is no such split; the message lists those there are.
-        """
-        if split not in self.splits:
-            raise ValueError(f"{self.name} has no split {split!r}. It has {', '.join(self.splits)}.")
-        return self.splits[split]["images"]
-
-    def compare(self, folder, split, counts):
-        """Raise a ValueError that names the shards of `folder` with other `counts` of images than were written."""
-        expected = self.splits[split].get("per_shard", counts)
-        names = [shard_name(split, i, len(counts)) for i in range(len(counts))]
-        wrong = [f"{name} holds {n} instead of {m}" for name, n, m in zip(names, counts, expected, strict=True) if n != m]
-        if wrong or sum(counts) != self.images(split):
-            raise ValueError(
-                f"{os.path.join(folder, COLLECTION_FILE)} tells of {self.images(split)} {split} images, not {sum(counts)}: "
-                f"{', '.join(wrong[:5]) or 'a shard is cut'}. Delete such shards: the command that wrote them restores them."
-            )
-
-    @property
-    def std_rgb(self):
-        """Standard deviation of each channel, in grey levels."""
-        return tuple(self.covariance_rgb[i][i] ** 0.5 for i in range(3))
-
-    def write(self, folder):
-        """Write `dataset.json` into `folder`, whole or not at all."""
-        text = json.dumps({"labels_from": 0, **asdict(self)}, indent=1)
-        files.write_whole(os.path.join(folder, COLLECTION_FILE), text.encode())
-
-    @classmethod
-    def read(cls, folder):
-        """Read the `dataset.json` of `folder`.
-
-        Raises:
-            FileNotFoundError: there is none.
-            ValueError: it is not one that `write` wrote; the message says what is wrong, and how to get another.
-        """
-        path = os.path.join(folder, COLLECTION_FILE)
-        try:
-            values = json.loads(files.read(path))
-            if labels_from := values.pop("labels_from"):
-                raise ValueError(f"labels from {labels_from}, expected from 0")
-            values["covariance_rgb"] = tuple(tuple(row) for row in values["covariance_rgb"])
-            values |= {key: tuple(values[key]) for key in ("classes", "mean_rgb", "notes", "texts") if key in values}
-            _check(values)
-            return cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:  # broken JSON and foreign bytes are ValueErrors
-            raise ValueError(
-                f"{path} is no dataset.json of vgg_tf ({error}). Remove it: the shards beside it can be read without, and "
-                f"python -m tfrecords_tools.write {folder} OUT writes them anew with one."
-            ) from error
-
-
-def _check(values):
-    """Raise a ValueError, KeyError or TypeError if what `dataset.json` says cannot be meant."""
-    for split, told in values["splits"].items():
-        shards, n = told["shards"], len(values["classes"])
-        counts = [told["images"], told["boxes"], shards, *told["per_class"], *told.get("per_shard", ())]
-        if not all(type(count) is int and count >= 0 for count in counts):
-            raise ValueError(f"a count of {split} is no number from 0 on")
-        for key, m in (("per_class", n), ("per_shard", shards)):
-            if key in told and len(told[key]) != m:
-                raise ValueError(f"{key} of {split} are {len(told[key])} counts, expected {m}")
-    if not all(isinstance(name, str) for key in ("classes", "notes", "texts") for name in values.get(key, ())):
-        raise ValueError("a class or a note is no text")
-    if np.shape(values["mean_rgb"]) != (3,) or np.shape(values["covariance_rgb"]) != (3, 3):
-        raise ValueError("mean_rgb is not 3 numbers, or covariance_rgb not 3 times 3")
-    if not np.isfinite(np.array([*values["mean_rgb"], *np.ravel(values["covariance_rgb"]), values["smaller_side"]])).all():
-        raise ValueError("a number is not finite")
-    if type(values["bytes_per_image"]) is not int or values["bytes_per_image"] < 1:
-        raise ValueError(f"bytes_per_image is {values['bytes_per_image']!r}")
-
-
-def is_word(source):
-    """Tell whether a source is called by a word, `digits` or `tfds:NAME`. `./digits` is a folder."""
-    return str(source) == "digits" or str(source).startswith("tfds:")
-
-
-def holds_shards(source):
-    """Tell whether `source` is a folder with a `dataset.json`."""
-    if not isinstance(source, str | os.PathLike) or is_word(source):
-        return False
-    return files.exists(os.path.join(source, COLLECTION_FILE))
-
-
-def shard_name(split, index, count):
-    """File name of a shard, `train-00017-of-01024`."""
-    return f"{split}-{index:05d}-of-{count:05d}"
-
-
-def shard_paths(folder, collection, split):
-    """Paths of the shards of a split, in order.
-
-    Raises:
-        FileNotFoundError: some are not there; the message names the first.
-    """
-    count = collection.splits[split]["shards"]
-    if not count:
-        raise ValueError(f"{folder} is a run folder, without shards. Give the data it was trained on, {collection.name}.")
-    there = set(files.names(folder))
-    names = [shard_name(split, i, count) for i in range(count)]
-    paths = [os.path.join(folder, name) for name in names]
-    missing = [path for name, path in zip(names, paths, strict=True) if name not in there]
-    if missing:
-        raise FileNotFoundError(
-            f"{len(missing)} of {count} {split} shards are missing, first {missing[0]}. The command that wrote them restores "
-            "them."
-        )
-    return paths
 
 
 def serialize(contents, image_format, height, width, label, class_name, filename, text="", boxes=None, box_labels=()):

@@ -6,7 +6,7 @@ import numpy as np
 
 from vgg_tf.images.colors import colours
 from vgg_tf.images.decoding import decode_named
-from vgg_tf.records import schema
+from vgg_tf.records.collection import Collection
 
 SAMPLE = 1000  # images measured where no shards were written
 
@@ -68,7 +68,7 @@ class Measures:
         covariance = self.square / self.images - np.outer(mean, mean)
         splits = splits or {name: describe(split.labels, len(source.classes)) for name, split in source.splits.items()}
         sides = np.repeat(*map(list, zip(*sorted(self.sides.items()), strict=True)))
-        return schema.Collection(
+        return Collection(
             name=source.name,
             fingerprint=source.fingerprint(),
             classes=tuple(source.classes),

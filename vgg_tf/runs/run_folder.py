@@ -28,7 +28,7 @@ import numpy as np
 from vgg_tf.data.selection import EVERYTHING, Selection
 from vgg_tf.paper import recipes
 from vgg_tf.paper.recipes import RECIPE
-from vgg_tf.records import schema
+from vgg_tf.records.collection import Collection
 from vgg_tf.runtime import files, programs
 from vgg_tf.training.schedules import Plateau
 from vgg_tf.weights import inheritance, reading
@@ -273,7 +273,7 @@ class Run:
 
     def collection(self):
         """The `records.Collection` of the images the run was made on."""
-        return schema.Collection.read(self.folder)
+        return Collection.read(self.folder)
 
 
 def _variables(model, optimizer, read=False):
