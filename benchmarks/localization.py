@@ -29,8 +29,8 @@ def main(arguments=None):
     from vgg_tf.runtime import quiet
 
     quiet.quiet_tensorflow()
-    from tfrecords_tools.write import write
     from vgg_tf.data import opening
+    from vgg_tf.data.writing import write
     from vgg_tf.localization import inference, inputs
     from vgg_tf.transfer import whole
 

@@ -49,14 +49,15 @@ def main(arguments=None):
 
     import keras
 
-    from vgg_tf import build_vgg, convert_head, predict
+    from vgg_tf import build_vgg, convert_head
+    from vgg_tf.data import folders
     from vgg_tf.evaluation.evaluator import Evaluator
     from vgg_tf.images import decoding
     from vgg_tf.images.views import center_view
     from vgg_tf.paper.protocols import PROTOCOLS, Protocol
     from vgg_tf.runtime import files
 
-    paths = predict.picture_paths((flags.folder,))
+    paths = folders.picture_paths((flags.folder,))
     paths = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, flags.images).astype(int))]
     contents = [files.read(path) for path in paths]
     model = build_vgg(flags.arch, classes=1000, seed=0, width=flags.width, head_width=flags.head_width)

@@ -26,8 +26,8 @@ def main(arguments=None):
 
     import tensorflow as tf
 
-    from tfrecords_tools.write import write
     from vgg_tf.data.opening import open_source
+    from vgg_tf.data.writing import write
 
     with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(flags.folder))) as room:
         linked = os.path.join(room, "linked")

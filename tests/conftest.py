@@ -80,8 +80,8 @@ def digits_run(digits_trained):
 @pytest.fixture(scope="session")
 def digits_shards(once):
     """Scikit-learn's digits as our shards: train, validation and test."""
-    from tfrecords_tools.write import write
     from vgg_tf.data import opening
+    from vgg_tf.data.writing import write
 
     def make(folder):
         write(opening.open_source("digits"), folder / "shards", progress=False)

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from tests.making import call, noise, save, uncompile
-from tfrecords_tools.write import write
 from vgg_tf import build_vgg, load_dataset, write_weights
 from vgg_tf.data import opening
 from vgg_tf.data.selection import Selection
+from vgg_tf.data.writing import write
 from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.records import collection
 from vgg_tf.runs import run_folder

@@ -11,9 +11,9 @@ import pytest
 
 from tests import making
 from tests.making import noise, save, shallow
-from tfrecords_tools.write import write
 from vgg_tf import build_vgg, evaluate, train, write_weights
 from vgg_tf.data import opening
+from vgg_tf.data.writing import write
 from vgg_tf.evaluate import PresetName
 from vgg_tf.evaluation import evaluator
 from vgg_tf.evaluation.checkpoint import open_trained

@@ -10,9 +10,9 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.making import DATA, noise, real_data, save
-from tfrecords_tools.write import write
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
+from vgg_tf.data.writing import write
 from vgg_tf.runtime import files
 
 SYNSETS = {

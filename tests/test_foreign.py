@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 
 from tests.making import noise, save
-from tfrecords_tools.write import write
 from vgg_tf.data.loading import load_dataset
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
+from vgg_tf.data.writing import write
 from vgg_tf.records import integrity, schema
 from vgg_tf.records.collection import shard_paths
 from vgg_tf.runtime import files

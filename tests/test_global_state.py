@@ -28,9 +28,9 @@ from PIL import Image, ImageFile
 
 import vgg_tf
 from tests.making import save, shallow, uncompile
-from tfrecords_tools.write import write
 from vgg_tf import evaluate, export, localize, preflight, stages, train, transfer, visualize
 from vgg_tf.data import opening
+from vgg_tf.data.writing import write
 from vgg_tf.evaluation import checkpoint, posteriors
 from vgg_tf.figures import networks
 from vgg_tf.images.views import center_view

@@ -16,10 +16,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from tests.making import QUICK, ROOT, TINY, call, noise, save, shallow, undrawn
-from tfrecords_tools.write import write
 from vgg_tf.data import opening
 from vgg_tf.data.loading import load_dataset
 from vgg_tf.data.selection import Selection
+from vgg_tf.data.writing import write
 from vgg_tf.records.collection import Collection
 from vgg_tf.runtime.processes import Hosts
 

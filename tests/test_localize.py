@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tests.making import save, shallow
-from tfrecords_tools.write import write
 from vgg_tf import build_vgg, evaluate, read_weights, write_weights
 from vgg_tf.data import opening
 from vgg_tf.data.selection import Selection
+from vgg_tf.data.writing import write
 from vgg_tf.localization import inputs
 from vgg_tf.localization import tables as tables
 from vgg_tf.localize import main as localize

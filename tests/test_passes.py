@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from tests.making import noise, save
-from tfrecords_tools.write import write
 from vgg_tf import load_dataset, load_epochs, process_path
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
+from vgg_tf.data.writing import write
 from vgg_tf.runtime.pipelines import BATCHES, untuned
 
 FILES = 12

@@ -15,9 +15,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tests.making import save
-from tfrecords_tools.write import write
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import EVERYTHING, Selection, limited
+from vgg_tf.data.writing import write
 from vgg_tf.records.splits import Source, Split
 
 

@@ -8,9 +8,10 @@ from PIL import Image
 
 from tests.making import noise, save
 from tfrecords_tools import show
-from tfrecords_tools.write import write
+from vgg_tf.data import examples
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
+from vgg_tf.data.writing import write
 from vgg_tf.figures import sheets
 from vgg_tf.records.annotations import NO_BOXES, Boxes
 from vgg_tf.runtime import programs
@@ -27,21 +28,21 @@ def folder(tmp_path):
 def test_examples_of_files_and_of_shards_are_images_of_the_split_with_their_classes(folder, tmp_path):
     write(open_source(str(folder)), tmp_path / "out", shards=2, progress=False)
     for source in (folder, tmp_path / "out"):
-        shown = list(show.examples(str(source), n=50))
+        shown = list(examples.examples(str(source), n=50))
         assert sorted(example.name for example in shown) == sorted(f"train/{'abc'[i % 3]}/{i}.png" for i in range(12))
         for example in shown:
             assert example.encoded == (folder / example.name).read_bytes()
             assert example.class_name == example.name.split("/")[1] == "abc"[example.label]
-        assert len(list(show.examples(str(source), n=5))) == 5
-        assert [example.name for example in show.examples(str(source), "validation")] == ["val/a/12.png"]
+        assert len(list(examples.examples(str(source), n=5))) == 5
+        assert [example.name for example in examples.examples(str(source), "validation")] == ["val/a/12.png"]
         with pytest.raises(ValueError, match=r"has no split 'test'. It has train, validation"):
-            list(show.examples(str(source), "test"))
-        chosen = list(show.examples(str(source), n=50, selection=Selection(classes=("b", "c"))))
+            list(examples.examples(str(source), "test"))
+        chosen = list(examples.examples(str(source), n=50, selection=Selection(classes=("b", "c"))))
         assert {example.class_name for example in chosen} == {"b", "c"}
 
 
 def test_another_seed_shows_other_files(folder):
-    one, again, other = ([e.name for e in show.examples(str(folder), n=6, seed=seed)] for seed in (0, 0, 1))
+    one, again, other = ([e.name for e in examples.examples(str(folder), n=6, seed=seed)] for seed in (0, 0, 1))
     assert one == again != other
 
 

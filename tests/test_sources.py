@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tfrecords_tools.write import write
 from vgg_tf.data.opening import open_source, open_tested
 from vgg_tf.data.selection import Selection, least_held_out
+from vgg_tf.data.writing import write
 
 
 def fill(root, **counts):

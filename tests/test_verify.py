@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tests.making import call, noise, program, save
 from tfrecords_tools.verify import verify
-from tfrecords_tools.write import write
 from vgg_tf.data.opening import open_source
+from vgg_tf.data.writing import write
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from PIL import Image
 
 from tests.making import call, noise, save
 from tfrecords_tools import write as program
-from tfrecords_tools.write import write
 from vgg_tf.data import beam
 from vgg_tf.data.opening import open_source
+from vgg_tf.data.writing import write
 from vgg_tf.records import encoding as shards_of
 from vgg_tf.records.collection import Collection
 from vgg_tf.records.schema import parse

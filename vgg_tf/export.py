@@ -144,8 +144,8 @@ def _pictures(flags, opened, network, calibrate):
         calibrated: where they come from, in words; empty without.
     """
     from vgg_tf.data import opening
+    from vgg_tf.data.folders import picture_paths
     from vgg_tf.images import decoding
-    from vgg_tf.predict import picture_paths
     from vgg_tf.records.splits import Split
 
     def views(split, numbers):

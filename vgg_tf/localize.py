@@ -305,11 +305,11 @@ def predict(words):
 
     from tqdm import tqdm
 
+    from vgg_tf.data.folders import picture_paths
     from vgg_tf.figures import charts as drawing
     from vgg_tf.figures import drawing as drawing
     from vgg_tf.images import decoding
     from vgg_tf.localization import inference, reports
-    from vgg_tf.predict import picture_paths
     from vgg_tf.records import annotations
 
     paths = picture_paths(flags.pictures)

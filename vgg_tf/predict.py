@@ -1,7 +1,6 @@
 """Name what is in pictures: `python -m vgg_tf.predict RUN PICTURE_OR_FOLDER_OR_GLOB ...`."""
 
 import csv
-import glob
 import io
 import json
 import os
@@ -12,6 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
+from vgg_tf.data.folders import picture_paths
 from vgg_tf.paper.protocols import ProtocolName
 from vgg_tf.runtime import files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
@@ -109,31 +109,6 @@ def _say(flags, rows, bad, classes, texts):
     if bad:
         listed = "\n  ".join(bad.values())
         sys.exit(f"error: {len(bad)} of {len(found) + len(bad)} pictures could not be read:\n  {listed}")
-
-
-def picture_paths(words):
-    """Paths of the pictures, each once, in the order of the words."""
-    from vgg_tf.data.folders import IMAGE_SUFFIXES
-
-    if not words:
-        raise ValueError("No pictures. Give files, folders or patterns.")
-    found = {}
-    for word in words:
-        if files.is_folder(word):
-            below = [f"{word.rstrip('/')}/{name}" for name in files.walk(word)]
-            there = [path for path in below if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES]
-        else:
-            there = (
-                [word]
-                if files.exists(word)
-                else sorted(path for path in glob.glob(word, recursive=True) if os.path.isfile(path))
-            )
-        if not there:
-            raise FileNotFoundError(
-                f"{word} is no picture, no folder with {', '.join(sorted(IMAGE_SUFFIXES))}, and no pattern of any."
-            )
-        found |= dict.fromkeys(there)
-    return list(found)
 
 
 def _classes(flags, network):

@@ -137,7 +137,7 @@ def main(arguments=None):
         data = os.path.join(out, "shards") if flags.data == "digits" else source or flags.data
         if run.writes and not run.report():
             if flags.data == "digits":
-                from tfrecords_tools.write import write
+                from vgg_tf.data.writing import write
 
                 collection = write(source, data, progress=False)
             elif holds_shards(out) and run.collection().fingerprint == fingerprint:  # the run's own dataset.json

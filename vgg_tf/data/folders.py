@@ -1,5 +1,6 @@
 """Pictures in folders: class folders, the Kaggle ILSVRC layout, and pictures with Pascal-VOC annotations beside them."""
 
+import glob
 import os
 from dataclasses import replace
 
@@ -219,3 +220,28 @@ def _annotations_of(pictures, boxes):
                 )
             found[alone[0]] = xml[0]
     return found
+
+
+def picture_paths(words):
+    """Paths of the pictures, each once, in the order of the words."""
+    from vgg_tf.data.folders import IMAGE_SUFFIXES
+
+    if not words:
+        raise ValueError("No pictures. Give files, folders or patterns.")
+    found = {}
+    for word in words:
+        if files.is_folder(word):
+            below = [f"{word.rstrip('/')}/{name}" for name in files.walk(word)]
+            there = [path for path in below if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES]
+        else:
+            there = (
+                [word]
+                if files.exists(word)
+                else sorted(path for path in glob.glob(word, recursive=True) if os.path.isfile(path))
+            )
+        if not there:
+            raise FileNotFoundError(
+                f"{word} is no picture, no folder with {', '.join(sorted(IMAGE_SUFFIXES))}, and no pattern of any."
+            )
+        found |= dict.fromkeys(there)
+    return list(found)

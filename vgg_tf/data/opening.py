@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vgg_tf.data import folders, foreign_shards
+from vgg_tf.data import folders, foreign_shards, tfds
 from vgg_tf.data.selection import EVERYTHING, HOLD_OUT, Selection, least_held_out
 from vgg_tf.records import schema
 from vgg_tf.records.collection import Collection, holds_shards, shard_paths
@@ -48,7 +48,7 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
     if name == "digits":
         source = _digits()
     elif name.startswith("tfds:"):
-        source = foreign_shards.open_tfds(name.removeprefix("tfds:"), selection.labels_from)
+        source = tfds.open_tfds(name.removeprefix("tfds:"), selection.labels_from)
     elif only and not selection and holds_shards(name):
         collection = Collection.read(name)
         paths = collection.images(only) and shard_paths(name, collection, only)
