@@ -12,7 +12,8 @@ import pytest
 from tests.making import QUICK, shallow
 from vgg_tf import build_vgg, convert_head
 from vgg_tf.models import heatmaps
-from vgg_tf.models.heatmaps import chain, features, filters, heat, last_map, receptive_field
+from vgg_tf.models.chain import chain, last_map
+from vgg_tf.models.heatmaps import features, filters, heat, receptive_field
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 

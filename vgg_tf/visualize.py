@@ -154,11 +154,11 @@ def heat(
         out: the picture.
     """
     from vgg_tf.figures import networks
-    from vgg_tf.models import heatmaps
+    from vgg_tf.models import chain, heatmaps
 
     model, opened, view = _seen(network, picture)
-    known = heatmaps.layer_names(model)
-    named = [heatmaps.last_map(model)]
+    known = chain.layer_names(model)
+    named = [chain.last_map(model)]
     if layers:
         last = {name.split("_")[0]: name for name in known if "conv" in name}
         named = list(last.values()) if layers == "blocks" else [name.strip() for name in layers.split(",")]

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from vgg_tf.images import views
-from vgg_tf.models.heatmaps import chain
+from vgg_tf.models.chain import chain
 from vgg_tf.models.vgg import convert_head
 from vgg_tf.runtime.scopes import precision
 

@@ -5,41 +5,14 @@ and the score be derived by it. Scores are those before the softmax; of a dense 
 without a head that pools its last map, the pooled channels. On TensorFlow and on JAX.
 """
 
-import inspect
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
+from vgg_tf.models.chain import apply, chain, last_map, parted, scores_of
+
 METHODS = ("grad-cam", "grad-cam++", "saliency")
-
-
-def chain(model):
-    """The layers of a network in the order in which they are applied, nested models taken apart; without dropout.
-
-    Whether the network is such a chain is not seen here but by whoever applies it: see `scores_of`.
-    """
-    layers = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            layers += chain(layer)
-        elif not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout)):
-            layers.append(layer)
-    return layers
-
-
-def layer_names(model):
-    """Names of the layers that have a map, `[h, w, channels]`: what heat maps can be had of."""
-    return [layer.name for layer in chain(model) if _is_map(layer)]
-
-
-def last_map(model):
-    """Name of the last layer with a map that is not the head's: block5_pool's input in networks of ours."""
-    convolutions = [layer.name for layer in chain(model) if isinstance(layer, keras.layers.Conv2D)]
-    named = [name for name in convolutions if name.startswith("block")]
-    if not convolutions:
-        raise ValueError(f"{model.name} has no convolution, and so no map. It has {', '.join(x.name for x in model.layers)}.")
-    return (named or convolutions)[-1]
 
 
 def heat(model, image, layer=None, label=None, method="grad-cam"):
@@ -71,7 +44,7 @@ def heat(model, image, layer=None, label=None, method="grad-cam"):
     label = int(expected.argmax()) if label is None else int(label)
     if not 0 <= label < len(expected):
         raise ValueError(f"{model.name} has the classes 0 to {len(expected) - 1}. Received: {label}.")
-    front, back = ([], layers) if method == "saliency" else _parted(layers, layer or last_map(model))
+    front, back = ([], layers) if method == "saliency" else parted(layers, layer or last_map(model))
     activations = apply(front, x)
     gradient = _gradient(lambda values: _score(apply(back, values), label), activations)[0]
     activations = keras.ops.convert_to_numpy(activations).astype(np.float64)[0]
@@ -91,69 +64,8 @@ def features(model, image, layer=None):
     """The map that a layer makes of an image, after batch normalisation and ReLU: float32 `[h', w', channels]`."""
     layers, x = chain(model), np.float32(image)[np.newaxis]
     scores_of(model, layers, x)
-    front, _ = _parted(layers, layer or last_map(model))
+    front, _ = parted(layers, layer or last_map(model))
     return keras.ops.convert_to_numpy(apply(front, x)).astype(np.float32)[0]
-
-
-def scores_of(model, layers, x):
-    """Scores of one image `[1, h, w, 3]` by the chain, float64 `[classes]`; a ValueError where the network is none."""
-    try:
-        found = apply(layers, x)
-        end = found if _linear_end(layers[-1]) else keras.ops.softmax(found, -1)
-        theirs = keras.ops.convert_to_numpy(model(x, training=False)).astype(np.float64)
-        ours = keras.ops.convert_to_numpy(end).astype(np.float64)
-        same = ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=1e-2, atol=1e-3 * max(1, np.abs(theirs).max()))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{model.name} does not take an image of {x.shape[1:]}, or is no chain of layers: {error}") from None
-    if not same:
-        raise ValueError(f"{model.name} is no chain of layers, each applied to what the one before it gives.")
-    return keras.ops.convert_to_numpy(found).astype(np.float64).reshape(-1, found.shape[-1]).mean(0)
-
-
-def apply(layers, x):
-    """What a chain makes of `x` in a test, up to the scores: a softmax at its end is left away."""
-    for layer in layers:
-        if isinstance(layer, keras.layers.Softmax) or (layer is layers[-1] and _softmax_within(layer)):
-            x = x if isinstance(layer, keras.layers.Softmax) else _without_activation(layer, x)
-        elif "training" in inspect.signature(layer.call).parameters:
-            x = layer(x, training=False)
-        else:
-            x = layer(x)
-    return x
-
-
-def _softmax_within(layer):
-    return getattr(layer, "activation", None) is keras.activations.softmax
-
-
-def _linear_end(layer):
-    return not (isinstance(layer, keras.layers.Softmax) or _softmax_within(layer))
-
-
-def _without_activation(layer, x):
-    config = layer.get_config() | {"activation": "linear"}
-    plain = layer.__class__.from_config(config)
-    plain.build(x.shape)
-    plain.set_weights(layer.get_weights())
-    return plain(x)
-
-
-def _parted(layers, name):
-    """The chain up to a layer, with the batch normalisation and ReLU that follow it, and the rest."""
-    known = {layer.name: i for i, layer in enumerate(layers)}
-    if name not in known:
-        raise ValueError(f"No layer {name!r}. The network has {', '.join(known)}.")
-    end = known[name] + 1
-    while end < len(layers) and isinstance(layers[end], (keras.layers.BatchNormalization, keras.layers.ReLU)):
-        end += 1
-    if isinstance(layers[end - 1], keras.layers.Flatten) or len(getattr(layers[end - 1].output, "shape", ())) != 4:
-        maps = ", ".join(each for each, i in known.items() if _is_map(layers[i]))
-        raise ValueError(f"{name} has no map, but numbers alone. Maps have {maps}.")
-    return layers[:end], layers[end:]
-
-
-def _is_map(layer):
-    return isinstance(layer, (keras.layers.Conv2D, keras.layers.MaxPooling2D))
 
 
 def _score(values, label):
@@ -201,7 +113,7 @@ class Field:
 def receptive_field(model, layer=None):
     """The `Field` of the units of a layer, from the kernels, strides and paddings of the layers before it."""
     layers = chain(model)
-    front, _ = _parted(layers, layer or last_map(model))
+    front, _ = parted(layers, layer or last_map(model))
     side, step, start = 1, 1, 0
     for each in front:
         if isinstance(each, keras.layers.Conv2D):
