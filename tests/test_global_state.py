@@ -38,6 +38,7 @@ from vgg_tf.models import costs, heatmaps
 from vgg_tf.records import integrity, statistics
 from vgg_tf.records.splits import Split
 from vgg_tf.runs import run_folder
+from vgg_tf.runs.settings import Settings
 from vgg_tf.runtime import devices, programs
 from vgg_tf.training import probe
 
@@ -74,7 +75,7 @@ def make(made):
     write(source, str(made / "shards"), progress=False)
     vgg_tf.write_weights(tiny(classes=2), made / "a.safetensors", classes=("blue", "red"))
     recipe = vgg_tf.Recipe(size=32, scale=(32, 40), width=1 / 16, head_width=16)
-    asked = run_folder.Settings("vgg11", "pictures", source.fingerprint(), BFLOAT16.policy, recipe)
+    asked = Settings("vgg11", "pictures", source.fingerprint(), BFLOAT16.policy, recipe)
     with run_folder.open_run(made / "run", asked) as run, BFLOAT16.scope():
         statistics.measure(source).write(run.folder)
         run.save_best(tiny(classes=2))

@@ -201,6 +201,7 @@ from tests.making import shallow
 from vgg_tf import train
 from vgg_tf.data import loading
 from vgg_tf.runs import run_folder
+from vgg_tf.runs.settings import Settings
 from vgg_tf.runtime import devices
 from vgg_tf.training import loop
 folder, digits, shards, own = *sys.argv[1:3], sys.argv[3], json.loads(sys.argv[4])
@@ -218,7 +219,7 @@ with shallow():
     import keras
     keras.utils.set_random_seed(recipe.seed)
     plan = loop.arithmetic(recipe, collection.images("train"))
-    settings = run_folder.Settings(flags.arch, shards, collection.fingerprint, device.policy, recipe)
+    settings = Settings(flags.arch, shards, collection.fingerprint, device.policy, recipe)
     with run_folder.open_run(f"{folder}/own", settings) as run:
         model = loop.build(flags.arch, recipe, collection)
         loop.train(run, model, plan.steps, plan.batch, training_batches, read("validation", scale=recipe.evaluation_scale))

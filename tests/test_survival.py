@@ -20,6 +20,7 @@ from tests.making import ROOT, TINY, call, shallow, undrawn
 from vgg_tf import build_vgg, evaluate, train
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.runs import run_folder
+from vgg_tf.runs.settings import Settings
 from vgg_tf.training import loop as training_loop
 from vgg_tf.weights import reading
 
@@ -140,7 +141,7 @@ def loop(folder):
     images, labels = random.integers(0, 256, (16, 32, 32, 3), np.uint8), random.integers(0, 2, 16).astype(np.int32)
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
     validation = tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
-    settings, lines = run_folder.Settings("shallow_bn", "noise", "0" * 16, "float32", RECIPE), []
+    settings, lines = Settings("shallow_bn", "noise", "0" * 16, "float32", RECIPE), []
     keras.utils.set_random_seed(RECIPE.seed)
     with run_folder.open_run(folder, settings) as run, shallow():
         shape = {"input_shape": (32, 32, 3), "classes": 2, "width": 0.0625, "head_width": 16}

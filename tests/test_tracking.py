@@ -19,6 +19,7 @@ from tests.making import QUICK, call, needs_jax, shallow, shallow_program
 from vgg_tf import build_vgg
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.runs import run_folder, tracking
+from vgg_tf.runs.settings import Settings
 from vgg_tf.training import loop
 
 RECIPE = Recipe(epochs=3, batch_size=8, learning_rate=0.02, patience=1, size=32, scale=(32, 32), seed=5)
@@ -73,7 +74,7 @@ def train(folder, words="", stop_after=None):
     images, labels = random.integers(0, 256, (16, 32, 32, 3), np.uint8), random.integers(0, 2, 16).astype(np.int32)
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
     validation = tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
-    settings = run_folder.Settings("shallow", "noise", "0" * 16, "float32", RECIPE)
+    settings = Settings("shallow", "noise", "0" * 16, "float32", RECIPE)
     keras.utils.set_random_seed(RECIPE.seed)
     with run_folder.open_run(folder, settings) as run, tracking.opened(words, run, lines.append) as track, shallow():
         shape = {"input_shape": (32, 32, 3), "classes": 2, "width": 0.0625, "head_width": 16}

@@ -25,8 +25,10 @@ from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.recipes import Recipe, preset, smoke
 from vgg_tf.records.statistics import Measures
 from vgg_tf.runs import run_folder
+from vgg_tf.runs.settings import Settings
+from vgg_tf.runs.state import Plateau
 from vgg_tf.training import loop
-from vgg_tf.training.schedules import Plateau, Schedule
+from vgg_tf.training.schedules import Schedule
 from vgg_tf.weights import reading
 from vgg_tf.weights.inheritance import inherit_weights, statistics
 
@@ -74,7 +76,7 @@ def collection():
 
 
 def open_run(folder, recipe=RECIPE, arch="shallow"):
-    return run_folder.open_run(folder, run_folder.Settings(arch, "noise", "0" * 16, "float32", recipe))
+    return run_folder.open_run(folder, Settings(arch, "noise", "0" * 16, "float32", recipe))
 
 
 class StopError(Exception):
@@ -443,8 +445,8 @@ def test_a_run_has_one_writer_at_a_time(tmp_path):
 
 def test_settings_and_recipe_survive_their_json(tmp_path):
     recipe = dataclasses.replace(RECIPE, scale=(256, 512), freeze_until="block4")
-    settings = run_folder.Settings("vgg13_bn", "somewhere", "abc", "float32", recipe, inherit="there", inherit_layers="fc1,fc2")
-    assert run_folder.Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    settings = Settings("vgg13_bn", "somewhere", "abc", "float32", recipe, inherit="there", inherit_layers="fc1,fc2")
+    assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):

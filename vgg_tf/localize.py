@@ -130,6 +130,7 @@ def train(words):
     from vgg_tf.records import statistics
     from vgg_tf.records.collection import is_word
     from vgg_tf.runs import run_folder, tracking
+    from vgg_tf.runs.settings import Settings
     from vgg_tf.training import loop
     from vgg_tf.weights.inheritance import inherit_weights
 
@@ -137,7 +138,7 @@ def train(words):
     source = opening.open_source(flags.data, flags.selection)
     where = flags.data if is_word(flags.data) else files.absolute(flags.data)
     out = flags.out or os.path.join("runs", f"{flags.regression}-{Path(where).name}")
-    settings = run_folder.Settings(
+    settings = Settings(
         begun.arch, where, source.fingerprint(), devices.policy, recipe, flags.selection, flags.inherit, begun.fingerprint,
         "all-matching", flags.regression,
     )  # fmt: skip

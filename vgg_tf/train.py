@@ -123,11 +123,12 @@ def main(arguments=None):
 
     from vgg_tf.records import statistics
     from vgg_tf.runs import run_folder
+    from vgg_tf.runs.settings import Settings
 
     shards = None if source else Collection.read(flags.data)
     fingerprint = source.fingerprint() if source else shards.fingerprint
     weights, inherit = _weights(flags, out)
-    settings = run_folder.Settings(
+    settings = Settings(
         flags.arch, where, fingerprint, devices.policy, recipe, flags.selection, flags.inherit, inherit, flags.inherit_layers
     )
     if devices.process:

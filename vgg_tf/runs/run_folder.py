@@ -14,104 +14,28 @@
 
 import contextlib
 import csv
-import functools
 import io
 import json
 import math
 import os
 import shutil
-import zlib
 from dataclasses import asdict, dataclass, field, replace
 
-import numpy as np
-
-from vgg_tf.data.selection import EVERYTHING, Selection
-from vgg_tf.paper import recipes
 from vgg_tf.paper.recipes import RECIPE
 from vgg_tf.records.collection import Collection
+from vgg_tf.runs.settings import Settings
+from vgg_tf.runs.state import Plateau, State, checksum, variables_of
 from vgg_tf.runtime import files, programs
-from vgg_tf.training.schedules import Plateau
 from vgg_tf.weights import inheritance, reading
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
 LOCK = ".lock"
-_FLAGS = {"arch": "--arch", "policy": "--precision", "inherit_layers": "--inherit-layers", "task": "the task"}
 
 
 def refuse_run(folder):
     """Raise a ValueError where a report would be written over that of a run."""
     if folder and files.exists(os.path.join(folder, RECIPE)):
         raise ValueError(f"{folder} holds a run, whose report would be written over. Choose another --out.")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What makes two runs the same: given again, the run continues.
-
-    Attributes:
-        arch: name of the architecture.
-        data: where the images are: `digits`, or the absolute path of a folder.
-        fingerprint: of the images (see `records.Collection`).
-        policy: Keras dtype policy.
-        recipe: every number.
-        selection: the classes and images of the data that are taken.
-        inherit: where the first weights come from: the path of a run or file, `imagenet`, or empty. It may move.
-        inherit_fingerprint: of those weights.
-        inherit_layers: which layers do: `paper`, `all-matching` or names with commas between.
-        task: what it learns: `classification`, or `pcr` or `scr`, boxes (appendix A).
-    """
-
-    arch: str
-    data: str
-    fingerprint: str
-    policy: str
-    recipe: recipes.Recipe
-    selection: Selection = EVERYTHING
-    inherit: str = ""
-    inherit_fingerprint: str = ""
-    inherit_layers: str = "paper"
-    task: str = "classification"
-
-    def to_json(self):
-        """Plain values."""
-        return {**vars(self), "recipe": recipes.to_json(self.recipe), "selection": asdict(self.selection)}
-
-    @classmethod
-    def from_json(cls, values):
-        """What `to_json` gave."""
-        recipe, selection = recipes.from_json(values["recipe"]), Selection.from_json(values["selection"])
-        return cls(**values | {"recipe": recipe, "selection": selection})
-
-    def differences(self, new):
-        """What tells the run that is there from this new one, in words; empty if nothing does. Data may have moved."""
-        words = ["other images"] if self.fingerprint != new.fingerprint else []
-        if self.inherit_fingerprint != new.inherit_fingerprint:
-            words.append(f"other weights by --inherit ({self.inherit or 'none'} there, {new.inherit or 'none'} here)")
-        for name, flag in _FLAGS.items():
-            if getattr(self, name) != getattr(new, name):
-                words.append(f"{flag} {getattr(self, name)} there, {getattr(new, name)} here")
-        return ", ".join(filter(None, [*words, recipes.differences(self.recipe, new.recipe)]))
-
-
-@dataclass(frozen=True)
-class State:
-    """What a training knows beyond its variables.
-
-    Attributes:
-        epoch: epochs done.
-        best: lowest validation top-1 error, in %, and the loss of that epoch, in nats: of equal errors the lower loss wins.
-        best_epoch: the epoch that had it, from 1.
-        plateau: of the plateau schedule.
-        stopped: the plateau after the last drop has ended the training.
-        rows: of the log, one dict an epoch.
-    """
-
-    epoch: int = 0
-    best: tuple[float, float] = (float("inf"), float("inf"))
-    best_epoch: int = 0
-    plateau: Plateau = field(default_factory=Plateau)
-    stopped: bool = False
-    rows: tuple[dict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +89,7 @@ class Run:
         if files.is_remote(self.folder) or not self.writes:
             return
         best = sum(4 * math.prod(weight.shape) for weight in model.weights)
-        state = sum(4 * math.prod(variable.shape) for _, variable in _variables(model, optimizer))
+        state = sum(4 * math.prod(variable.shape) for _, variable in variables_of(model, optimizer))
         names = (LAST, PREVIOUS, "model.keras")
         there = sum(files.size(path) for path in map(self.path, names) if files.exists(path))
         needed, free = 2 * (best + state) + 10**6 - there, shutil.disk_usage(self.folder).free
@@ -197,8 +121,8 @@ class Run:
         if not self.writes:
             return
         metadata = {"state": json.dumps(asdict(state)), "statistics": json.dumps(inheritance.statistics(model))}
-        arrays = dict(_variables(model, optimizer, read=True))
-        data = save(arrays, metadata=metadata | {"checksum": _checksum(metadata["state"], arrays)})
+        arrays = dict(variables_of(model, optimizer, read=True))
+        data = save(arrays, metadata=metadata | {"checksum": checksum(metadata["state"], arrays)})
         if files.exists(self.path(LAST)):
             files.rename(self.path(LAST), self.path(PREVIOUS))
         files.write_whole(self.path(LAST), data)
@@ -221,14 +145,14 @@ class Run:
                 with files.local(self.path(name)) as path, safe_open(path, framework="numpy") as file:
                     metadata = file.metadata()
                     arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                if metadata.get("checksum", whole := _checksum(metadata["state"], arrays)) != whole:
+                if metadata.get("checksum", whole := checksum(metadata["state"], arrays)) != whole:
                     raise SafetensorError("as long as it was, but not what it was")
             except SafetensorError:
                 torn.append(name)
                 continue
             if torn and self.writes:  # or the next state would put it in the place of the whole one
                 files.remove(self.path(LAST))
-            for key, variable in _variables(model, optimizer):
+            for key, variable in variables_of(model, optimizer):
                 variable.assign(arrays[key])
             values = json.loads(metadata["state"])
             if statistics := json.loads(metadata.get("statistics", "null")):  # constants, perhaps of the network inherited from
@@ -274,18 +198,6 @@ class Run:
     def collection(self):
         """The `records.Collection` of the images the run was made on."""
         return Collection.read(self.folder)
-
-
-def _variables(model, optimizer, read=False):
-    for owner, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
-        for i, variable in enumerate(variables):
-            yield f"{owner}/{i:04d}", np.asarray(variable.numpy()) if read else variable
-
-
-def _checksum(state, arrays):
-    """Of the state and all bits of the arrays, in words."""
-    parts = (state.encode(), *(array.tobytes() for _, array in sorted(arrays.items())))
-    return f"crc32 {functools.reduce(lambda crc, part: zlib.crc32(part, crc), parts, 0):08x}"
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """The learning rate: a function of the step (step, cosine, one-cycle), or dropped at a plateau of the validation error."""
 
 import math
-from dataclasses import dataclass
 
 import keras
 
@@ -36,34 +35,3 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         """Arguments to make the schedule again."""
         names = ("kind", "peak", "total", "warmup", "factor", "drops")
         return {name: getattr(self, name) for name in names}
-
-
-@dataclass(frozen=True)
-class Plateau:
-    """The paper's rule: divide when the validation error stops falling, a few times, then stop (section 3.1).
-
-    Attributes:
-        best: lowest validation error so far, in %.
-        waited: epochs since then, or since the last drop.
-        drops: drops so far.
-    """
-
-    best: float = float("inf")
-    waited: int = 0
-    drops: int = 0
-
-    def after(self, error, patience, most):
-        """The state after an epoch with this validation error, whether to drop the rate now, and whether to stop.
-
-        Args:
-            error: top-1 error, in %.
-            patience: epochs without a lower error that make a plateau.
-            most: drops in all; the plateau after the last one ends the training.
-        """
-        if error < self.best:
-            return Plateau(error, 0, self.drops), False, False
-        if self.waited + 1 < patience:
-            return Plateau(self.best, self.waited + 1, self.drops), False, False
-        if self.drops == most:
-            return Plateau(self.best, self.waited + 1, self.drops), False, True
-        return Plateau(self.best, 0, self.drops + 1), True, False
