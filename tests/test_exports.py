@@ -19,7 +19,7 @@ from PIL import Image
 from tests.making import call
 from vgg_tf import build_vgg, export, write_weights
 from vgg_tf.evaluation import checkpoint
-from vgg_tf.formats import artifact, coreml, litert, onnx, saved_model, serving
+from vgg_tf.formats import artifact, calibration, coreml, litert, onnx, saved_model, serving, shipping
 from vgg_tf.paper.architectures import ARCHITECTURES, Architecture
 from vgg_tf.predict import main as predict
 from vgg_tf.weights import reading
@@ -194,13 +194,13 @@ def done(once):
 
 def test_the_program_writes_all_formats_and_what_it_found(done):
     report = json.loads((done / "out/export.json").read_text())
-    assert [row["format"] for row in report["formats"]] == list(export.SUFFIXES)
+    assert [row["format"] for row in report["formats"]] == list(shipping.SUFFIXES)
     assert report["classes"] == list(CLASSES)
     for row in report["formats"]:
         assert row["n"] == 6
         assert row["layers"] == 11
         assert os.path.exists(row["file"])
-        assert row["log_posterior"] < export.LIMITS.get(row["format"], 1e-3)
+        assert row["log_posterior"] < shipping.LIMITS.get(row["format"], 1e-3)
     assert report["notes"] == [coreml.UNCHECKED]
     assert report["compared_on"] == "two photographs that scikit-learn carries"
     assert report["calibrated_on"] == "20 views of two photographs that scikit-learn carries"
@@ -234,7 +234,7 @@ def ours(done, once):
 @pytest.mark.parametrize("kind", ["savedmodel", "litert", "onnx", "coreml"])
 def test_predict_runs_the_file_as_it_does_the_network(done, ours, kind, tmp_path, capsys):
     ours, path = ours
-    file = copied(done / "out" / f"vgg11_bn{export.SUFFIXES[kind]}", tmp_path / f"a{export.SUFFIXES[kind]}")
+    file = copied(done / "out" / f"vgg11_bn{shipping.SUFFIXES[kind]}", tmp_path / f"a{shipping.SUFFIXES[kind]}")
     (theirs,) = answers(capsys, "--model", str(file), path)
     assert [row["class"] for row in theirs["classes"]] == [row["class"] for row in ours["classes"]]
     for a, b in zip(theirs["classes"], ours["classes"], strict=True):
@@ -285,7 +285,7 @@ def test_a_torn_or_foreign_file_is_refused(done, kind, tmp_path):
         path.mkdir()
         (path / "Manifest.json").write_text("{}")
     else:
-        whole = (done / "out" / f"vgg11_bn{export.SUFFIXES[kind]}").read_bytes()
+        whole = (done / "out" / f"vgg11_bn{shipping.SUFFIXES[kind]}").read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="of vgg_tf, or torn"):
         serving.open_model(path)
@@ -305,9 +305,9 @@ def contents(folder):
 
 @pytest.mark.parametrize("kind", ["onnx", "coreml"])  # a file, and a folder
 def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, file, kind, tmp_path, monkeypatch):
-    name, out = f"shallow_bn{export.SUFFIXES[kind]}", tmp_path / "out"
+    name, out = f"shallow_bn{shipping.SUFFIXES[kind]}", tmp_path / "out"
     out.mkdir()
-    copied(done / "out" / f"vgg11_bn{export.SUFFIXES[kind]}", out / name)
+    copied(done / "out" / f"vgg11_bn{shipping.SUFFIXES[kind]}", out / name)
     before, words = contents(out), [str(file), "--format", kind, "--out", str(out), "--n", "2"]
     write, kept = ROOMS[kind][0].write, tmp_path / name
 
@@ -354,10 +354,10 @@ def levels_of(views):
 @pytest.mark.parametrize(("n", "others"), [(30, 20), (12, 7), (5, 0)])
 def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(n, others, file, tmp_path, monkeypatch):
     opened = checkpoint.open_trained(file)
-    assert export.CALIBRATION == 100
+    assert calibration.CALIBRATION == 100
     monkeypatch.setattr(export, "CALIBRATION", 20)  # each view takes milliseconds
     flags = export.Flags("", pictures=greys(tmp_path / "pictures", range(n)), n=5)
-    compared, where, learnt, told = export._pictures(flags, opened, network_of(tmp_path), True)
+    compared, where, learnt, told = calibration.views_of(flags, opened, network_of(tmp_path), True)
     assert (len(levels_of(compared)), len(levels_of(learnt)), where) == (5, others, flags.pictures)
     assert len({*levels_of(compared), *levels_of(learnt)}) == 5 + others
     assert learnt.shape == (20, 32, 32, 3)
@@ -372,7 +372,7 @@ def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_ha
     opened = replace(checkpoint.open_trained(file), data=str(tmp_path / "data"))
     network, pictures = network_of(tmp_path), greys(tmp_path / "pictures", range(100, 110))
     for flags, least, most in ((export.Flags("", n=4), 200, 239), (export.Flags("", pictures=pictures, n=4), 100, 109)):
-        compared, _, learnt, told = export._pictures(flags, opened, network, True)
+        compared, _, learnt, told = calibration.views_of(flags, opened, network, True)
         assert all(least <= level <= most for level in levels_of(compared))
         assert len(levels_of(compared)) == 4
         assert len(set(levels_of(learnt))) == 36  # a tenth is held out

@@ -1,0 +1,77 @@
+"""Pictures for comparing exported files and for calibrating int8."""
+
+import contextlib
+
+import numpy as np
+
+from vgg_tf.runtime import files
+
+CALIBRATION = 100  # pictures for int8, none of them compared
+PHOTOGRAPHS = "two photographs that scikit-learn carries"
+
+
+def views_of(flags, opened, network, calibrate):
+    """Views to compare on and, for int8, others to calibrate by.
+
+    Returns:
+        pixels: uint8 `[n, height, width, 3]`, to compare on.
+        where: they come from, in words.
+        learnt: uint8 `[CALIBRATION, height, width, 3]`: of the run's train split where its data open, else of --pictures, none
+            of which is compared; where these are too few, windows of photographs. None without `calibrate`.
+        calibrated: where they come from, in words; empty without.
+    """
+    from vgg_tf.data import opening
+    from vgg_tf.data.folders import picture_paths
+    from vgg_tf.images import decoding
+    from vgg_tf.records.splits import Split
+
+    def views(split, numbers):
+        return [network.view(decoding.decode_named(split.read(i), split.names[i])) for i in numbers]
+
+    source = compared = None
+    if opened.data and (calibrate or not flags.pictures):
+        with contextlib.suppress(FileNotFoundError, ValueError):  # moved away: it is done without
+            source = opening.open_source(opened.data, opened.selection)
+    if flags.pictures:
+        paths = picture_paths((flags.pictures,))
+        compared, where = Split(paths, np.zeros(len(paths), np.int64), paths), flags.pictures
+    elif source:
+        split = next(name for name in ("test", "validation", "train") if name in source.splits)
+        compared, where = source.splits[split], f"{source.name}, {split}"
+    if compared:
+        chosen = _spread(range(len(compared)), flags.n)
+        pixels, seen = views(compared, chosen), {_known(compared.contents[i]) for i in chosen}
+    else:
+        pixels, where, seen = _photographs(network, flags.n), PHOTOGRAPHS, set()
+    if not calibrate:
+        return np.stack(pixels), where, None, ""
+    train, words = (source.splits["train"], f"{source.name}, train") if source else (compared, flags.pictures)
+    rest = [i for i, content in enumerate(train.contents) if _known(content) not in seen] if train else []
+    learnt = views(train, _spread(rest, CALIBRATION))
+    parts = {words: len(learnt), PHOTOGRAPHS: CALIBRATION - len(learnt)}
+    learnt += _photographs(network, parts[PHOTOGRAPHS], seed=1)
+    return np.stack(pixels), where, np.stack(learnt), " and ".join(f"{n} views of {of}" for of, n in parts.items() if n)
+
+
+def _known(content):
+    """What tells an image from others, however its path is written."""
+    return files.absolute(content) if isinstance(content, str) else content
+
+
+def _spread(numbers, n):
+    """Up to `n` of these, evenly spread."""
+    return [numbers[i] for i in np.unique(np.linspace(0, len(numbers) - 1, min(n, len(numbers))).astype(int))]
+
+
+def _photographs(network, n, seed=0):
+    """Windows of two photographs, at several sizes; those of another seed are others."""
+    from sklearn.datasets import load_sample_images
+
+    views, random = [], np.random.default_rng(seed)
+    photographs = load_sample_images().images
+    for i in range(n):
+        photograph = photographs[i % 2]
+        side = int(random.integers(min(photograph.shape[:2]) // 3, min(photograph.shape[:2]) + 1))
+        top, left = (int(random.integers(0, whole - side + 1)) for whole in photograph.shape[:2])
+        views.append(network.view(photograph[top : top + side, left : left + side]))
+    return views

@@ -1,0 +1,99 @@
+"""Exported files: written, read back by their own runtime, compared, then put in place."""
+
+import os
+import shutil
+
+import numpy as np
+
+from vgg_tf.runtime import files
+
+SUFFIXES = {
+    "savedmodel": "-savedmodel", "litert": ".tflite", "litert-float16": "-float16.tflite", "litert-int8": "-int8.tflite",
+    "onnx": ".onnx", "coreml": ".mlpackage",
+}  # fmt: skip
+# The largest difference of a log posterior that passes; float16 rounds weights to three digits, int8 is told and not judged.
+LIMITS = {"litert-float16": 0.2, "litert-int8": np.inf}
+LIMIT = 1e-3
+AGREEING = 0.9  # share of equal top-1 classes below which a file is kept, and told about
+
+
+def check_space(folder, network, formats):
+    """Refuse a disk without room for the files, one more for the file under way."""
+    needed = 4 * network.model.count_params() * (formats + 1) + 10**6
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(f"{folder} lies on a disk with {free / 1e6:,.0f} MB left; up to {needed / 1e6:,.0f} MB are needed.")
+
+
+def _room(kind):
+    """The room of a format."""
+    if kind == "savedmodel":
+        from vgg_tf.formats import saved_model as room
+    elif kind == "onnx":
+        from vgg_tf.formats import onnx as room
+    elif kind == "coreml":
+        from vgg_tf.formats import coreml as room
+    else:
+        from vgg_tf.formats import litert as room
+    return room
+
+
+def ship(kind, network, path, pictures, *known):
+    """Write a file or folder beside its place, read it back, and only then put it there; what lay there stays till then.
+
+    Args:
+        kind, network: the format, and the `exports.Network`.
+        path: its place.
+        pictures: to calibrate int8 by.
+        known: what `_read_back` compares with.
+
+    Returns:
+        dict: what `_read_back` found.
+    """
+    room, name = _room(kind), os.path.basename(path)
+    if hasattr(room, "check"):
+        room.check(path)
+    aside = os.path.join(os.path.dirname(path), f".tmp.{name}")
+    fresh = os.path.join(aside, name)
+    files.remove(aside)  # of a process that was killed
+    os.mkdir(aside)
+    try:
+        more = (kind.partition("-")[2] or "float32", pictures) if kind.startswith("litert") else ()
+        room.write(network, fresh, *more)
+        row = _read_back(kind, room, network, fresh, *known)
+        if os.path.isdir(fresh) and os.path.isdir(path):  # which no other folder can replace
+            os.rename(path, os.path.join(aside, "before"))
+        os.replace(fresh, path)
+    finally:
+        files.remove(aside)
+    return row
+
+
+def _read_back(kind, room, network, path, pixels, layers, arrays):
+    """What the file's own runtime says.
+
+    Raises:
+        ValueError: other layers, other weights, or other posteriors than the network's.
+        ModuleNotFoundError: the runtime is not installed.
+    """
+    from vgg_tf.formats import artifact, serving
+
+    name = os.path.basename(path)
+    run, about = serving.open_model(path)
+    found, theirs = room.contents(path) if hasattr(room, "contents") else (run.layers, None)
+    if found != layers or (theirs is not None and artifact.digest(theirs) != artifact.digest(arrays)):
+        raise ValueError(f"{name} has {found} layers with weights, {layers} were written, or other weights.")
+    if tuple(about["classes"]) != network.classes:
+        raise ValueError(f"{name} names other classes than the network.")
+    row, limit = artifact.compare(network, run, pixels), LIMITS.get(kind, LIMIT)
+    if not row["log_posterior"] <= limit:
+        raise ValueError(f"{name} differs by {row['log_posterior']:.3g} in a log posterior; {limit:g} is allowed.")
+    weights = "equal" if theirs is not None else "within its operations"
+    return {**row, "bytes": _bytes(path), "layers": found, "weights": weights}
+
+
+def _bytes(path):
+    """Size of a file or of all files in a folder."""
+    if os.path.isdir(path):
+        return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
+    return os.path.getsize(path)
