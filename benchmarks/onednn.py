@@ -20,11 +20,11 @@ def measure(batch, steps):
 
     from vgg_tf.models.vgg import build_vgg
     from vgg_tf.paper.recipes import RECIPES
-    from vgg_tf.training import loop
+    from vgg_tf.training.model import compile_scores, make_optimizer, scores_of
 
     model = build_vgg("vgg16", input_shape=(32, 32, 3), classes=10, std=(60.0, 60.0, 60.0), seed=0)
-    scores = loop.scores_of(model)
-    loop.compile_scores(scores, loop.make_optimizer(RECIPES["cifar"], steps))
+    scores = scores_of(model)
+    compile_scores(scores, make_optimizer(RECIPES["cifar"], steps))
     random = np.random.default_rng(0)
     images, labels = random.integers(0, 256, (batch, 32, 32, 3), np.uint8), random.integers(0, 10, batch)
     scores.train_on_batch(images, labels)

@@ -26,10 +26,10 @@ def main(arguments=None):
     from vgg_tf import build_vgg
     from vgg_tf.paper.recipes import RECIPES
     from vgg_tf.runtime.pipelines import untuned
-    from vgg_tf.training import loop
+    from vgg_tf.training import model
 
-    scores = loop.scores_of(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
-    loop.compile_scores(scores, loop.make_optimizer(RECIPES["cifar"], steps))
+    scores = model.scores_of(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
+    model.compile_scores(scores, model.make_optimizer(RECIPES["cifar"], steps))
     random = np.random.default_rng(0)
     arrays = random.integers(0, 256, (4 * batch, 32, 32, 3), np.uint8), random.integers(0, 10, 4 * batch).astype("int32")
     examples = tf.data.Dataset.from_tensor_slices(arrays).repeat().batch(batch, drop_remainder=True).take(steps)

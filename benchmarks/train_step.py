@@ -156,7 +156,7 @@ def _keras(subject, side, batch, seconds):
     from vgg_tf.paper.recipes import RECIPES
     from vgg_tf.runtime.devices import choose
     from vgg_tf.runtime.pipelines import untuned
-    from vgg_tf.training import loop
+    from vgg_tf.training.model import compile_scores, make_optimizer, scores_of
 
     ours = subject.startswith("vgg_tf")
     policy = choose("cpu").policy if ours else "mixed_bfloat16" if subject.endswith("bf16") else "float32"
@@ -165,8 +165,8 @@ def _keras(subject, side, batch, seconds):
     if ours:
         arch = "vgg16_bn" if subject.endswith("BN") else "vgg16"
         recipe = RECIPES["cifar" if side == 32 else "paper"]
-        model = loop.scores_of(build_vgg(arch, input_shape=shape, classes=classes, l2=recipe.l2, dropout=recipe.dropout))
-        loop.compile_scores(model, loop.make_optimizer(recipe, 1000), recipe.label_smoothing)
+        model = scores_of(build_vgg(arch, input_shape=shape, classes=classes, l2=recipe.l2, dropout=recipe.dropout))
+        compile_scores(model, make_optimizer(recipe, 1000), recipe.label_smoothing)
     else:
         model = keras.applications.VGG16(weights=None, input_shape=shape, classes=classes, include_top=side > 32)
         if side == 32:  # its own head has 4,096 outputs twice

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from vgg_tf import build_vgg
 from vgg_tf.models import cpu_layers
-from vgg_tf.models.cpu_layers import FILTERS, SGD, FusedBatchNormalization, ProductConvolution, convolution, faster
+from vgg_tf.models.cpu_layers import FILTERS, FusedBatchNormalization, ProductConvolution, convolution, faster
+from vgg_tf.training.optimizers import SGD
 
 STATISTICS = {"mean": (120.0, 115.0, 100.0), "std": (60.0, 60.0, 60.0)}
 

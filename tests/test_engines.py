@@ -33,7 +33,7 @@ scopes = {1: contextlib.nullcontext, several: devices.scope}
 if engine == "tensorflow":
     scopes = {1: devices.scope, several: tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(several)]).scope}
 from tests.making import shallow
-from vgg_tf.training import loop
+from vgg_tf.training.model import compile_scores, evaluate, make_optimizer, scores_of
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.evaluation.evaluator import Evaluator
 from vgg_tf.paper.recipes import Recipe
@@ -48,14 +48,14 @@ def run(arch, muon, n):
             if variable.name == "kernel":
                 shape = tuple(variable.shape)
                 variable.assign(np.random.default_rng(i).normal(0, (2 / np.prod(shape[:-1])) ** 0.5, shape).astype(np.float32))
-        scores = loop.scores_of(model)
-        loop.compile_scores(scores, loop.make_optimizer(Recipe(learning_rate=0.02, muon=muon), 5))
+        scores = scores_of(model)
+        compile_scores(scores, make_optimizer(Recipe(learning_rate=0.02, muon=muon), 5))
         assert type(scores.optimizer).__name__ == ("Muon" if muon else "SGD")
         data = tf.data.Dataset.from_tensor_slices((images[:40], labels[:40])).batch(8, drop_remainder=True)
         history = scores.fit(data, verbose=0, shuffle=False).history
         mask = np.float32([1] * 13 + [0] * 3)
         rest = [np.concatenate([x[40:], np.zeros_like(x[:3])]) for x in (images, labels)]
-        errors = loop.evaluate(scores, tf.data.Dataset.from_tensor_slices((*rest, mask)).batch(8))
+        errors = evaluate(scores, tf.data.Dataset.from_tensor_slices((*rest, mask)).batch(8))
         posteriors = model.predict(images[40:48], verbose=0)
         evaluator = Evaluator(model, [(32, "dense"), (40, "dense"), (40, "multi-crop"), (40, "center")], 3, n, static=True)
         pictures = [image[: 32 - i % 2] for i, image in enumerate(images[40:])]  # of two sizes

@@ -199,11 +199,13 @@ import numpy as np
 import tensorflow as tf
 from tests.making import shallow
 from vgg_tf import train
+from vgg_tf.training.flags import parse
 from vgg_tf.data import loading
 from vgg_tf.runs import run_folder
 from vgg_tf.runs.settings import Settings
 from vgg_tf.runtime import devices
 from vgg_tf.training import loop
+from vgg_tf.training.model import arithmetic, build
 folder, digits, shards, own = *sys.argv[1:3], sys.argv[3], json.loads(sys.argv[4])
 def read(split, **options):
     parts = [loading.load_dataset(shards, split, batch_size=plan.batch, size=recipe.size, seed=recipe.seed, part=(i, 2),
@@ -213,15 +215,15 @@ def training_batches(epoch):
     return read("train", epoch=epoch, scale=recipe.scale, steps=plan.steps, flip=recipe.flip, shift=recipe.rgb_shift)
 with shallow():
     train.main([*json.loads(digits), "--out", f"{folder}/digits"])
-    flags, _ = train.parse([*own, shards])
+    flags, _ = parse([*own, shards])
     recipe, collection = flags.numbers, train.Collection.read(shards)
     device = devices.choose("cpu")
     import keras
     keras.utils.set_random_seed(recipe.seed)
-    plan = loop.arithmetic(recipe, collection.images("train"))
+    plan = arithmetic(recipe, collection.images("train"))
     settings = Settings(flags.arch, shards, collection.fingerprint, device.policy, recipe)
     with run_folder.open_run(f"{folder}/own", settings) as run:
-        model = loop.build(flags.arch, recipe, collection)
+        model = build(flags.arch, recipe, collection)
         loop.train(run, model, plan.steps, plan.batch, training_batches, read("validation", scale=recipe.evaluation_scale))
 """
 

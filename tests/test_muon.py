@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 
 from tests.making import shallow
-from vgg_tf.models.cpu_layers import SGD
 from vgg_tf.paper.recipes import Recipe, from_json, preset, to_json
-from vgg_tf.training import loop, optimizers
+from vgg_tf.training import optimizers
+from vgg_tf.training.model import build, make_optimizer
+from vgg_tf.training.optimizers import SGD
 
 
 def turned(matrix):
@@ -103,9 +104,9 @@ def test_a_gradient_without_measure_scales_a_kernel_by_no_more_than_e(factor, ex
 
 def test_a_recipe_turns_it_on_where_there_is_a_momentum():
     recipe = dataclasses.replace(preset("cifar", "vgg16_bn"), muon=0.05)
-    optimizer = loop.make_optimizer(recipe, 10)
+    optimizer = make_optimizer(recipe, 10)
     assert optimizer.share == 0.05 / recipe.learning_rate
-    assert type(loop.make_optimizer(preset("cifar", "vgg16_bn"), 10)) is SGD
+    assert type(make_optimizer(preset("cifar", "vgg16_bn"), 10)) is SGD
     for wrong in (-0.1, 1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="--muon must be from 0 to below 1"):
             Recipe(muon=wrong)
@@ -118,9 +119,9 @@ def test_decay_pulls_at_what_sgd_moves_alone_and_a_frozen_trunk_is_refused(arch)
     recipe = dataclasses.replace(preset("cifar", arch), muon=0.05, l2=0.1, width=0.1, head_width=8)
     collection = types.SimpleNamespace(classes=["a", "b"], mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
     with shallow(((3,), (), (), (), (3,))):
-        model = loop.build(arch, dataclasses.replace(recipe, freeze_until="block5"), collection)
+        model = build(arch, dataclasses.replace(recipe, freeze_until="block5"), collection)
         with pytest.raises(ValueError, match=f"No convolution of {arch} learns: --muon would move nothing"):
-            loop.build(arch, dataclasses.replace(recipe, freeze_until="fc1"), collection)
+            build(arch, dataclasses.replace(recipe, freeze_until="fc1"), collection)
     heads = [model.get_layer(name).kernel.numpy() for name in ("fc1", "fc2", "predictions")]
     # Frozen kernels of blocks 1 to 4 have none either, as in all trainings.
     assert float(sum(model.losses)) == pytest.approx(0.05 * sum((kernel**2).sum() for kernel in heads), rel=1e-5)

@@ -10,7 +10,7 @@ import pytest
 from tests.making import shallow
 from vgg_tf.models.initializers import INITIALIZERS, initialization
 from vgg_tf.models.vgg import build_vgg
-from vgg_tf.training.loop import compile_scores, scores_of
+from vgg_tf.training.model import compile_scores, scores_of
 from vgg_tf.training.probe import LOSS_LIMIT, images_per_second, photographs, probe
 
 

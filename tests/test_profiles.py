@@ -12,15 +12,16 @@ import tensorflow as tf
 from tests.making import TINY, shallow, shallow_program
 from vgg_tf import build_vgg, train
 from vgg_tf.forecast import profiler
-from vgg_tf.training import loop, optimizers
+from vgg_tf.training import optimizers
+from vgg_tf.training.model import compile_scores, scores_of
 
 
 @pytest.fixture(scope="module")
 def network():
     with shallow(((3,),) * 5):
         model = build_vgg("shallow_bn", input_shape=(32, 32, 3), classes=10, width=0.5, std=(60.0, 60.0, 60.0), seed=0)
-    scores = loop.scores_of(model)
-    loop.compile_scores(scores, optimizers.Muon(0.01, share=0.5, momentum=0.9))
+    scores = scores_of(model)
+    compile_scores(scores, optimizers.Muon(0.01, share=0.5, momentum=0.9))
     return scores
 
 

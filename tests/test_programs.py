@@ -18,9 +18,9 @@ import pytest
 
 from tests.making import DATA, ROOT, TINY, call, pictures, program, real_data, undrawn
 from tfrecords_tools import write
-from vgg_tf import train
 from vgg_tf.evaluation import reports
 from vgg_tf.paper.recipes import preset
+from vgg_tf.training.flags import parse
 
 SMOKE = ["--arch", "vgg11", "--strategy", "cpu", "--precision", "float32", "--smoke"]
 
@@ -68,7 +68,7 @@ def test_another_recipe_in_the_same_folder_is_refused(smoke):
 
 
 def test_without_flags_vgg16_learns_the_digits_on_the_best_device():
-    flags, _ = train.parse([])
+    flags, _ = parse([])
     assert (flags.arch, flags.data, flags.recipe, flags.strategy, flags.precision) == ("vgg16", "digits", *["auto"] * 3)
     assert flags.numbers == preset("digits", "vgg16")
 
@@ -213,7 +213,7 @@ def test_bad_input_is_answered_in_one_line_and_costs_nothing(inputs, run, words,
 def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(words, message, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        train.parse(words)
+        parse(words)
 
 
 @pytest.mark.parametrize(

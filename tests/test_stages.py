@@ -16,7 +16,7 @@ from vgg_tf import build_vgg, read_weights, train, write_weights
 from vgg_tf.paper.recipes import Recipe, Stage, stages_of
 from vgg_tf.runtime import programs
 from vgg_tf.stages import Flags, chain
-from vgg_tf.training import probe
+from vgg_tf.training import flags, probe, session
 
 SHORT = [*TINY, "--strategy", "cpu", "--precision", "float32", "--epochs", "1", "--steps-per-epoch", "2"]
 SHORT += ["--batch-size", "8"]
@@ -183,7 +183,7 @@ def test_layers_that_stay_random_are_not_frozen(trained):
 @pytest.mark.parametrize(("word", "value"), [("--inherit-layers", "fc1"), ("--freeze-until", "block4")])
 def test_what_needs_inherited_weights_is_refused_without_them(word, value):
     with pytest.raises(ValueError, match=f"{word} is for weights that come from elsewhere: give --inherit as well"):
-        train.parse(["--data", "digits", word, value])
+        flags.parse(["--data", "digits", word, value])
 
 
 def test_the_short_timing_goes_on_where_the_images_make_one_batch_only(tmp_path, monkeypatch):
@@ -201,8 +201,8 @@ def test_the_short_timing_goes_on_where_the_images_make_one_batch_only(tmp_path,
 
 def test_data_are_opened_once_for_all_stages():
     words = ["--arch", "vgg11", "--data", "digits"]
-    _, source = train.parse(words)
-    assert train.parse(words, source)[1] is source
+    _, source = flags.parse(words)
+    assert flags.parse(words, source)[1] is source
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,8 @@ def test_data_are_opened_once_for_all_stages():
 )
 def test_kernels_that_stay_random_suit_the_input_that_the_network_will_have(layers, mean, std, expected):
     settings, weights = types.SimpleNamespace(inherit_layers=layers), types.SimpleNamespace(mean=mean, std=std)
-    assert train._standardized(weights, settings) is expected
-    assert train._standardized(None, settings) is None
+    assert session._standardized(weights, settings) is expected
+    assert session._standardized(None, settings) is None
 
 
 def test_of_several_processes_the_first_alone_notes_what_was_inherited(tmp_path, capsys):
@@ -227,7 +227,7 @@ def test_of_several_processes_the_first_alone_notes_what_was_inherited(tmp_path,
     settings = types.SimpleNamespace(inherit_layers="all-matching", recipe=Recipe())
     for writes in (False, True):
         run = types.SimpleNamespace(path=lambda name: str(tmp_path / name), settings=settings, writes=writes)
-        train._inherit(run, target, read_weights(tmp_path / "w.safetensors"), None)
+        session._inherit(run, target, read_weights(tmp_path / "w.safetensors"), None)
         np.testing.assert_array_equal(target.get_layer("fc1").kernel.numpy(), source.get_layer("fc1").kernel.numpy())
         assert (tmp_path / "inherited.txt").exists() == writes
         assert ("11 layers copied" in capsys.readouterr().out) == writes

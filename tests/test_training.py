@@ -28,6 +28,16 @@ from vgg_tf.runs import run_folder
 from vgg_tf.runs.settings import Settings
 from vgg_tf.runs.state import Plateau
 from vgg_tf.training import loop
+from vgg_tf.training.model import (
+    Arithmetic,
+    arithmetic,
+    build,
+    compile_scores,
+    cross_entropy,
+    evaluate,
+    make_optimizer,
+    scores_of,
+)
 from vgg_tf.training.schedules import Schedule
 from vgg_tf.weights import reading
 from vgg_tf.weights.inheritance import inherit_weights, statistics
@@ -96,7 +106,7 @@ def train(
             raise StopError(line)
 
     with open_run(folder, recipe, arch) as run:
-        model = loop.build(arch, recipe, collection())
+        model = build(arch, recipe, collection())
         state = loop.train(
             run, model, 24 // batch, batch, lambda e: batches(24, batch, seed=e), masked(13, 8) if validated else None, say,
             begin=source and (lambda: inherit_weights(source, model, say=say)), check=check, **options,
@@ -106,8 +116,8 @@ def train(
 
 def compiled(model, recipe, steps):
     """A network of scores that learns step by step: nothing is traced."""
-    scores = loop.scores_of(model)
-    loop.compile_scores(scores, loop.make_optimizer(recipe, steps))
+    scores = scores_of(model)
+    compile_scores(scores, make_optimizer(recipe, steps))
     scores.run_eagerly = True
     return scores
 
@@ -162,7 +172,7 @@ def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(whole, st
 
 
 def test_the_state_holds_weights_dropout_seeds_and_optimizer(whole):
-    model = loop.build("shallow", RECIPE, collection())
+    model = build("shallow", RECIPE, collection())
     arrays = load_file(whole / run_folder.LAST)
     weights, seeds = len(model.weights), 2
     assert len([key for key in arrays if key.startswith("model")]) == weights + seeds
@@ -224,7 +234,7 @@ def test_an_interrupted_run_that_inherited_ends_with_the_bits_and_the_mean_of_an
 def test_before_a_block_nothing_learns_and_from_it_on_all_kernels_do():
     recipe = dataclasses.replace(RECIPE, freeze_until="block4")
     with shallow(((3,), (), (), (3,), (3,))):
-        model = loop.build("shallow", recipe, collection())
+        model = build("shallow", recipe, collection())
     start = {layer.name: layer.kernel.numpy() for layer in model.layers if layer.weights}
     compiled(model, recipe, 1).train_on_batch(*pictures(24))
     changed = [name for name, kernel in start.items() if not np.array_equal(kernel, model.get_layer(name).kernel)]
@@ -249,7 +259,7 @@ def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_o
 def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_any_engine_loads(tmp_path):
     # Keras refuses synchronized=True on JAX.
     with open_run(tmp_path / "run") as run:
-        model = loop.build("shallow_bn", dataclasses.replace(RECIPE, average=0.0), collection())
+        model = build("shallow_bn", dataclasses.replace(RECIPE, average=0.0), collection())
         norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         for layer in norms:
             layer.synchronized = True
@@ -261,13 +271,13 @@ def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_an
 
 def test_averages_and_batch_normalization_are_not_mixed():
     with pytest.raises(ValueError, match="--average is not for vgg11_bn"):
-        loop.build("vgg11_bn", RECIPE, collection())
+        build("vgg11_bn", RECIPE, collection())
     assert preset("digits", "vgg16_bn").average == 0 < preset("digits", "vgg16").average
 
 
 def test_a_network_of_no_outputs_is_refused_and_not_given_those_of_the_collection():
     with pytest.raises(ValueError, match="positive"):
-        loop.build("vgg11", RECIPE, collection(), outputs=0)
+        build("vgg11", RECIPE, collection(), outputs=0)
 
 
 def test_the_log_has_a_row_an_epoch_and_the_curve_is_drawn(whole):
@@ -286,7 +296,7 @@ def test_training_learns_and_keeps_the_best_network(tmp_path):
     assert state.best[0] < 40 < errors[0][0]
     assert state.best_epoch == 1 + errors.index(min(errors))
     best = compiled(keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False), recipe, 3)
-    assert loop.evaluate(best, masked(13, 8))["top1_error"] == state.best[0]
+    assert evaluate(best, masked(13, 8))["top1_error"] == state.best[0]
 
 
 def test_evaluation_counts_every_image_once_whatever_the_batch():
@@ -297,10 +307,10 @@ def test_evaluation_counts_every_image_once_whatever_the_batch():
     top1 = 100 * np.mean(order[:, 0] != labels)
     top5 = 100 * np.mean([label not in row for label, row in zip(labels, order[:, :5], strict=True)])
     loss = -np.log(posteriors[np.arange(11), labels]).mean()
-    scores = loop.scores_of(model)
-    loop.compile_scores(scores)
+    scores = scores_of(model)
+    compile_scores(scores)
     for batch in (1, 3, 4, 11, 16):
-        errors = loop.evaluate(scores, masked(11, batch))
+        errors = evaluate(scores, masked(11, batch))
         np.testing.assert_allclose([errors["top1_error"], errors["top5_error"]], [top1, top5], rtol=1e-5)
         np.testing.assert_allclose(errors["loss"], loss, rtol=1e-5)
 
@@ -311,7 +321,7 @@ def test_the_loss_is_the_cross_entropy_with_the_smoothed_target(smoothing):
     scores, labels = random.normal(0, 3, (6, 4)), random.integers(0, 4, 6)
     target = (1 - smoothing) * np.eye(4)[labels] + smoothing / 4
     expected = -(target * (scores - np.log(np.exp(scores).sum(1, keepdims=True)))).sum(1)
-    result = loop.cross_entropy(smoothing)(labels[:, None], scores.astype(np.float32))
+    result = cross_entropy(smoothing)(labels[:, None], scores.astype(np.float32))
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
@@ -321,11 +331,11 @@ def test_accumulating_two_halves_makes_the_update_of_the_whole_batch():
     results = []
     for parts in (1, 2):
         recipe = dataclasses.replace(RECIPE, accumulate=parts, dropout=0.0, average=0.0)
-        scores = compiled(loop.build("shallow", recipe, collection()), recipe, 2 * parts)
+        scores = compiled(build("shallow", recipe, collection()), recipe, 2 * parts)
         data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8 // parts)
         scores.fit(data, verbose=0, shuffle=False)
         results.append(scores.get_weights())
-    start = loop.build("shallow", RECIPE, collection()).get_weights()
+    start = build("shallow", RECIPE, collection()).get_weights()
     for whole, halves, before in zip(*results, start, strict=True):
         np.testing.assert_allclose(whole, halves, rtol=1e-4, atol=1e-5 * np.abs(whole - before).max())
 
@@ -349,7 +359,7 @@ def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp
 
 def test_the_average_has_its_momentum_per_update_also_with_accumulation():
     for parts in (1, 4):
-        optimizer = loop.make_optimizer(dataclasses.replace(RECIPE, accumulate=parts), 10)
+        optimizer = make_optimizer(dataclasses.replace(RECIPE, accumulate=parts), 10)
         assert optimizer.ema_momentum**parts == pytest.approx(0.9)
 
 
@@ -391,9 +401,9 @@ def test_the_plateau_drops_the_rate_when_patience_is_over_and_stops_after_the_la
 
 def test_batches_are_divided_as_the_recipe_says():
     recipe = Recipe(batch_size=256, accumulate=2)
-    assert loop.arithmetic(recipe, 1000) == loop.Arithmetic(128, 6)
-    assert loop.arithmetic(dataclasses.replace(recipe, steps_per_epoch=2), 1000).steps == 4
-    small = loop.arithmetic(recipe, 33)
+    assert arithmetic(recipe, 1000) == Arithmetic(128, 6)
+    assert arithmetic(dataclasses.replace(recipe, steps_per_epoch=2), 1000).steps == 4
+    small = arithmetic(recipe, 33)
     assert (small.batch, small.steps) == (16, 2)
     assert "33 training images are fewer than a batch of 256: batches of 32 instead" in small.note
 
@@ -402,7 +412,7 @@ def test_the_smoke_of_every_recipe_fits_eight_devices():
     for name in ("paper", "cifar", "digits"):
         for accumulate in (1, 2):
             recipe = dataclasses.replace(preset(name, "vgg16"), batch_size=32, accumulate=accumulate)
-            assert loop.arithmetic(smoke(recipe), 1295, 8).batch == 8
+            assert arithmetic(smoke(recipe), 1295, 8).batch == 8
 
 
 @pytest.mark.parametrize(
@@ -417,7 +427,7 @@ def test_the_smoke_of_every_recipe_fits_eight_devices():
 )
 def test_numbers_that_do_not_fit_the_images_are_refused(n, options, replicas, message):
     with pytest.raises(ValueError, match=message):
-        loop.arithmetic(Recipe(**options), n, replicas)
+        arithmetic(Recipe(**options), n, replicas)
 
 
 def test_a_folder_with_another_run_is_left_alone(stopped, tmp_path):

@@ -132,6 +132,7 @@ def train(words):
     from vgg_tf.runs import run_folder, tracking
     from vgg_tf.runs.settings import Settings
     from vgg_tf.training import loop
+    from vgg_tf.training.model import arithmetic, build
     from vgg_tf.weights.inheritance import inherit_weights
 
     recipe = flags.numbers
@@ -150,7 +151,7 @@ def train(words):
         collection.write(out)
         splits = {split: images for split, images in source.splits.items() if split != "test"}
         parts = {split: inputs.annotated(images, source.classes) for split, images in splits.items()}
-        plan = loop.arithmetic(recipe, len(parts["train"]), devices.replicas)
+        plan = arithmetic(recipe, len(parts["train"]), devices.replicas)
         counts = ", ".join(f"{len(part):,} {split}" for split, part in parts.items())
         print(f"{begun.arch} for boxes on {where}: {counts} pictures of {len(source.classes)} classes; {devices.reason}")
         for note in [*source.notes[:5], *(note for part in parts.values() for note in part.notes[:5])]:
@@ -162,7 +163,7 @@ def train(words):
         outputs = 4 * (1 if flags.regression == "scr" else len(source.classes))
         notice = signals.Notice(flags.grace)
         with notice, devices.scope(), loading.naming_the_unreadable(source), tracking.opened("", run) as track:
-            model = loop.build(begun.arch, recipe, collection, begun.weights.std is not None, outputs)
+            model = build(begun.arch, recipe, collection, begun.weights.std is not None, outputs)
             names = [layer.name for layer in model.layers if layer.weights and layer.name not in ("predictions", "normalize")]
             state = loop.train(
                 run, model, plan.steps, plan.batch, batches, validation,

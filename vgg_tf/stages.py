@@ -13,6 +13,7 @@ from vgg_tf.paper.architectures import architecture
 from vgg_tf.paper.recipes import differences, stages_of
 from vgg_tf.runtime import files, programs
 from vgg_tf.runtime.devices import users_environment
+from vgg_tf.training.flags import parse
 
 OWN = ("--recipe", "--scale", "--learning-rate", "--inherit", "--inherit-layers")
 
@@ -89,7 +90,7 @@ def _check(stages):
     """
     source = None
     for _, out, words in stages:
-        flags, source = train.parse(words, source)
+        flags, source = parse(words, source)
         from vgg_tf.runs import run_folder  # after the flags: --help needs no numpy
 
         if run_folder.begun(out) and (difference := differences(run_folder.read_run(out).settings.recipe, flags.numbers)):

@@ -55,15 +55,15 @@ class Topology:
                 )
             found = topologies.get_topology_desc(platform="tpu", topology_name=name)
 
-        from vgg_tf.training import loop
+        from vgg_tf.training.model import build, compile_scores, make_optimizer, scores_of
 
         self.recipe = recipe
         self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
         unseen = SimpleNamespace(mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
         with scopes.precision("mixed_bfloat16"):
-            model = loop.build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
-            self.scores = loop.scores_of(model)
-            loop.compile_scores(self.scores, loop.make_optimizer(recipe, 1), recipe.label_smoothing)
+            model = build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
+            self.scores = scores_of(model)
+            compile_scores(self.scores, make_optimizer(recipe, 1), recipe.label_smoothing)
             self.scores.optimizer.build(self.scores.trainable_variables)
             images, labels = np.zeros((2, recipe.size, recipe.size, 3), np.uint8), np.zeros(2, np.int32)
             self.scores._symbolic_build(data_batch=(images, labels))  # makes the metrics' variables, as fit would

@@ -17,7 +17,7 @@ from vgg_tf.images import views
 from vgg_tf.images.decoding import decode, is_jpeg, key
 from vgg_tf.localization import boxes
 from vgg_tf.runtime.pipelines import untuned
-from vgg_tf.training import loop
+from vgg_tf.training import model
 
 SHOWN, TRIES = 0.5, 10  # share of an object that a crop must show, and crops that are drawn for it
 RIGHT = 0.5  # IoU above which a box is right (section A.2)
@@ -216,4 +216,4 @@ def task(recipe):
         values = network.evaluate(batches, verbose=0, return_dict=True)
         return {"top1_error": 100 * (1 - float(values["top1"])), "loss": float(values["distance"])}
 
-    return loop.Task(compiled, evaluated, lambda *_: None, keep_last=recipe.schedule != "plateau")
+    return model.Task(compiled, evaluated, lambda *_: None, keep_last=recipe.schedule != "plateau")

@@ -64,22 +64,6 @@ def _gains_by_products(layer, x):
     return max(height, width) <= (WIDE_WINDOWS if layer.filters >= FILTERS else WINDOWS)
 
 
-class SGD(keras.optimizers.SGD):
-    """Keras' SGD, whose step with momentum goes over weights, velocities and gradients once where TensorFlow runs on a CPU."""
-
-    def update_step(self, gradient, variable, learning_rate):
-        """Update one variable and its velocity."""
-        if not self.momentum or not on_cpu():
-            return super().update_step(gradient, variable, learning_rate)
-        velocity = self.momentums[self._get_variable_index(variable)]
-        weights = variable.value if isinstance(variable, keras.Variable) else variable
-        return tf.raw_ops.ResourceApplyKerasMomentum(
-            var=weights.handle, accum=velocity.value.handle, lr=tf.cast(learning_rate, variable.dtype),
-            grad=tf.cast(gradient, variable.dtype), momentum=tf.cast(self.momentum, variable.dtype),
-            use_nesterov=self.nesterov,
-        )  # fmt: skip
-
-
 class ProductConvolution(keras.layers.Layer):
     """A `keras.layers.Conv2D` with kernels of 3 x 3 on maps of known size."""
 

@@ -2,203 +2,17 @@
 
 import math
 import time
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from vgg_tf.figures import charts
-from vgg_tf.models.cpu_layers import SGD, faster
-from vgg_tf.models.initializers import fitting
-from vgg_tf.models.vgg import build_vgg
-from vgg_tf.paper.architectures import architecture
-from vgg_tf.paper.recipes import check_fit
-from vgg_tf.runtime.devices import shared_by_tensorflow
 from vgg_tf.training import progress
-from vgg_tf.training.optimizers import Muon, without_decay
-from vgg_tf.training.probe import probe
-from vgg_tf.training.schedules import Schedule
+from vgg_tf.training.model import classification, make_optimizer, scores_of
 
 DRAW_EVERY = 60  # seconds
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """How a recipe falls on a number of images.
-
-    Attributes:
-        batch: images a step: the recipe's batch, or one of its parts with `accumulate`.
-        steps: steps an epoch; `accumulate` of them make an update.
-        note: what to tell the user, or None.
-    """
-
-    batch: int
-    steps: int
-    note: str | None = None
-
-
-def arithmetic(recipe, n, replicas=1):
-    """Divide `n` training images into batches; fewer images than a batch make a smaller one.
-
-    Raises:
-        ValueError: the numbers do not fit; the message says which would.
-    """
-    parts, note = recipe.accumulate, None
-    batch = recipe.micro_batch_size
-    if n < batch * parts:
-        batch = n // parts // replicas * replicas
-        note = f"{n} training images are fewer than a batch of {recipe.batch_size}: batches of {batch * parts} instead"
-        if not batch:
-            raise ValueError(f"{n} training images are too few for {parts} parts on {replicas} devices.")
-    if batch % replicas:
-        good = max(1, batch // replicas) * replicas * parts
-        raise ValueError(f"{replicas} devices share a batch, {batch} does not divide by it. Try --batch-size {good}.")
-    updates = n // (batch * parts)
-    if recipe.steps_per_epoch > updates:
-        raise ValueError(f"{n} images make {updates} updates of {batch * parts}. Lower --steps-per-epoch or --batch-size.")
-    return Arithmetic(batch, (recipe.steps_per_epoch or updates) * parts, note)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a network is trained to do.
-
-    Attributes:
-        compile: called with the network, up to its layer `predictions`, and an optimizer; makes a metric `top1`.
-        evaluate: called with it and batches; gives a dict of `top1_error` (%), `loss` and perhaps `top5_error`.
-        look: called with the whole network and batches before the first step, as `look`.
-        keep_last: keep the last network, not the one with the lowest validation error: where the rate ends near zero and the
-            validation pictures are so few that the lowest is luck.
-    """
-
-    compile: object
-    evaluate: object
-    look: object
-    keep_last: bool = False
-
-
-def classification(recipe):
-    """The task of naming what is in a picture."""
-    return Task(
-        lambda scores, optimizer: compile_scores(scores, optimizer, recipe.label_smoothing), evaluate, look_at_one_batch
-    )
-
-
-def build(arch, recipe, collection, standardized=None, outputs=None):
-    """The network of a recipe for these images, with their mean (and std) inside; random weights; gives posteriors.
-
-    Args:
-        arch, recipe, collection: what is trained on what.
-        standardized: whether the input will be divided by a std in the end, where weights bring their own statistics along:
-            the initialiser of all other kernels hangs on it. None: as the recipe says.
-        outputs: numbers that it gives in place of posteriors, without a softmax.
-    """
-    check_fit(arch, recipe)
-    initializer = recipe.initializer
-    if standardized is not None:
-        initializer = fitting(initializer, standardized or architecture(arch).batch_norm)
-    model = build_vgg(
-        arch,
-        input_shape=(recipe.size, recipe.size, 3),
-        classes=len(collection.classes) if outputs is None else outputs,
-        classifier_activation="softmax" if outputs is None else None,
-        dropout=recipe.dropout,
-        initializer=initializer,
-        l2=recipe.l2,
-        width=recipe.width,
-        head_width=recipe.head_width or None,
-        mean=collection.mean_rgb,
-        std=collection.std_rgb if recipe.standardize else None,
-        seed=recipe.seed,
-        freeze_until=recipe.freeze_until or None,
-    )
-    if recipe.muon:
-        without_decay(model)
-    return model
-
-
-def cross_entropy(smoothing=0.0):
-    """Loss on scores: int labels `[B]` and scores `[B, classes]` to `[B]`, in nats.
-
-    Args:
-        smoothing: share of the target that is spread evenly over all classes.
-    """
-
-    def loss(labels, scores):
-        labels = keras.ops.reshape(labels, (-1,))
-        plain = keras.ops.sparse_categorical_crossentropy(labels, scores, from_logits=True)
-        if not smoothing:
-            return plain
-        return (1 - smoothing) * plain - smoothing * keras.ops.mean(keras.ops.log_softmax(scores), axis=-1)
-
-    return loss
-
-
-def scores_of(model):
-    """The same network up to its scores, sharing all variables: what is trained, where a softmax would lose digits."""
-    return faster(keras.Model(model.input, model.get_layer("predictions").output, name=model.name))
-
-
-def compile_scores(scores, optimizer="sgd", smoothing=0.0):
-    """Compile a network of scores; its weighted metrics count each image of a masked batch once.
-
-    The loss that Keras reports of masked batches is diluted by the mask, so the loss is a metric, too. XLA stays off in
-    TensorFlow: on CPUs it is ten times slower for these convolutions, under its strategies it fails. JAX is XLA. A call makes
-    one step: more fail under TensorFlow's strategies (keras#19246), and on JAX Keras makes them one by one anyway.
-    """
-    for layer in scores.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):  # JAX takes the moments of the whole batch by itself
-            layer.synchronized = shared_by_tensorflow()
-    classes = scores.output.shape[-1]
-    scores.compile(
-        optimizer,
-        cross_entropy(smoothing),
-        weighted_metrics=[
-            keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
-            keras.metrics.SparseCategoricalAccuracy(name="top1"),
-            keras.metrics.SparseTopKCategoricalAccuracy(min(5, classes), name="top5"),
-        ],
-        jit_compile=keras.config.backend() == "jax",
-    )
-
-
-def evaluate(scores, batches):
-    """Errors of a compiled network of scores over batches `(images, labels, mask)`.
-
-    Returns:
-        dict: `top1_error` and `top5_error` in %, `loss` in nats, each image counted once.
-    """
-    values = scores.evaluate(batches, verbose=0, return_dict=True)
-    return {
-        "top1_error": 100 * (1 - float(values["top1"])),
-        "top5_error": 100 * (1 - float(values["top5"])),
-        "loss": float(values["cross_entropy"]),
-    }
-
-
-def make_optimizer(recipe, steps):
-    """SGD, or Muon, with the recipe's momentum, schedule, accumulation and averaging.
-
-    Args:
-        recipe: the `Recipe`.
-        steps: steps an epoch.
-    """
-    rate = recipe.learning_rate
-    if recipe.schedule != "plateau":
-        total = recipe.epochs * steps
-        rate = Schedule(recipe.schedule, rate, total, round(recipe.warmup * total), recipe.factor, recipe.drops)
-    kind = partial(Muon, share=recipe.muon / recipe.learning_rate) if recipe.muon else SGD
-    return kind(
-        rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
-        use_ema=recipe.average > 0,
-        # Keras averages at every step, also at those that only accumulate.
-        ema_momentum=recipe.average ** (1 / recipe.accumulate) if recipe.average else 0.99,
-    )
 
 
 def train(
@@ -275,19 +89,6 @@ def train(
     run.write_log(state)  # again: the kill may have come between the last state and its log
     _draw(run, state)
     return state
-
-
-def look_at_one_batch(model, batches, recipe, check, say):
-    """Tell how the fresh network takes one batch, and refuse one that cannot train."""
-    pixels, labels, *mask = map(np.asarray, next(iter(batches)))
-    real = mask[0] > 0 if mask else slice(None)
-    found = probe(model, pixels[real], labels[real])
-    say(f"a look at one batch: {found.verdict}")
-    if found.fatal and check:
-        raise FloatingPointError(
-            f"A look at one batch: {found.verdict}. Look at the weights that were inherited, or the initializer (now "
-            f"{recipe.initializer}; auto is safe): python -m vgg_tf.preflight --init compares them. --no-check trains anyway."
-        )
 
 
 def _draw(run, state):

@@ -5,8 +5,26 @@ which holds the kernels' norms; here they learn. Keras' own Muon takes matrices 
 """
 
 import keras
+import tensorflow as tf
 
-from vgg_tf.models.cpu_layers import SGD
+from vgg_tf.models.cpu_layers import on_cpu
+
+
+class SGD(keras.optimizers.SGD):
+    """Keras' SGD, whose step with momentum goes over weights, velocities and gradients once where TensorFlow runs on a CPU."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Update one variable and its velocity."""
+        if not self.momentum or not on_cpu():
+            return super().update_step(gradient, variable, learning_rate)
+        velocity = self.momentums[self._get_variable_index(variable)]
+        weights = variable.value if isinstance(variable, keras.Variable) else variable
+        return tf.raw_ops.ResourceApplyKerasMomentum(
+            var=weights.handle, accum=velocity.value.handle, lr=tf.cast(learning_rate, variable.dtype),
+            grad=tf.cast(gradient, variable.dtype), momentum=tf.cast(self.momentum, variable.dtype),
+            use_nesterov=self.nesterov,
+        )  # fmt: skip
+
 
 POLYNOMIAL = 3.4445, -4.7750, 2.0315  # of degree 1, 3, 5: takes singular values from 0..1 to about 1, fast
 ITERATIONS = 3
