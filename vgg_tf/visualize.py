@@ -8,6 +8,7 @@ from typing import Literal
 
 import tyro
 
+from vgg_tf.evaluation.checkpoint import label_of, network_and_view
 from vgg_tf.runtime import files, programs, quiet
 
 Argument = tyro.conf.Positional
@@ -156,13 +157,13 @@ def heat(
     from vgg_tf.figures import networks
     from vgg_tf.models import chain, heatmaps
 
-    model, opened, view = _seen(network, picture)
+    model, opened, view = network_and_view(network, picture)
     known = chain.layer_names(model)
     named = [chain.last_map(model)]
     if layers:
         last = {name.split("_")[0]: name for name in known if "conv" in name}
         named = list(last.values()) if layers == "blocks" else [name.strip() for name in layers.split(",")]
-    number, maps = _label(label, opened), {}
+    number, maps = label_of(label, opened), {}
     for each in ("grad-cam", "grad-cam++", "saliency") if method == "all" else (method,):
         for layer in named if each != "saliency" else [""]:
             found, said = heatmaps.heat(model, view, layer or None, number, each)
@@ -183,7 +184,7 @@ def features(network: Argument[str], picture: Argument[str], layer: str = "block
     from vgg_tf.figures import networks
     from vgg_tf.models import heatmaps
 
-    model, _, view = _seen(network, picture)
+    model, _, view = network_and_view(network, picture)
     values = heatmaps.features(model, view, layer)
     h, w, channels = values.shape
     _save(networks.maps(values, f"{layer} of {os.path.basename(picture)}: {channels} maps of {w} x {h}"), out)
@@ -202,7 +203,7 @@ def field(network: Argument[str], picture: Argument[str], layer: str = "block5_c
     from vgg_tf.figures import networks
     from vgg_tf.models import heatmaps
 
-    model, _, view = _seen(network, picture)
+    model, _, view = network_and_view(network, picture)
     seen = heatmaps.receptive_field(model, layer)
     h, w, _ = heatmaps.features(model, view, layer).shape
     row, column = map(int, unit.split(",")) if unit else (h // 2, w // 2)
@@ -323,31 +324,6 @@ WHAT = {
 def main(arguments=None):
     """Draw what the first word names."""
     tyro.extras.subcommand_cli_from_dict(WHAT, args=arguments, prog=PROG, description=__doc__)
-
-
-def _seen(network, picture):
-    """A network, its `trained.Trained`, and the centre crop of a picture that it sees."""
-    quiet.quiet_tensorflow()
-    from vgg_tf.evaluation import checkpoint
-    from vgg_tf.images import decoding
-    from vgg_tf.images.views import center_view
-
-    opened = checkpoint.open_trained(network, headless=True)
-    whole = decoding.decode_named(files.read(picture), picture)
-    (Q,) = opened.scales("one")
-    crop = opened.crop if opened.number else 224
-    return opened.load(), opened, center_view(whole, crop, max(Q, crop)).numpy()
-
-
-def _label(word, opened):
-    """Number of a class that is named or numbered; None for none."""
-    if not word:
-        return None
-    if opened.classes and word in opened.classes:
-        return opened.classes.index(word)
-    if not word.isdigit():
-        raise ValueError(f"{opened.path} knows no class {word!r}. It has {', '.join(opened.classes or ['numbers alone'])}.")
-    return int(word)
 
 
 def _save(figure, out):

@@ -10,7 +10,7 @@ from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper import protocols, recipes
 from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.runs import run_folder
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, quiet
 from vgg_tf.weights import reading
 from vgg_tf.weights.inheritance import HEAD, load_weights
 from vgg_tf.weights.torchvision import LRN
@@ -201,3 +201,28 @@ def _crop(weights):
 
 def _some(classes):
     return f"{len(classes)} classes ({', '.join(classes[:3])}{', ...' * (len(classes) > 3)})"
+
+
+def network_and_view(network, picture):
+    """A network, its `trained.Trained`, and the centre crop of a picture that it sees."""
+    quiet.quiet_tensorflow()
+    from vgg_tf.evaluation import checkpoint
+    from vgg_tf.images import decoding
+    from vgg_tf.images.views import center_view
+
+    opened = checkpoint.open_trained(network, headless=True)
+    whole = decoding.decode_named(files.read(picture), picture)
+    (Q,) = opened.scales("one")
+    crop = opened.crop if opened.number else 224
+    return opened.load(), opened, center_view(whole, crop, max(Q, crop)).numpy()
+
+
+def label_of(word, opened):
+    """Number of a class that is named or numbered; None for none."""
+    if not word:
+        return None
+    if opened.classes and word in opened.classes:
+        return opened.classes.index(word)
+    if not word.isdigit():
+        raise ValueError(f"{opened.path} knows no class {word!r}. It has {', '.join(opened.classes or ['numbers alone'])}.")
+    return int(word)
