@@ -33,6 +33,7 @@ from vgg_tf.data import opening
 from vgg_tf.data.writing import write
 from vgg_tf.evaluation import checkpoint, posteriors
 from vgg_tf.figures import networks
+from vgg_tf.forecast import trial
 from vgg_tf.images.views import center_view
 from vgg_tf.models import costs, heatmaps
 from vgg_tf.records import integrity, statistics
@@ -132,7 +133,7 @@ def stages_without_training(monkeypatch):
 
 def timing_without_time(monkeypatch):
     monkeypatch.setattr(probe, "images_per_second", lambda scores, batches: scores.train_on_batch(*next(iter(batches))))
-    train.timing(["--arch", "vgg11", "--data", "shards", *FEW])
+    trial.timing(["--arch", "vgg11", "--data", "shards", *FEW])
 
 
 def a_doctor_who_asks_nobody(monkeypatch):

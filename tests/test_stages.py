@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests.making import TINY, call, noise, save, shallow, undrawn
-from vgg_tf import build_vgg, read_weights, train, write_weights
+from vgg_tf import build_vgg, read_weights, write_weights
+from vgg_tf.forecast import trial
 from vgg_tf.paper.recipes import Recipe, Stage, stages_of
 from vgg_tf.runtime import programs
 from vgg_tf.stages import Flags, chain
@@ -194,7 +195,7 @@ def test_the_short_timing_goes_on_where_the_images_make_one_batch_only(tmp_path,
     monkeypatch.setattr(probe, "images_per_second", functools.partial(probe.images_per_second, seconds=0.0))
     words = ["--arch", "shallow", "--data", str(tmp_path), "--size", "32", "--scale", "36", "--epochs", "3", *TINY]
     with shallow():
-        images, speed = train.timing(words)
+        images, speed = trial.timing(words)
     assert images == 3 * 6, "one of four of each class is held out"
     assert speed > 0
 

@@ -178,12 +178,13 @@ def test_a_name_given_twice_is_compiled_once():
 FAKE = """
 import importlib.util, sys, types
 from vgg_tf import preflight
+from vgg_tf.forecast import tpu_search
 from vgg_tf.forecast import bounds
 from vgg_tf.runtime import programs, quiet
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *package: name in ("jax", "libtpu") or found(name, *package)
 quiet.quiet_tensorflow = lambda: None
-preflight._input_rate = lambda recipe: (100.0, 2)
+tpu_search._input_rate = lambda recipe: (100.0, 2)
 class Topology:
     scores = None
     def __init__(self, name, arch, recipe, classes):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from vgg_tf import train
+from vgg_tf.forecast import trial
 from vgg_tf.paper.architectures import architecture
 from vgg_tf.paper.recipes import differences, stages_of
 from vgg_tf.runtime import files, programs
@@ -108,7 +108,7 @@ def _plan(stages, source):
         if files.exists(os.path.join(out, "report.json")):
             print(f"{name:24}{'done':>14}{'':20}  {words_before}")
             continue
-        images, speed = train.timing(words, source)
+        images, speed = trial.timing(words, source)
         hours = images / speed / 3600
         left += hours
         print(f"{name:24}{images:14,}{speed:10.1f}{hours:10.2f}  {words_before}", flush=True)

@@ -1,14 +1,14 @@
 """Train a VGG network: `python -m vgg_tf.train --arch vgg16 --data FOLDER`. Without data: the handwritten digits."""
 
-import itertools
 import os
 from pathlib import Path
 
+from vgg_tf.forecast.trial import profile
 from vgg_tf.records.collection import Collection, holds_shards, is_word
 from vgg_tf.runtime import files, processes
 from vgg_tf.runtime.devices import choose
 from vgg_tf.training.flags import parse
-from vgg_tf.training.session import closing_line, inherited_weights, train_and_test, training_batches
+from vgg_tf.training.session import closing_line, inherited_weights, train_and_test
 
 
 def main(arguments=None):
@@ -58,67 +58,6 @@ def main(arguments=None):
             print(closing_line(report))
         elif not report:
             train_and_test(run, run.collection(), data, devices, weights, flags)
-
-
-def timing(arguments, source=None):
-    """What a training will cost here, without doing it: steps are made for a few seconds on a network that is thrown away.
-
-    Args:
-        arguments, source: as for `parse`.
-
-    Returns:
-        images of the whole training, at most; images a second, with the data they wait for, in batches of at most 32: too
-        few for `muon`, whose own work is the same for a batch of any size.
-    """
-    flags, source = parse(arguments, source)
-    scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)
-
-    from vgg_tf.data.loading import naming_the_unreadable
-    from vgg_tf.training.probe import images_per_second
-
-    with devices.scope(), naming_the_unreadable(source or flags.data):
-        speed = images_per_second(scores, itertools.chain.from_iterable(map(batches, itertools.count())))
-    return flags.numbers.epochs * plan.steps * plan.batch, speed
-
-
-def profile(flags, source, out):
-    """Tell where the time of a step goes, on a network that is thrown away; the trace lies beside the run folder.
-
-    Args:
-        flags, source: of `parse`.
-        out: the run folder.
-
-    Returns:
-        The `profiles.Profile`.
-    """
-    from vgg_tf.data import loading
-    from vgg_tf.forecast import profiler
-    from vgg_tf.training import progress
-
-    scores, batches, plan, devices = _thrown_away(flags, source)
-    print(devices.reason)
-
-    def callbacks(steps):
-        return [progress.Watch(0, flags.numbers, steps, plan.batch, shown=True, heed=lambda seconds: None, after=0.0)]
-
-    with devices.scope(), loading.naming_the_unreadable(source or flags.data):
-        return profiler.profile(scores, batches, flags.profile, f"{out}-profile", callbacks)
-
-
-def _thrown_away(flags, source, batch_size=None):
-    """A compiled network as the training would make, its batches by epoch, the `training.Arithmetic` and the devices."""
-    recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
-
-    from vgg_tf.records import statistics
-    from vgg_tf.training.model import arithmetic, build, compile_scores, make_optimizer, scores_of
-
-    collection = statistics.measure(source) if source else Collection.read(flags.data)
-    plan = arithmetic(recipe, collection.images("train"), devices.replicas)
-    with devices.scope():
-        scores = scores_of(build(flags.arch, recipe, collection))
-        compile_scores(scores, make_optimizer(recipe, plan.steps), recipe.label_smoothing)
-    batch = min(plan.batch, batch_size * devices.replicas) if batch_size else plan.batch
-    return scores, training_batches(source or flags.data, recipe, collection, batch, None), plan, devices
 
 
 if __name__ == "__main__":
