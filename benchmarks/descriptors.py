@@ -32,7 +32,7 @@ def main(arguments=None):
 
     quiet.quiet_tensorflow()
     from vgg_tf.data import opening
-    from vgg_tf.transfer import whole
+    from vgg_tf.features.protocols import whole
 
     source, *_ = whole(opening.open_source(flags.folder), "caltech")
     (worth if flags.what == "worth" else speed)(source, flags)

@@ -31,8 +31,8 @@ def main(arguments=None):
     quiet.quiet_tensorflow()
     from vgg_tf.data import opening
     from vgg_tf.data.writing import write
+    from vgg_tf.features.protocols import whole
     from vgg_tf.localization import inference, inputs
-    from vgg_tf.transfer import whole
 
     source, *_ = whole(opening.open_source(flags.folder), "none")
     every, table = source.splits["train"], []

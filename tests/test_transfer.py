@@ -13,9 +13,9 @@ from PIL import Image
 from tests.making import save, shallow
 from vgg_tf import build_vgg, write_weights
 from vgg_tf.data.opening import open_source
+from vgg_tf.features.protocols import whole
 from vgg_tf.records.schema import nameless
 from vgg_tf.transfer import main as transfer
-from vgg_tf.transfer import whole
 
 COLORS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 

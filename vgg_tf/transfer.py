@@ -11,10 +11,9 @@ import numpy as np
 import tyro
 
 from vgg_tf.data.selection import Selection
+from vgg_tf.features.protocols import PROTOCOLS, draw_neighbours, whole
 from vgg_tf.runtime import files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
-
-NEIGHBOURS, QUERIES = 5, 8  # columns and rows of the sheet
 
 
 @dataclass(frozen=True)
@@ -84,118 +83,13 @@ def main(arguments=None):
         "source": source.name, "networks": [network.path for network in networks], "scales": flags.scales,
         "aggregate": flags.aggregate, "n": len(rows), "d": rows.shape[1], "skipped": skipped,
     }  # fmt: skip
-    words, found = _PROTOCOLS[flags.protocol](rows, source, tested, flags, folder)
+    words, found = PROTOCOLS[flags.protocol](rows, source, tested, flags, folder)
     if flags.protocol != "none":
         neighbours = os.path.join(folder, "neighbours.png")
         with programs.noting(neighbours):
-            _draw_neighbours(rows, images, source.classes, neighbours)
+            draw_neighbours(rows, images, source.classes, neighbours)
     files.write_whole(os.path.join(folder, "report.json"), json.dumps(facts | found, indent=1).encode())
     print(f"{words}n={len(rows):,}, {rows.shape[1]:,} numbers each, {time.perf_counter() - start:.0f} s; {folder}")
-
-
-def whole(source, protocol):
-    """All images of a source in one split, in the order of their names.
-
-    Returns:
-        source: the `splits.Source`.
-        skipped: what was left out of it, in words.
-        tested: bool `[n]`, whether an image is of its test split.
-    """
-    from dataclasses import replace
-
-    from vgg_tf.records.splits import Split
-
-    parts = list(source.splits.values())
-    names = [name for part in parts for name in part.names]
-    labels = np.concatenate([part.labels for part in parts])
-    contents = [content for part in parts for content in part.contents]
-    boxes = [box for part in parts for box in (part.boxes or [None] * len(part))]
-    images = Split(names, labels, contents, boxes)
-    tested = np.concatenate([np.full(len(part), split == "test") for split, part in source.splits.items()])
-    counts = np.bincount(labels, minlength=len(source.classes))
-    few = [i for i in range(len(source.classes)) if counts[i] < 2] if protocol == "caltech" else []
-    kept = sorted(np.flatnonzero(~np.isin(labels, few)), key=names.__getitem__)
-    skipped = [f"left out: {source.classes[i]}: {counts[i]} of at least 2 pictures" for i in few]
-    if len(source.classes) - len(few) < 2:
-        raise ValueError(f"{source.name} has {len(source.classes) - len(few)} categories of 2 pictures or more; 2 are needed.")
-    return replace(source, splits={"train": images.take(kept)}), skipped, tested[kept]
-
-
-def _caltech(rows, source, tested, flags, folder):
-    """Mean class recall over random splits, and the picture of what is taken for what."""
-    from vgg_tf.features import svm
-    from vgg_tf.figures import charts, drawing
-
-    labels = source.splits["train"].labels
-    every = [svm.caltech(rows, labels, seed, flags.train, flags.test) for seed in range(flags.splits)]
-    means = 100 * np.array([found.mean for found in every])
-    counts = np.sum([found.counts for found in every], 0)
-    some = np.flatnonzero(counts.sum(1))
-    drawn = os.path.join(folder, "confusion.png")
-    with programs.noting(drawn):
-        drawing.save(charts.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some]), drawn)
-    spread = f" +- {means.std(ddof=1):.1f}" if len(means) > 1 else ""
-    report = {
-        "protocol": "caltech", "train": flags.train, "test": flags.test, "mean_class_recall": means.tolist(),
-        "costs": [found.cost for found in every],
-        "per_class": {
-            source.classes[i]: float(counts[i, i] / counts[i].sum()) for i in some
-        },
-    }  # fmt: skip
-    asked = sum(len(found.test) for found in every) // len(every)
-    words = f"mean class recall {means.mean():.1f}{spread} % over {len(means)} splits of {len(some)} categories, "
-    return f"{words}{len(every[0].train):,} to train on, {asked:,} to test on; ", report
-
-
-def _voc(rows, source, tested, flags, folder):
-    """Mean average precision of images that may show several classes."""
-    from vgg_tf.features import svm
-    from vgg_tf.records.schema import nameless
-
-    images = source.splits["train"]
-    named = [
-        {name for name in images.boxes_of(i, 1, 1).names if not nameless(name)} | {source.classes[images.labels[i]]}
-        for i in range(len(images))
-    ]
-    classes = sorted(set().union(*named))
-    targets = np.array([[name in there for name in classes] for there in named])
-    ask = tested.copy()
-    if not ask.any():
-        ask[np.random.default_rng(0).permutation(len(ask))[: max(1, len(ask) // 5)]] = True
-    every = [svm.voc(rows, targets, np.flatnonzero(~ask), np.flatnonzero(ask), seed) for seed in range(flags.splits)]
-    means = {form: 100 * np.array([svm.mean_of(found[form]) for found, _ in every]) for form in every[0][0]}
-    report = {
-        "protocol": "voc", "test_images": int(ask.sum()), "costs": [cost for _, cost in every],
-        "mean_average_precision": {form: values.tolist() for form, values in means.items()},
-        "per_class": {name: {form: every[0][0][form][i] for form in means} for i, name in enumerate(classes)},
-    }  # fmt: skip
-    told = ", ".join(f"{values.mean():.1f} % ({form})" for form, values in means.items())
-    return f"mean average precision {told} of {len(classes)} classes on {ask.sum():,} pictures, ", report
-
-
-def _nothing(rows, source, tested, flags, folder):
-    return "", {"protocol": "none"}
-
-
-def _draw_neighbours(rows, images, classes, path):
-    """Some pictures, each with those that are nearest to it."""
-    from vgg_tf.figures import drawing, sheets
-    from vgg_tf.images import decoding
-
-    shown, titles, columns = [], [], min(NEIGHBOURS + 1, len(rows))
-    for query in np.unique(np.linspace(0, len(rows) - 1, QUERIES).astype(int)):
-        nearness = rows @ rows[query]
-        nearness[query] = np.inf
-        for i in np.argsort(-nearness, kind="stable")[:columns]:
-            shown.append(decoding.decode_named(images.read(int(i)), images.names[i]))
-            name = classes[images.labels[i]]
-            titles.append(name if i == query else (name, f"{nearness[i]:.2f}"))
-    none = ((), ())
-    title = "a picture and its nearest, by the cosine of their descriptors"
-    drawing.save(sheets.contact_sheet(shown, titles, [none] * len(shown), title, columns), path)
-
-
-_PROTOCOLS = {"caltech": _caltech, "voc": _voc, "none": _nothing}
 
 
 if __name__ == "__main__":
