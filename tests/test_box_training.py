@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from vgg_tf.images.views import rescaled_size
 from vgg_tf.localization import boxes, inference, inputs
-from vgg_tf.localization.inputs import annotated, batches, distance, right
+from vgg_tf.localization.inputs import annotated, batches
+from vgg_tf.localization.task import distance, right
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.records.splits import Split
 

@@ -8,7 +8,7 @@ from vgg_tf.evaluation import scores
 from vgg_tf.evaluation.evaluator import softmax
 from vgg_tf.images import views
 from vgg_tf.localization import boxes
-from vgg_tf.localization.inputs import RIGHT
+from vgg_tf.localization.task import RIGHT
 from vgg_tf.models.vgg import convert_head
 from vgg_tf.paper.protocols import STRIDE
 from vgg_tf.runs import run_folder
