@@ -218,6 +218,6 @@ def test_a_report_of_boxes_without_its_sheet_is_written(tmp_path, capsys, monkey
 def test_figures_are_made_and_saved_in_one_place():
     """Where `line`, the quiet drawing and the note are: `savefig` and `Figure` of matplotlib are called nowhere else."""
     for package in ("vgg_tf", "tfrecords_tools"):
-        for path in (Path(__file__).parent.parent / package).glob("*.py"):
+        for path in (Path(__file__).parents[2] / package).glob("*.py"):
             found = {word for word in ("Figure(", "savefig(", "parse_math", "suptitle(") if word in path.read_text()}
             assert not found or path.name == "pictures.py" or (path.name, found) == ("reports.py", {"savefig("}), path

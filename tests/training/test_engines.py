@@ -12,7 +12,7 @@ import pytest
 
 from tests.making import needs_jax
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SEVERAL = {"tensorflow": 2, "jax": 4}
 WAYS = [(engine, n) for engine, several in SEVERAL.items() for n in (1, several)]
 NETWORKS = [("shallow", 0.02), ("shallow_bn", 0.0)]  # and the share of Muon; moments are of the batch on all devices
