@@ -2,7 +2,7 @@
 
     python benchmarks/onednn.py [BATCH] [--rounds 3] [--steps 5]
 
-TensorFlow turns oneDNN on by itself only where it finds AVX512-VNNI or AMX; `programs.quiet_tensorflow` turns it on everywhere,
+TensorFlow turns oneDNN on by itself only where it finds AVX512-VNNI or AMX; `quiet.quiet_tensorflow` turns it on everywhere,
 and this says what that is worth.
 """
 

@@ -1,9 +1,10 @@
-"""Milliseconds of VGG's convolutions on the CPU: TensorFlow's, and as matrix products (`vgg_tf.models.cpu_layers`); where each is faster.
+"""Milliseconds of VGG's convolutions on the CPU: TensorFlow's, and as matrix products, and which is faster.
 
     python benchmarks/small_maps.py [float32|bfloat16] [BATCH] [--sides 2,4]
 
 Three passes of each: the map, its gradient, the kernel's.
-Processor time of one thread, the least of 5. The constants in `vgg_tf.models.cpu_layers` were chosen by this table and by whole steps.
+Processor time of one thread, the least of 5. The constants in
+`vgg_tf.models.cpu_layers` were chosen by this table and by whole steps.
 """
 
 import argparse

@@ -88,8 +88,8 @@ def pictures(folder, classes=3, n=8, side=36):
 def shallow(kernels=((3,), (), (), (), ()), names=("shallow", "shallow_bn")):
     """Within, the table has `shallow`, and `shallow_bn` with batch normalization: one convolution, so tracing takes a quarter.
 
-    For claims that do not depend on the depth. `kernels` are those of the five stages, as in `vgg_tf.paper.architectures`; `names`
-    may be those of the paper, where a program has them itself.
+    For claims that do not depend on the depth. `kernels` are those of the five stages, as in
+    `vgg_tf.paper.architectures`; `names` may be those of the paper, where a program has them itself.
     """
     rows = {name: Architecture(name, "-", kernels, batch_norm=name.endswith("_bn")) for name in names}
     with pytest.MonkeyPatch.context() as patch:

@@ -37,7 +37,8 @@ def two_stages(module):
 
 CHANGES = {
     "vgg_tf.paper.recipes": two_stages,
-    "vgg_tf.training.probe": lambda module: setattr(module.images_per_second, "__defaults__", (0.0,)),  # in place of five seconds
+    # in place of five seconds
+    "vgg_tf.training.probe": lambda module: setattr(module.images_per_second, "__defaults__", (0.0,)),
     "vgg_tf.evaluation.reports": lambda module: setattr(module, "_page", lambda *_: ""),
     "vgg_tf.data.opening": few_digits,
 }

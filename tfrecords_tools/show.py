@@ -6,9 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf.data.examples import examples
+from vgg_tf.data.examples import show
 from vgg_tf.data.selection import Selection
-from vgg_tf.runtime import programs, quiet
+from vgg_tf.runtime import programs
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,7 @@ class Flags:
 def main(arguments=None):
     """Parse the flags, print the examples, draw them."""
     flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.show")
-    if flags.n < 1 or flags.seed < 0:
-        raise ValueError(f"n is at least 1, seed 0 or more. Received: {flags.n}, {flags.seed}.")
-    from vgg_tf.figures import drawing, sheets
-
-    drawing.check_suffix(flags.out)
-    quiet.quiet_tensorflow()
-
-    from vgg_tf.images.decoding import decode_named
-
-    shown, pixels = [], []
-    for example in examples(flags.source, flags.split, flags.n, flags.seed, flags.selection):
-        image = decode_named(example.encoded, example.name)
-        h, w, _ = image.shape
-        boxes = f", {len(example.boxes.names)} boxes" if example.boxes.names else ""
-        print(f"{example.where}: {example.class_name} ({example.label}), {w} x {h}, {len(example.encoded):,} bytes{boxes}")
-        shown.append(example)
-        pixels.append(image)
-    titles = [example.class_name for example in shown]
-    sheet = sheets.contact_sheet(pixels, titles, [example.boxes for example in shown], f"{flags.source}, {flags.split}")
-    drawing.save(sheet, flags.out, dpi=150)
-    print(f"{len(shown)} images on {flags.out}")
+    show(flags.source, flags.out, flags.split, flags.n, flags.seed, flags.selection)
 
 
 if __name__ == "__main__":

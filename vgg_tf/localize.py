@@ -33,8 +33,7 @@ def predict(words):
     from tqdm import tqdm
 
     from vgg_tf.data.folders import picture_paths
-    from vgg_tf.figures import charts as drawing
-    from vgg_tf.figures import drawing as drawing
+    from vgg_tf.figures import drawing, sheets
     from vgg_tf.images import decoding
     from vgg_tf.localization import inference, reports
     from vgg_tf.records import annotations
@@ -70,7 +69,7 @@ def predict(words):
             stem = os.path.splitext(os.path.basename(path))[0]
             drawn = os.path.join(flags.out, f"{number:04d}-{stem}.png")
             with programs.noting(drawn):
-                drawing.save(drawing.contact_sheet([picture], [os.path.basename(path)], [boxes], ""), drawn, dpi=200)
+                drawing.save(sheets.contact_sheet([picture], [os.path.basename(path)], [boxes], ""), drawn, dpi=200)
     files.write_whole(os.path.join(flags.out, "boxes.json"), json.dumps(rows, indent=1).encode())
     print(f"{len(rows):,} pictures; {flags.out}")
     if bad:

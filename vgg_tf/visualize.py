@@ -8,7 +8,6 @@ from typing import Literal
 
 import tyro
 
-from vgg_tf.evaluation.checkpoint import label_of, network_and_view
 from vgg_tf.runtime import files, programs, quiet
 
 Argument = tyro.conf.Positional
@@ -24,9 +23,9 @@ def sheet(source: Argument[str], split: str = "train", n: int = 24, out: str = "
         n: how many.
         out: the picture; its suffix says the format.
     """
-    from tfrecords_tools.show import main as show
+    from vgg_tf.data.examples import show
 
-    show([source, "--split", split, "--n", str(n), "--out", out])
+    show(source, out, split, n)
 
 
 def classes(source: Argument[str], out: str = "classes.png"):
@@ -39,17 +38,17 @@ def classes(source: Argument[str], out: str = "classes.png"):
     import numpy as np
 
     from vgg_tf.data import opening
-    from vgg_tf.figures import charts as figures_charts
+    from vgg_tf.figures import charts
     from vgg_tf.records.collection import Collection, holds_shards
 
     if holds_shards(source):
         collection = Collection.read(source)
-        names, counts = collection.classes, {name: told["per_class"] for name, told in collection.splits.items()}
+        names, per_class = collection.classes, {name: told["per_class"] for name, told in collection.splits.items()}
     else:
         opened = opening.open_source(source)
         names = opened.classes
-        counts = {name: np.bincount(part.labels, minlength=len(names)).tolist() for name, part in opened.splits.items()}
-    _save(figures_charts.counts(names, counts, f"images of {os.path.basename(source.rstrip('/'))}"), out)
+        per_class = {name: np.bincount(part.labels, minlength=len(names)).tolist() for name, part in opened.splits.items()}
+    _save(charts.counts(names, per_class, f"images of {os.path.basename(source.rstrip('/'))}"), out)
 
 
 def views(
@@ -154,6 +153,7 @@ def heat(
         method: what is drawn; all draws the three beside each other.
         out: the picture.
     """
+    from vgg_tf.evaluation.checkpoint import label_of, network_and_view
     from vgg_tf.figures import networks
     from vgg_tf.models import chain, heatmaps
 
@@ -181,6 +181,7 @@ def features(network: Argument[str], picture: Argument[str], layer: str = "block
         layer: its name.
         out: the picture.
     """
+    from vgg_tf.evaluation.checkpoint import network_and_view
     from vgg_tf.figures import networks
     from vgg_tf.models import heatmaps
 
@@ -200,6 +201,7 @@ def field(network: Argument[str], picture: Argument[str], layer: str = "block5_c
         unit: row and column of the unit in its map, from 0, such as 1,0; the middle one by default.
         out: the picture.
     """
+    from vgg_tf.evaluation.checkpoint import network_and_view
     from vgg_tf.figures import networks
     from vgg_tf.models import heatmaps
 

@@ -17,8 +17,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.making import call, noise, save
-from tfrecords_tools import write as program
-from vgg_tf.data import beam
+from vgg_tf.data import beam, writing
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.writing import write
 from vgg_tf.records import encoding as shards_of
@@ -258,9 +257,9 @@ def test_a_split_of_few_images_has_a_shard_an_image(tmp_path):
 def test_a_shard_has_about_150_megabytes_and_of_a_small_set_10_at_least(zoo, tmp_path, monkeypatch, shard, small, shards):
     # The images are a few kilobytes; so is the megabyte here.
     size = sum(path.stat().st_size for path in (zoo / "train").rglob("*.*"))
-    monkeypatch.setattr(program, "SHARD_BYTES", size / shard)
-    monkeypatch.setattr(program, "SMALL_SHARD_BYTES", size / small)
-    monkeypatch.setattr(program, "_write", lambda source, out, work, plan, *rest: plan["shards"])
+    monkeypatch.setattr(writing, "SHARD_BYTES", size / shard)
+    monkeypatch.setattr(writing, "SMALL_SHARD_BYTES", size / small)
+    monkeypatch.setattr(writing, "_write", lambda source, out, work, plan, *rest: plan["shards"])
     assert quietly(zoo, tmp_path / "out")["train"] == shards
 
 
@@ -518,7 +517,7 @@ def test_what_an_interrupted_run_left_out_is_not_taken_for_whole_without_the_wor
 
 
 def test_without_a_check_the_same_records_are_written_and_colours_come_from_a_sample(zoo, tmp_path, monkeypatch):
-    monkeypatch.setattr(program, "SAMPLE", 7)
+    monkeypatch.setattr(writing, "SAMPLE", 7)
     checked, copied = (quietly(zoo, tmp_path / name, shards=2, check=name == "a") for name in "ab")
     for name in contents(tmp_path / "a"):
         if name != "dataset.json":  # sizes come from the header, byte for byte the same records
@@ -529,7 +528,7 @@ def test_without_a_check_the_same_records_are_written_and_colours_come_from_a_sa
 
 
 def test_without_a_check_truncated_pictures_are_not_found_but_what_is_no_picture_is(zoo, tmp_path, monkeypatch):
-    monkeypatch.setattr(program, "SAMPLE", 1)
+    monkeypatch.setattr(writing, "SAMPLE", 1)
     for i in range(0, 20, 2):
         path = zoo / "train" / "ant" / f"{i}.png"
         path.write_bytes(path.read_bytes()[:-30])
@@ -542,7 +541,7 @@ def test_without_a_check_truncated_pictures_are_not_found_but_what_is_no_picture
 
 
 def test_what_was_copied_unchecked_is_not_taken_for_checked(zoo, tmp_path, monkeypatch):
-    monkeypatch.setattr(program, "SAMPLE", 7)
+    monkeypatch.setattr(writing, "SAMPLE", 7)
     collection = quietly(zoo, tmp_path / "out", check=False)
     with pytest.raises(FileExistsError, match=r"out was written with --no-check: \d+ of 28 training .*tfrecords_tools.verify"):
         quietly(zoo, tmp_path / "out")

@@ -101,9 +101,9 @@ def test_a_source_is_described_once_and_from_then_on_read(tmp_path, uncompiled, 
     source = Source("few", ("0", "1"), {"train": Split(names, np.arange(5) % 2, contents)})
     first = extract(source, path, "32,40", "stack")
     assert first.shape == (5, 16)
-    network = descriptors.trained.open_trained(path)
+    network = descriptors.checkpoint.open_trained(path)
     assert len(list((tmp_path / network.folder / "descriptors").iterdir())) == 2
-    monkeypatch.setattr(descriptors.trained.Trained, "load", None)  # nothing is computed again
+    monkeypatch.setattr(descriptors.checkpoint.Trained, "load", None)  # nothing is computed again
     np.testing.assert_array_equal(extract(source, path, "32,40", "stack"), first)
 
 

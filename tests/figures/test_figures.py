@@ -14,7 +14,7 @@ from PIL import Image
 from tests.making import shallow
 from vgg_tf import train
 from vgg_tf.evaluation import reports, scores
-from vgg_tf.figures import charts, drawing, networks
+from vgg_tf.figures import charts, drawing, networks, sheets
 from vgg_tf.figures.charts import class_errors, confused, confusion, counts, curves, history, roc
 from vgg_tf.figures.drawing import legend, line
 from vgg_tf.figures.networks import architecture, field, heat_over, kernels, maps
@@ -88,7 +88,7 @@ def displayed(figure):
 def test_every_function_that_draws_is_in_the_table():
     public = {
         function
-        for module in (charts, networks)
+        for module in (charts, drawing, networks, sheets)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and name[0] != "_"
     }
@@ -218,6 +218,6 @@ def test_a_report_of_boxes_without_its_sheet_is_written(tmp_path, capsys, monkey
 def test_figures_are_made_and_saved_in_one_place():
     """Where `line`, the quiet drawing and the note are: `savefig` and `Figure` of matplotlib are called nowhere else."""
     for package in ("vgg_tf", "tfrecords_tools"):
-        for path in (Path(__file__).parents[2] / package).glob("*.py"):
+        for path in (Path(__file__).parents[2] / package).rglob("*.py"):
             found = {word for word in ("Figure(", "savefig(", "parse_math", "suptitle(") if word in path.read_text()}
-            assert not found or path.name == "pictures.py" or (path.name, found) == ("reports.py", {"savefig("}), path
+            assert not found or path.name == "drawing.py" or (path.name, found) == ("reports.py", {"savefig("}), path

@@ -244,7 +244,7 @@ def test_what_is_frozen_is_no_part_of_what_is_compiled_to_learn():
 @pytest.mark.slow
 def test_libtpu_knows_every_topology_by_its_number_of_devices():
     pytest.importorskip("libtpu")
-    code = "from vgg_tf import bounds, topology\n"
+    code = "from vgg_tf.forecast import bounds, topology\n"
     code += "with topology.environment():\n"
     code += "    from jax.experimental.topologies import get_topology_desc\n"
     code += "    for name, n in bounds.TOPOLOGIES.items():\n"
@@ -270,7 +270,8 @@ def test_a_small_net_compiles_for_eight_chips_and_its_bounds_are_marked_as_such(
 
 def test_without_libtpu_the_command_says_what_to_install():
     code = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'libtpu' else f(n, *a)\n"
-    code += "from vgg_tf import preflight; from vgg_tf.runtime import programs; programs.run(lambda: preflight.main(['--topology', 'v5e:2x4']))"
+    code += "from vgg_tf import preflight; from vgg_tf.runtime import programs\n"
+    code += "programs.run(lambda: preflight.main(['--topology', 'v5e:2x4']))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
     assert result.returncode == 1
     assert result.stderr.strip().endswith('pip install "vgg_tf[preflight]" (or jax libtpu)')

@@ -186,7 +186,7 @@ def done(once):
 
     def make(folder):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(export, "CALIBRATION", 20)  # each view takes milliseconds
+            patch.setattr(calibration, "CALIBRATION", 20)  # each view takes milliseconds
             export.main([str(weights(folder, "vgg11_bn")), "--out", str(folder / "out"), "--n", "6"])
 
     return once("shipped", make)
@@ -292,7 +292,7 @@ def test_a_torn_or_foreign_file_is_refused(done, kind, tmp_path):
 
 
 def test_a_file_that_differs_is_removed(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "LIMIT", 0.0)
+    monkeypatch.setattr(shipping, "LIMIT", 0.0)
     with pytest.raises(ValueError, match=r"differs by .* in a log posterior; 0 is allowed"):
         export.main([str(file), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
     assert os.listdir(tmp_path / "out") == []
@@ -318,7 +318,7 @@ def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, file, k
 
     monkeypatch.setattr(ROOMS[kind][0], "write", write_once)
     with monkeypatch.context() as patch:
-        patch.setattr(export, "LIMIT", -1.0)
+        patch.setattr(shipping, "LIMIT", -1.0)
         with pytest.raises(ValueError, match=rf"{name} differs by .* in a log posterior; -1 is allowed"):
             export.main(words)
     assert contents(out) == before
@@ -355,7 +355,7 @@ def levels_of(views):
 def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(n, others, file, tmp_path, monkeypatch):
     opened = checkpoint.open_trained(file)
     assert calibration.CALIBRATION == 100
-    monkeypatch.setattr(export, "CALIBRATION", 20)  # each view takes milliseconds
+    monkeypatch.setattr(calibration, "CALIBRATION", 20)  # each view takes milliseconds
     flags = export.Flags("", pictures=greys(tmp_path / "pictures", range(n)), n=5)
     compared, where, learnt, told = calibration.views_of(flags, opened, network_of(tmp_path), True)
     assert (len(levels_of(compared)), len(levels_of(learnt)), where) == (5, others, flags.pictures)
@@ -365,7 +365,7 @@ def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(n, o
 
 
 def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_hand(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "CALIBRATION", 40)
+    monkeypatch.setattr(calibration, "CALIBRATION", 40)
     for split, first in (("train", 0), ("test", 200)):
         for i, name in enumerate("ab"):
             greys(tmp_path / "data" / split / name, range(first + 20 * i, first + 20 * i + 20))
@@ -385,8 +385,9 @@ def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(file,
     environment = os.environ | {"KERAS_BACKEND": "jax"}
     code = f"""
 from tests.making import shallow
-from vgg_tf import export, weight_files
-weight_files.Weights.width = 1 / 8  # as in the fixture `table`
+from vgg_tf import export
+from vgg_tf.weights import reading
+reading.Weights.width = 1 / 8  # as in the fixture `table`
 with shallow({SHALLOW["shallow_bn"].kernels}):
     export.main({words})
 import keras, os
@@ -425,7 +426,7 @@ def test_what_cannot_be_meant_is_refused(file, words, message, tmp_path):
 
 
 def test_a_full_disk_is_told_before(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(export.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000})())
+    monkeypatch.setattr(shipping.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000})())
     with pytest.raises(OSError, match="lies on a disk with 0 MB left"):
         export.main([str(file), "--out", str(tmp_path / "out")])
 

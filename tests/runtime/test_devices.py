@@ -122,7 +122,8 @@ def test_another_process_tells_what_an_engine_sees(monkeypatch):
 # A machine whose TPU only JAX sees: its chips are there for us, JAX' CPU stands for them, TensorFlow is as it is.
 TPU_OF_JAX = """
 from tests.making import TINY, shallow
-from vgg_tf import devices, train
+from vgg_tf import train
+from vgg_tf.runtime import devices
 cpu = devices._FINDERS["jax", "cpu"]
 devices.tpu_chips = lambda: ("v5e", 1)
 devices._sees = lambda engine, kind: engine == "jax"

@@ -14,7 +14,7 @@ MISSING = 'writing with Beam needs Apache Beam: pip install "vgg_tf[beam]" (or "
 
 
 def runner(arguments):
-    """A function that writes shards as `shards.write_shards` does, on the Beam runner that `arguments` name.
+    """A function that writes shards as `encoding.write_shards` does, on the Beam runner that `arguments` name.
 
     Args:
         arguments: Beam's flags in one string, `--runner=DataflowRunner --project=...`; empty for its own local runner.

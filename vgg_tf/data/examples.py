@@ -6,6 +6,7 @@ from vgg_tf.data.selection import EVERYTHING
 from vgg_tf.records import schema
 from vgg_tf.records.annotations import Boxes
 from vgg_tf.records.collection import Collection, holds_shards, shard_paths
+from vgg_tf.runtime import quiet
 
 
 class Shown(NamedTuple):
@@ -32,7 +33,7 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
     """Yield up to `n` images of a split as `Shown`: of our shards the first ones, of other sources some drawn by chance.
 
     Args:
-        source: as for `datasets.load_dataset`.
+        source: as for `loading.load_dataset`.
         split: `train`, `validation` or `test`.
         n: how many, at most.
         seed: of the draw.
@@ -74,3 +75,36 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
 
 def _words(name, text):
     return name if text in ("", name) else f"{name} {text}"
+
+
+def show(source, out, split="train", n=24, seed=0, selection=EVERYTHING):
+    """Print examples and draw them on a contact sheet.
+
+    Args:
+        source, split, n, seed, selection: as for `examples`.
+        out: path of the picture; its suffix is its format.
+
+    Raises:
+        ValueError: `n` is below 1, `seed` is negative, or as for `examples`.
+    """
+    if n < 1 or seed < 0:
+        raise ValueError(f"n is at least 1, seed 0 or more. Received: {n}, {seed}.")
+    from vgg_tf.figures import drawing, sheets
+
+    drawing.check_suffix(out)
+    quiet.quiet_tensorflow()
+
+    from vgg_tf.images.decoding import decode_named
+
+    shown, pixels = [], []
+    for example in examples(source, split, n, seed, selection):
+        image = decode_named(example.encoded, example.name)
+        h, w, _ = image.shape
+        boxes = f", {len(example.boxes.names)} boxes" if example.boxes.names else ""
+        print(f"{example.where}: {example.class_name} ({example.label}), {w} x {h}, {len(example.encoded):,} bytes{boxes}")
+        shown.append(example)
+        pixels.append(image)
+    titles = [example.class_name for example in shown]
+    sheet = sheets.contact_sheet(pixels, titles, [example.boxes for example in shown], f"{source}, {split}")
+    drawing.save(sheet, out, dpi=150)
+    print(f"{len(shown)} images on {out}")

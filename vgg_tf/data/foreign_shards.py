@@ -62,7 +62,7 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
         classes: names of the classes where they are known, labels then count from 0.
 
     Returns:
-        A `splits.Source` whose contents are `records.Record`.
+        A `splits.Source` whose contents are `schema.Record`.
 
     Raises:
         ValueError: damaged shards, unlabelled images, or labels that leave the base open; the message names what and where.

@@ -42,7 +42,7 @@ def load_dataset(
             model.fit(load_dataset("digits", batch_size=32, size=32, flip=False), epochs=12, shuffle=False)
 
     Args:
-        source: a folder of our shards (with their `dataset.json`); anything that `sources.open_source` opens, such as class
+        source: a folder of our shards (with their `dataset.json`); anything that `opening.open_source` opens, such as class
             folders, the ILSVRC competition's, others' shards, `tfds:NAME`, `digits`; or an opened `splits.Source`.
         split: `train`, `validation` or `test`.
         batch_size: images a batch.
@@ -55,7 +55,7 @@ def load_dataset(
         seed: with the epoch and the image itself it fixes order and views, whatever the number of threads or devices.
         training: random order and views; without it a fixed order (shards interleaved) and centre crops. None: for `train`.
         steps: batches in a training pass; None for as many as are full. The images beyond are left out by chance.
-        flip, shift, covariance, padding, cutout: as for `images.train_view`; covariance None is the shards' own, and
+        flip, shift, covariance, padding, cutout: as for `views.train_view`; covariance None is the shards' own, and
             ImageNet's published one for images in files.
         cache: keep the images in memory, `bytes` as encoded, `pixels` decoded (before any random step), or `none`.
         selection: a `selection.Selection` of classes and images; of our shards it means to read them through once more.

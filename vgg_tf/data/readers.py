@@ -68,7 +68,7 @@ class Reader:
 
 
 def open_reader(source, split, selection, share):
-    """Return the `Reader` of a split; arguments as for `datasets.load_dataset`, and the `Share` of this process."""
+    """Return the `Reader` of a split; arguments as for `loading.load_dataset`, and the `Share` of this process."""
     if holds_shards(source) and not selection:
         collection = Collection.read(source)
         n, paths = collection.images(split), shard_paths(source, collection, split)
@@ -179,7 +179,7 @@ def _file_reader(files, n, share):
 
 
 def opened(source, selection=EVERYTHING):
-    """Return a `splits.Source` of what `sources.open_source` opens, or of a part of an opened one."""
+    """Return a `splits.Source` of what `opening.open_source` opens, or of a part of an opened one."""
     if not isinstance(source, Source):
         return opening.open_source(str(source), selection)
     return selection.of(source) if selection else source

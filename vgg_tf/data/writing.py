@@ -31,11 +31,11 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
         seed: of the order, which is the same for the same seed.
         check: decode each image; without it a truncated one is not found, and colours come from a sample.
         skip_bad: leave unreadable images out, and note it.
-        run: called as `shards.write_shards`, which it is by default, to write the shards and give their results in any order.
+        run: called as `encoding.write_shards`, which it is by default, to write the shards and give their results in any order.
         progress: a bar with rate and ETA; a line every 30 s where there is no terminal.
 
     Returns:
-        The `records.Collection` written.
+        The `collection.Collection` written.
 
     Raises:
         FileExistsError: `out` holds something else; nothing of it is touched.
@@ -126,7 +126,7 @@ def _compare(out, finished, results):
 
 
 def _describe(source, results, plan):
-    """The `records.Collection` of what was written."""
+    """The `collection.Collection` of what was written."""
     import numpy as np
 
     from vgg_tf.records.statistics import Measures, describe

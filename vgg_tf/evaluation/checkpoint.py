@@ -35,8 +35,8 @@ class Trained:
         least: smaller side of an image that it may be asked for, in pixels: 32, or what it was trained on.
         data, selection: what it was trained on; None where that is not known.
         fingerprint: of its weights.
-        run: the `runs.Run`, or None.
-        weights: the `weight_files.Weights`.
+        run: the `run_folder.Run`, or None.
+        weights: the `reading.Weights`.
     """
 
     path: str
@@ -116,7 +116,7 @@ class Trained:
 
 
 def open_trained(path, headless=False):
-    """Open a run folder, or a file or folder of weights that `weight_files.read_weights` reads.
+    """Open a run folder, or a file or folder of weights that `reading.read_weights` reads.
 
     Args:
         path: of it, or `cifar10`.
@@ -204,13 +204,12 @@ def _some(classes):
 
 
 def network_and_view(network, picture):
-    """A network, its `trained.Trained`, and the centre crop of a picture that it sees."""
+    """A network, its `checkpoint.Trained`, and the centre crop of a picture that it sees."""
     quiet.quiet_tensorflow()
-    from vgg_tf.evaluation import checkpoint
     from vgg_tf.images import decoding
     from vgg_tf.images.views import center_view
 
-    opened = checkpoint.open_trained(network, headless=True)
+    opened = open_trained(network, headless=True)
     whole = decoding.decode_named(files.read(picture), picture)
     (Q,) = opened.scales("one")
     crop = opened.crop if opened.number else 224

@@ -28,14 +28,14 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print, 
     the first one has them all in the end.
 
     Args:
-        trained: the `trained.Trained`.
+        trained: the `checkpoint.Trained`.
         source: the `splits.Source`.
         split: a name of its splits.
         units: pairs of a scale in pixels and a kind of views, as of `protocols.Protocol.units`.
         devices: the `devices.Devices`.
         batch_size: crops that go through the network at a time; 0: by the size of the crops.
         say: called with lines for the user.
-        describe: descriptors in place of posteriors, see `protocols.Evaluator`; they are kept in the folder `descriptors`.
+        describe: descriptors in place of posteriors, see `evaluator.Evaluator`; they are kept in the folder `descriptors`.
 
     Returns:
         found: float32 `[units, n, classes]`, or `[units, n, trained.depth]`; rows of images that cannot be read are NaN. None
@@ -122,7 +122,7 @@ def see(trained, images, numbers, units, devices, batch_size, problems, checksum
 
 
 def evaluator(trained, units, devices, batch_size=0, describe=False):
-    """The `protocols.Evaluator` of a trained network, on these devices; arguments as for `posteriors`.
+    """The `evaluator.Evaluator` of a trained network, on these devices; arguments as for `posteriors`.
 
     A run computes in the precision of its training, a file of weights in that of the devices.
     """

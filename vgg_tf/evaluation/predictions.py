@@ -11,7 +11,7 @@ def decode_predictions(posteriors, classes, top=5):
     Args:
         posteriors: `[B, classes]`, of a network.
         classes: what the network was trained on: a sequence of names in the order of the labels, a run or shard folder (its
-            dataset.json), or a `records.Collection`.
+            dataset.json), or a `collection.Collection`.
         top: how many of each image; fewer where there are fewer classes.
 
     Returns:

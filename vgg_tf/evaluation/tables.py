@@ -13,7 +13,7 @@ def rows(preset, networks):
 
     Args:
         preset: a name of `PRESETS`.
-        networks: sequence of `trained.Trained`.
+        networks: sequence of `checkpoint.Trained`.
 
     Returns:
         A list of `(networks, [their Protocol], the paper's top-1 and top-5 error or None)`: in the first three tables a

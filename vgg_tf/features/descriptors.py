@@ -24,7 +24,7 @@ def extract(images, networks, scales="one", how="average", split="train", batch_
     """Descriptors of images.
 
     Args:
-        images: a sequence of uint8 `[h, w, 3]`, RGB 0..255; or a source, a `splits.Source` or what `sources.open_source` opens.
+        images: a sequence of uint8 `[h, w, 3]`, RGB 0..255; or a source, a `splits.Source` or what `opening.open_source` opens.
         networks: a run folder, a file of weights, with a head or without, or a list of several, whose descriptors are stacked.
         scales: Q in pixels, with commas between, such as `256,384,512`; `one`, the training's, or `several` (section 4.2).
         how: `average`, `stack` or `max` over the scales.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from vgg_tf.figures.drawing import Drawing, legend, line
-from vgg_tf.figures.networks import _COLOURS
+from vgg_tf.figures.networks import COLORS
 
 
 def curves(lines, title, xlabel, ylabel):
@@ -182,7 +182,7 @@ def counts(classes, splits, title):
     figure = Drawing(8, 1.6 + 0.22 * len(order), title)
     axes = figure.subplots()
     left, drawn = np.zeros(len(order)), {}
-    for (name, values), colour in zip(splits.items(), _COLOURS.values(), strict=False):
+    for (name, values), colour in zip(splits.items(), COLORS.values(), strict=False):
         some = np.asarray(values)[order]
         drawn[f"{name}, {sum(values):,} images"] = axes.barh(range(len(order)), some, left=left, color=colour)
         left += some
@@ -199,7 +199,7 @@ def confused(pairs, title):
     """The pairs of classes that are taken for each other most often: rows of `scores.score`'s `confused`."""
     figure = Drawing(8, 1.6 + 0.3 * max(1, len(pairs)), title)
     axes = figure.subplots()
-    axes.barh(range(len(pairs)), [100 * pair["share"] for pair in pairs], color=_COLOURS["conv"])
+    axes.barh(range(len(pairs)), [100 * pair["share"] for pair in pairs], color=COLORS["conv"])
     names = [f"{line(pair['true'], 24)} taken for {line(pair['predicted'], 24)} ({pair['n']})" for pair in pairs]
     axes.set_yticks(range(len(pairs)), names, fontsize=8)
     axes.invert_yaxis()

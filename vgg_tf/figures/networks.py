@@ -7,7 +7,7 @@ from vgg_tf.figures.drawing import Drawing, legend, line
 
 HEAT = "inferno"  # even steps in lightness, for every eye
 SHOWN = 64  # maps or filters of a figure
-_COLOURS = {"conv": "#4477aa", "pool": "#ccbb44", "fc": "#228833"}  # of Tol's scheme for colour-blind readers
+COLORS = {"conv": "#4477aa", "pool": "#ccbb44", "fc": "#228833"}  # of Tol's scheme for colour-blind readers
 
 
 def heat_over(image, maps, title):
@@ -112,14 +112,14 @@ def architecture(rows, title):
             [(right, low), (right + back, low + back), (right + back, high + back), (right, high)],
         )
         for face, alpha in zip(faces, (0.95, 0.6, 0.75), strict=True):
-            axes.add_patch(Polygon(face, facecolor=_COLOURS[kind], alpha=alpha, edgecolor="white", linewidth=0.4))
+            axes.add_patch(Polygon(face, facecolor=COLORS[kind], alpha=alpha, edgecolor="white", linewidth=0.4))
         words = f"{line(row['name'], 24)}\n{' x '.join(map(str, shape))}"
         axes.text(x + wide / 2, -0.62, words, rotation=90, ha="center", va="top", fontsize=7)
         x += wide + 0.12
     axes.set(xlim=(-0.1, x + 0.3), ylim=(-1.25, 0.75))
     axes.set_axis_off()
     names = {"conv": "convolution 3 x 3 (1 x 1), ReLU", "pool": "max pooling 2 x 2", "fc": "fully connected"}
-    blocks = {name: Rectangle((0, 0), 1, 1, color=_COLOURS[kind]) for kind, name in names.items()}
+    blocks = {name: Rectangle((0, 0), 1, 1, color=COLORS[kind]) for kind, name in names.items()}
     legend(figure, blocks, row=110, loc="outside lower center", fontsize=8)
     return figure
 

@@ -37,7 +37,7 @@ def profile(flags, source, out):
         out: the run folder.
 
     Returns:
-        The `profiles.Profile`.
+        The `profiler.Profile`.
     """
     from vgg_tf.data import loading
     from vgg_tf.forecast import profiler
@@ -54,7 +54,7 @@ def profile(flags, source, out):
 
 
 def _thrown_away(flags, source, batch_size=None):
-    """A compiled network as the training would make, its batches by epoch, the `training.Arithmetic` and the devices."""
+    """A compiled network as the training would make, its batches by epoch, the `model.Arithmetic` and the devices."""
     recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
 
     from vgg_tf.records import statistics

@@ -77,7 +77,7 @@ def network_of(trained, size=None):
     """The network of a run or of weights, for pictures of one size.
 
     Args:
-        trained: a `trained.Trained`, in whatever precision it was trained.
+        trained: a `checkpoint.Trained`, in whatever precision it was trained.
         size: `(height, width)` in pixels; None is the crop of its training. Larger ones go through the network as
             convolutions, whose scores are averaged over all positions.
 

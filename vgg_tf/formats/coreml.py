@@ -28,7 +28,7 @@ def check(path):
 
 
 def write(network, path):
-    """Write an `exports.Network` as a package, whole or not at all, in float32 for iOS 15, macOS 12 and later.
+    """Write an `artifact.Network` as a package, whole or not at all, in float32 for iOS 15, macOS 12 and later.
 
     Raises:
         ModuleNotFoundError: coremltools is not installed.

@@ -14,13 +14,13 @@ KINDS = ("float32", "float16", "int8")
 
 
 def write(network, path, kind="float32", pictures=None):
-    """Write an `exports.Network`: a signature with input `image`, `[1, h, w, 3]`, and output `posteriors`, float32.
+    """Write an `artifact.Network`: a signature with input `image`, `[1, h, w, 3]`, and output `posteriors`, float32.
 
     The input is uint8, RGB 0..255. What is known of the network and `labels.txt`, a line a class, are appended as a zip
     archive, as TensorFlow's metadata are: `unzip` lists them, interpreters do not see them.
 
     Args:
-        network: the `exports.Network`.
+        network: the `artifact.Network`.
         path: `*.tflite`.
         kind: `float32`; `float16`, weights of half the bytes; `int8`, weights and maps of whole numbers.
         pictures: uint8 `[n, h, w, 3]`, real ones, for int8: they tell how large the numbers between the layers are. A black and

@@ -11,7 +11,7 @@ NEEDED = 'ONNX needs two packages: pip install "vgg_tf[onnx]" (onnx, onnxruntime
 
 
 def write(network, path):
-    """Write an `exports.Network`: input `image`, uint8 `[n, h, w, 3]`; output `posteriors`, float32 `[n, classes]`.
+    """Write an `artifact.Network`: input `image`, uint8 `[n, h, w, 3]`; output `posteriors`, float32 `[n, classes]`.
 
     Preprocessing is inside, names of the classes and what else is known in the metadata, under `vgg_tf`.
 

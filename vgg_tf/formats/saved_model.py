@@ -44,7 +44,7 @@ def check(path):
 
 
 def write(network, path):
-    """Write an `exports.Network` into a folder, whole or not at all.
+    """Write an `artifact.Network` into a folder, whole or not at all.
 
     Signatures: `serving_default`, `image` uint8 `[n, h, w, 3]`; `encoded`, `contents` strings `[n]` of JPEG, PNG, GIF or BMP
     files, rescaled and cut inside. Both give `posteriors`, float32 `[n, classes]`, and `classes`, strings.

@@ -42,7 +42,7 @@ def ship(kind, network, path, pictures, *known):
     """Write a file or folder beside its place, read it back, and only then put it there; what lay there stays till then.
 
     Args:
-        kind, network: the format, and the `exports.Network`.
+        kind, network: the format, and the `artifact.Network`.
         path: its place.
         pictures: to calibrate int8 by.
         known: what `_read_back` compares with.

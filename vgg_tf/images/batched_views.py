@@ -1,4 +1,4 @@
-"""Random views of small images, cut batch by batch: the pixels of `images.train_view_of_pixels` for less of the processor.
+"""Random views of small images, cut batch by batch: the pixels of `views.train_view_of_pixels` for less of the processor.
 
 Where images are squares of the crop's side and none is rescaled, as CIFAR's, a view is rows and columns of its image in another
 order, and most of its time goes into starting small operations. So only what is random is drawn image by image
@@ -23,7 +23,7 @@ def batches(examples, number, batch, crop, flip, padding, cutout):
         number: int64 scalar, of the pass; with an image's key it is the seed of the view.
         batch: images in each; those that fill none are left out.
         crop: side of the crop, and S, in pixels.
-        flip, padding, cutout: as for `images.train_view`.
+        flip, padding, cutout: as for `views.train_view`.
 
     Returns:
         A dataset of `(uint8 [batch, crop, crop, 3], int32 [batch])`.

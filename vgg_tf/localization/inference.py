@@ -106,7 +106,7 @@ class Rater:
     """Classification networks that say what is in a picture, and in which of its windows."""
 
     def __init__(self, networks):
-        """Take opened `trained.Trained`, of the same classes."""
+        """Take opened `checkpoint.Trained`, of the same classes."""
         self.networks, self.classes = networks, networks[0].classes
         self._dense = [(network, convert_head(network.load())) for network in networks]
 

@@ -27,8 +27,8 @@ def tables_of(protocol, lines, errors, known):
 
     Args:
         protocol: `center` or `dense`.
-        lines: of each result its name, its `localization.Localizer`s, and of each of them the scales.
-        errors: of each what `localization.errors` says.
+        lines: of each result its name, its `inference.Localizer`s, and of each of them the scales.
+        errors: of each what `inference.errors` says.
         known: the classes were known, and not told by classification networks.
     """
     told = [(error["top5_error"], error["top5_interval"]) for error in errors]
@@ -50,8 +50,8 @@ def write(folder, facts, found, pictures, classes):
     Args:
         folder: path; made where it is not there.
         facts: for `report.json`.
-        found: of each picture a list of `localization.Found`.
-        pictures: the `box_training.Annotated`.
+        found: of each picture a list of `inference.Found`.
+        pictures: the `inputs.Annotated`.
         classes: names.
     """
     files.make_folder(folder)

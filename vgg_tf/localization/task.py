@@ -34,7 +34,7 @@ def right(targets, outputs):
 
 
 def task(recipe):
-    """The `training.Task` of learning boxes: errors are shares of pictures whose box is not right.
+    """The `model.Task` of learning boxes: errors are shares of pictures whose box is not right.
 
     A tenth of a few hundred pictures does not tell which epoch is the best: a schedule that ends by itself keeps the last one.
     """

@@ -82,6 +82,7 @@ def evaluate(words):
 
 
 def rater_of(paths, classes):
+    """The `inference.Rater` of these classification networks, which must know the classes; None without any."""
     from vgg_tf.evaluation import checkpoint
     from vgg_tf.localization import inference
 

@@ -70,7 +70,7 @@ def build_vgg(
         arch: a name of `vgg_tf.ARCHITECTURES`, such as `vgg11`, `vgg16c` or `vgg19_bn`.
         include_top: with the head fc1, fc2, predictions; without it the output is the last map, `[B, H/32, W/32, 512]`.
         weights: None for random ones; `"imagenet"` for Keras' own of vgg16 and vgg19; `"cifar10"` for the `vgg11_bn` of half
-            the width that comes with the package, with `input_shape=(32, 32, 3)`; or anything that `weight_files.read_weights`
+            the width that comes with the package, with `input_shape=(32, 32, 3)`; or anything that `reading.read_weights`
             reads: a run folder, a file of Keras, torchvision or timm. What the source lacks of the
             head, or has for another number of `classes`, stays random, and that is said: a new head on a trained trunk.
         input_shape: `(H, W, 3)`. With the head, H and W are the training crop and fixed; `(None, None, 3)` without it. Other

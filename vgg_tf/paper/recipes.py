@@ -195,7 +195,7 @@ class Stage:
         arch: the architecture.
         recipe: name of its recipe.
         scale: S in pixels, `(S_min, S_max)`.
-        layers: which layers come from the stage before, as for `weights.inherit_weights`; empty for none.
+        layers: which layers come from the stage before, as for `inheritance.inherit_weights`; empty for none.
     """
 
     arch: str

@@ -47,7 +47,7 @@ class Result:
         name: of the file.
         labels: of the records.
         boxes: number of boxes written.
-        measures: `measures.Measures` of the images that were decoded, as JSON.
+        measures: `statistics.Measures` of the images that were decoded, as JSON.
         changed: images that were encoded anew, and how.
         bad: images that cannot be read, and why.
         left_out: whether the shard was written without them.

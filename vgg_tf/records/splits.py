@@ -21,7 +21,7 @@ class Split:
     Attributes:
         names: file names below the source, unique.
         labels: int64 `[n]`, 0-based positions in the source's classes.
-        contents: for each image its encoded bytes, the path of its file, or the `records.Record` that holds it.
+        contents: for each image its encoded bytes, the path of its file, or the `schema.Record` that holds it.
         boxes: for each image None, the path of its Pascal-VOC annotation, or a list of `(class name, xmin, ymin, xmax,
             ymax)` in pixels; or None for no boxes at all. Those of a Record are in it.
     """
@@ -83,7 +83,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Source:
-    """Classes and splits of a collection of single images; our own shards are described by `records.Collection`.
+    """Classes and splits of a collection of single images; our own shards are described by `collection.Collection`.
 
     Attributes:
         name: `digits`, `tfds:NAME`, or the folder's path.

@@ -96,7 +96,7 @@ def describe(labels, classes, per_shard=(), boxes=0):
 
 
 def measure(source, sample=SAMPLE):
-    """The `records.Collection` of a `splits.Source`, from up to `sample` evenly spread training images.
+    """The `collection.Collection` of a `splits.Source`, from up to `sample` evenly spread training images.
 
     Raises:
         ValueError: one of them cannot be decoded; the message names it.

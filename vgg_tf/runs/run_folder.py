@@ -3,7 +3,7 @@
 | file | content |
 | --- | --- |
 | recipe.json | architecture, data, precision and every number of the recipe |
-| dataset.json | classes, counts and colours of the images (`records.Collection`) |
+| dataset.json | classes, counts and colours of the images (`collection.Collection`) |
 | model.keras | the network with the lowest validation error so far, without validation the last; raw RGB in, posteriors out |
 | inherited.txt | which layers came from another network, where they did |
 | last.safetensors | the whole state after the last epoch; `previous.safetensors` is the one before |
@@ -196,7 +196,7 @@ class Run:
         return json.loads(files.read_text(path)) if files.exists(path) else None
 
     def collection(self):
-        """The `records.Collection` of the images the run was made on."""
+        """The `collection.Collection` of the images the run was made on."""
         return Collection.read(self.folder)
 
 

@@ -15,7 +15,7 @@ class Settings:
     Attributes:
         arch: name of the architecture.
         data: where the images are: `digits`, or the absolute path of a folder.
-        fingerprint: of the images (see `records.Collection`).
+        fingerprint: of the images (see `collection.Collection`).
         policy: Keras dtype policy.
         recipe: every number.
         selection: the classes and images of the data that are taken.

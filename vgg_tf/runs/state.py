@@ -60,6 +60,7 @@ class State:
 
 
 def variables_of(model, optimizer, read=False):
+    """Yield `(key, variable)` of a network and its optimizer, in the order of the file; their values with `read`."""
     for owner, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
         for i, variable in enumerate(variables):
             yield f"{owner}/{i:04d}", np.asarray(variable.numpy()) if read else variable

@@ -51,7 +51,7 @@ class Devices:
 
     @property
     def part(self):
-        """This process and their number, as `datasets.load_dataset` takes them."""
+        """This process and their number, as `loading.load_dataset` takes them."""
         return self.process, self.processes
 
     def agree(self, *values):
@@ -179,7 +179,7 @@ def users_environment():
 
 def _sees(engine, kind):
     """Ask another process: it holds no TPU when it has ended, and may abort, as tensorflow-tpu does with some libtpus."""
-    code = f"import sys; from vgg_tf import devices; sys.exit(not devices._FINDERS['{engine}', '{kind}'](True))"
+    code = f"import sys; from vgg_tf.runtime import devices; sys.exit(not devices._FINDERS['{engine}', '{kind}'](True))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 

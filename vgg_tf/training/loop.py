@@ -22,7 +22,7 @@ def train(
     """Train to the end of the recipe, or on from where the run folder stands.
 
     Args:
-        run: the open `runs.Run`.
+        run: the open `run_folder.Run`.
         model: the network; its weights are the last epoch's afterwards, the best are in `run.best`.
         steps: steps an epoch.
         batch: images a step.
@@ -33,12 +33,12 @@ def train(
         check: refuse a start that ends in NaN, by a look at one batch; without it, it is only told.
         look: batches to look at before the first step; None: validation, or training.
         heed: called after each step with the seconds until the next state is saved; may raise to end here, without loss of
-            what was saved before (see `programs.Notice`).
+            what was saved before (see `signals.Notice`).
         track: called with all rows of the log, before the first epoch and after each.
         task: the `Task`; None is classification.
 
     Returns:
-        The final `runs.State`.
+        The final `state.State`.
 
     Raises:
         FloatingPointError: the loss is not a number, or will not be one; the message says what to look at. The run folder

@@ -15,7 +15,7 @@ def line(row, state, recipe):
 
     Args:
         row: of the log.
-        state: the `runs.State` after it.
+        state: the `state.State` after it.
         recipe: the `Recipe`.
     """
     words = [f"epoch {state.epoch:>{len(str(recipe.epochs))}}/{recipe.epochs}", f"loss {row['loss']:.3f}"]

@@ -28,7 +28,7 @@ def inherited_weights(flags, out):
 
 
 def train_and_test(run, collection, data, devices, weights, flags):
-
+    """Train the network of a run, test the best one, write the report and print the closing line."""
     from vgg_tf.data import loading
     from vgg_tf.training import loop
     from vgg_tf.training.model import arithmetic, build, compile_scores, evaluate, scores_of
@@ -88,6 +88,7 @@ def train_and_test(run, collection, data, devices, weights, flags):
 
 
 def training_batches(data, recipe, collection, batch, steps, part=(0, 1)):
+    """A function of the epoch to its training batches, by the recipe. See `loading.load_epochs`."""
     from vgg_tf.data import loading
 
     return loading.load_epochs(
@@ -98,7 +99,7 @@ def training_batches(data, recipe, collection, batch, steps, part=(0, 1)):
 
 
 def _layers(settings):
-    """Which layers are inherited, as `weights.inherit_weights` takes them."""
+    """Which layers are inherited, as `inheritance.inherit_weights` takes them."""
     words = settings.inherit_layers
     return words if words in ("paper", "all-matching") else [name.strip() for name in words.split(",")]
 

@@ -1,0 +1,219 @@
+"""The layout: packages, programs, what git and the wheel carry, and the names in strings, which no import checks."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from importlib import import_module, util
+from pathlib import Path
+
+import pytest
+from setuptools import find_packages
+
+from vgg_tf.__main__ import PROGRAMS
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = sorted(path.parent for path in (ROOT / "vgg_tf").glob("*/__init__.py"))
+MODULES = sorted([*(ROOT / "vgg_tf").rglob("*.py"), *(ROOT / "tfrecords_tools").rglob("*.py")])
+TEXTS = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))]
+TEXTS += [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+
+def dotted(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_packages_are_few_and_small_and_only_programs_are_at_the_top():
+    assert len(PACKAGES) <= 15
+    for package in PACKAGES:
+        modules = [path.stem for path in package.glob("*.py") if path.stem != "__init__"]
+        assert 0 < len(modules) <= 12, package.name
+        tree = ast.parse((package / "__init__.py").read_text())
+        assert len(tree.body) == 1, f"{package.name}/__init__.py is a docstring"
+        assert len(ast.get_docstring(tree).splitlines()) == 1
+    tops = {dotted(path) for folder in ("vgg_tf", "tfrecords_tools") for path in (ROOT / folder).glob("*.py")}
+    assert tops == {*PROGRAMS, "vgg_tf.__init__", "vgg_tf.__main__", "tfrecords_tools.__init__"}
+
+
+def test_no_module_is_called_utils_or_has_over_350_lines():
+    for path in MODULES:
+        assert not re.search("util|common|helper|misc", path.stem), path
+        assert len(path.read_text().splitlines()) <= 350, path
+
+
+def test_git_ignores_no_file_of_the_tree_and_setuptools_finds_all_packages():
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if files.returncode:
+        pytest.skip("not a git checkout")
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--no-index", "--stdin"], cwd=ROOT, input=files.stdout, capture_output=True, text=True
+    )
+    assert ignored.stdout == ""
+    missing = {str(path.relative_to(ROOT)) for path in TEXTS} - set(files.stdout.split("\n"))
+    assert not missing, "not in git"
+    assert set(find_packages(ROOT, include=["vgg_tf*", "tfrecords_tools*"])) == {
+        "vgg_tf", "tfrecords_tools", *(f"vgg_tf.{package.name}" for package in PACKAGES),
+    }  # fmt: skip
+
+
+def tree_of(page):
+    """The paths in the tree of a page, by the indentation of its lines."""
+    block = re.search(r"```\n(vgg_tf/\n.*?)```", page, re.S)[1]
+    folders, paths = [], []
+    for line in block.splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
+        folders[depth:] = [name.rstrip("/")]
+        paths.append("/".join(folders))
+        assert len(line.split()) > 1 or name == "vgg_tf/", f"{line}: a clause says what it is for"
+    return paths
+
+
+def test_the_page_of_the_architecture_lists_every_module():
+    listed = tree_of((ROOT / "docs" / "architecture.md").read_text())
+    assert len(listed) == len(set(listed))
+    modules = [str(path.relative_to(ROOT)) for path in MODULES]
+    kept = [name for name in modules if not name.endswith("__init__.py") or name == "vgg_tf/__init__.py"]
+    assert sorted(path for path in listed if path.endswith(".py")) == sorted(kept)
+    assert {f"vgg_tf/{package.name}" for package in PACKAGES} <= set(listed)
+
+
+NAME = re.compile(r"(?<![\w/.-])((?:vgg_tf|tfrecords_tools)(?:\.[A-Za-z_]\w*)+)(?!\w|/|\.(?:json|toml|keras|png))")
+
+
+def resolves(name):
+    """Whether a dotted name is a module, or an attribute of one."""
+    parts = name.split(".")
+    for n in range(len(parts), 0, -1):
+        try:
+            if util.find_spec(".".join(parts[:n])) is None:
+                continue
+        except ModuleNotFoundError:
+            continue
+        found = import_module(".".join(parts[:n])) if n < len(parts) else None
+        for part in parts[n:]:
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
+
+
+# The file of metadata in a LiteRT model, and a name that is asked for to see it refused.
+ELSEWHERE = {"vgg_tf.json", "vgg_tf.build_resnet"}
+
+
+def test_every_dotted_name_of_ours_exists():
+    """In strings, comments, child commands, notebooks and pages: the linter of imports sees none of them."""
+    names = {(path.name, name) for path in TEXTS for name in NAME.findall(path.read_text())}
+    known = {name for _, name in names if name in ELSEWHERE or resolves(name.removesuffix(".py"))}
+    assert {(where, name) for where, name in names if name not in known} == set()
+
+
+def test_every_command_names_a_program():
+    commands = {
+        (path.name, name.rstrip("."))
+        for path in TEXTS
+        for name in re.findall(r"python3? -m ((?:vgg_tf|tfrecords_tools)[\w.]*)", path.read_text())
+    }
+    assert {(where, name) for where, name in commands if name not in {*PROGRAMS, "vgg_tf"}} == set()
+
+
+def test_code_in_docstrings_names_what_is_there():
+    """`module.name` between backticks, where `module` is one of ours: the name is in a module of that name."""
+    names = {}
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        defined = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+        defined |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        names.setdefault(path.stem, set()).update(defined)
+    wrong = []
+    for path in MODULES:
+        for module, name in re.findall(r"`(\w+)\.([A-Za-z_]\w*)[`(]", path.read_text()):
+            if module in names and name not in names[module] and (module, name) not in OTHERS:
+                wrong.append(f"{path.relative_to(ROOT)}: {module}.{name}")
+    assert wrong == []
+
+
+OTHERS = {("onnx", "helper"), ("train", "Example"), ("predictions", "csv")}  # other libraries' modules, and a file
+
+
+def test_python_m_vgg_tf_lists_the_programs():
+    result = subprocess.run([sys.executable, "-m", "vgg_tf"], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    for name in PROGRAMS:
+        assert len(re.findall(rf"^python -m {name} .*\w{{3}}", result.stdout, re.M)) == 1
+    assert max(map(len, result.stdout.splitlines())) <= 110
+
+
+# The programs and the public names
+
+
+def test_importing_the_package_imports_neither_tensorflow_nor_keras_and_takes_under_200_ms():
+    code = """
+import sys, time
+start = time.perf_counter()
+import vgg_tf
+print(time.perf_counter() - start, *(name for name in ("tensorflow", "keras", "numpy") if name in sys.modules))
+"""
+    results = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() for _ in range(3)]
+    assert min(float(seconds) for seconds, *_ in results) < 0.2
+    assert all(len(result) == 1 for result in results), results
+
+
+# All programs in one process. A line for each: [program, CPU seconds, exit code, what it printed, what it imported].
+HELP = """
+import contextlib, io, json, os, runpy, sys, time
+for program in sys.argv[1:]:
+    sys.argv, out, code = [program, "--help"], io.StringIO(), None
+    start = time.process_time()
+    with contextlib.redirect_stdout(out):
+        try:
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            code = end.code
+    seconds = time.process_time() - start
+    heavy = [name for name in ("tensorflow", "keras") if name in sys.modules]
+    print(json.dumps([program, seconds, code, out.getvalue(), heavy]))
+"""
+
+
+def test_help_of_every_program_comes_well_within_a_second_and_without_tensorflow():
+    seconds = {}
+    for _ in range(3):  # of the processor, so that other processes count little; the least of three, if need be
+        result = subprocess.run([sys.executable, "-c", HELP, *PROGRAMS], capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        rows = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [program for program, *_ in rows] == [*PROGRAMS]
+        for program, _, code, out, heavy in rows:
+            assert code == 0
+            assert out.startswith(f"usage: python -m {program}")
+            assert heavy == [], program
+        shared = rows[0][1]  # what all of them import, such as tyro
+        for i, (program, more, *_) in enumerate(rows):
+            seconds[program] = min(seconds.get(program, 9), more + shared * (i > 0))
+        if max(seconds.values()) < 0.8:
+            break
+    assert max(seconds.values()) < 0.8, seconds
+
+
+def test_the_public_names_are_there():
+    import vgg_tf
+
+    assert vgg_tf.__all__ == dir(vgg_tf)
+    for name in vgg_tf.__all__:
+        assert getattr(vgg_tf, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'build_resnet'"):
+        _ = vgg_tf.build_resnet
+
+
+def test_the_readmes_python_runs(tmp_path, monkeypatch, uncompiled):
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    exec(code, {})
+
+
+def test_no_file_names_a_path_of_a_machine():
+    for path in TEXTS:
+        if path != Path(__file__):
+            assert not re.search(r"(?<!\w)/(home|root|work|tmp)/", path.read_text()), path

@@ -1,0 +1,27 @@
+"""List the programs: `python -m vgg_tf`."""
+
+PROGRAMS = {
+    "vgg_tf.train": "train a network and test it; --smoke for a trial in seconds",
+    "vgg_tf.stages": "train the paper's chain, from VGG-11 to deeper networks and larger scales",
+    "vgg_tf.evaluate": "test trained networks with the paper's protocols",
+    "vgg_tf.predict": "name what is in pictures",
+    "vgg_tf.localize": "train, test and use box regression (appendix A)",
+    "vgg_tf.transfer": "train linear SVMs on descriptors of other data (appendix B)",
+    "vgg_tf.export": "write ONNX, SavedModel, LiteRT and Core ML files",
+    "vgg_tf.visualize": "draw data, trainings, networks and what they see",
+    "vgg_tf.preflight": "check initializers, TPU memory and the installation",
+    "tfrecords_tools.write": "write images as TFRecord shards",
+    "tfrecords_tools.verify": "find damaged shards",
+    "tfrecords_tools.show": "print examples and draw a contact sheet",
+}
+
+
+def main():
+    """Print each program with what it does."""
+    print("Programs of vgg_tf. Each prints its flags with --help.\n")
+    for name, what in PROGRAMS.items():
+        print(f"python -m {name:23}{what}")
+
+
+if __name__ == "__main__":
+    main()
