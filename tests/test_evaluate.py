@@ -15,10 +15,9 @@ from vgg_tf import build_vgg, evaluate, train, write_weights
 from vgg_tf.data import opening
 from vgg_tf.data.writing import write
 from vgg_tf.evaluate import PresetName
-from vgg_tf.evaluation import evaluator
 from vgg_tf.evaluation.checkpoint import open_trained
 from vgg_tf.images import decoding, views
-from vgg_tf.paper import recipes
+from vgg_tf.paper import protocols, recipes
 from vgg_tf.paper.protocols import PROTOCOLS, ProtocolName
 from vgg_tf.paper.results import PRESETS
 from vgg_tf.runs import run_folder
@@ -65,7 +64,7 @@ def put_few(folder):
 def sketch(patch):
     """Let reports be written without the figures, which take two seconds, by networks that are not compiled, of few crops."""
     making.uncompile(patch)
-    patch.setattr(evaluator, "GRID", 2)
+    patch.setattr(protocols, "GRID", 2)
     making.undrawn(patch)
 
 

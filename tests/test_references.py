@@ -80,7 +80,7 @@ def test_the_state_of_a_run_goes_into_a_network_and_its_optimizer(references):
         model = build("vgg11_bn", recipe, run.collection())
         optimizer = make_optimizer(recipe, 3)
         optimizer.build(model.trainable_variables)
-        state = run.restore(model, optimizer)
+        state, _ = run.restore(model, optimizer)
     assert (state.epoch, int(optimizer.iterations)) == (1, 3)
 
 

@@ -1,4 +1,4 @@
-"""Shards that others wrote (slim, Cloud TPU, tensorflow-datasets), and tensorflow-datasets by name.
+"""Third-party shards: TF-Slim, Cloud TPU, TensorFlow Datasets.
 
 Labels of slim and Cloud TPU begin at 1, those of tensorflow-datasets at 0, others vary: the base is read off the labels,
 or declared, never assumed.

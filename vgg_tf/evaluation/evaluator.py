@@ -1,21 +1,7 @@
-"""Section 3.2: the views of a test image, and how their posteriors become one.
+"""The views of test images through a network, and the mean of their posteriors (section 3.2).
 
-The image is rescaled so that its smaller side is Q. A view is a crop of the training's size, or the whole image, through which
-the network goes as convolutions; each is seen flipped as well, but for the plain centre crop.
-
-| protocol | views at each scale |
-| --- | --- |
-| center | the centre crop |
-| ten-crop | four corners and the centre, flipped as well (Krizhevsky 2012) |
-| padded-ten-crop | the same of the image with a border around it, in which it is mirrored: 2 pixels for a crop of 32 |
-| multi-crop | a grid of 5 x 5 crops from edge to edge, flipped as well: 50 |
-| dense | the whole image, flipped as well; the scores are averaged over all positions, then comes the softmax |
-| multi-crop+dense | the mean of the two |
-
-The border, which is not the paper's, is for small images, and networks that were trained on crops that reach beyond the image
-(`padding` of a recipe): objects keep the size that they had in training, which a larger Q changes.
-
-Posteriors are averaged over the views of a scale, then over the scales, then over the networks.
+The protocols are in `paper.protocols`. Posteriors are averaged over the views of a scale, then over the scales, then over
+the networks.
 """
 
 import math

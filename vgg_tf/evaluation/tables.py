@@ -1,7 +1,4 @@
-"""Tables 3 to 6 of the paper: what is tested for each of them, and the paper's numbers beside ours.
-
-Top-1 and top-5 error on ILSVRC-2012's validation images, in % (section 4).
-"""
+"""Tables 3 to 6 of the paper: what is tested for each, and the paper's numbers next to ours."""
 
 from vgg_tf.paper.architectures import architecture
 from vgg_tf.paper.protocols import Protocol, evaluation_scales

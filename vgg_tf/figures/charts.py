@@ -1,4 +1,4 @@
-"""Matplotlib figures from arrays. Every figure of the project is a `Drawing`, and every name in it goes through `line`."""
+"""Charts of data, training runs and tests: curves, confusion, calibration, ROC, class counts."""
 
 import numpy as np
 

@@ -1,4 +1,7 @@
-"""What all figures share: safe text, legends, file output."""
+"""What all figures share: safe text, legends, file output.
+
+Every figure of the project is a `Drawing`, and every name in it goes through `line`.
+"""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Appendix A: a network learns where the object is. Pictures with their boxes become batches, the last layer four numbers.
+"""Pictures with boxes as batches (appendix A). The loss is in `task`.
 
 The last fully connected layer gives a box for each class (PCR, per-class regression) or one for all (SCR, single-class
 regression): its centre and size as shares of the crop's side. The loss is Euclidean, half the squared distance, of the box of

@@ -1,4 +1,4 @@
-"""Tables 8 to 10 of the paper, its localisation errors beside ours. No Keras here."""
+"""Tables 8 to 10 of the paper, its localization errors next to ours."""
 
 from vgg_tf.paper.results import TABLE8, TABLE9, TABLE9_FUSION, TABLE10
 

@@ -1,9 +1,9 @@
-"""The same network and optimizer, faster on a CPU under TensorFlow.
+"""The same network, faster on a CPU under TensorFlow.
 
 oneDNN, which TensorFlow convolves with on CPUs, loses time on small maps: it finds the kernel's gradient at half the speed of
 matrix products or less, and the smallest maps more slowly as well; with AVX2 only it finds the kernel's gradient of large maps
-slowly, too. So these become matrix products here. Keras' batch normalisation and its SGD go over their arrays many times,
-TensorFlow's fused operations once or twice. A layer here holds a layer of Keras and computes with its variables, so that the
+slowly, too. So these become matrix products here. Keras' batch normalisation goes over its arrays many times,
+TensorFlow's fused operation once or twice. A layer here holds a layer of Keras and computes with its variables, so that the
 network that is saved is Keras' own.
 """
 

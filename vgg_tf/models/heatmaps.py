@@ -1,8 +1,8 @@
 """What a network looks at: Grad-CAM, Grad-CAM++, saliency, maps of features, receptive fields. Arrays in, arrays out.
 
-A network is taken apart into its chain of layers, also where it lies nested in others, so that the map of a layer can be had
-and the score be derived by it. Scores are those before the softmax; of a dense form their mean over all positions; of a network
-without a head that pools its last map, the pooled channels. On TensorFlow and on JAX.
+A network is taken apart into its `chain` of layers, so that the map of a layer can be had and the score be derived by it.
+Scores are those before the softmax; of a dense form their mean over all positions; of a network without a head that pools its
+last map, the pooled channels. On TensorFlow and on JAX.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The paper's results: Tables 3 to 6 (top-1 and top-5 error in %) and 8 to 10 (localization)."""
+"""The paper's results: Tables 3 to 6 (top-1 and top-5 error in %) and 8 to 10 (localization).
+
+All are of ILSVRC-2012's validation images, Table 10 also of its test images (sections 4 and A.2).
+"""
 
 FIXED, LARGE, JITTER = (256, 256), (384, 384), (256, 512)
 PAPER = {

@@ -1,4 +1,4 @@
-"""The TFRecord schema both ways, and `dataset.json` beside the shards: the only file that knows their keys and names.
+"""The TFRecord schema, written and read: the only module that knows the keys of an example.
 
 The keys are the ones that slim, Cloud TPU and Model Garden share; labels are 0-based in our shards, theirs begin at 1.
 """

@@ -1,4 +1,4 @@
-"""What every program shares: settings that are restored, a quiet TensorFlow, errors in one line, Ctrl-C and SIGTERM."""
+"""What every program shares: errors in one line, Ctrl-C, child programs, figures that may fail."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ import traceback
 from vgg_tf.runtime.quiet import TENSORFLOW_MISSING, lacks_tensorflow
 from vgg_tf.runtime.signals import PREEMPTED, TERMINATED, Notice, PreemptedError
 
-# Faults whose message is meant for the user when one of our rooms raised them; raised elsewhere they are bugs and keep
+# Faults whose message is meant for the user when one of our modules raised them; raised elsewhere they are bugs and keep
 # their traceback.
 _OUR_FAULTS = (ValueError, FloatingPointError)
 

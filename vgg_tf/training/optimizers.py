@@ -1,4 +1,6 @@
-"""Muon: SGD, whose steps of a convolution's kernel have all singular values near one: short trainings learn more from them.
+"""Optimizers: SGD in one fused operation on the CPU, and Muon.
+
+Muon: SGD, whose steps of a convolution's kernel have all singular values near one: short trainings learn more from them.
 
 Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", with the constants of their CIFAR-10 speedrun,
 which holds the kernels' norms; here they learn. Keras' own Muon takes matrices alone, and Adam for the kernels of convolutions.

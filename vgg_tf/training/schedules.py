@@ -1,4 +1,4 @@
-"""The learning rate: a function of the step (step, cosine, one-cycle), or dropped at a plateau of the validation error."""
+"""Learning-rate schedules: functions of the step. The plateau rule is `state.Plateau`."""
 
 import math
 
