@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from tests.making import call, noise, program, save
-from tfrecords_tools.verify import verify
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.writing import write
+from vgg_tf.records.integrity import verify
 
 
 @pytest.fixture(scope="module")

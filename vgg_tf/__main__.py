@@ -8,7 +8,7 @@ PROGRAMS = {
     "vgg_tf.localize": "train, test and use box regression (appendix A)",
     "vgg_tf.transfer": "train linear SVMs on descriptors of other data (appendix B)",
     "vgg_tf.export": "write ONNX, SavedModel, LiteRT and Core ML files",
-    "vgg_tf.visualize": "draw data, trainings, networks and what they see",
+    "vgg_tf.visualize": "draw data, training runs, networks and what they see",
     "vgg_tf.preflight": "check initializers, TPU memory and the installation",
     "tfrecords_tools.write": "write images as TFRecord shards",
     "tfrecords_tools.verify": "find damaged shards",

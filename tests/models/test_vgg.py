@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from vgg_tf.evaluation.checkpoint import open_trained
 from vgg_tf.localization import session
-from vgg_tf.models.vgg import IMAGENET_MEAN, LocalResponseNormalization, build_vgg, convert_head
+from vgg_tf.models.vgg import LocalResponseNormalization, build_vgg, convert_head
 from vgg_tf.paper import recipes
-from vgg_tf.paper.architectures import ARCHITECTURES, architecture, filters_of, width_of
+from vgg_tf.paper.architectures import ARCHITECTURES, IMAGENET_MEAN, architecture, filters_of, width_of
 from vgg_tf.weights.writing import write_weights
 
 

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from vgg_tf.data.opening import Source, Split
 from vgg_tf.images.colors import colours
 from vgg_tf.images.decoding import decode_named
 from vgg_tf.records import schema
 from vgg_tf.records.collection import Collection, holds_shards, shard_name, shard_paths
+from vgg_tf.records.splits import Source, Split
 from vgg_tf.records.statistics import Measures, describe, measure
 
 

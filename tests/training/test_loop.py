@@ -19,10 +19,10 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from tests.making import shallow
-from vgg_tf.data.opening import Source, Split
 from vgg_tf.images.colors import colours
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.recipes import Recipe, preset, smoke
+from vgg_tf.records.splits import Source, Split
 from vgg_tf.records.statistics import Measures
 from vgg_tf.runs import run_folder
 from vgg_tf.runs.settings import Settings
