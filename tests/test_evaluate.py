@@ -17,9 +17,10 @@ from vgg_tf.data.writing import write
 from vgg_tf.evaluate import PresetName
 from vgg_tf.evaluation.checkpoint import open_trained
 from vgg_tf.images import decoding, views
-from vgg_tf.paper import protocols, recipes
+from vgg_tf.paper import protocols
 from vgg_tf.paper.protocols import PROTOCOLS, ProtocolName
 from vgg_tf.paper.results import PRESETS
+from vgg_tf.records.collection import RECIPE_FILE
 from vgg_tf.runs import run_folder
 
 FEW = ("--data", "few", "--protocol", "dense", "--scales", "36")  # which the fixture `several` has seen
@@ -82,9 +83,9 @@ def quick_run(digits_run, once):
     def make(folder):
         run = folder / "run"
         shutil.copytree(digits_run, run)
-        asked = json.loads((run / recipes.RECIPE).read_text())
+        asked = json.loads((run / RECIPE_FILE).read_text())
         assert asked["arch"] == "vgg11"
-        (run / recipes.RECIPE).write_text(json.dumps(asked | {"arch": "shallow"}))
+        (run / RECIPE_FILE).write_text(json.dumps(asked | {"arch": "shallow"}))
         words = {"input_shape": (32, 32, 3), "classes": 10, "width": 1 / 16, "head_width": 16, "std": (60, 60, 60), "seed": 0}
         build_vgg("shallow", **words).save(run / "model.keras")
 

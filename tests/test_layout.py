@@ -72,10 +72,32 @@ def tree_of(page):
 def test_the_page_of_the_architecture_lists_every_module():
     listed = tree_of((ROOT / "docs" / "architecture.md").read_text())
     assert len(listed) == len(set(listed))
-    modules = [str(path.relative_to(ROOT)) for path in MODULES]
+    modules = [str(path.relative_to(ROOT)) for path in (*MODULES, *(ROOT / "benchmarks").glob("*.py"))]
     kept = [name for name in modules if not name.endswith("__init__.py") or name == "vgg_tf/__init__.py"]
     assert sorted(path for path in listed if path.endswith(".py")) == sorted(kept)
     assert {f"vgg_tf/{package.name}" for package in PACKAGES} <= set(listed)
+
+
+def test_the_diagram_draws_the_imports_between_packages():
+    """Each arrow is an import, and each import has a way along the arrows."""
+    block = re.search(r"```mermaid\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), re.S)[1]
+    drawn = {}
+    for left, right in re.findall(r"^ +(.+?) --> (.+)$", block, re.M):
+        for start in left.split(" & "):
+            drawn.setdefault(start.split("[")[0], set()).update(right.split(" & "))
+    imports = {"programs": set()}
+    for path in MODULES:
+        package = path.parent.name if path.parent in PACKAGES else "programs"
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vgg_tf."):
+                imports.setdefault(package, set()).add(node.module.split(".")[1])
+    imports = {start: ends - {start} for start, ends in imports.items()}
+    assert {start: ends - imports[start] for start, ends in drawn.items() if ends - imports[start]} == {}
+
+    def reached(start):
+        return set().union(*({end} | reached(end) for end in drawn.get(start, ())))
+
+    assert {start: ends - reached(start) for start, ends in imports.items() if ends - reached(start)} == {}
 
 
 NAME = re.compile(r"(?<![\w/.-])((?:vgg_tf|tfrecords_tools)(?:\.[A-Za-z_]\w*)+)(?!\w|/|\.(?:json|toml|keras|png))")
@@ -120,13 +142,15 @@ def test_every_command_names_a_program():
 
 
 def test_code_in_docstrings_names_what_is_there():
-    """`module.name` between backticks, where `module` is one of ours: the name is in a module of that name."""
+    """`module.name` between backticks, where `module` is a module or a package of ours: the name is in one of that name."""
     names = {}
     for path in MODULES:
         tree = ast.parse(path.read_text())
         defined = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
         defined |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         names.setdefault(path.stem, set()).update(defined)
+        if path.parent in PACKAGES:
+            names.setdefault(path.parent.name, set()).add(path.stem)
     wrong = []
     for path in MODULES:
         for module, name in re.findall(r"`(\w+)\.([A-Za-z_]\w*)[`(]", path.read_text()):

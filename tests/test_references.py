@@ -97,5 +97,6 @@ def test_an_exported_file_tells_its_classes_and_gives_the_posteriors(references,
 
 
 def test_a_keras_file_of_vgg11_lrn_opens_although_its_layer_has_moved(references):
+    # Keras finds the class by its registered name, once `models.vgg` has been imported, as `from vgg_tf import build_vgg` does.
     model = keras.saving.load_model("vgg11_lrn.keras")
     np.testing.assert_allclose(model.predict(np.load("views.npy"), verbose=0), np.load("vgg11_lrn.npy"), **CLOSE)

@@ -153,6 +153,7 @@ def heat(
         method: what is drawn; all draws the three beside each other.
         out: the picture.
     """
+    quiet.quiet_tensorflow()
     from vgg_tf.evaluation.checkpoint import label_of, network_and_view
     from vgg_tf.figures import networks
     from vgg_tf.models import chain, heatmaps
@@ -181,6 +182,7 @@ def features(network: Argument[str], picture: Argument[str], layer: str = "block
         layer: its name.
         out: the picture.
     """
+    quiet.quiet_tensorflow()
     from vgg_tf.evaluation.checkpoint import network_and_view
     from vgg_tf.figures import networks
     from vgg_tf.models import heatmaps
@@ -201,6 +203,7 @@ def field(network: Argument[str], picture: Argument[str], layer: str = "block5_c
         unit: row and column of the unit in its map, from 0, such as 1,0; the middle one by default.
         out: the picture.
     """
+    quiet.quiet_tensorflow()
     from vgg_tf.evaluation.checkpoint import network_and_view
     from vgg_tf.figures import networks
     from vgg_tf.models import heatmaps

@@ -1,4 +1,4 @@
-"""The competition's folders and pictures with annotations are read as they come; class folders are in test_sources."""
+"""The competition's folders and pictures with annotations are read as they come; class folders are in test_opening."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Weights in half the bytes; what goes out in full is claimed in test_weight_files."""
+"""Weights in half the bytes; what goes out in full is claimed in test_reading."""
 
 import numpy as np
 import pytest

@@ -56,7 +56,7 @@ class Reader:
 
     Attributes:
         images: how many there are.
-        covariance: of the colours, for `images.rgb_shift`.
+        covariance: of the colours, for `views.train_view`.
         ordered: function `(start, end)` that gives these images in their fixed order.
         shuffled: function `(seed, epoch)` that gives one process's part in the order of an epoch.
     """

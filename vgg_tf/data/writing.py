@@ -8,7 +8,7 @@ import os
 import sys
 
 from vgg_tf.records import schema
-from vgg_tf.records.collection import COLLECTION_FILE, Collection, shard_name
+from vgg_tf.records.collection import COLLECTION_FILE, RECIPE_FILE, Collection, shard_name
 from vgg_tf.runtime import files, quiet
 
 SHARD_BYTES = 150e6  # about 100 to 200 MB read well over a network
@@ -169,10 +169,8 @@ def _finished(out, source, seed, shards, check):
     """The collection of a finished folder, None where there is none yet."""
     if not files.exists(os.path.join(out, COLLECTION_FILE)):
         return None
-    from vgg_tf.paper.recipes import RECIPE  # brings h5py, which --help needs not
-
     there = Collection.read(out)
-    if files.exists(os.path.join(out, RECIPE)):
+    if files.exists(os.path.join(out, RECIPE_FILE)):
         raise FileExistsError(f"{out} holds a run of vgg_tf. Choose another folder.")
     same = there.fingerprint == source.fingerprint() and there.seed == seed
     if not same or (shards and _shard_counts(source, shards) != _counts(there)):

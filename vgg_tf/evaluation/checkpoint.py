@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from vgg_tf.data.selection import EVERYTHING, Selection
 from vgg_tf.models.vgg import build_vgg
-from vgg_tf.paper import protocols, recipes
+from vgg_tf.paper import protocols
 from vgg_tf.paper.architectures import ARCHITECTURES
+from vgg_tf.records.collection import RECIPE_FILE
 from vgg_tf.runs import run_folder
-from vgg_tf.runtime import files, quiet
+from vgg_tf.runtime import files
 from vgg_tf.weights import reading
 from vgg_tf.weights.inheritance import HEAD, load_weights
 from vgg_tf.weights.torchvision import LRN
@@ -127,7 +128,7 @@ def open_trained(path, headless=False):
         ValueError: no VGG network with its head; the message says what was found.
     """
     path = str(path).rstrip("/")
-    if path not in reading.SHIPPED and files.exists(os.path.join(path, recipes.RECIPE)):
+    if path not in reading.SHIPPED and files.exists(os.path.join(path, RECIPE_FILE)):
         if (run := run_folder.read_run(path)).settings.task != "classification":
             raise ValueError(f"{path} tells where an object is, not what it is: python -m vgg_tf.localize tests and uses it.")
         return _of_run(run, path)
@@ -163,7 +164,7 @@ def _of_run(run, path):
 
 def _folder(path, fingerprint):
     """Where posteriors are kept: in a run that can be written to, as Kaggle's inputs cannot, else by its name and weights."""
-    if files.exists(os.path.join(path, recipes.RECIPE)) and (files.is_remote(path) or os.access(path, os.W_OK)):
+    if files.exists(os.path.join(path, RECIPE_FILE)) and (files.is_remote(path) or os.access(path, os.W_OK)):
         return path
     return os.path.join(EVALUATIONS, f"{os.path.splitext(os.path.basename(path))[0]}-{fingerprint[:8]}")
 
@@ -205,7 +206,6 @@ def _some(classes):
 
 def network_and_view(network, picture):
     """A network, its `checkpoint.Trained`, and the centre crop of a picture that it sees."""
-    quiet.quiet_tensorflow()
     from vgg_tf.images import decoding
     from vgg_tf.images.views import center_view
 

@@ -1,7 +1,7 @@
 """The views of test images through a network, and the mean of their posteriors (section 3.2).
 
-The protocols are in `paper.protocols`. Posteriors are averaged over the views of a scale, then over the scales, then over
-the networks.
+The protocols are in `paper.protocols`. Posteriors are averaged here over the views of a scale; over scales and networks
+by who asks.
 """
 
 import math

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from vgg_tf.figures.drawing import Drawing, legend, line
-from vgg_tf.figures.networks import COLORS
+from vgg_tf.figures.drawing import COLORS, Drawing, legend, line
 
 
 def curves(lines, title, xlabel, ylabel):

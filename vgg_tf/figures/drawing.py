@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from vgg_tf.runtime import files
 
+COLORS = {"conv": "#4477aa", "pool": "#ccbb44", "fc": "#228833"}  # of Tol's scheme for colour-blind readers
 _UNDRAWABLE = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's categories of control characters, lone surrogates and separators of lines
 
 

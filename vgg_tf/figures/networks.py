@@ -3,11 +3,10 @@
 import numpy as np
 from matplotlib.patches import Polygon, Rectangle
 
-from vgg_tf.figures.drawing import Drawing, legend, line
+from vgg_tf.figures.drawing import COLORS, Drawing, legend, line
 
 HEAT = "inferno"  # even steps in lightness, for every eye
 SHOWN = 64  # maps or filters of a figure
-COLORS = {"conv": "#4477aa", "pool": "#ccbb44", "fc": "#228833"}  # of Tol's scheme for colour-blind readers
 
 
 def heat_over(image, maps, title):

@@ -1,6 +1,6 @@
-"""What is shipped: a network of one size that takes raw pixels, in files that other programs run, each read back.
+"""A network of one size that takes raw pixels, ready for export, and the comparison of a file with it.
 
-A format is a room of its own with `write(network, path, ...)` and `read(path)`, which gives a function of uint8
+A format is a module with `write(network, path, ...)` and `read(path)`, which gives a function of uint8
 `[n, h, w, 3]`, RGB 0..255, to float `[n, classes]`, posteriors, by the format's own runtime.
 """
 

@@ -27,16 +27,16 @@ def open_model(path):
         raise FileNotFoundError(f"No model at {path}. Write one with python -m vgg_tf.export.")
     suffix = os.path.splitext(path)[1]
     if suffix == ".onnx":
-        from vgg_tf.formats import onnx as room
+        from vgg_tf.formats import onnx as module
     elif suffix == ".tflite":
-        from vgg_tf.formats import litert as room
+        from vgg_tf.formats import litert as module
     elif suffix == ".mlpackage":
-        from vgg_tf.formats import coreml as room
+        from vgg_tf.formats import coreml as module
     elif os.path.isdir(path):
-        from vgg_tf.formats import saved_model as room
+        from vgg_tf.formats import saved_model as module
     else:
         raise ValueError(f"{path} is no folder of a SavedModel and does not end in {', '.join(SUFFIXES)}.")
-    return room.read(path)
+    return module.read(path)
 
 
 def view(contents, about, name):

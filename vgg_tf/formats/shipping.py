@@ -18,24 +18,24 @@ AGREEING = 0.9  # share of equal top-1 classes below which a file is kept, and t
 
 
 def check_space(folder, network, formats):
-    """Refuse a disk without room for the files, one more for the file under way."""
+    """Refuse a disk without module for the files, one more for the file under way."""
     needed = 4 * network.model.count_params() * (formats + 1) + 10**6
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(f"{folder} lies on a disk with {free / 1e6:,.0f} MB left; up to {needed / 1e6:,.0f} MB are needed.")
 
 
-def _room(kind):
-    """The room of a format."""
+def _module(kind):
+    """The module of a format."""
     if kind == "savedmodel":
-        from vgg_tf.formats import saved_model as room
+        from vgg_tf.formats import saved_model as module
     elif kind == "onnx":
-        from vgg_tf.formats import onnx as room
+        from vgg_tf.formats import onnx as module
     elif kind == "coreml":
-        from vgg_tf.formats import coreml as room
+        from vgg_tf.formats import coreml as module
     else:
-        from vgg_tf.formats import litert as room
-    return room
+        from vgg_tf.formats import litert as module
+    return module
 
 
 def ship(kind, network, path, pictures, *known):
@@ -50,17 +50,17 @@ def ship(kind, network, path, pictures, *known):
     Returns:
         dict: what `_read_back` found.
     """
-    room, name = _room(kind), os.path.basename(path)
-    if hasattr(room, "check"):
-        room.check(path)
+    module, name = _module(kind), os.path.basename(path)
+    if hasattr(module, "check"):
+        module.check(path)
     aside = os.path.join(os.path.dirname(path), f".tmp.{name}")
     fresh = os.path.join(aside, name)
     files.remove(aside)  # of a process that was killed
     os.mkdir(aside)
     try:
         more = (kind.partition("-")[2] or "float32", pictures) if kind.startswith("litert") else ()
-        room.write(network, fresh, *more)
-        row = _read_back(kind, room, network, fresh, *known)
+        module.write(network, fresh, *more)
+        row = _read_back(kind, module, network, fresh, *known)
         if os.path.isdir(fresh) and os.path.isdir(path):  # which no other folder can replace
             os.rename(path, os.path.join(aside, "before"))
         os.replace(fresh, path)
@@ -69,7 +69,7 @@ def ship(kind, network, path, pictures, *known):
     return row
 
 
-def _read_back(kind, room, network, path, pixels, layers, arrays):
+def _read_back(kind, module, network, path, pixels, layers, arrays):
     """What the file's own runtime says.
 
     Raises:
@@ -80,7 +80,7 @@ def _read_back(kind, room, network, path, pixels, layers, arrays):
 
     name = os.path.basename(path)
     run, about = serving.open_model(path)
-    found, theirs = room.contents(path) if hasattr(room, "contents") else (run.layers, None)
+    found, theirs = module.contents(path) if hasattr(module, "contents") else (run.layers, None)
     if found != layers or (theirs is not None and artifact.digest(theirs) != artifact.digest(arrays)):
         raise ValueError(f"{name} has {found} layers with weights, {layers} were written, or other weights.")
     if tuple(about["classes"]) != network.classes:

@@ -1,4 +1,4 @@
-"""The RGB shift of section 3.1: noise along the principal axes of the training images' colours."""
+"""The RGB shift of section 3.1, along the principal axes of the training images' colors, and the measure of one image."""
 
 import numpy as np
 import tensorflow as tf

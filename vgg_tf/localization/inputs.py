@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from vgg_tf.images import views
+from vgg_tf.images.colors import IMAGENET_COVARIANCE
 from vgg_tf.images.decoding import decode, is_jpeg, key
 from vgg_tf.localization import boxes
 from vgg_tf.runtime.pipelines import untuned
@@ -78,7 +79,7 @@ def annotated(images, classes):
     return Annotated(images.take(kept), corners, sizes, tuple(notes))
 
 
-def batches(pictures, recipe, batch, steps=None, covariance=views.IMAGENET_COVARIANCE):
+def batches(pictures, recipe, batch, steps=None, covariance=IMAGENET_COVARIANCE):
     """Batches of pictures and what is to be learnt of them.
 
     Args:

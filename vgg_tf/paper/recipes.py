@@ -261,6 +261,3 @@ def smoke(recipe):
         recipe, epochs=2, steps_per_epoch=2, batch_size=8 * recipe.accumulate, width=recipe.width / 8, head_width=32,
         cache="none",
     )  # fmt: skip
-
-
-RECIPE = "recipe.json"

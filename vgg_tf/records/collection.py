@@ -9,6 +9,7 @@ import numpy as np
 from vgg_tf.runtime import files
 
 COLLECTION_FILE = "dataset.json"
+RECIPE_FILE = "recipe.json"  # beside it, in the folder of a run
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass, field, replace
 
-from vgg_tf.paper.recipes import RECIPE
-from vgg_tf.records.collection import Collection
+from vgg_tf.records.collection import RECIPE_FILE, Collection
 from vgg_tf.runs.settings import Settings
 from vgg_tf.runs.state import Plateau, State, checksum, variables_of
 from vgg_tf.runtime import files, programs
@@ -34,7 +33,7 @@ LOCK = ".lock"
 
 def refuse_run(folder):
     """Raise a ValueError where a report would be written over that of a run."""
-    if folder and files.exists(os.path.join(folder, RECIPE)):
+    if folder and files.exists(os.path.join(folder, RECIPE_FILE)):
         raise ValueError(f"{folder} holds a run, whose report would be written over. Choose another --out.")
 
 
@@ -212,7 +211,7 @@ def open_run(folder, settings, process=0):
         FileExistsError: the folder holds another run or something else; nothing of it is touched.
         BlockingIOError: the run is being trained by another process.
     """
-    folder, recipe = str(folder), os.path.join(folder, RECIPE)
+    folder, recipe = str(folder), os.path.join(folder, RECIPE_FILE)
     if process:
         if not files.exists(recipe):
             raise ValueError(
@@ -250,7 +249,7 @@ def read_run(folder):
         FileNotFoundError: it is none.
         ValueError: its recipe.json cannot be read.
     """
-    path = os.path.join(folder, RECIPE)
+    path = os.path.join(folder, RECIPE_FILE)
     if not files.exists(path):
         raise FileNotFoundError(f"{folder} is no run folder: it has no recipe.json. Train one with python -m vgg_tf.train.")
     try:

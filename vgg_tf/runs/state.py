@@ -1,4 +1,4 @@
-"""The state of a run at the end of an epoch, without its weights."""
+"""The state of a run at the end of an epoch; the names and the checksum of its arrays."""
 
 import functools
 import zlib

@@ -1,4 +1,4 @@
-"""One training run, from its data to its report."""
+"""The training of an open run, from its data to its report."""
 
 import math
 

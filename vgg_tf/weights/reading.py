@@ -151,7 +151,7 @@ def _float32(arrays, name):
 
 
 def _keras(arrays, normalize, where, form, about=None):
-    """`Weights` of what `keras_files` reads; `about` is what `weight_writer` wrote as metadata."""
+    """`Weights` of what `keras_formats` reads; `about` is what `writing` wrote as metadata."""
     layers = {}
     for name, values in arrays.items():
         if OURS.fullmatch(name) and values:
@@ -185,7 +185,7 @@ def _keras(arrays, normalize, where, form, about=None):
 
 
 def _with(weights, about):
-    """With what `weight_writer` wrote as metadata."""
+    """With what `writing` wrote as metadata."""
     std, classes, sides = (about.get(key) and tuple(about[key]) for key in ("std", "classes", "map_sides"))
     scale = about.get("test_scale") or 0
     return replace(weights, mean=tuple(about["mean"]), std=std, classes=classes, test_scale=scale, map_sides=sides)

@@ -1,4 +1,4 @@
-"""Weights of a network of ours into a file that `weight_files` reads, and torchvision or Keras load."""
+"""Weights of a network of ours into a file that `reading` reads, and torchvision or Keras load."""
 
 import json
 from pathlib import Path
