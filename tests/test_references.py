@@ -50,6 +50,7 @@ def test_the_first_batch_of_a_source_has_the_same_pixels(references, source):
     assert np.abs(np.int32(images) - expected[source]).mean() < 0.01
 
 
+@pytest.mark.slow
 def test_three_steps_on_one_thread_end_with_the_same_weights(references):
     # A training in a process of its own, as the number of threads is set when TensorFlow starts: 15 seconds.
     one = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "PYTHONPATH": str(REFERENCES.parents[1])}

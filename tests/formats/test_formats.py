@@ -380,6 +380,7 @@ def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_ha
         assert told.startswith(f"36 views of {opened.data}, train and 4 views of ")
 
 
+@pytest.mark.slow  # a process of its own, on another engine
 def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(file, tmp_path):
     words = [str(file), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"]
     environment = os.environ | {"KERAS_BACKEND": "jax"}
