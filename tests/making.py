@@ -54,6 +54,12 @@ def call(name, *words):
     return SimpleNamespace(returncode=code or 0, stdout=out.getvalue(), stderr=errors.getvalue())
 
 
+def epochs_done(folder):
+    """How many epochs the log of a run has."""
+    log = Path(folder) / "log.csv"
+    return len(log.read_text().splitlines()) - 1 if log.exists() else 0
+
+
 def undrawn(patch):
     """Let runs and tests draw no figures, by a `pytest.MonkeyPatch`: that saves one to four seconds a program."""
     from vgg_tf.evaluation import reports

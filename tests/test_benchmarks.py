@@ -16,14 +16,13 @@ import keras
 import numpy as np
 import pytest
 
-from tests.making import call, noise, save, uncompile
+from tests.making import call, noise, save, uncompile, undrawn
 from vgg_tf import build_vgg, load_dataset, write_weights
 from vgg_tf.data import opening
 from vgg_tf.data.selection import Selection
 from vgg_tf.data.writing import write
 from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.records import collection
-from vgg_tf.runs import run_folder
 
 BENCHMARKS = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.py"))
 NUMBER = r"\d[\d,.]*"
@@ -94,7 +93,7 @@ def run(monkeypatch, capsys, tmp_path):
     options = {"run_eagerly": True, "jit_compile": False}
     monkeypatch.setattr(keras.Model, "compile", lambda *words, **named: compiled(*words, **named | options))
     uncompile(monkeypatch)
-    monkeypatch.setattr(run_folder.Run, "draw", lambda *_: None)
+    undrawn(monkeypatch)
     monkeypatch.chdir(tmp_path)
 
     def run(name, *words):

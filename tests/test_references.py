@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.making import call
+from tests.making import ROOT, call
 from vgg_tf import load_dataset, read_weights
 from vgg_tf.formats import serving
 from vgg_tf.runs.run_folder import open_run, read_run
@@ -53,7 +53,7 @@ def test_the_first_batch_of_a_source_has_the_same_pixels(references, source):
 @pytest.mark.slow
 def test_three_steps_on_one_thread_end_with_the_same_weights(references):
     # A training in a process of its own, as the number of threads is set when TensorFlow starts: 15 seconds.
-    one = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "PYTHONPATH": str(REFERENCES.parents[1])}
+    one = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "PYTHONPATH": ROOT}
     command = [sys.executable, "-m", "vgg_tf.train", *WORDS, "--out", "again"]
     result = subprocess.run(command, capture_output=True, text=True, env=os.environ | one)
     assert result.returncode == 0, result.stderr

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
-from tests.making import ROOT, TINY, call, shallow, undrawn
+from tests.making import ROOT, TINY, call, epochs_done, shallow, undrawn
 from vgg_tf import build_vgg, evaluate, train
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.runs import run_folder
@@ -49,11 +49,6 @@ def wait_for_epoch(folder, n, seconds=120):
     while not (log.exists() and f"\n{n}," in log.read_text()):
         assert time.monotonic() - begin < seconds
         time.sleep(0.02)
-
-
-def epochs_done(folder):
-    log = folder / "log.csv"
-    return len(log.read_text().splitlines()) - 1 if log.exists() else 0
 
 
 def same_bits(one, other):
@@ -168,7 +163,7 @@ def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, 
     # Two trainings: a CPU second each.
     folder = tmp_path / "run"
     save, check = run_folder.Run.save_last, run_folder.Run.check_space
-    monkeypatch.setattr(run_folder.Run, "draw", lambda run, make: None)
+    undrawn(monkeypatch)
 
     def save_and_fill(run, state, *rest):
         save(run, state, *rest)

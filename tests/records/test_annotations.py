@@ -23,14 +23,18 @@ def voc(*items, size=(200, 100)):
     return f"<annotation><filename>x</filename>{stated or ''}<segmented>0</segmented>{''.join(items)}</annotation>"
 
 
+def written(path, content):
+    """The path of a file of these bytes, or of this text in UTF-8."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
 @pytest.fixture
 def xml(tmp_path):
     """A function that writes an annotation and gives its path."""
 
     def write(content):
-        path = tmp_path / "1.xml"
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return str(path)
+        return written(tmp_path / "1.xml", content)
 
     return write
 
@@ -156,9 +160,7 @@ def table(tmp_path):
     """A function that writes a solution file and gives its path."""
 
     def write(content):
-        path = tmp_path / "LOC_val_solution.csv"
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return str(path)
+        return written(tmp_path / "LOC_val_solution.csv", content)
 
     return write
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.making import QUICK, ROOT, TINY, call, noise, save, shallow, undrawn
+from tests.making import QUICK, ROOT, TINY, call, epochs_done, noise, save, shallow, undrawn
 from vgg_tf.data import opening
 from vgg_tf.data.loading import load_dataset
 from vgg_tf.data.selection import Selection
@@ -277,26 +277,21 @@ def test_two_processes_with_their_own_shards_train_as_one_on_the_same_batches_an
     assert_alike(alone / "own", tmp_path / "two")
 
 
-def wait_for_epochs(log, more=2, seconds=200):
-    """Wait until the log has so many epochs more than now."""
-    begin, wanted = time.monotonic(), epochs(log) + more
-    while epochs(log) < wanted:
-        assert time.monotonic() - begin < seconds, f"{epochs(log)} of {wanted} epochs in {log}"
+def wait_for_epochs(run, more=2, seconds=200):
+    """Wait until the log of a run has so many epochs more than now."""
+    begin, wanted = time.monotonic(), epochs_done(run) + more
+    while epochs_done(run) < wanted:
+        assert time.monotonic() - begin < seconds, f"{epochs_done(run)} of {wanted} epochs in {run}"
         time.sleep(0.1)
-
-
-def epochs(log):
-    return len(log.read_text().splitlines()) - 1 if log.exists() else 0
 
 
 @pytest.mark.slow
 def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_commands_continue(tmp_path):
     pytest.importorskip("jax")
-    log = tmp_path / "run" / "log.csv"
     words = ["vgg_tf.train", *WORDS, "--epochs", 240, "--steps-per-epoch", 4, "--out", tmp_path / "run"]
     for victim, blow in ((0, signal.SIGKILL), (1, signal.SIGSTOP)):  # killed, or a machine that hangs
         processes = start(words)
-        wait_for_epochs(log)
+        wait_for_epochs(tmp_path / "run")
         child = int(subprocess.run(["pgrep", "-P", str(processes[victim].pid)], capture_output=True, text=True).stdout)
         os.kill(child, blow)
         begin = time.monotonic()
@@ -313,7 +308,7 @@ def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_command
             os.kill(child, signal.SIGKILL)
         processes[victim].communicate()
     processes = start(words)
-    wait_for_epochs(log)
+    wait_for_epochs(tmp_path / "run")
     for process in processes:  # as a scheduler does
         process.terminate()
     (code, said, errors), (other, *_) = end(processes)

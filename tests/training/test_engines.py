@@ -5,14 +5,12 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.making import needs_jax
+from tests.making import ROOT, needs_jax
 
-ROOT = Path(__file__).parents[2]
 SEVERAL = {"tensorflow": 2, "jax": 4}
 WAYS = [(engine, n) for engine, several in SEVERAL.items() for n in (1, several)]
 NETWORKS = [("shallow", 0.02), ("shallow_bn", 0.0)]  # and the share of Muon; moments are of the batch on all devices

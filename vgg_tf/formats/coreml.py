@@ -9,7 +9,6 @@ import io
 import json
 import logging
 import os
-import shutil
 import warnings
 
 import numpy as np
@@ -36,8 +35,6 @@ def write(network, path):
     """
     path = str(path).rstrip("/")
     check(path)
-    temporary = os.path.join(os.path.dirname(path), f".tmp.{os.path.basename(path)}")
-    shutil.rmtree(temporary, ignore_errors=True)
     with _quietly() as ct:
         shape = (1, network.height, network.width, 3)
         package = ct.convert(
@@ -51,13 +48,8 @@ def write(network, path):
         )
         package.short_description = f"{network.name}: {network.arch} on {network.width} x {network.height} pixels"
         package.user_defined_metadata["vgg_tf"] = network.about()
-        try:
-            with files.naming(path):
-                package.save(temporary)
-                shutil.rmtree(path, ignore_errors=True)
-                os.rename(temporary, path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with files.writing_folder(path) as temporary:
+            package.save(temporary)
 
 
 def read(path):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 
 import numpy as np
 import tensorflow as tf
@@ -54,17 +53,10 @@ def write(network, path):
     """
     path = str(path).rstrip("/")
     check(path)
-    temporary = os.path.join(os.path.dirname(path), f".tmp.{os.path.basename(path)}")
-    shutil.rmtree(temporary, ignore_errors=True)
     served = _Served(network)
     signatures = {"serving_default": served.pixels, "encoded": served.encoded, "about": served.about}
-    try:
-        with files.naming(path):
-            tf.saved_model.save(served, temporary, {name: call.get_concrete_function() for name, call in signatures.items()})
-            shutil.rmtree(path, ignore_errors=True)
-            os.rename(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with files.writing_folder(path) as temporary:
+        tf.saved_model.save(served, temporary, {name: call.get_concrete_function() for name, call in signatures.items()})
 
 
 def read(path):

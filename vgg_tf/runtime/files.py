@@ -167,6 +167,21 @@ def writing(path):
         remove(room if is_remote(path) else temporary)
 
 
+@contextlib.contextmanager
+def writing_folder(path):
+    """As `writing`, for a folder on this machine: what was in its place is removed once the new one is whole."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".tmp.{name}")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
+    try:
+        with naming(path):
+            yield temporary
+            shutil.rmtree(path, ignore_errors=True)
+            os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def remove_unfinished(folder):
     """Remove what killed processes left of files they were `writing`; only for who is the folder's one writer.
 
