@@ -1,6 +1,8 @@
-"""How late passes over tf.data end with its autotuner and without: `fit` after its last step, on a busy CPU.
+"""How late passes over tf.data end with its autotuner and without: `fit` after its last step, on a
+busy CPU.
 
-Usage: python benchmarks/passes.py [PASSES] [--steps 20]. Each pass is some steps of a small network, in turn with and without.
+Usage: python benchmarks/passes.py [PASSES] [--steps 20]. Each pass is some steps of a small
+network, in turn with and without.
 """
 
 import argparse
@@ -10,7 +12,9 @@ import time
 
 def main(arguments=None):
     """Print a line for each way."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("passes", nargs="?", type=int, default=30)
     parser.add_argument("--steps", type=int, default=20, help="of each pass")
     parser.add_argument("--batch", type=int, default=64, help="images a step")
@@ -31,8 +35,16 @@ def main(arguments=None):
     scores = model.scores_of(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
     model.compile_scores(scores, model.make_optimizer(RECIPES["cifar"], steps))
     random = np.random.default_rng(0)
-    arrays = random.integers(0, 256, (4 * batch, 32, 32, 3), np.uint8), random.integers(0, 10, 4 * batch).astype("int32")
-    examples = tf.data.Dataset.from_tensor_slices(arrays).repeat().batch(batch, drop_remainder=True).take(steps)
+    arrays = (
+        random.integers(0, 256, (4 * batch, 32, 32, 3), np.uint8),
+        random.integers(0, 10, 4 * batch).astype("int32"),
+    )
+    examples = (
+        tf.data.Dataset.from_tensor_slices(arrays)
+        .repeat()
+        .batch(batch, drop_remainder=True)
+        .take(steps)
+    )
     tuned = examples.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
     ways = {"with the autotuner": tuned, "without": untuned(tuned)}
     ended = {}
@@ -52,8 +64,8 @@ def main(arguments=None):
     for way in ways:
         behind = sum(seconds > 0.02 for seconds in late[way])
         print(
-            f"{way}: {statistics.median(whole[way]):.2f} s a pass (median of {flags.passes}), {behind} of them late, "
-            f"by up to {max(late[way]):.2f} s"
+            f"{way}: {statistics.median(whole[way]):.2f} s a pass (median of {flags.passes}), "
+            f"{behind} of them late, by up to {max(late[way]):.2f} s"
         )
 
 

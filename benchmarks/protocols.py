@@ -1,9 +1,11 @@
-"""Seconds an image of each protocol of section 3.2, beside the obvious loop: each view decoded, cut and predicted alone.
+"""Seconds an image of each protocol of section 3.2, beside the obvious loop: each view decoded, cut
+and predicted alone.
 
     python benchmarks/protocols.py FOLDER_OF_IMAGES --images 4
 
-Both see the same images by the same network with random weights, whose scores are stretched to a spread of 3 so that
-differences show; the largest difference of the log-posteriors is printed. Side by side in one process, in turn.
+Both see the same images by the same network with random weights, whose scores are stretched to a
+spread of 3 so that differences show; the largest difference of the log-posteriors is printed. Side
+by side in one process, in turn.
 """
 
 import statistics
@@ -39,7 +41,9 @@ class Flags:
     head_width: int = 4096
     """Outputs of fc1 and fc2."""
     static: bool = False
-    """Round sides to multiples of 32 pixels as for JAX and TPUs, and tell the difference that this makes; dense only."""
+    """Round sides to multiples of 32 pixels as for JAX and TPUs, and tell the difference that
+    this makes; dense only.
+    """
 
 
 def main(arguments=None):
@@ -60,7 +64,9 @@ def main(arguments=None):
     paths = folders.picture_paths((flags.folder,))
     paths = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, flags.images).astype(int))]
     contents = [files.read(path) for path in paths]
-    model = build_vgg(flags.arch, classes=1000, seed=0, width=flags.width, head_width=flags.head_width)
+    model = build_vgg(
+        flags.arch, classes=1000, seed=0, width=flags.width, head_width=flags.head_width
+    )
     head = model.get_layer("predictions")
     some = np.stack([center_view(decoding.decode(data), 224, 256).numpy() for data in contents])
     spread = keras.Model(model.input, head.output).predict_on_batch(some).std()
@@ -69,15 +75,25 @@ def main(arguments=None):
     if flags.static:
         return _static(model, contents, scales)
     dense = convert_head(model)
-    print(f"{flags.arch}, {len(contents)} images of {flags.folder}, median of {flags.rounds} alternations")
-    print(f"{'protocol':18}{'Q':>14}{'views':>7}{'loop, s/image':>15}{'ours, s/image':>15}{'ratio':>7}{'difference':>12}")
+    print(
+        f"{flags.arch}, {len(contents)} images of {flags.folder}, median of {flags.rounds} "
+        "alternations"
+    )
+    print(
+        f"{'protocol':18}{'Q':>14}{'views':>7}{'loop, s/image':>15}{'ours, s/image':>15}"
+        f"{'ratio':>7}{'difference':>12}"
+    )
     for name in flags.protocols.split(",") if flags.protocols else PROTOCOLS:
         protocol = Protocol(name, scales if "multi" in name or name == "dense" else scales[:1])
         evaluator, slow, fast = Evaluator(model, protocol.units), [], []
         _ours(evaluator, contents)  # what is compiled once, or remembered
         _alone(model, dense, contents[0], protocol)
         for _ in range(flags.rounds):
-            expected, seconds = _timed(lambda protocol=protocol: [_alone(model, dense, data, protocol) for data in contents])
+            expected, seconds = _timed(
+                lambda protocol=protocol: [
+                    _alone(model, dense, data, protocol) for data in contents
+                ]
+            )
             slow.append(seconds / len(contents))
             found, seconds = _timed(lambda evaluator=evaluator: _ours(evaluator, contents))
             fast.append(seconds / len(contents))
@@ -85,7 +101,8 @@ def main(arguments=None):
         difference = np.abs(np.log(found) - np.log(expected)).max()
         where = ",".join(map(str, protocol.scales))
         print(
-            f"{name:18}{where:>14}{protocol.views:>7}{slow:>15.3f}{fast:>15.3f}{slow / fast:>7.2f}{difference:>12.1e}",
+            f"{name:18}{where:>14}{protocol.views:>7}{slow:>15.3f}{fast:>15.3f}"
+            f"{slow / fast:>7.2f}{difference:>12.1e}",
             flush=True,
         )
     return None
@@ -99,7 +116,10 @@ def _timed(work):
 def _ours(evaluator, contents):
     from vgg_tf.images import decoding
 
-    views = ((i, [view.numpy() for view in evaluator.cut(decoding.decode(data))]) for i, data in enumerate(contents))
+    views = (
+        (i, [view.numpy() for view in evaluator.cut(decoding.decode(data))])
+        for i, data in enumerate(contents)
+    )
     found = dict(evaluator.see(views))
     return np.stack([found[i].mean(0) for i in range(len(contents))])
 
@@ -123,7 +143,11 @@ def _alone(model, dense, data, protocol):
             if number == len(places) * flips:
                 break
             place, flipped = places[number // flips], number % 2 and kind != "center"
-            view = whole if place is None else whole[place[0] : place[0] + 224, place[1] : place[1] + 224]
+            view = (
+                whole
+                if place is None
+                else whole[place[0] : place[0] + 224, place[1] : place[1] + 224]
+            )
             view = view[np.newaxis, :, :: -1 if flipped else 1]
             if kind == "dense":
                 rows.append(softmax(np.float64(dense(view)).mean((0, 1, 2))))
@@ -138,14 +162,17 @@ def _static(model, contents, scales):
     from vgg_tf.evaluation.evaluator import Evaluator
 
     units = [(scale, "dense") for scale in scales]
-    exact, rounded = (_ours(Evaluator(model, units, static=static), contents) for static in (False, True))
+    exact, rounded = (
+        _ours(Evaluator(model, units, static=static), contents) for static in (False, True)
+    )
     apart = np.abs(exact - rounded).max()
     same = (exact.argmax(1) == rounded.argmax(1)).mean()
     alike = f"same class for {same:.1%}"
     logs = np.abs(np.log(exact) - np.log(rounded))
     print(
-        f"sides rounded to multiples of 32, dense at {', '.join(map(str, scales))}, {len(contents)} images: posteriors differ "
-        f"by up to {apart:.3g}, log-posteriors by up to {logs.max():.3g} (median {np.median(logs):.2g}); {alike}"
+        f"sides rounded to multiples of 32, dense at {', '.join(map(str, scales))}, "
+        f"{len(contents)} images: posteriors differ by up to {apart:.3g}, log-posteriors by up "
+        f"to {logs.max():.3g} (median {np.median(logs):.2g}); {alike}"
     )
 
 

@@ -1,4 +1,5 @@
-"""Milliseconds of VGG's convolutions on the CPU: TensorFlow's, and as matrix products, and which is faster.
+"""Milliseconds of VGG's convolutions on the CPU: TensorFlow's, and as matrix products, and which is
+faster.
 
     python benchmarks/small_maps.py [float32|bfloat16] [BATCH] [--sides 2,4]
 
@@ -14,18 +15,30 @@ import time
 from vgg_tf.runtime import quiet
 
 SHAPES = [  # side, channels, filters; at 32 pixels, then at 224
-    (2, 512, 512), (4, 256, 512), (4, 512, 512), (8, 128, 256), (8, 256, 256), (16, 128, 128),
-    (14, 512, 512), (28, 256, 512), (28, 512, 512), (56, 256, 256),
-]  # fmt: skip
+    (2, 512, 512),
+    (4, 256, 512),
+    (4, 512, 512),
+    (8, 128, 256),
+    (8, 256, 256),
+    (16, 128, 128),
+    (14, 512, 512),
+    (28, 256, 512),
+    (28, 512, 512),
+    (56, 256, 256),
+]
 SAME = {"strides": [1, 1, 1, 1], "padding": "SAME"}
 
 
 def main(arguments=None):
     """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dtype", nargs="?", choices=["float32", "bfloat16"], default="bfloat16")
     parser.add_argument("batch", nargs="?", type=int, default=128)
-    parser.add_argument("--sides", default="2,4,8,16,14,28,56", help="of the maps, in pixels, separated by commas")
+    parser.add_argument(
+        "--sides", default="2,4,8,16,14,28,56", help="of the maps, in pixels, separated by commas"
+    )
     flags = parser.parse_args(arguments)
     dtype, batch, sides = flags.dtype, flags.batch, [int(side) for side in flags.sides.split(",")]
     quiet.quiet_tensorflow()
@@ -33,27 +46,47 @@ def main(arguments=None):
 
     from vgg_tf.models import cpu_layers
 
-    print(f"{dtype}, batch {batch} (a quarter of it from 14 pixels on), ms: TensorFlow's / as products")
+    print(
+        f"{dtype}, batch {batch} (a quarter of it from 14 pixels on), ms: TensorFlow's / as "
+        "products"
+    )
     print(f"{'side channels filters':24}{'map':>16}{'its gradient':>16}{'the kernel':>16}")
     for side, channels, filters in (shape for shape in SHAPES if shape[0] in sides):
         n = max(1, batch // 4) if side % 7 == 0 else batch
         x, kernel, upstream = (
             tf.cast(tf.random.normal(shape), dtype)
-            for shape in ((n, side, side, channels), (3, 3, channels, filters), (n, side, side, filters))
+            for shape in (
+                (n, side, side, channels),
+                (3, 3, channels, filters),
+                (n, side, side, filters),
+            )
         )
         passes = [
-            (lambda x, k, u: tf.nn.conv2d(x, k, 1, "SAME"), lambda x, k, u: cpu_layers.by_rows(x, k)),
             (
-                lambda x, k, u: tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=k, out_backprop=u, **SAME),
+                lambda x, k, u: tf.nn.conv2d(x, k, 1, "SAME"),
+                lambda x, k, u: cpu_layers.by_rows(x, k),
+            ),
+            (
+                lambda x, k, u: tf.raw_ops.Conv2DBackpropInput(
+                    input_sizes=x.shape, filter=k, out_backprop=u, **SAME
+                ),
                 lambda x, k, u: cpu_layers.by_rows(u, cpu_layers.turned(k)),
             ),
             (
-                lambda x, k, u: tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=k.shape, out_backprop=u, **SAME),
+                lambda x, k, u: tf.raw_ops.Conv2DBackpropFilter(
+                    input=x, filter_sizes=k.shape, out_backprop=u, **SAME
+                ),
                 lambda x, k, u: cpu_layers.gradient_of_kernel(x, u),
             ),
         ]
-        cells = [" / ".join(f"{_ms(form, x, kernel, upstream):.1f}" for form in forms) for forms in passes]
-        print(f"{f'{side:4} {channels:8} {filters:7}':24}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
+        cells = [
+            " / ".join(f"{_ms(form, x, kernel, upstream):.1f}" for form in forms)
+            for forms in passes
+        ]
+        print(
+            f"{f'{side:4} {channels:8} {filters:7}':24}" + "".join(f"{cell:>16}" for cell in cells),
+            flush=True,
+        )
 
 
 def _ms(form, *arrays):

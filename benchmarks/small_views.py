@@ -1,4 +1,5 @@
-"""Random views of CIFAR-like images from pixels in memory: cut batch by batch, as the input does, and one by one.
+"""Random views of CIFAR-like images from pixels in memory: cut batch by batch, as the input does,
+and one by one.
 
     taskset -c 1 python benchmarks/small_views.py [ROUNDS] [--images 20480]
 
@@ -14,7 +15,9 @@ CROP = 32
 
 def main(arguments=None):
     """Print a line for each way."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("rounds", nargs="?", type=int, default=5)
     parser.add_argument("--images", type=int, default=20_480)
     parser.add_argument("--batch", type=int, default=256)
@@ -37,11 +40,18 @@ def main(arguments=None):
 
     def view(key, image, label):
         seed = tf.stack([key, 0])
-        return views.train_view_of_pixels(image, seed, CROP, (CROP, CROP), shift=0.0, **options), label
+        return views.train_view_of_pixels(
+            image, seed, CROP, (CROP, CROP), shift=0.0, **options
+        ), label
 
-    alone = examples.map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(batch, num_parallel_calls=tf.data.AUTOTUNE)
+    alone = examples.map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(
+        batch, num_parallel_calls=tf.data.AUTOTUNE
+    )
     together = batched_views.batches(examples, tf.constant(0, tf.int64), batch, CROP, **options)
-    ways = {"one by one": untuned(alone.prefetch(2)), "batch by batch": untuned(together.prefetch(2))}
+    ways = {
+        "one by one": untuned(alone.prefetch(2)),
+        "batch by batch": untuned(together.prefetch(2)),
+    }
     for (found, _), (expected, _) in zip(*ways.values(), strict=True):
         np.testing.assert_array_equal(found, expected)
     wall, processor = {way: [] for way in ways}, {way: [] for way in ways}
@@ -54,7 +64,10 @@ def main(arguments=None):
             processor[way].append(time.process_time() - busy)
     for way in ways:
         rate, work = n / statistics.median(wall[way]), 1e3 * statistics.median(processor[way]) / n
-        print(f"{way}: {rate:,.0f} images/s, {work:.3f} ms of processor an image (medians of {flags.rounds})")
+        print(
+            f"{way}: {rate:,.0f} images/s, {work:.3f} ms of processor an image (medians of "
+            f"{flags.rounds})"
+        )
 
 
 if __name__ == "__main__":

@@ -1,18 +1,24 @@
-"""Images/s of VGG-16 on the CPU, training and prediction: vgg_tf, Keras as its user would have it, and PyTorch.
+"""Images/s of VGG-16 on the CPU, training and prediction: vgg_tf, Keras as its user would have it,
+and PyTorch.
 
     python benchmarks/train_step.py --cases 32x128,32x256,224x32 --rounds 3
 
-A case is a side in pixels and a batch. Each subject runs in a process of its own, the subjects in turn; the table has medians
-of the rounds, the share of what this CPU multiplies matrices with (4096 x 4096, in the same precision, measured likewise) and
-the peak of memory. Subjects:
+A case is a side in pixels and a batch. Each subject runs in a process of its own, the subjects in
+turn; the table has medians of the rounds, the share of what this CPU multiplies matrices with (4096
+x 4096, in the same precision, measured likewise) and the peak of memory. Subjects:
 
-- vgg_tf, vgg_tf BN: the network, loss, optimizer and `fit` of `python -m vgg_tf.train`, in the precision it chooses;
-- Keras: keras.applications.VGG16 (32 pixels: its trunk with our head of 512 and 10 classes), SGD with momentum, float32, `fit`;
-- Keras bf16: the same under mixed_bfloat16 (both fed without tf.data's autotuner, whose thread would end some epochs late);
-- torch: the trunk and head of vgg_tf, channels last, which is its best mode, and bfloat16 where vgg_tf chooses it. It is
-  left out where torch is not installed: pip install -e ".[cpu,benchmarks]".
+- vgg_tf, vgg_tf BN: the network, loss, optimizer and `fit` of `python -m vgg_tf.train`, in the
+  precision it chooses;
+- Keras: keras.applications.VGG16 (32 pixels: its trunk with our head of 512 and 10 classes), SGD
+  with momentum, float32, `fit`;
+- Keras bf16: the same under mixed_bfloat16 (both fed without tf.data's autotuner, whose thread
+  would end some epochs late);
+- torch: the trunk and head of vgg_tf, channels last, which is its best mode, and bfloat16 where
+  vgg_tf chooses it. It is left out where torch is not installed: pip install -e
+  ".[cpu,benchmarks]".
 
-A multiplication with the zeros around the map counts as one, so that shares compare with those of others.
+A multiplication with the zeros around the map counts as one, so that shares compare with those of
+others.
 """
 
 import importlib.util
@@ -47,7 +53,9 @@ class Flags:
 
 
 def main(arguments=None):
-    """Alternate the subjects and print a table for each case; or, after the word `measure`, print what one subject does."""
+    """Alternate the subjects and print a table for each case; or, after the word `measure`,
+    print what one subject does.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["measure"]:
         measure(*words[1:])
@@ -66,7 +74,13 @@ def main(arguments=None):
                 peaks[name].append(_alone("peak", name, flags.matrix)["peak"])
             for name, rows in found.items():
                 rows.append(_alone(name, side, batch, flags.seconds))
-        _table(side, batch, flags.rounds, found, {name: statistics.median(values) for name, values in peaks.items()})
+        _table(
+            side,
+            batch,
+            flags.rounds,
+            found,
+            {name: statistics.median(values) for name, values in peaks.items()},
+        )
 
 
 def _alone(*words):
@@ -82,23 +96,34 @@ def _table(side, batch, rounds, found, peaks):
 
     gflop = {"train": 6 * _products(ARCHITECTURES["vgg16"], side) / 1e9}
     gflop["predict"] = gflop["train"] / 3
-    print(f"\nVGG-16, {side} pixels, batch {batch}, medians of {rounds}; matrices multiply at ", end="")
+    print(
+        f"\nVGG-16, {side} pixels, batch {batch}, medians of {rounds}; matrices multiply at ",
+        end="",
+    )
     print(", ".join(f"{peak:.2f} TFLOP/s in {name}" for name, peak in peaks.items()), flush=True)
-    print("| | precision | training, images/s | of the peak | prediction, images/s | of the peak | peak memory, GiB |")
+    print(
+        "| | precision | training, images/s | of the peak | prediction, images/s | of the peak "
+        "| peak memory, GiB |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     medians = {
-        name: {key: statistics.median(row[key] for row in rows) for key in ("train", "predict", "memory")}
+        name: {
+            key: statistics.median(row[key] for row in rows)
+            for key in ("train", "predict", "memory")
+        }
         for name, rows in found.items()
     }
     for name, row in medians.items():
         precision = found[name][0]["precision"]
         share = {key: row[key] * gflop[key] / 1e3 / peaks[precision] for key in gflop}
         print(
-            f"| {name} | {precision} | {row['train']:.1f} | {share['train']:.0%} | {row['predict']:.0f} "
-            f"| {share['predict']:.0%} | {row['memory']:.2f} |"
+            f"| {name} | {precision} | {row['train']:.1f} | {share['train']:.0%} | "
+            f"{row['predict']:.0f} | {share['predict']:.0%} | {row['memory']:.2f} |"
         )
     for other in [name for name in medians if name != "vgg_tf"] if "vgg_tf" in medians else ():
-        ratios = ", ".join(f"{medians['vgg_tf'][key] / medians[other][key]:.2f} times in {key}" for key in gflop)
+        ratios = ", ".join(
+            f"{medians['vgg_tf'][key] / medians[other][key]:.2f} times in {key}" for key in gflop
+        )
         print(f"vgg_tf beside {other}: {ratios}")
     sys.stdout.flush()
 
@@ -124,7 +149,9 @@ def measure(subject, *words):
         return
     side, batch, seconds = int(words[0]), int(words[1]), float(words[2])
     found = (_torch if subject == "torch" else _keras)(subject, side, batch, seconds)
-    print(json.dumps({**found, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+    print(
+        json.dumps({**found, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20})
+    )
 
 
 def _peak(name, side):
@@ -159,36 +186,58 @@ def _keras(subject, side, batch, seconds):
     from vgg_tf.training.model import compile_scores, make_optimizer, scores_of
 
     ours = subject.startswith("vgg_tf")
-    policy = choose("cpu").policy if ours else "mixed_bfloat16" if subject.endswith("bf16") else "float32"
+    policy = (
+        choose("cpu").policy
+        if ours
+        else "mixed_bfloat16"
+        if subject.endswith("bf16")
+        else "float32"
+    )
     keras.config.set_dtype_policy(policy)
     classes, shape = CLASSES[side], (side, side, 3)
     if ours:
         arch = "vgg16_bn" if subject.endswith("BN") else "vgg16"
         recipe = RECIPES["cifar" if side == 32 else "paper"]
-        model = scores_of(build_vgg(arch, input_shape=shape, classes=classes, l2=recipe.l2, dropout=recipe.dropout))
+        model = scores_of(
+            build_vgg(
+                arch, input_shape=shape, classes=classes, l2=recipe.l2, dropout=recipe.dropout
+            )
+        )
         compile_scores(model, make_optimizer(recipe, 1000), recipe.label_smoothing)
     else:
-        model = keras.applications.VGG16(weights=None, input_shape=shape, classes=classes, include_top=side > 32)
+        model = keras.applications.VGG16(
+            weights=None, input_shape=shape, classes=classes, include_top=side > 32
+        )
         if side == 32:  # its own head has 4,096 outputs twice
             x = keras.layers.Flatten()(model.output)
             for _ in range(2):
                 x = keras.layers.Dense(512, activation="relu")(x)
             model = keras.Model(model.input, keras.layers.Dense(classes, activation="softmax")(x))
-        model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.compile(
+            keras.optimizers.SGD(0.01, momentum=0.9),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (4 * batch, *shape), np.uint8)
-    examples = tf.data.Dataset.from_tensor_slices((images, random.integers(0, classes, 4 * batch).astype("int32")))
+    examples = tf.data.Dataset.from_tensor_slices(
+        (images, random.integers(0, classes, 4 * batch).astype("int32"))
+    )
     batches = examples.repeat().batch(batch, drop_remainder=True)
 
     def train(steps):
-        finite = batches.take(steps).apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+        finite = (
+            batches.take(steps).apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+        )
         model.fit(untuned(finite), epochs=1, verbose=0, shuffle=False)
 
     rate = _rate(train, batch, seconds)
     some = images[:batch]
     return {
         "train": rate,
-        "predict": _rate(lambda steps: [model.predict_on_batch(some) for _ in range(steps)], batch, seconds / 2),
+        "predict": _rate(
+            lambda steps: [model.predict_on_batch(some) for _ in range(steps)], batch, seconds / 2
+        ),
         "precision": policy.removeprefix("mixed_"),
     }
 
@@ -240,7 +289,9 @@ def _torch(subject, side, batch, seconds):
 
 
 def _rate(work, batch, seconds):
-    """Images/s of `work`, a function of the number of steps, after two steps of which the second tells how many to make."""
+    """Images/s of `work`, a function of the number of steps, after two steps of which the second
+    tells how many to make.
+    """
     work(1)
     start = time.perf_counter()
     work(1)

@@ -1,8 +1,10 @@
-"""Images/s of tfrecords_tools.write beside decoding alone and copying alone, alternating in one process.
+"""Images/s of tfrecords_tools.write beside decoding alone and copying alone, alternating in one
+process.
 
-Usage: python benchmarks/writing.py FOLDER [--copies 8]. FOLDER holds class folders of JPEGs; with --copies each file is
-linked so many times, so that a few hundred pictures last long enough. Everything is counted, also the graph that is traced
-and the disk that is waited for; the page cache is warm. Processor seconds tell what a busy machine hides.
+Usage: python benchmarks/writing.py FOLDER [--copies 8]. FOLDER holds class folders of JPEGs; with
+--copies each file is linked so many times, so that a few hundred pictures last long enough.
+Everything is counted, also the graph that is traced and the disk that is waited for; the page cache
+is warm. Processor seconds tell what a busy machine hides.
 """
 
 import argparse
@@ -18,7 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 def main(arguments=None):
     """Alternate four ways over the same files and print medians and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder")
     parser.add_argument("--copies", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
@@ -31,7 +35,9 @@ def main(arguments=None):
 
     with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(flags.folder))) as room:
         linked = os.path.join(room, "linked")
-        for path in (path for split in open_source(flags.folder).splits.values() for path in split.contents):
+        for path in (
+            path for split in open_source(flags.folder).splits.values() for path in split.contents
+        ):
             folder = os.path.join(linked, os.path.basename(os.path.dirname(path)))
             os.makedirs(folder, exist_ok=True)
             for copy in range(flags.copies):
@@ -42,9 +48,13 @@ def main(arguments=None):
 
         def decode():
             def decoded(path):
-                return tf.io.decode_jpeg(tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE")
+                return tf.io.decode_jpeg(
+                    tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE"
+                )
 
-            images = tf.data.Dataset.from_tensor_slices(paths).map(decoded, num_parallel_calls=tf.data.AUTOTUNE)
+            images = tf.data.Dataset.from_tensor_slices(paths).map(
+                decoded, num_parallel_calls=tf.data.AUTOTUNE
+            )
             for _ in images:
                 pass
 
@@ -71,13 +81,22 @@ def main(arguments=None):
                     seconds[name].append(time.perf_counter() - start)
                     processor[name].append(time.process_time() - work)
     n = len(paths)
-    print(f"{n:,} JPEGs of {size / 1e3:.0f} kB, {os.cpu_count()} cores ({platform.machine()}), medians of {flags.rounds}")
+    print(
+        f"{n:,} JPEGs of {size / 1e3:.0f} kB, {os.cpu_count()} cores ({platform.machine()}), "
+        f"medians of {flags.rounds}"
+    )
     took = {name: statistics.median(values) for name, values in seconds.items()}
     worked = {name: statistics.median(values) for name, values in processor.items()}
     for name in ways:
-        print(f"{name:17} {n / took[name]:7,.0f} images/s, {worked[name] / n * 1e3:.2f} ms of processor an image")
+        print(
+            f"{name:17} {n / took[name]:7,.0f} images/s, {worked[name] / n * 1e3:.2f} ms of "
+            "processor an image"
+        )
     for name, alone in (("write", "decoding alone"), ("write --no-check", "copying alone")):
-        print(f"{name} / {alone}: {took[alone] / took[name]:.2f} (of processor time {worked[alone] / worked[name]:.2f})")
+        print(
+            f"{name} / {alone}: {took[alone] / took[name]:.2f} (of processor time "
+            f"{worked[alone] / worked[name]:.2f})"
+        )
 
 
 if __name__ == "__main__":

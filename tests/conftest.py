@@ -1,4 +1,6 @@
-"""Quiet TensorFlow, float32 at the start of each file, and what is made once in a run of the tests and only read."""
+"""Quiet TensorFlow, float32 at the start of each file, and what is made once in a run of the tests
+and only read.
+"""
 
 import atexit
 import fcntl
@@ -10,7 +12,9 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # pytest's workers and all programs use that of the first process
+if (
+    "JAX_COMPILATION_CACHE_DIR" not in os.environ
+):  # pytest's workers and all programs use that of the first process
     compiled = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, compiled, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled
@@ -19,7 +23,9 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # pytest's workers and all pr
 
 @pytest.fixture(autouse=True, scope="module")
 def float32():
-    """Each file of tests begins in float32: programs leave Keras in the precision that is best for the machine."""
+    """Each file of tests begins in float32: programs leave Keras in the precision that is best for
+    the machine.
+    """
     import keras
 
     keras.config.set_dtype_policy("float32")
@@ -27,7 +33,8 @@ def float32():
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory, worker_id):
-    """A function `once(name, make)` that returns a folder which `make(folder)` has filled, once for all workers.
+    """A function `once(name, make)` that returns a folder which `make(folder)` has filled, once for
+    all workers.
 
     The folder is there to be read. A worker that has changed anything in one fails at its end.
     """
@@ -53,16 +60,30 @@ def once(tmp_path_factory, worker_id):
 
     yield make_once
     for folder, before in seen.items():
-        assert state(folder) == before, f"{folder.name} is shared by all tests. One of them has changed it: copy it first."
+        assert state(folder) == before, (
+            f"{folder.name} is shared by all tests. One of them has changed it: copy it first."
+        )
 
 
 @pytest.fixture(scope="session")
 def digits_trained(once):
-    """`run`, of two steps on scikit-learn's digits (vgg11, 32 pixels), by its own process; its streams, `said`, `errors`."""
+    """`run`, of two steps on scikit-learn's digits (vgg11, 32 pixels), by its own process; its
+    streams, `said`, `errors`.
+    """
     from tests.making import program
 
     def make(folder):
-        words = ["--arch", "vgg11", "--data", "digits", "--strategy", "cpu", "--precision", "float32", "--smoke"]
+        words = [
+            "--arch",
+            "vgg11",
+            "--data",
+            "digits",
+            "--strategy",
+            "cpu",
+            "--precision",
+            "float32",
+            "--smoke",
+        ]
         result = program("vgg_tf.train", *words, "--out", folder / "run")
         assert result.returncode == 0, result.stderr
         (folder / "said").write_text(result.stdout)
@@ -73,7 +94,9 @@ def digits_trained(once):
 
 @pytest.fixture(scope="session")
 def digits_run(digits_trained):
-    """A finished run of two steps on scikit-learn's digits: vgg11, 32 pixels, trained by the program itself."""
+    """A finished run of two steps on scikit-learn's digits: vgg11, 32 pixels, trained by the
+    program itself.
+    """
     return digits_trained / "run"
 
 
@@ -107,11 +130,23 @@ def pictures_folder(once):
 
 @pytest.fixture(scope="session")
 def all_trained(once):
-    """`run`, finished, of a shallow network on the digits 3 and 8, none of which it held out; what it printed, `said`."""
+    """`run`, finished, of a shallow network on the digits 3 and 8, none of which it held out; what
+    it printed, `said`.
+    """
     from tests.making import call, shallow
 
     def make(folder):
-        words = ["--arch", "shallow", "--strategy", "cpu", "--precision", "float32", "--smoke", "--hold-out", "0"]
+        words = [
+            "--arch",
+            "shallow",
+            "--strategy",
+            "cpu",
+            "--precision",
+            "float32",
+            "--smoke",
+            "--hold-out",
+            "0",
+        ]
         with shallow():
             result = call("vgg_tf.train", *words, "--classes", "3", "8", "--out", folder / "run")
         assert result.returncode == 0, result.stderr
@@ -122,7 +157,9 @@ def all_trained(once):
 
 @pytest.fixture
 def uncompiled(monkeypatch):
-    """Networks predict layer by layer, as they are: of few images that saves a second for each network and shape."""
+    """Networks predict layer by layer, as they are: of few images that saves a second for each
+    network and shape.
+    """
     from tests.making import uncompile
 
     uncompile(monkeypatch)

@@ -1,6 +1,8 @@
-"""What several files of tests make or call: pictures, programs, and the marks of what may be missing.
+"""What several files of tests make or call: pictures, programs, and the marks of what may be
+missing.
 
-`python -m tests.making PROGRAM WORDS` runs a program of ours that knows the architectures of `shallow`; so do its children.
+`python -m tests.making PROGRAM WORDS` runs a program of ours that knows the architectures of
+`shallow`; so do its children.
 """
 
 import contextlib
@@ -21,18 +23,28 @@ from PIL import Image
 from vgg_tf.paper.architectures import ARCHITECTURES, Architecture
 from vgg_tf.runtime import programs
 
-QUICK = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # an environment in which JAX compiles sooner and computes later
+QUICK = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"
+}  # an environment in which JAX compiles sooner and computes later
 ROOT = str(Path(__file__).parent.parent)
 TINY = ["--width", "0.0625", "--head-width", "16"]  # the smallest network that the flags give
 
 DATA = os.environ.get("VGG_TF_DATA")
-real_data = pytest.mark.skipif(not DATA, reason="VGG_TF_DATA names no folder with the unpacked pictures")
-needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+real_data = pytest.mark.skipif(
+    not DATA, reason="VGG_TF_DATA names no folder with the unpacked pictures"
+)
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="jax is not installed"
+)
 
 
 def program(*words, cwd=None, **options):
-    """Run a program in a process of its own: seconds for the imports alone. For exit codes, signals and environments."""
-    return subprocess.run([sys.executable, "-m", *map(str, words)], capture_output=True, text=True, cwd=cwd, **options)
+    """Run a program in a process of its own: seconds for the imports alone. For exit codes, signals
+    and environments.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, words)], capture_output=True, text=True, cwd=cwd, **options
+    )
 
 
 def shallow_program(*words, env=os.environ, **options):
@@ -41,7 +53,9 @@ def shallow_program(*words, env=os.environ, **options):
 
 
 def call(name, *words):
-    """Run a program in this process, as the command line would. The result has `returncode`, `stdout` and `stderr`."""
+    """Run a program in this process, as the command line would. The result has `returncode`,
+    `stdout` and `stderr`.
+    """
     main, out, errors, code = importlib.import_module(name).main, io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
         try:
@@ -61,7 +75,9 @@ def epochs_done(folder):
 
 
 def undrawn(patch):
-    """Let runs and tests draw no figures, by a `pytest.MonkeyPatch`: that saves one to four seconds a program."""
+    """Let runs and tests draw no figures, by a `pytest.MonkeyPatch`: that saves one to four seconds
+    a program.
+    """
     from vgg_tf.evaluation import reports
     from vgg_tf.runs import run_folder
 
@@ -77,7 +93,9 @@ def noise(h, w, seed=0):
 def save(path, picture, **options):
     """Write pixels, or a PIL image, to a file whose folder need not be there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(path, **options)
+    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(
+        path, **options
+    )
 
 
 def pictures(folder, classes=3, n=8, side=36):
@@ -92,12 +110,16 @@ def pictures(folder, classes=3, n=8, side=36):
 
 @contextlib.contextmanager
 def shallow(kernels=((3,), (), (), (), ()), names=("shallow", "shallow_bn")):
-    """Within, the table has `shallow`, and `shallow_bn` with batch normalization: one convolution, so tracing takes a quarter.
+    """Within, the table has `shallow`, and `shallow_bn` with batch normalization: one convolution,
+    so tracing takes a quarter.
 
     For claims that do not depend on the depth. `kernels` are those of the five stages, as in
-    `vgg_tf.paper.architectures`; `names` may be those of the paper, where a program has them itself.
+    `vgg_tf.paper.architectures`; `names` may be those of the paper, where a program has them
+    itself.
     """
-    rows = {name: Architecture(name, "-", kernels, batch_norm=name.endswith("_bn")) for name in names}
+    rows = {
+        name: Architecture(name, "-", kernels, batch_norm=name.endswith("_bn")) for name in names
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, row in rows.items():
             patch.setitem(ARCHITECTURES, name, row)
@@ -105,7 +127,9 @@ def shallow(kernels=((3,), (), (), (), ()), names=("shallow", "shallow_bn")):
 
 
 def uncompile(patch):
-    """Let networks predict layer by layer, as they are, by a `pytest.MonkeyPatch`: see the fixture `uncompiled`."""
+    """Let networks predict layer by layer, as they are, by a `pytest.MonkeyPatch`: see the fixture
+    `uncompiled`.
+    """
     import keras
 
     from vgg_tf.evaluation import evaluator
@@ -115,11 +139,17 @@ def uncompile(patch):
 
 
 def main():
-    """Run the program that the words name, within `shallow`, in this process; programs that it starts are run like that too."""
+    """Run the program that the words name, within `shallow`, in this process; programs that it
+    starts are run like that too.
+    """
     _, name, *sys.argv[1:] = sys.argv
     start = programs.call
     with shallow(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "call", lambda words, *rest, **options: start(["tests.making", *words], *rest, **options))
+        patch.setattr(
+            programs,
+            "call",
+            lambda words, *rest, **options: start(["tests.making", *words], *rest, **options),
+        )
         runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 

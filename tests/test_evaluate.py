@@ -1,4 +1,6 @@
-"""The program that tests, against images read, cut and predicted one by one; what it keeps, and what it refuses."""
+"""The program that tests, against images read, cut and predicted one by one; what it keeps, and
+what it refuses.
+"""
 
 import csv
 import functools
@@ -23,7 +25,14 @@ from vgg_tf.paper.results import PRESETS
 from vgg_tf.records.collection import RECIPE_FILE
 from vgg_tf.runs import run_folder
 
-FEW = ("--data", "few", "--protocol", "dense", "--scales", "36")  # which the fixture `several` has seen
+FEW = (
+    "--data",
+    "few",
+    "--protocol",
+    "dense",
+    "--scales",
+    "36",
+)  # which the fixture `several` has seen
 
 
 def call(*words):
@@ -55,7 +64,9 @@ def put(folder, numbers, name="{}.png"):
 
 
 def put_few(folder):
-    """Write 21 images to test, and to train one of each class, which alone would tell the classes."""
+    """Write 21 images to test, and to train one of each class, which alone would tell the
+    classes.
+    """
     labels = digits().labels
     put(folder / "train", [int(np.flatnonzero(labels == label)[-1]) for label in range(10)])
     put(folder / "test", range(21))
@@ -63,7 +74,9 @@ def put_few(folder):
 
 
 def sketch(patch):
-    """Let reports be written without the figures, which take two seconds, by networks that are not compiled, of few crops."""
+    """Let reports be written without the figures, which take two seconds, by networks that are not
+    compiled, of few crops.
+    """
     making.uncompile(patch)
     patch.setattr(protocols, "GRID", 2)
     making.undrawn(patch)
@@ -71,7 +84,9 @@ def sketch(patch):
 
 @pytest.fixture(autouse=True, scope="module")
 def of_one_convolution():
-    """The table has `shallow`, of one convolution a stage, as files of weights are known by all stages."""
+    """The table has `shallow`, of one convolution a stage, as files of weights are known by all
+    stages.
+    """
     with shallow(((3,),) * 5):
         yield
 
@@ -86,7 +101,14 @@ def quick_run(digits_run, once):
         asked = json.loads((run / RECIPE_FILE).read_text())
         assert asked["arch"] == "vgg11"
         (run / RECIPE_FILE).write_text(json.dumps(asked | {"arch": "shallow"}))
-        words = {"input_shape": (32, 32, 3), "classes": 10, "width": 1 / 16, "head_width": 16, "std": (60, 60, 60), "seed": 0}
+        words = {
+            "input_shape": (32, 32, 3),
+            "classes": 10,
+            "width": 1 / 16,
+            "head_width": 16,
+            "std": (60, 60, 60),
+            "seed": 0,
+        }
         build_vgg("shallow", **words).save(run / "model.keras")
 
     return once("quick_run", make) / "run"
@@ -104,12 +126,15 @@ def copied(quick_run, tmp_path, monkeypatch):
 def tested(quick_run, once):
     """`run`, a run whose digits were tested by their centre crops, and what that printed, `said`.
 
-    A compiled network, with a second shape for the last batch, which is not full, and the figures of a report.
+    A compiled network, with a second shape for the last batch, which is not full, and the figures
+    of a report.
     """
 
     def make(folder):
         shutil.copytree(quick_run, folder / "run")
-        result = making.call("vgg_tf.evaluate", folder / "run", "--batch-size", 7, "--strategy", "cpu")
+        result = making.call(
+            "vgg_tf.evaluate", folder / "run", "--batch-size", 7, "--strategy", "cpu"
+        )
         assert result.returncode == 0, result.stderr
         (folder / "said").write_text(result.stdout)
 
@@ -118,17 +143,29 @@ def tested(quick_run, once):
 
 @pytest.fixture(scope="module")
 def several(quick_run, once):
-    """`run`, a run that saw the few pictures of `few` dense and in many crops, at three scales; what was printed, `said`.
+    """`run`, a run that saw the few pictures of `few` dense and in many crops, at three scales;
+    what was printed, `said`.
 
     2 s: 6 units, each of which is a graph of its own in the pipeline.
     """
 
     def make(folder):
         shutil.copytree(quick_run, folder / "run")
-        words = (folder / "run", "--data", put_few(folder / "few"), "--scales", "several", "--strategy", "cpu")
+        words = (
+            folder / "run",
+            "--data",
+            put_few(folder / "few"),
+            "--scales",
+            "several",
+            "--strategy",
+            "cpu",
+        )
         with pytest.MonkeyPatch.context() as patch:
             sketch(patch)
-            results = [making.call("vgg_tf.evaluate", *words, "--protocol", name) for name in ("dense", "multi-crop")]
+            results = [
+                making.call("vgg_tf.evaluate", *words, "--protocol", name)
+                for name in ("dense", "multi-crop")
+            ]
         assert [result.returncode for result in results] == [0, 0], results
         (folder / "said").write_text("".join(result.stdout for result in results))
 
@@ -163,11 +200,17 @@ def test_the_centre_crops_errors_are_those_of_images_predicted_one_by_one(tested
         view = views.center_view(decoding.decode(split.read(i)), 32, 32)
         np.testing.assert_allclose(posteriors[i], model(view[np.newaxis]).numpy()[0], atol=1e-6)
     found = report(run / "tests" / "test-center-32")
-    wrong = np.mean([np.argmax(row) != label for row, label in zip(posteriors, labels, strict=True)])
+    wrong = np.mean(
+        [np.argmax(row) != label for row, label in zip(posteriors, labels, strict=True)]
+    )
     assert found["top1_error"] == pytest.approx(100 * wrong)
     in_order = [np.argsort(-row, kind="stable")[:5] for row in posteriors]
-    assert found["top5_error"] == pytest.approx(100 * np.mean([y not in row for row, y in zip(in_order, labels, strict=True)]))
-    assert found["loss"] == pytest.approx(-np.log(posteriors[np.arange(360), labels]).mean(), rel=1e-5)
+    assert found["top5_error"] == pytest.approx(
+        100 * np.mean([y not in row for row, y in zip(in_order, labels, strict=True)])
+    )
+    assert found["loss"] == pytest.approx(
+        -np.log(posteriors[np.arange(360), labels]).mean(), rel=1e-5
+    )
     assert found["n"] == len(predictions(run / "tests" / "test-center-32")) == 360
     assert f"test top-1 error {100 * wrong:.2f} %" in (tested / "said").read_text()
     page = (run / "tests" / "test-center-32" / "report.html").read_text()
@@ -180,14 +223,34 @@ def test_a_network_with_itself_is_the_network(seen, tmp_path, sketched):
     call("run", "again", "run", *FEW, "--out", "three")
     one, three = report(tmp_path / "one"), report(tmp_path / "three")
     assert one.pop("networks") != three.pop("networks")
-    for key in ("Q, scales in pixels", "images", "protocol", "top1_error", "top5_error", "confused", "n"):
+    for key in (
+        "Q, scales in pixels",
+        "images",
+        "protocol",
+        "top1_error",
+        "top5_error",
+        "confused",
+        "n",
+    ):
         assert one[key] == three[key]
     assert one["loss"] == pytest.approx(three["loss"], rel=1e-12)
 
 
-def test_what_is_known_is_not_computed_again_and_averages_as_section_3_2_says(several, seen, sketched, capsys):
+def test_what_is_known_is_not_computed_again_and_averages_as_section_3_2_says(
+    several, seen, sketched, capsys
+):
     assert (several / "said").read_text().count("images/s") == 2
-    call("run", "--data", "few", "--protocol", "multi-crop+dense", "--scales", "several", "--out", "both")
+    call(
+        "run",
+        "--data",
+        "few",
+        "--protocol",
+        "multi-crop+dense",
+        "--scales",
+        "several",
+        "--out",
+        "both",
+    )
     assert "images/s" not in capsys.readouterr().out
     kept = [np.load(path) for path in sorted((seen / "posteriors").glob("*.npz"))]
     assert sorted((str(file["views"]), int(file["scale"])) for file in kept) == [
@@ -231,7 +294,9 @@ def test_other_weights_and_other_images_of_the_same_names_have_posteriors_and_re
     # 2 s: other weights, and other images.
     shutil.copytree(seen, tmp_path / "b" / "run")
     model = run_folder.read_run("b/run").load_best()
-    model.get_layer("predictions").bias.assign(model.get_layer("predictions").bias + 30 * np.arange(10.0))
+    model.get_layer("predictions").bias.assign(
+        model.get_layer("predictions").bias + 30 * np.arange(10.0)
+    )
     model.save("b/run/model.keras")
     call("b/run", *FEW)
     assert "dense at 36: 21 images" in capsys.readouterr().out
@@ -248,7 +313,9 @@ def test_other_weights_and_other_images_of_the_same_names_have_posteriors_and_re
     assert len(list(tmp_path.glob("evaluations/run+run-*/*/report.json"))) == 2
 
 
-def test_pictures_of_the_same_names_and_labels_but_other_content_are_tested_anew(seen, tmp_path, sketched, capsys):
+def test_pictures_of_the_same_names_and_labels_but_other_content_are_tested_anew(
+    seen, tmp_path, sketched, capsys
+):
     # 2 s: other pictures, by a run that saw those of the same names before and by one that did not.
     shutil.copytree(seen, tmp_path / "fresh")
     shutil.rmtree(tmp_path / "fresh" / "posteriors")
@@ -259,10 +326,15 @@ def test_pictures_of_the_same_names_and_labels_but_other_content_are_tested_anew
         path.write_bytes(content)
     for run in ("run", "fresh"):
         call(run, *FEW, "--out", f"of-{run}")
-    before, again, fresh = (report(tmp_path / name) | {"networks": ""} for name in ("before", "of-run", "of-fresh"))
+    before, again, fresh = (
+        report(tmp_path / name) | {"networks": ""} for name in ("before", "of-run", "of-fresh")
+    )
     assert again == fresh
     assert again != before
-    assert re.findall("dense at 36: (.*) images,", capsys.readouterr().out) == ["20", "21"]  # the one in the middle stays
+    assert re.findall("dense at 36: (.*) images,", capsys.readouterr().out) == [
+        "20",
+        "21",
+    ]  # the one in the middle stays
 
 
 def test_shards_and_folders_give_the_errors_of_the_digits(tested, copied, tmp_path, sketched):
@@ -275,12 +347,18 @@ def test_shards_and_folders_give_the_errors_of_the_digits(tested, copied, tmp_pa
         call("run", "--data", name, "--out", f"of-{name}")
         found = report(tmp_path / f"of-{name}")
         assert found["n"] == 21
-        assert found["loss"] == pytest.approx(-np.log(posteriors[range(21), labels]).mean(), rel=1e-5), name
-        assert found["top1_error"] == pytest.approx(100 * np.mean(posteriors.argmax(1) != labels)), name
+        assert found["loss"] == pytest.approx(
+            -np.log(posteriors[range(21), labels]).mean(), rel=1e-5
+        ), name
+        assert found["top1_error"] == pytest.approx(
+            100 * np.mean(posteriors.argmax(1) != labels)
+        ), name
         shutil.rmtree(copied / "posteriors")
 
 
-def test_bad_images_are_named_all_others_are_kept_and_only_they_are_read_again(copied, tmp_path, sketched, capsys):
+def test_bad_images_are_named_all_others_are_kept_and_only_they_are_read_again(
+    copied, tmp_path, sketched, capsys
+):
     # 2 s: two tests of a network.
     put_few(tmp_path / "data")
     bad = sorted(tmp_path.glob("data/train/*/*.png"))[3:5]
@@ -332,8 +410,14 @@ def odd(quick_run, tmp_path_factory):
             r"knows 10 classes \(0, 1, 2, ...\), folders has 2 classes \(a, b\)",
         ),
         (("w.safetensors",), "does not tell what it was trained on. Give --data"),
-        (("headless.safetensors", "--data", "digits"), "has no fc1, fc2, predictions, and so no posteriors"),
-        (("nan.safetensors", "--data", "digits"), r"nan.safetensors has weights that are not numbers \(NaN or infinite\)"),
+        (
+            ("headless.safetensors", "--data", "digits"),
+            "has no fc1, fc2, predictions, and so no posteriors",
+        ),
+        (
+            ("nan.safetensors", "--data", "digits"),
+            r"nan.safetensors has weights that are not numbers \(NaN or infinite\)",
+        ),
         (("unready",), "has no model.keras yet: its first epoch is not done"),
     ],
 )
@@ -343,17 +427,32 @@ def test_what_cannot_be_tested_is_refused_in_words(odd, monkeypatch, words, mess
         call(*words)
 
 
-def test_weights_without_a_run_are_tested_as_the_run_on_pictures_of_32_pixels_and_no_smaller_ones(copied, tmp_path, sketched):
+def test_weights_without_a_run_are_tested_as_the_run_on_pictures_of_32_pixels_and_no_smaller_ones(
+    copied, tmp_path, sketched
+):
     # 3 s: three networks.
     write_weights(run_folder.read_run(str(copied)).load_best(), tmp_path / "w.safetensors")
     put_few(tmp_path / "few")
-    with pytest.raises(ValueError, match=r"21 images cannot be tested.*\n.*has a side of 8 pixels, less than 32") as error:
+    with pytest.raises(
+        ValueError, match=r"21 images cannot be tested.*\n.*has a side of 8 pixels, less than 32"
+    ) as error:
         call("w.safetensors", "--data", "few", "--scales", "32")
     assert str(error.value).endswith("and 1 more")
     for i in range(20):
         save(tmp_path / "data" / str(i % 10) / f"{i}.png", noise(40, 32, i))
     for name in ("run", "w.safetensors"):
-        words = ("--data", "data", "--split", "validation", "--scales", "33", "--protocol", "dense", "--precision", "float32")
+        words = (
+            "--data",
+            "data",
+            "--split",
+            "validation",
+            "--scales",
+            "33",
+            "--protocol",
+            "dense",
+            "--precision",
+            "float32",
+        )
         call(name, *words, "--out", f"of-{name}")
     found, expected = (predictions(tmp_path / f"of-{name}") for name in ("w.safetensors", "run"))
     assert len(found) == 10  # one of the two of each class is held out
@@ -372,7 +471,17 @@ def test_a_run_that_held_nothing_out_trains_on_all_keeps_the_last_network_and_ha
     with pytest.raises(ValueError, match=r"digits has no split 'validation'\. It has train, test"):
         call(all_trained / "run", "--split", "validation")
     monkeypatch.chdir(tmp_path)
-    words = ["--arch", "vgg11", "--data", str(pictures_folder), "--smoke", "--hold-out", "0", "--schedule", "plateau"]
+    words = [
+        "--arch",
+        "vgg11",
+        "--data",
+        str(pictures_folder),
+        "--smoke",
+        "--hold-out",
+        "0",
+        "--schedule",
+        "plateau",
+    ]
     with pytest.raises(ValueError, match="--hold-out 0 leaves nothing to see a plateau on"):
         train.main([*words, "--out", "plateau"])
 
@@ -380,7 +489,10 @@ def test_a_run_that_held_nothing_out_trains_on_all_keeps_the_last_network_and_ha
 def test_a_torn_file_of_posteriors_is_named(seen):
     (path,) = (seen / "posteriors").glob("*-dense-36.npz")
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"posteriors/test-.*npz cannot be read .*Delete it: it will be computed anew"):
+    with pytest.raises(
+        ValueError,
+        match=r"posteriors/test-.*npz cannot be read .*Delete it: it will be computed anew",
+    ):
         call("run", *FEW)
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"posteriors/test-.*npz cannot be read"):
@@ -394,7 +506,9 @@ def test_the_result_of_a_training_is_not_written_over(copied):
     assert (copied / "report.json").read_bytes() == before
 
 
-def test_weights_that_do_not_tell_their_mean_are_tested_with_imagenets_and_that_is_said(copied, capsys):
+def test_weights_that_do_not_tell_their_mean_are_tested_with_imagenets_and_that_is_said(
+    copied, capsys
+):
     run_folder.read_run("run").load_best().save_weights("bare.weights.h5")
     open_trained("bare.weights.h5")
     assert "bare.weights.h5: the mean of its input is not told" in capsys.readouterr().err

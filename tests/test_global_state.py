@@ -1,4 +1,6 @@
-"""No call leaves the process changed: its precision, random numbers, environment, signals, warnings, figures."""
+"""No call leaves the process changed: its precision, random numbers, environment, signals,
+warnings, figures.
+"""
 
 import ast
 import contextlib
@@ -47,17 +49,41 @@ if importlib.util.find_spec("jax"):
     import jax
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-BFLOAT16 = devices.Devices("cpu", "tensorflow", 1, None, "mixed_bfloat16", "bfloat16 on any processor")
-FEW = ["--width", "0.0625", "--head-width", "16", "--epochs", "1", "--batch-size", "8", "--size", "32", "--scale", "32,40"]
+BFLOAT16 = devices.Devices(
+    "cpu", "tensorflow", 1, None, "mixed_bfloat16", "bfloat16 on any processor"
+)
+FEW = [
+    "--width",
+    "0.0625",
+    "--head-width",
+    "16",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "8",
+    "--size",
+    "32",
+    "--scale",
+    "32,40",
+]
 FEW += ["--steps-per-epoch", "1", "--strategy", "cpu", "--precision", "mixed_bfloat16"]
 XML = (
     "<annotation><size><width>40</width><height>40</height></size><object><name>{}</name>"
-    "<bndbox><xmin>4</xmin><ymin>4</ymin><xmax>30</xmax><ymax>30</ymax></bndbox></object></annotation>"
+    "<bndbox><xmin>4</xmin><ymin>4</ymin><xmax>30</xmax><ymax>30</ymax></bndbox>"
+    "</object></annotation>"
 )
 
 
 def tiny(weights=None, **options):
-    return vgg_tf.build_vgg("vgg11", weights=weights, input_shape=(32, 32, 3), width=1 / 16, head_width=16, seed=1, **options)
+    return vgg_tf.build_vgg(
+        "vgg11",
+        weights=weights,
+        input_shape=(32, 32, 3),
+        width=1 / 16,
+        head_width=16,
+        seed=1,
+        **options,
+    )
 
 
 def picture(seed=0):
@@ -65,7 +91,9 @@ def picture(seed=0):
 
 
 def make(made):
-    """Pictures of two classes, with boxes as well, their shards, weights, a run, and a run of boxes."""
+    """Pictures of two classes, with boxes as well, their shards, weights, a run, and a run of
+    boxes.
+    """
     for i in range(24):
         name = ("blue", "red")[i % 2]
         for path in (made / "pictures" / name / f"{i}.png", made / "voc" / "images" / f"{i}.png"):
@@ -99,31 +127,45 @@ def settings():
         "distribution": (keras.distribution.distribution(), tf.distribute.has_strategy()),
         "devices": tf.config.get_visible_devices(),
         "TensorFlow": (
-            tf.config.functions_run_eagerly(), tf.config.optimizer.get_jit(), tf.config.get_soft_device_placement(),
-            tf.config.threading.get_inter_op_parallelism_threads(), tf.config.threading.get_intra_op_parallelism_threads(),
+            tf.config.functions_run_eagerly(),
+            tf.config.optimizer.get_jit(),
+            tf.config.get_soft_device_placement(),
+            tf.config.threading.get_inter_op_parallelism_threads(),
+            tf.config.threading.get_intra_op_parallelism_threads(),
             tf.random.get_global_generator().state.numpy().tolist(),
         ),
-        "JAX": "jax" in sys.modules and (jax.config.jax_default_device, jax.config.jax_platforms, jax.config.jax_enable_x64),
+        "JAX": "jax" in sys.modules
+        and (jax.config.jax_default_device, jax.config.jax_platforms, jax.config.jax_enable_x64),
         "folder": os.getcwd(),
         "path": list(sys.path),
         "streams": (sys.stdout, sys.stderr, sys.excepthook),
         "warnings": list(warnings.filters),
         "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
-        "logging": [logging.getLogger(name).level for name in ("", "tensorflow", "absl", "jax", "matplotlib", "PIL")],
+        "logging": [
+            logging.getLogger(name).level
+            for name in ("", "tensorflow", "absl", "jax", "matplotlib", "PIL")
+        ],
         "figures": dict(dict.items(matplotlib.rcParams)),
         "NumPy": (np.geterr(), np.get_printoptions()),
         "PIL": (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES),
         "locale": locale.setlocale(locale.LC_ALL),
-    } | {f"environment's {name}": value for name, value in os.environ.items()}  # fmt: skip
+    } | {f"environment's {name}": value for name, value in os.environ.items()}
 
 
 def numbers():
     """The next random number of each generator that all code in the process shares."""
-    return [random.random(), np.random.random(), float(keras.random.uniform([])), float(tf.random.uniform([]))]
+    return [
+        random.random(),
+        np.random.random(),
+        float(keras.random.uniform([])),
+        float(tf.random.uniform([])),
+    ]
 
 
 def examples(split="train", **options):
-    return next(iter(vgg_tf.load_dataset("pictures", split, batch_size=4, size=32, scale=32, **options)))
+    return next(
+        iter(vgg_tf.load_dataset("pictures", split, batch_size=4, size=32, scale=32, **options))
+    )
 
 
 def stages_without_training(monkeypatch):
@@ -132,12 +174,18 @@ def stages_without_training(monkeypatch):
 
 
 def timing_without_time(monkeypatch):
-    monkeypatch.setattr(probe, "images_per_second", lambda scores, batches: scores.train_on_batch(*next(iter(batches))))
+    monkeypatch.setattr(
+        probe,
+        "images_per_second",
+        lambda scores, batches: scores.train_on_batch(*next(iter(batches))),
+    )
     trial.timing(["--arch", "vgg11", "--data", "shards", *FEW])
 
 
 def a_doctor_who_asks_nobody(monkeypatch):
-    monkeypatch.setattr(subprocess, "run", lambda words, **options: subprocess.CompletedProcess(words, 0, "", ""))
+    monkeypatch.setattr(
+        subprocess, "run", lambda words, **options: subprocess.CompletedProcess(words, 0, "", "")
+    )
     preflight.main(["--doctor"])
 
 
@@ -146,18 +194,26 @@ PUBLIC = {
     "build_vgg": lambda _: tiny(),
     "convert_head": lambda _: vgg_tf.convert_head(vgg_tf.convert_head(tiny()), dense=False),
     "decode_predictions": lambda _: vgg_tf.decode_predictions(np.ones((1, 2)) / 2, ("blue", "red")),
-    "extract": lambda _: vgg_tf.extract([picture()], ["a.safetensors", "run"], "32", devices=BFLOAT16),
+    "extract": lambda _: vgg_tf.extract(
+        [picture()], ["a.safetensors", "run"], "32", devices=BFLOAT16
+    ),
     "inherit_weights": lambda _: vgg_tf.inherit_weights("a.safetensors", tiny(), "all-matching"),
     "load_dataset": lambda _: examples(epoch=0, seed=1, shift=0.1),
-    "load_epochs": lambda _: next(iter(vgg_tf.load_epochs("pictures", "train", batch_size=4, size=32, scale=32, seed=1)(0))),
+    "load_epochs": lambda _: next(
+        iter(vgg_tf.load_epochs("pictures", "train", batch_size=4, size=32, scale=32, seed=1)(0))
+    ),
     "load_weights": lambda _: vgg_tf.load_weights(tiny(classes=2), "a.safetensors"),
-    "process_path": lambda _: vgg_tf.process_path("pictures/red/1.png", ("blue", "red"), crop=32, scale=(32, 40), seed=1),
+    "process_path": lambda _: vgg_tf.process_path(
+        "pictures/red/1.png", ("blue", "red"), crop=32, scale=(32, 40), seed=1
+    ),
     "read_weights": lambda _: vgg_tf.read_weights("run"),
     "strategy": lambda _: vgg_tf.strategy("auto", "mixed_bfloat16"),
     "write_weights": lambda _: vgg_tf.write_weights(tiny(), "b.weights.h5"),
 }
 OTHERS = {
-    "extract of files": lambda _: vgg_tf.extract("pictures", "a.safetensors", "32", devices=BFLOAT16),
+    "extract of files": lambda _: vgg_tf.extract(
+        "pictures", "a.safetensors", "32", devices=BFLOAT16
+    ),
     "extract where it may": lambda _: vgg_tf.extract([picture()], "a.safetensors", "32"),
     "build_vgg of weights": lambda _: tiny("a.safetensors"),
     "center_view": lambda _: center_view(picture(), 32, 40),
@@ -169,50 +225,93 @@ OTHERS = {
     "heatmaps.receptive_field": lambda _: heatmaps.receptive_field(tiny(), "block2_conv1"),
     "networks.architecture": lambda _: networks.architecture(list(costs.layers("vgg11")), "vgg11"),
     "networks.field": lambda _: networks.field(picture(), (0, 0, 9, 9), "block1_conv1"),
-    "networks.heat_over": lambda _: networks.heat_over(picture(), {"heat": np.ones((40, 40))}, "heat"),
+    "networks.heat_over": lambda _: networks.heat_over(
+        picture(), {"heat": np.ones((40, 40))}, "heat"
+    ),
     "networks.kernels": lambda _: networks.kernels(np.ones((4, 3, 3, 3)), "filters"),
     "networks.maps": lambda _: networks.maps(np.ones((8, 8, 4)), "maps"),
     "open_source": lambda _: opening.open_source("pictures"),
     "read_run": lambda _: run_folder.read_run("run").load_best(),
     "verify": lambda _: list(integrity.verify("shards", progress=False)),
     "write": lambda _: write(opening.open_source("pictures"), "others", progress=False),
-    "evaluate.main": lambda _: evaluate.main(["a.safetensors", "--data", "pictures", "--split", "validation", *FEW[-4:]]),
-    "export.main": lambda _: export.main(["run", "--n", "2", "--format", "onnx", "--pictures", "pictures"]),
+    "evaluate.main": lambda _: evaluate.main(
+        ["a.safetensors", "--data", "pictures", "--split", "validation", *FEW[-4:]]
+    ),
+    "export.main": lambda _: export.main(
+        ["run", "--n", "2", "--format", "onnx", "--pictures", "pictures"]
+    ),
     "localize.main": lambda _: [
-        localize.main(["train", "--data", "voc", "--inherit", "a.safetensors", "--out", "boxes", "--test-scale", "32", *FEW]),
+        localize.main(
+            [
+                "train",
+                "--data",
+                "voc",
+                "--inherit",
+                "a.safetensors",
+                "--out",
+                "boxes",
+                "--test-scale",
+                "32",
+                *FEW,
+            ]
+        ),
         localize.main(["evaluate", "boxes", "--protocol", "center", "--strategy", "cpu"]),
     ],
     "preflight.main": a_doctor_who_asks_nobody,
     "stages.main": stages_without_training,
     # Seconds: a training traces its steps and its pipelines.
-    "train.main": lambda _: train.main(["--arch", "shallow", "--data", "shards", "--out", "other", *FEW]),
+    "train.main": lambda _: train.main(
+        ["--arch", "shallow", "--data", "shards", "--out", "other", *FEW]
+    ),
     "train.timing": timing_without_time,
     "transfer.main": lambda _: transfer.main(
-        ["pictures", "--weights", "a.safetensors", "--train", "4", "--test", "2", "--splits", "1", *FEW[-4:]]
+        [
+            "pictures",
+            "--weights",
+            "a.safetensors",
+            "--train",
+            "4",
+            "--test",
+            "2",
+            "--splits",
+            "1",
+            *FEW[-4:],
+        ]
     ),
     "visualize.main": lambda _: visualize.main(["heat", "run", "pictures/red/1.png"]),
-}  # fmt: skip
+}
 
 
 SLOW = ("evaluate.main", "localize.main", "train.timing", "transfer.main")
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in (PUBLIC | OTHERS)]
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+    for name in (PUBLIC | OTHERS)
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_call_leaves_the_process_as_it_was(name, place, monkeypatch):
-    keras.config.set_dtype_policy("float32")  # else what one call leaves would hide what the next one does
+    keras.config.set_dtype_policy(
+        "float32"
+    )  # else what one call leaves would hide what the next one does
     monkeypatch.delenv("TPU_SKIP_MDS_QUERY", raising=False)
     keras.utils.set_random_seed(7)
     expected = numbers()
     keras.utils.set_random_seed(7)
     before = settings()
     with monkeypatch.context() as patch, shallow():
-        patch.setattr("tyro._unsafe_cache.sys", SimpleNamespace(modules={}))  # it draws numbers where it sees pytest
+        patch.setattr(
+            "tyro._unsafe_cache.sys", SimpleNamespace(modules={})
+        )  # it draws numbers where it sees pytest
         if name.startswith("extract "):  # `extract` itself compiles
             uncompile(patch)
         (PUBLIC | OTHERS)[name](patch)
     after = settings()
-    assert {key: (before.get(key), after.get(key)) for key in before | after if before.get(key) != after.get(key)} == {}
+    assert {
+        key: (before.get(key), after.get(key))
+        for key in before | after
+        if before.get(key) != after.get(key)
+    } == {}
     assert numbers() == expected
 
 
@@ -223,8 +322,12 @@ def test_every_public_function_is_in_the_table():
 def called(notebook):
     """What a notebook calls of the packages: `function` or `module.function`."""
     cells = json.loads(notebook.read_text())["cells"]
-    lines = "".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code").splitlines()
-    tree = list(ast.walk(ast.parse("\n".join(line for line in lines if line[:1] not in ("%", "!")))))
+    lines = "".join(
+        "".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code"
+    ).splitlines()
+    tree = list(
+        ast.walk(ast.parse("\n".join(line for line in lines if line[:1] not in ("%", "!"))))
+    )
     imports = [node for node in tree if isinstance(node, ast.ImportFrom)]
     ours = [node for node in imports if node.module.split(".")[0] in ("vgg_tf", "tfrecords_tools")]
     names = {alias.name for node in ours for alias in node.names}
@@ -248,8 +351,21 @@ def test_a_scope_sets_the_precision_and_restores_that_before_also_after_an_error
 
 
 def test_who_takes_one_row_after_the_other_is_not_in_the_scope(place, uncompiled):
-    split = Split(["1", "2"], np.zeros(2, np.int64), [str(place / "pictures/red/1.png"), str(place / "pictures/red/3.png")])
-    rows = posteriors.see(checkpoint.open_trained("a.safetensors"), split, [0, 1], [(32, "center")], BFLOAT16, 1, {}, {})
+    split = Split(
+        ["1", "2"],
+        np.zeros(2, np.int64),
+        [str(place / "pictures/red/1.png"), str(place / "pictures/red/3.png")],
+    )
+    rows = posteriors.see(
+        checkpoint.open_trained("a.safetensors"),
+        split,
+        [0, 1],
+        [(32, "center")],
+        BFLOAT16,
+        1,
+        {},
+        {},
+    )
     next(rows)
     assert keras.config.dtype_policy().name == "float32"  # also where the rest is never asked for
 
@@ -275,4 +391,6 @@ def test_a_converted_head_computes_in_the_precision_of_its_network():
     with BFLOAT16.scope():
         again = vgg_tf.convert_head(vgg_tf.convert_head(model), dense=False)
     assert {layer.compute_dtype for layer in again.layers[1:]} == {"float32"}
-    np.testing.assert_allclose(again.predict_on_batch(pixels), model.predict_on_batch(pixels), rtol=1e-5)
+    np.testing.assert_allclose(
+        again.predict_on_batch(pixels), model.predict_on_batch(pixels), rtol=1e-5
+    )

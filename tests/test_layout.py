@@ -1,4 +1,6 @@
-"""The layout: packages, programs, what git and the wheel carry, and the names in strings, which no import checks."""
+"""The layout: packages, programs, what git and the wheel carry, and the names in strings, which no
+import checks.
+"""
 
 import ast
 import json
@@ -16,8 +18,16 @@ from vgg_tf.__main__ import PROGRAMS
 ROOT = Path(__file__).parent.parent
 PACKAGES = sorted(path.parent for path in (ROOT / "vgg_tf").glob("*/__init__.py"))
 MODULES = sorted([*(ROOT / "vgg_tf").rglob("*.py"), *(ROOT / "tfrecords_tools").rglob("*.py")])
-TEXTS = [*MODULES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))]
-TEXTS += [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
+TEXTS = [
+    *MODULES,
+    *sorted((ROOT / "tests").rglob("*.py")),
+    *sorted((ROOT / "benchmarks").glob("*.py")),
+]
+TEXTS += [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "notebooks").glob("*.ipynb")),
+]
 
 
 def dotted(path):
@@ -32,7 +42,11 @@ def test_packages_are_few_and_small_and_only_programs_are_at_the_top():
         tree = ast.parse((package / "__init__.py").read_text())
         assert len(tree.body) == 1, f"{package.name}/__init__.py is a docstring"
         assert len(ast.get_docstring(tree).splitlines()) == 1
-    tops = {dotted(path) for folder in ("vgg_tf", "tfrecords_tools") for path in (ROOT / folder).glob("*.py")}
+    tops = {
+        dotted(path)
+        for folder in ("vgg_tf", "tfrecords_tools")
+        for path in (ROOT / folder).glob("*.py")
+    }
     assert tops == {*PROGRAMS, "vgg_tf.__init__", "vgg_tf.__main__", "tfrecords_tools.__init__"}
 
 
@@ -47,14 +61,20 @@ def test_git_ignores_no_file_of_the_tree_and_setuptools_finds_all_packages():
     if files.returncode:
         pytest.skip("not a git checkout")
     ignored = subprocess.run(
-        ["git", "check-ignore", "--no-index", "--stdin"], cwd=ROOT, input=files.stdout, capture_output=True, text=True
+        ["git", "check-ignore", "--no-index", "--stdin"],
+        cwd=ROOT,
+        input=files.stdout,
+        capture_output=True,
+        text=True,
     )
     assert ignored.stdout == ""
     missing = {str(path.relative_to(ROOT)) for path in TEXTS} - set(files.stdout.split("\n"))
     assert not missing, "not in git"
     assert set(find_packages(ROOT, include=["vgg_tf*", "tfrecords_tools*"])) == {
-        "vgg_tf", "tfrecords_tools", *(f"vgg_tf.{package.name}" for package in PACKAGES),
-    }  # fmt: skip
+        "vgg_tf",
+        "tfrecords_tools",
+        *(f"vgg_tf.{package.name}" for package in PACKAGES),
+    }
 
 
 def tree_of(page):
@@ -72,15 +92,21 @@ def tree_of(page):
 def test_the_page_of_the_architecture_lists_every_module():
     listed = tree_of((ROOT / "docs" / "architecture.md").read_text())
     assert len(listed) == len(set(listed))
-    modules = [str(path.relative_to(ROOT)) for path in (*MODULES, *(ROOT / "benchmarks").glob("*.py"))]
-    kept = [name for name in modules if not name.endswith("__init__.py") or name == "vgg_tf/__init__.py"]
+    modules = [
+        str(path.relative_to(ROOT)) for path in (*MODULES, *(ROOT / "benchmarks").glob("*.py"))
+    ]
+    kept = [
+        name for name in modules if not name.endswith("__init__.py") or name == "vgg_tf/__init__.py"
+    ]
     assert sorted(path for path in listed if path.endswith(".py")) == sorted(kept)
     assert {f"vgg_tf/{package.name}" for package in PACKAGES} <= set(listed)
 
 
 def test_the_diagram_draws_the_imports_between_packages():
     """Each arrow is an import, and each import has a way along the arrows."""
-    block = re.search(r"```mermaid\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), re.S)[1]
+    block = re.search(
+        r"```mermaid\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), re.S
+    )[1]
     drawn = {}
     for left, right in re.findall(r"^ +(.+?) --> (.+)$", block, re.M):
         for start in left.split(" & "):
@@ -92,15 +118,21 @@ def test_the_diagram_draws_the_imports_between_packages():
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vgg_tf."):
                 imports.setdefault(package, set()).add(node.module.split(".")[1])
     imports = {start: ends - {start} for start, ends in imports.items()}
-    assert {start: ends - imports[start] for start, ends in drawn.items() if ends - imports[start]} == {}
+    assert {
+        start: ends - imports[start] for start, ends in drawn.items() if ends - imports[start]
+    } == {}
 
     def reached(start):
         return set().union(*({end} | reached(end) for end in drawn.get(start, ())))
 
-    assert {start: ends - reached(start) for start, ends in imports.items() if ends - reached(start)} == {}
+    assert {
+        start: ends - reached(start) for start, ends in imports.items() if ends - reached(start)
+    } == {}
 
 
-NAME = re.compile(r"(?<![\w/.-])((?:vgg_tf|tfrecords_tools)(?:\.[A-Za-z_]\w*)+)(?!\w|/|\.(?:json|toml|keras|png))")
+NAME = re.compile(
+    r"(?<![\w/.-])((?:vgg_tf|tfrecords_tools)(?:\.[A-Za-z_]\w*)+)(?!\w|/|\.(?:json|toml|keras|png))"
+)
 
 
 def resolves(name):
@@ -126,7 +158,9 @@ ELSEWHERE = {"vgg_tf.json", "vgg_tf.build_resnet"}
 
 
 def test_every_dotted_name_of_ours_exists():
-    """In strings, comments, child commands, notebooks and pages: the linter of imports sees none of them."""
+    """In strings, comments, child commands, notebooks and pages: the linter of imports sees none of
+    them.
+    """
     names = {(path.name, name) for path in TEXTS for name in NAME.findall(path.read_text())}
     known = {name for _, name in names if name in ELSEWHERE or resolves(name.removesuffix(".py"))}
     assert {(where, name) for where, name in names if name not in known} == set()
@@ -142,12 +176,16 @@ def test_every_command_names_a_program():
 
 
 def test_code_in_docstrings_names_what_is_there():
-    """`module.name` between backticks, where `module` is a module or a package of ours: the name is in one of that name."""
+    """`module.name` between backticks, where `module` is a module or a package of ours: the name is
+    in one of that name.
+    """
     names = {}
     for path in MODULES:
         tree = ast.parse(path.read_text())
         defined = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-        defined |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        defined |= {
+            n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        }
         names.setdefault(path.stem, set()).update(defined)
         if path.parent in PACKAGES:
             names.setdefault(path.parent.name, set()).add(path.stem)
@@ -159,11 +197,17 @@ def test_code_in_docstrings_names_what_is_there():
     assert wrong == []
 
 
-OTHERS = {("onnx", "helper"), ("train", "Example"), ("predictions", "csv")}  # other libraries' modules, and a file
+OTHERS = {
+    ("onnx", "helper"),
+    ("train", "Example"),
+    ("predictions", "csv"),
+}  # other libraries' modules, and a file
 
 
 def test_python_m_vgg_tf_lists_the_programs():
-    result = subprocess.run([sys.executable, "-m", "vgg_tf"], capture_output=True, text=True, cwd=ROOT)
+    result = subprocess.run(
+        [sys.executable, "-m", "vgg_tf"], capture_output=True, text=True, cwd=ROOT
+    )
     assert result.returncode == 0, result.stderr
     for name in PROGRAMS:
         assert len(re.findall(rf"^python -m {name} .*\w{{3}}", result.stdout, re.M)) == 1
@@ -178,14 +222,19 @@ def test_importing_the_package_imports_neither_tensorflow_nor_keras_and_takes_un
 import sys, time
 start = time.perf_counter()
 import vgg_tf
-print(time.perf_counter() - start, *(name for name in ("tensorflow", "keras", "numpy") if name in sys.modules))
+seconds = time.perf_counter() - start
+print(seconds, *(name for name in ("tensorflow", "keras", "numpy") if name in sys.modules))
 """
-    results = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() for _ in range(3)]
+    results = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+        for _ in range(3)
+    ]
     assert min(float(seconds) for seconds, *_ in results) < 0.2
     assert all(len(result) == 1 for result in results), results
 
 
-# All programs in one process. A line for each: [program, CPU seconds, exit code, what it printed, what it imported].
+# All programs in one process. A line for each: [program, CPU seconds, exit code, what it printed,
+# what it imported].
 HELP = """
 import contextlib, io, json, os, runpy, sys, time
 for program in sys.argv[1:]:
@@ -204,8 +253,12 @@ for program in sys.argv[1:]:
 
 def test_help_of_every_program_comes_well_within_a_second_and_without_tensorflow():
     seconds = {}
-    for _ in range(3):  # of the processor, so that other processes count little; the least of three, if need be
-        result = subprocess.run([sys.executable, "-c", HELP, *PROGRAMS], capture_output=True, text=True)
+    for _ in range(
+        3
+    ):  # of the processor, so that other processes count little; the least of three, if need be
+        result = subprocess.run(
+            [sys.executable, "-c", HELP, *PROGRAMS], capture_output=True, text=True
+        )
         assert result.returncode == 0, result.stderr
         rows = [json.loads(line) for line in result.stdout.splitlines()]
         assert [program for program, *_ in rows] == [*PROGRAMS]

@@ -18,9 +18,23 @@ from vgg_tf.localization import inputs
 from vgg_tf.localization import tables as tables
 from vgg_tf.localize import main as localize
 
-FEW = ["--epochs", "2", "--batch-size", "8", "--size", "32", "--scale", "32,40", "--test-scale", "32", "--precision", "float32"]
+FEW = [
+    "--epochs",
+    "2",
+    "--batch-size",
+    "8",
+    "--size",
+    "32",
+    "--scale",
+    "32,40",
+    "--test-scale",
+    "32",
+    "--precision",
+    "float32",
+]
 XML = (
-    "<annotation><size><width>{0}</width><height>{1}</height></size><object><name>{2}</name><bndbox><xmin>{3}</xmin>"
+    "<annotation><size><width>{0}</width><height>{1}</height></size>"
+    "<object><name>{2}</name><bndbox><xmin>{3}</xmin>"
     "<ymin>{4}</ymin><xmax>{5}</xmax><ymax>{6}</ymax></bndbox></object></annotation>"
 )
 
@@ -50,14 +64,18 @@ def hurry(patch):
     """Let trainings of few steps run untraced, draw a crop twice at most, and write no figures."""
     compiled = keras.Model.compile
     options = {"run_eagerly": True, "jit_compile": False}
-    patch.setattr(keras.Model, "compile", lambda *words, **named: compiled(*words, **named | options))
+    patch.setattr(
+        keras.Model, "compile", lambda *words, **named: compiled(*words, **named | options)
+    )
     patch.setattr(inputs, "TRIES", 2)
     patch.setattr(Figure, "savefig", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")
 def place(once):
-    """Pictures with boxes, shards of them with a test split, a network to start from, and two runs: see `make_quickly`."""
+    """Pictures with boxes, shards of them with a test split, a network to start from, and two runs:
+    see `make_quickly`.
+    """
 
     def make(folder):
         with pytest.MonkeyPatch.context() as patch:
@@ -67,15 +85,33 @@ def place(once):
     def make_quickly(folder):
         source = opening.open_source(str(pictures(folder / "voc")))
         every = source.splits["train"]
-        parts = {"train": every.take(np.arange(0, 14)), "test": every.take(np.arange(14, len(every)))}
+        parts = {
+            "train": every.take(np.arange(0, 14)),
+            "test": every.take(np.arange(14, len(every))),
+        }
         source = source.noting("split", splits={**parts, "validation": source.splits["validation"]})
         write(source, str(folder / "shards"), progress=False)
-        options = {"input_shape": (32, 32, 3), "classes": 2, "width": 1 / 16, "head_width": 16, "seed": 1}
+        options = {
+            "input_shape": (32, 32, 3),
+            "classes": 2,
+            "width": 1 / 16,
+            "head_width": 16,
+            "seed": 1,
+        }
         model = build_vgg("shallow_bn", **options, std=(60, 60, 60))
         write_weights(model, folder / "start.safetensors", classes=("green", "red"))
         begin = ["train", "--inherit", str(folder / "start.safetensors"), *FEW]
         localize([*begin, "--data", str(folder / "shards"), "--out", str(folder / "pcr")])
-        words = ["--regression", "scr", "--freeze-until", "fc1", "--limit-per-class", "8", "--epochs", "1"]
+        words = [
+            "--regression",
+            "scr",
+            "--freeze-until",
+            "fc1",
+            "--limit-per-class",
+            "8",
+            "--epochs",
+            "1",
+        ]
         localize([*begin, "--data", str(folder / "voc"), "--out", str(folder / "scr"), *words])
 
     return once("boxes", make)
@@ -93,7 +129,14 @@ def test_training_writes_a_run_that_the_same_command_finds_done(place, copied, c
     assert json.loads((place / "pcr/recipe.json").read_text())["task"] == "pcr"
     rows = (place / "pcr/log.csv").read_text().splitlines()
     assert len(rows) == 3
-    begin = ["train", "--data", str(place / "shards"), "--inherit", str(place / "start.safetensors"), *FEW]
+    begin = [
+        "train",
+        "--data",
+        str(place / "shards"),
+        "--inherit",
+        str(place / "start.safetensors"),
+        *FEW,
+    ]
     localize([*begin, "--regression", "pcr", "--out", str(copied / "pcr")])
     assert "is done; delete it" in capsys.readouterr().out
 
@@ -104,20 +147,35 @@ def test_it_is_tested_by_both_protocols_with_the_papers_tables(place, copied, un
     text = capsys.readouterr().out
     assert "| all | PCR | 32-40 |" in text
     assert "| 33.1 % |" in text
-    words = ["evaluate", pcr, scr, "--scales", "32,48", "--classifier", str(place / "start.safetensors")]
+    words = [
+        "evaluate",
+        pcr,
+        scr,
+        "--scales",
+        "32,48",
+        "--classifier",
+        str(place / "start.safetensors"),
+    ]
     localize([*words, "--split", "test", "--out", str(copied / "tested")])
     text = capsys.readouterr().out
     assert "| all, merged |  | 32, 48 |" in text
     assert "| OverFeat | 30.0 % | 29.9 % |" in text
     assert "test localisation error" in text.splitlines()[-1]
     rows = json.loads((copied / "tested/boxes.json").read_text())
-    assert len(rows) == json.loads((copied / "tested/report.json").read_text())["results"]["all, merged"]["n"] > 3
+    assert (
+        len(rows)
+        == json.loads((copied / "tested/report.json").read_text())["results"]["all, merged"]["n"]
+        > 3
+    )
     assert {box["class"] for row in rows for box in row["boxes"]} == {"red", "green"}
     assert (copied / "tested/boxes.png").exists()
 
 
 def test_only_the_head_learns_where_the_rest_is_frozen(place):
-    before, after = read_weights(place / "start.safetensors").layers, read_weights(place / "scr").layers
+    before, after = (
+        read_weights(place / "start.safetensors").layers,
+        read_weights(place / "scr").layers,
+    )
     np.testing.assert_array_equal(after["block1_conv1"]["kernel"], before["block1_conv1"]["kernel"])
     assert (after["fc1"]["kernel"] != before["fc1"]["kernel"]).any()
     assert after["predictions"]["kernel"].shape == (16, 4)
@@ -126,7 +184,9 @@ def test_only_the_head_learns_where_the_rest_is_frozen(place):
 def test_predict_draws_boxes_and_writes_them_in_pixels(place, tmp_path, uncompiled):
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     files = [str(place / "voc/images/03.png"), str(place / "voc/images/04.png")]
-    localize(["predict", str(place / "pcr"), *files, "--label", "red", "--out", str(tmp_path / "out")])
+    localize(
+        ["predict", str(place / "pcr"), *files, "--label", "red", "--out", str(tmp_path / "out")]
+    )
     rows = json.loads((tmp_path / "out/boxes.json").read_text())
     for row, path in zip(rows, files, strict=True):
         with Image.open(path) as picture:
@@ -138,7 +198,16 @@ def test_predict_draws_boxes_and_writes_them_in_pixels(place, tmp_path, uncompil
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
     with pytest.raises(SystemExit, match=r"1 of 2 pictures could not be read:\n.*bad\.jpg"):
         localize(
-            ["predict", str(place / "pcr"), files[0], str(tmp_path / "bad.jpg"), "--label", "red", "--out", str(tmp_path / "b")]
+            [
+                "predict",
+                str(place / "pcr"),
+                files[0],
+                str(tmp_path / "bad.jpg"),
+                "--label",
+                "red",
+                "--out",
+                str(tmp_path / "b"),
+            ]
         )
     assert len(json.loads((tmp_path / "b/boxes.json").read_text())) == 1
 
@@ -162,7 +231,14 @@ def test_what_cannot_be_meant_is_refused(place, digits_run):
 
 
 def test_pictures_without_boxes_are_refused(place, pictures_folder, tmp_path):
-    words = ["train", "--data", str(pictures_folder), "--inherit", str(place / "start.safetensors"), *FEW]
+    words = [
+        "train",
+        "--data",
+        str(pictures_folder),
+        "--inherit",
+        str(place / "start.safetensors"),
+        *FEW,
+    ]
     with pytest.raises(ValueError, match="None of the pictures has a box"):
         localize([*words, "--out", str(tmp_path / "run")])
 
@@ -187,23 +263,41 @@ def test_a_folder_is_tested_on_what_was_held_out_of_the_pictures_that_were_taken
 
 
 def test_a_damaged_picture_ends_the_training_by_its_name(place, tmp_path, monkeypatch):
-    # A training as for the user, compiled, but of the head and few tries: validation fails after an epoch.
+    # A training as for the user, compiled, but of the head and few tries: validation fails after an
+    # epoch.
     monkeypatch.setattr(inputs, "TRIES", 2)
     shutil.copytree(place / "voc", tmp_path / "voc")
-    damaged = tmp_path / "voc" / opening.open_source(str(tmp_path / "voc")).splits["validation"].names[0]
+    damaged = (
+        tmp_path / "voc" / opening.open_source(str(tmp_path / "voc")).splits["validation"].names[0]
+    )
     damaged.write_bytes(damaged.read_bytes()[:-2000])  # the size can still be read
-    words = ["train", "--data", str(tmp_path / "voc"), "--inherit", str(place / "start.safetensors"), *FEW]
-    with pytest.raises(ValueError, match=rf"what follows cannot be read; mend it, or remove it:\n.*{damaged.name}"):
+    words = [
+        "train",
+        "--data",
+        str(tmp_path / "voc"),
+        "--inherit",
+        str(place / "start.safetensors"),
+        *FEW,
+    ]
+    with pytest.raises(
+        ValueError, match=rf"what follows cannot be read; mend it, or remove it:\n.*{damaged.name}"
+    ):
         localize([*words, "--epochs", "1", "--freeze-until", "fc1", "--out", str(tmp_path / "run")])
 
 
 def test_the_papers_numbers_stand_beside_what_they_are_of_alone():
     error = (30.0, (20.0, 40.0))
-    rows = tables.table8([("a", begin, "pcr", (384, 384), error) for begin in ("", "fc1", "block4")]).splitlines()[2:]
+    rows = tables.table8(
+        [("a", begin, "pcr", (384, 384), error) for begin in ("", "fc1", "block4")]
+    ).splitlines()[2:]
     layers, theirs = zip(*(row.split(" | ")[1::4] for row in rows), strict=True)
     assert layers == ("all", "fully connected", "from block4")
     assert theirs == ("33.1 % |", "34.3 % |", " |")
-    networks = [("a", (256, 256), [256], error), ("b", (256, 512), [256], error), ("c", None, [256, 384], error)]
+    networks = [
+        ("a", (256, 256), [256], error),
+        ("b", (256, 512), [256], error),
+        ("c", None, [256, 384], error),
+    ]
     for known, theirs in ((False, ["29.5 % |", " |", "26.9 % |"]), (True, [" |"] * 3)):
         rows = tables.table9(networks, known).splitlines()
         assert ("class known" in rows[0]) == known

@@ -1,4 +1,6 @@
-"""The CIFAR recipe end to end, on mocked pictures of sets that tensorflow-datasets knows by name."""
+"""The CIFAR recipe end to end, on mocked pictures of sets that tensorflow-datasets knows by
+name.
+"""
 
 import json
 
@@ -18,13 +20,18 @@ from vgg_tf.train import main as train
         pytest.param("fashion_mnist", 10, [], marks=pytest.mark.slow),
     ],
 )
-def test_a_named_set_is_trained_and_tested_with_the_cifar_recipe(name, classes, flags, tmp_path, capsys, monkeypatch):
-    # A training and a test; figures would take four seconds, and a network that is compiled to predict one.
+def test_a_named_set_is_trained_and_tested_with_the_cifar_recipe(
+    name, classes, flags, tmp_path, capsys, monkeypatch
+):
+    # A training and a test; figures would take four seconds, and a network that is compiled to
+    # predict one.
     tfds = pytest.importorskip("tensorflow_datasets")
     out = tmp_path / "run"
     undrawn(monkeypatch)
     with shallow(), tfds.testing.mock_data(num_examples=40):
-        train(["--data", f"tfds:{name}", "--arch", "shallow_bn", "--smoke", "--out", str(out), *flags])
+        train(
+            ["--data", f"tfds:{name}", "--arch", "shallow_bn", "--smoke", "--out", str(out), *flags]
+        )
         uncompile(monkeypatch)
         evaluate([str(out), "--protocol", "ten-crop"])
     recipe = json.loads((out / "recipe.json").read_text())["recipe"]

@@ -1,4 +1,6 @@
-"""The notebooks: stripped, numbered, opened by what one will see, free of machines; each runs with small numbers."""
+"""The notebooks: stripped, numbered, opened by what one will see, free of machines; each runs with
+small numbers.
+"""
 
 import json
 import os
@@ -8,7 +10,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-# Before all else in the kernel and in every process that it starts. Not for vgg11_bn, whose weights are shipped.
+# Before all else in the kernel and in every process that it starts. Not for vgg11_bn, whose weights
+# are shipped.
 SITE = """
 import importlib.machinery
 import sys
@@ -16,7 +19,8 @@ from dataclasses import replace
 
 from vgg_tf.paper.architectures import ARCHITECTURES
 
-for name, n in (("vgg11", 5), ("vgg16", 1)):  # the paper's initializer is too loud for fewer at 224 pixels
+# the paper's initializer is too loud for fewer at 224 pixels
+for name, n in (("vgg11", 5), ("vgg16", 1)):
     ARCHITECTURES[name] = replace(ARCHITECTURES[name], kernels=((3,),) * n + ((),) * (5 - n))
 
 
@@ -25,7 +29,10 @@ def few_digits(module):
 
     def some():
         source = every()
-        return replace(source, splits={name: split.take(range(0, len(split), 6)) for name, split in source.splits.items()})
+        splits = {
+            name: split.take(range(0, len(split), 6)) for name, split in source.splits.items()
+        }
+        return replace(source, splits=splits)
 
     module._digits = some
 
@@ -38,7 +45,9 @@ def two_stages(module):
 CHANGES = {
     "vgg_tf.paper.recipes": two_stages,
     # in place of five seconds
-    "vgg_tf.training.probe": lambda module: setattr(module.images_per_second, "__defaults__", (0.0,)),
+    "vgg_tf.training.probe": lambda module: setattr(
+        module.images_per_second, "__defaults__", (0.0,)
+    ),
     "vgg_tf.evaluation.reports": lambda module: setattr(module, "_page", lambda *_: ""),
     "vgg_tf.data.opening": few_digits,
 }
@@ -104,7 +113,9 @@ def test_it_runs_with_small_numbers(book, tmp_path, monkeypatch):
     assert len(small) == bool(SMALL[book.stem])
     for cell in small:
         cell.source += f"\n{SMALL[book.stem]}"
-    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(
+        notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert any("image/png" in output.get("data", {}) for output in shown) or book.stem[0] in "37"
     assert not any(output.get("output_type") == "error" for output in shown)

@@ -53,12 +53,25 @@ def test_posteriors_are_those_of_pictures_predicted_one_by_one(here, capsys):
         expected = model(views.center_view(picture, 32, 32)[np.newaxis]).numpy()[0]
         order = np.argsort(-expected, kind="stable")
         assert [one["class"] for one in row["classes"]] == [str(i) for i in order]
-        np.testing.assert_allclose([one["posterior"] for one in row["classes"]], expected[order], atol=1e-6)
+        np.testing.assert_allclose(
+            [one["posterior"] for one in row["classes"]], expected[order], atol=1e-6
+        )
 
 
 def test_files_folders_and_patterns_name_each_picture_once(here, tmp_path, uncompiled, capsys):
     out = tmp_path / "new" / "found.csv"
-    call("run", "pictures/d.jpeg", "pictures/**/*.png", "pictures/a", "--format", "csv", "--top", "1", "--out", out)
+    call(
+        "run",
+        "pictures/d.jpeg",
+        "pictures/**/*.png",
+        "pictures/a",
+        "--format",
+        "csv",
+        "--top",
+        "1",
+        "--out",
+        out,
+    )
     assert f"4 pictures; {out}" in capsys.readouterr().out
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert sorted(row["file"] for row in rows) == sorted(ALL)
@@ -70,7 +83,11 @@ def test_one_bad_picture_is_listed_and_the_others_are_named(here, tmp_path, unco
     (tmp_path / "torn.png").write_bytes((here / ALL[0]).read_bytes()[:40])
     (tmp_path / "empty.jpg").write_bytes(b"")
     with pytest.raises(
-        SystemExit, match=r"2 of 4 pictures could not be read:\n  .*torn.png.*\n  .*empty.jpg: the file is empty"
+        SystemExit,
+        match=(
+            r"2 of 4 pictures could not be read:\n"
+            r"  .*torn.png.*\n  .*empty.jpg: the file is empty"
+        ),
     ):
         call("run", ALL[0], tmp_path / "torn.png", tmp_path / "empty.jpg", ALL[1], "--top", "2")
     lines = capsys.readouterr().out.splitlines()
@@ -80,25 +97,40 @@ def test_one_bad_picture_is_listed_and_the_others_are_named(here, tmp_path, unco
 
 def test_any_protocol_predicts_and_scales_are_averaged(here, uncompiled, capsys):
     # 2 s: 25 crops in a pipeline, and two networks.
-    model, picture = run_folder.read_run("run").load_best(), decoding.decode((here / ALL[0]).read_bytes())
-    at_32, at_40 = (model(views.center_view(picture, 32, scale)[np.newaxis]).numpy()[0] for scale in (32, 40))
+    model, picture = (
+        run_folder.read_run("run").load_best(),
+        decoding.decode((here / ALL[0]).read_bytes()),
+    )
+    at_32, at_40 = (
+        model(views.center_view(picture, 32, scale)[np.newaxis]).numpy()[0] for scale in (32, 40)
+    )
     found = []
     for words in (("--protocol", "multi-crop+dense", "--scales", "40"), ("--scales", "32,40")):
         call("run", ALL[0], *TEN, *words)
         (row,) = json.loads(capsys.readouterr().out)
-        found.append(np.array([one["posterior"] for one in sorted(row["classes"], key=lambda one: one["class"])]))
+        found.append(
+            np.array(
+                [one["posterior"] for one in sorted(row["classes"], key=lambda one: one["class"])]
+            )
+        )
     assert found[0].sum() == pytest.approx(1, abs=1e-6)
     assert np.abs(found[0] - at_40).max() > 1e-4
     np.testing.assert_allclose(found[1], (at_32 + at_40) / 2, atol=1e-6)
     assert np.abs(at_32 - at_40).max() > 1e-5
 
 
-def test_weights_without_classes_take_names_from_a_file_or_number_them(here, tmp_path, uncompiled, capsys):
+def test_weights_without_classes_take_names_from_a_file_or_number_them(
+    here, tmp_path, uncompiled, capsys
+):
     # 2 s: two networks.
-    weights, picture, names = (tmp_path / name for name in ("w.safetensors", "big.png", "names.txt"))
+    weights, picture, names = (
+        tmp_path / name for name in ("w.safetensors", "big.png", "names.txt")
+    )
     write_weights(run_folder.read_run("run").load_best(), weights)
     save(picture, noise(40, 50))
-    with pytest.raises(SystemExit, match=r"1 of 2 pictures.*\n.*has a side of 8 pixels, less than 32"):
+    with pytest.raises(
+        SystemExit, match=r"1 of 2 pictures.*\n.*has a side of 8 pixels, less than 32"
+    ):
         call(weights, ALL[0], picture, "--top", "1")
     numbered = capsys.readouterr().out
     assert "%  class " in numbered
@@ -114,7 +146,11 @@ def test_weights_without_classes_take_names_from_a_file_or_number_them(here, tmp
     ("words", "message"),
     [
         (("run",), "No pictures. Give files, folders or patterns"),
-        (("run", "nothing*.png"), r"nothing\*.png is no picture, no folder with .bmp, .gif, .jpeg, .jpg, .png, and no pattern"),
+        (
+            ("run", "nothing*.png"),
+            r"nothing\*.png is no picture, "
+            r"no folder with .bmp, .gif, .jpeg, .jpg, .png, and no pattern",
+        ),
         (("run", "run"), "run is no picture, no folder with"),
         (("run", "pictures", "--top", "0"), "--top is at least 1. Received: 0"),
         (("run", "pictures", "--classes", "x"), "run names its classes. Leave --classes away"),

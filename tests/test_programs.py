@@ -33,8 +33,19 @@ def smoke(digits_run, tmp_path, monkeypatch):
 
 
 def test_the_digits_go_through_shards_training_and_test(digits_trained):
-    run, said, errors = digits_trained / "run", (digits_trained / "said").read_text(), (digits_trained / "errors").read_text()
-    names = ["dataset.json", "history.png", "last.safetensors", "log.csv", "model.keras", "previous.safetensors"]
+    run, said, errors = (
+        digits_trained / "run",
+        (digits_trained / "said").read_text(),
+        (digits_trained / "errors").read_text(),
+    )
+    names = [
+        "dataset.json",
+        "history.png",
+        "last.safetensors",
+        "log.csv",
+        "model.keras",
+        "previous.safetensors",
+    ]
     assert sorted(path.name for path in run.iterdir() if path.name[0] != ".") == [
         *names,
         "recipe.json",
@@ -42,7 +53,9 @@ def test_the_digits_go_through_shards_training_and_test(digits_trained):
         "shards",
     ]
     closing = said.splitlines()[-1]
-    assert re.fullmatch(r"test top-1 error [\d.]+ %, top-5 [\d.]+ %, n=16, \d+ s, \d+ images/s", closing)
+    assert re.fullmatch(
+        r"test top-1 error [\d.]+ %, top-5 [\d.]+ %, n=16, \d+ s, \d+ images/s", closing
+    )
     assert len([line for line in said.splitlines() if line.startswith("epoch")]) == 2
     assert "Traceback" not in errors
     assert "oneDNN" not in errors + said, "TensorFlow's start-up noise is silenced"
@@ -69,17 +82,24 @@ def test_another_recipe_in_the_same_folder_is_refused(smoke):
 
 def test_without_flags_vgg16_learns_the_digits_on_the_best_device():
     flags, _ = parse([])
-    assert (flags.arch, flags.data, flags.recipe, flags.strategy, flags.precision) == ("vgg16", "digits", *["auto"] * 3)
+    assert (flags.arch, flags.data, flags.recipe, flags.strategy, flags.precision) == (
+        "vgg16",
+        "digits",
+        *["auto"] * 3,
+    )
     assert flags.numbers == preset("digits", "vgg16")
 
 
-def test_evaluate_tests_all_images_and_refuses_other_classes(smoke, tmp_path, pictures_folder, uncompiled, monkeypatch):
+def test_evaluate_tests_all_images_and_refuses_other_classes(
+    smoke, tmp_path, pictures_folder, uncompiled, monkeypatch
+):
     # 360 images take two CPU seconds, without the figures, which would take as long.
     monkeypatch.setattr(reports, "_page", lambda *_: "")
     result = call("vgg_tf.evaluate", "runs/vgg11-digits-smoke", "--split", "test")
-    assert re.search(r"test top-1 error [\d.]+ % \(95 %: .*\), top-5 [\d.]+ % \(.*\), loss [\d.]+, n=360, ", result.stdout), (
-        result.stderr
-    )
+    assert re.search(
+        r"test top-1 error [\d.]+ % \(95 %: .*\), top-5 [\d.]+ % \(.*\), loss [\d.]+, n=360, ",
+        result.stdout,
+    ), result.stderr
     result = call("vgg_tf.evaluate", "runs/vgg11-digits-smoke", "--data", pictures_folder)
     assert result.returncode == 1
     assert "knows 10 classes" in result.stderr
@@ -93,10 +113,14 @@ def test_class_folders_train_and_evaluate_to_the_same_error(tmp_path, monkeypatc
     undrawn(monkeypatch)
     data = pictures(tmp_path / "data" / "train")
     pictures(tmp_path / "data" / "test", n=5)
-    result = call("vgg_tf.train", "--arch", "shallow_bn", "--data", data.parent, "--epochs", "2", *TINY)
+    result = call(
+        "vgg_tf.train", "--arch", "shallow_bn", "--data", data.parent, "--epochs", "2", *TINY
+    )
     assert result.returncode == 0, result.stderr
     assert "24" not in result.stdout.splitlines()[0], "3 of 24 are held out"
-    assert "21 training images are fewer than a batch of 128: batches of 21 instead" in result.stdout
+    assert (
+        "21 training images are fewer than a batch of 128: batches of 21 instead" in result.stdout
+    )
     closing = result.stdout.splitlines()[-1]
     again = call("vgg_tf.evaluate", "runs/shallow_bn-data")
     error = re.search(r"test top-1 error [\d.]+ %", closing)[0]
@@ -142,14 +166,26 @@ def inputs(once, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("run", "words", "message"),
     [
-        (program, ["vgg_tf.train", "--arch", "vgg17"], r"error: No architecture 'vgg17'\. Known: vgg11, .*vgg19_bn\.\n$"),
-        (call, ["vgg_tf.train", "--recipe", "magic"], r"error: No recipe 'magic'\. Known: auto, paper, .*digits\.\n$"),
+        (
+            program,
+            ["vgg_tf.train", "--arch", "vgg17"],
+            r"error: No architecture 'vgg17'\. Known: vgg11, .*vgg19_bn\.\n$",
+        ),
+        (
+            call,
+            ["vgg_tf.train", "--recipe", "magic"],
+            r"error: No recipe 'magic'\. Known: auto, paper, .*digits\.\n$",
+        ),
         (
             call,
             ["vgg_tf.train", "--data", "empty"],
             r"error: empty holds images in 0 class folders; at least 2 are needed\..*\n$",
         ),
-        (call, ["vgg_tf.train", "--data", "one"], r"error: one holds images in 1 class folders; at least 2 are needed\..*\n$"),
+        (
+            call,
+            ["vgg_tf.train", "--data", "one"],
+            r"error: one holds images in 1 class folders; at least 2 are needed\..*\n$",
+        ),
         (
             call,
             ["vgg_tf.train", "--data", "nowhere"],
@@ -170,24 +206,49 @@ def inputs(once, tmp_path, monkeypatch):
             ["vgg_tf.train", "--data", "good", "--scale", "16"],
             r"error: --scale must be .* not below the crop's side of 32",
         ),
-        (call, ["vgg_tf.train", "--data", "bad", *TINY], r"error: cannot read class0/0\.png: .*\n$"),
+        (
+            call,
+            ["vgg_tf.train", "--data", "bad", *TINY],
+            r"error: cannot read class0/0\.png: .*\n$",
+        ),
         pytest.param(
             call,
             ["vgg_tf.train", "--arch", "shallow", "--data", "bad-test", "--epochs", "1", *TINY],
             r"error: what follows.*\n  cannot read test/class0/0.png",
             marks=pytest.mark.slow,
         ),
-        (call, ["vgg_tf.train", "--data", "good", "--initializer", "magic"], r"error: No initializer 'magic'\..*\n$"),
+        (
+            call,
+            ["vgg_tf.train", "--data", "good", "--initializer", "magic"],
+            r"error: No initializer 'magic'\..*\n$",
+        ),
         (call, ["vgg_tf.train", "--epoch", "3"], r"--epochs"),
         (
             call,
             ["vgg_tf.evaluate", "thesis"],
-            r"error: thesis holds no weights: it has thesis\.txt\. Known forms: a run folder, .*\n$",
+            r"error: thesis holds no weights: it has thesis\.txt\. "
+            r"Known forms: a run folder, .*\n$",
         ),
-        (program, ["tfrecords_tools.write", "empty", "out"], r"error: empty holds images in 0 class folders.*\n$"),
-        (call, ["tfrecords_tools.write", "good", "out", "--seed", "-1"], r"error: seed and shards are 0 or more.*\n$"),
-        (call, ["tfrecords_tools.write", "good", "thesis"], r"error: thesis is not empty and holds no shards\..*\n$"),
-        (call, ["tfrecords_tools.write", "bad", "out"], r"(?s)error: 24 of 24 images cannot be read.*class2/7\.png.*\n$"),
+        (
+            program,
+            ["tfrecords_tools.write", "empty", "out"],
+            r"error: empty holds images in 0 class folders.*\n$",
+        ),
+        (
+            call,
+            ["tfrecords_tools.write", "good", "out", "--seed", "-1"],
+            r"error: seed and shards are 0 or more.*\n$",
+        ),
+        (
+            call,
+            ["tfrecords_tools.write", "good", "thesis"],
+            r"error: thesis is not empty and holds no shards\..*\n$",
+        ),
+        (
+            call,
+            ["tfrecords_tools.write", "bad", "out"],
+            r"(?s)error: 24 of 24 images cannot be read.*class2/7\.png.*\n$",
+        ),
     ],
 )
 def test_bad_input_is_answered_in_one_line_and_costs_nothing(inputs, run, words, message):
@@ -206,11 +267,16 @@ def test_bad_input_is_answered_in_one_line_and_costs_nothing(inputs, run, words,
         (["--recipe", "magic"], "No recipe 'magic'"),
         (["--data", "nowhere"], "No folder 'nowhere'"),
         (["--scale", "16"], "not below the crop's side of 32"),
-        (["--arch", "vgg16_bn", "--average", "0.9"], "averaged weights do not fit the moments of batch normalisation"),
+        (
+            ["--arch", "vgg16_bn", "--average", "0.9"],
+            "averaged weights do not fit the moments of batch normalisation",
+        ),
         (["--track", "magic"], "No tracker 'magic'"),
     ],
 )
-def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(words, message, monkeypatch):
+def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(
+    words, message, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         parse(words)
@@ -224,7 +290,9 @@ def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(wo
         (["good", "thesis"], "thesis is not empty and holds no shards"),
     ],
 )
-def test_shards_that_are_refused_without_tensorflow_are_refused_before_its_import(words, message, inputs, monkeypatch):
+def test_shards_that_are_refused_without_tensorflow_are_refused_before_its_import(
+    words, message, inputs, monkeypatch
+):
     monkeypatch.setattr(sys, "argv", ["write", *words])
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises((ValueError, FileExistsError), match=message):
@@ -249,9 +317,20 @@ from vgg_tf import {name}
 
 @pytest.mark.slow
 def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
-    # What a shell starts in the background does not hear Ctrl-C, nor do its children, unless it listens itself.
+    # What a shell starts in the background does not hear Ctrl-C, nor do its children, unless it
+    # listens itself.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    words = [sys.executable, "-m", "tests.making", "vgg_tf.train", "--arch", "shallow", "--epochs", "500", *TINY]
+    words = [
+        sys.executable,
+        "-m",
+        "tests.making",
+        "vgg_tf.train",
+        "--arch",
+        "shallow",
+        "--epochs",
+        "500",
+        *TINY,
+    ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(words, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ROOT}, **pipes)
     signal.signal(signal.SIGINT, before)
@@ -259,7 +338,9 @@ def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
         for line in process.stdout:
             if line.startswith("epoch"):
                 break
-        for _ in range(5):  # Python drops an interrupt that meets a destructor: press again, as a person would
+        for _ in range(
+            5
+        ):  # Python drops an interrupt that meets a destructor: press again, as a person would
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 _, errors = process.communicate(timeout=20)
@@ -290,13 +371,31 @@ def test_cifar_10_goes_from_60_000_files_to_shards_to_a_network_that_learns(tmp_
     shards = tmp_path / "cifar-shards"
     result = call("tfrecords_tools.write", Path(DATA) / "cifar10", shards)
     assert result.returncode == 0, result.stderr
-    counts = {split: values["images"] for split, values in json.loads((shards / "dataset.json").read_text())["splits"].items()}
+    counts = {
+        split: values["images"]
+        for split, values in json.loads((shards / "dataset.json").read_text())["splits"].items()
+    }
     assert counts == {"train": 45_000, "validation": 5_000, "test": 10_000}
-    # CIFAR-10's mean RGB, as everyone's: 0.4914, 0.4822, 0.4465 of 255. JPEG and the held-out tenth move it a little.
+    # CIFAR-10's mean RGB, as everyone's: 0.4914, 0.4822, 0.4465 of 255. JPEG and the held-out tenth
+    # move it a little.
     mean = json.loads((shards / "dataset.json").read_text())["mean_rgb"]
     np.testing.assert_allclose(mean, 255 * np.array([0.4914, 0.4822, 0.4465]), atol=0.5)
-    words = ["--arch", "vgg11_bn", "--data", shards, "--width", "0.25", "--epochs", "2", "--steps-per-epoch", "50"]
+    words = [
+        "--arch",
+        "vgg11_bn",
+        "--data",
+        shards,
+        "--width",
+        "0.25",
+        "--epochs",
+        "2",
+        "--steps-per-epoch",
+        "50",
+    ]
     result = call("vgg_tf.train", *words, "--out", tmp_path / "run")
     assert result.returncode == 0, result.stderr
-    errors = [float(line.split(",")[-1]) for line in (tmp_path / "run" / "log.csv").read_text().splitlines()[1:]]
+    errors = [
+        float(line.split(",")[-1])
+        for line in (tmp_path / "run" / "log.csv").read_text().splitlines()[1:]
+    ]
     assert errors[-1] < 70, "chance is 90 %"

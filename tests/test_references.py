@@ -1,8 +1,10 @@
-"""Files that version 0.1 wrote, before its modules were in packages, keep opening, and its numbers stay.
+"""Files that version 0.1 wrote, before its modules were in packages, keep opening, and its numbers
+stay.
 
-`tests/references` was written by commit 20cb104 on two cores with AMX, in float32 on one thread: class folders and VOC
-pictures, our shards of both, shards of slim and of tensorflow-datasets, a run of three steps, an export of each format, a
-`.keras` file of vgg11_lrn with posteriors, and the first training batch of each source.
+`tests/references` was written by commit 20cb104 on two cores with AMX, in float32 on one thread:
+class folders and VOC pictures, our shards of both, shards of slim and of tensorflow-datasets, a run
+of three steps, an export of each format, a `.keras` file of vgg11_lrn with posteriors, and the
+first training batch of each source.
 """
 
 import json
@@ -26,8 +28,30 @@ from vgg_tf.training.model import build, make_optimizer
 REFERENCES = Path(__file__).parent / "references"
 # Another processor may round a sum of float32 in another order.
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
-WORDS = ["--arch", "vgg11_bn", "--width", "0.015625", "--head-width", "4", "--strategy", "cpu", "--precision", "float32"]
-WORDS += ["--data", "shards", "--recipe", "cifar", "--epochs", "1", "--steps-per-epoch", "3", "--batch-size", "4"]
+WORDS = [
+    "--arch",
+    "vgg11_bn",
+    "--width",
+    "0.015625",
+    "--head-width",
+    "4",
+    "--strategy",
+    "cpu",
+    "--precision",
+    "float32",
+]
+WORDS += [
+    "--data",
+    "shards",
+    "--recipe",
+    "cifar",
+    "--epochs",
+    "1",
+    "--steps-per-epoch",
+    "3",
+    "--batch-size",
+    "4",
+]
 
 
 @pytest.fixture
@@ -44,15 +68,20 @@ SOURCES = ["pictures", "voc", "shards", "shards-with-boxes", "slim", "tfds", "di
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_first_batch_of_a_source_has_the_same_pixels(references, source):
     expected = np.load("batches.npz")
-    images, labels = next(iter(load_dataset(source, "train", batch_size=2, size=16, scale=(16, 20), seed=1, epoch=0)))
+    images, labels = next(
+        iter(load_dataset(source, "train", batch_size=2, size=16, scale=(16, 20), seed=1, epoch=0))
+    )
     np.testing.assert_array_equal(labels, expected[f"{source} labels"])
-    np.testing.assert_allclose(images, expected[source], atol=1)  # a level, where another processor rounds the other way
+    np.testing.assert_allclose(
+        images, expected[source], atol=1
+    )  # a level, where another processor rounds the other way
     assert np.abs(np.int32(images) - expected[source]).mean() < 0.01
 
 
 @pytest.mark.slow
 def test_three_steps_on_one_thread_end_with_the_same_weights(references):
-    # A training in a process of its own, as the number of threads is set when TensorFlow starts: 15 seconds.
+    # A training in a process of its own, as the number of threads is set when TensorFlow starts: 15
+    # seconds.
     one = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "PYTHONPATH": ROOT}
     command = [sys.executable, "-m", "vgg_tf.train", *WORDS, "--out", "again"]
     result = subprocess.run(command, capture_output=True, text=True, env=os.environ | one)
@@ -85,7 +114,14 @@ def test_the_state_of_a_run_goes_into_a_network_and_its_optimizer(references):
     assert (state.epoch, int(optimizer.iterations)) == (1, 3)
 
 
-EXPORTS = ["run.onnx", "run.tflite", "run-float16.tflite", "run-int8.tflite", "run-savedmodel", "run.mlpackage"]
+EXPORTS = [
+    "run.onnx",
+    "run.tflite",
+    "run-float16.tflite",
+    "run-int8.tflite",
+    "run-savedmodel",
+    "run.mlpackage",
+]
 
 
 @pytest.mark.parametrize("name", EXPORTS)
@@ -98,6 +134,9 @@ def test_an_exported_file_tells_its_classes_and_gives_the_posteriors(references,
 
 
 def test_a_keras_file_of_vgg11_lrn_opens_although_its_layer_has_moved(references):
-    # Keras finds the class by its registered name, once `models.vgg` has been imported, as `from vgg_tf import build_vgg` does.
+    # Keras finds the class by its registered name, once `models.vgg` has been imported, as `from
+    # vgg_tf import build_vgg` does.
     model = keras.saving.load_model("vgg11_lrn.keras")
-    np.testing.assert_allclose(model.predict(np.load("views.npy"), verbose=0), np.load("vgg11_lrn.npy"), **CLOSE)
+    np.testing.assert_allclose(
+        model.predict(np.load("views.npy"), verbose=0), np.load("vgg11_lrn.npy"), **CLOSE
+    )

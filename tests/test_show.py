@@ -25,16 +25,22 @@ def folder(tmp_path):
     return tmp_path / "in"
 
 
-def test_examples_of_files_and_of_shards_are_images_of_the_split_with_their_classes(folder, tmp_path):
+def test_examples_of_files_and_of_shards_are_images_of_the_split_with_their_classes(
+    folder, tmp_path
+):
     write(open_source(str(folder)), tmp_path / "out", shards=2, progress=False)
     for source in (folder, tmp_path / "out"):
         shown = list(examples.examples(str(source), n=50))
-        assert sorted(example.name for example in shown) == sorted(f"train/{'abc'[i % 3]}/{i}.png" for i in range(12))
+        assert sorted(example.name for example in shown) == sorted(
+            f"train/{'abc'[i % 3]}/{i}.png" for i in range(12)
+        )
         for example in shown:
             assert example.encoded == (folder / example.name).read_bytes()
             assert example.class_name == example.name.split("/")[1] == "abc"[example.label]
         assert len(list(examples.examples(str(source), n=5))) == 5
-        assert [example.name for example in examples.examples(str(source), "validation")] == ["val/a/12.png"]
+        assert [example.name for example in examples.examples(str(source), "validation")] == [
+            "val/a/12.png"
+        ]
         with pytest.raises(ValueError, match=r"has no split 'test'. It has train, validation"):
             list(examples.examples(str(source), "test"))
         chosen = list(examples.examples(str(source), n=50, selection=Selection(classes=("b", "c"))))
@@ -42,12 +48,16 @@ def test_examples_of_files_and_of_shards_are_images_of_the_split_with_their_clas
 
 
 def test_another_seed_shows_other_files(folder):
-    one, again, other = ([e.name for e in examples.examples(str(folder), n=6, seed=seed)] for seed in (0, 0, 1))
+    one, again, other = (
+        [e.name for e in examples.examples(str(folder), n=6, seed=seed)] for seed in (0, 0, 1)
+    )
     assert one == again != other
 
 
 def test_a_box_is_drawn_around_its_pixels():
-    """Inside a black picture of 40 by 80 the box covers a red rectangle to the pixel, wherever the grid puts the picture."""
+    """Inside a black picture of 40 by 80 the box covers a red rectangle to the pixel, wherever the
+    grid puts the picture.
+    """
     image = np.zeros((40, 80, 3), np.uint8)
     image[10:30, 20:60] = [255, 0, 0]
     boxes = Boxes(np.array([[0.25, 0.25, 0.75, 0.75]], np.float32), ["thing"])
@@ -56,22 +66,30 @@ def test_a_box_is_drawn_around_its_pixels():
     axes = sheet.axes[0]
     box = axes.patches[-1].get_window_extent()
     (left, bottom), (right, top) = axes.transData.transform([(19.5, 29.5), (59.5, 9.5)])
-    np.testing.assert_allclose([box.x0, box.y0, box.x1, box.y1], [left, bottom, right, top], atol=1e-6)
+    np.testing.assert_allclose(
+        [box.x0, box.y0, box.x1, box.y1], [left, bottom, right, top], atol=1e-6
+    )
     assert [text.get_text() for text in axes.texts] == ["thing"]  # not told by the title
     assert sheet.axes[0].get_title() == "first"
 
 
 def test_a_long_title_is_cut_and_any_number_of_images_has_its_place():
     for n in (1, 2, 7, 30):
-        sheet = sheets.contact_sheet([noise(5, 5, i) for i in range(n)], ["x" * 40] * n, [NO_BOXES] * n, "title")
+        sheet = sheets.contact_sheet(
+            [noise(5, 5, i) for i in range(n)], ["x" * 40] * n, [NO_BOXES] * n, "title"
+        )
         drawn = [axes for axes in sheet.axes if axes.images]
         assert len(drawn) == n
         assert all(len(axes.get_title()) == 24 for axes in drawn)
 
 
-def test_the_program_prints_a_line_an_image_and_saves_the_sheet(folder, tmp_path, monkeypatch, capsys):
+def test_the_program_prints_a_line_an_image_and_saves_the_sheet(
+    folder, tmp_path, monkeypatch, capsys
+):
     out = tmp_path / "sheet.png"
-    monkeypatch.setattr(sys, "argv", ["show", str(folder), "--n", "3", "--out", str(out), "--prefix", ""])
+    monkeypatch.setattr(
+        sys, "argv", ["show", str(folder), "--n", "3", "--out", str(out), "--prefix", ""]
+    )
     programs.run(show.main)
     *lines, last = capsys.readouterr().out.splitlines()
     assert last == f"3 images on {out}"
@@ -85,7 +103,9 @@ def test_the_program_prints_a_line_an_image_and_saves_the_sheet(folder, tmp_path
 def test_an_empty_file_is_named_and_a_class_may_have_dollars(tmp_path, monkeypatch):
     for i in range(6):
         save(tmp_path / "in" / ("a$x", "b$\\frac")[i % 2] / f"{i}.png", noise(6, 9, i))
-    monkeypatch.setattr(sys, "argv", ["show", str(tmp_path / "in"), "--out", str(tmp_path / "sheet.png")])
+    monkeypatch.setattr(
+        sys, "argv", ["show", str(tmp_path / "in"), "--out", str(tmp_path / "sheet.png")]
+    )
     programs.run(show.main)
     assert (tmp_path / "sheet.png").stat().st_size > 1000
     for path in (tmp_path / "in").rglob("*.png"):
@@ -95,7 +115,9 @@ def test_an_empty_file_is_named_and_a_class_may_have_dollars(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("name", ["sheet", "sheet.docx"])
-def test_a_picture_of_an_unknown_suffix_is_refused_before_anything_is_read(tmp_path, monkeypatch, name):
+def test_a_picture_of_an_unknown_suffix_is_refused_before_anything_is_read(
+    tmp_path, monkeypatch, name
+):
     monkeypatch.setattr(sys, "argv", ["show", "no such source", "--out", str(tmp_path / name)])
     with pytest.raises(SystemExit, match=rf"a picture's name ends in .*\.png.* Received: .*{name}"):
         programs.run(show.main)

@@ -1,4 +1,6 @@
-"""A run survives kills, signals and full disks: real ones, and the end is that of a run that met none."""
+"""A run survives kills, signals and full disks: real ones, and the end is that of a run that met
+none.
+"""
 
 import contextlib
 import json
@@ -24,19 +26,47 @@ from vgg_tf.runs.settings import Settings
 from vgg_tf.training import loop as training_loop
 from vgg_tf.weights import reading
 
-# Dropout, batch normalization, a plateau that fires (the rate is far too low to learn at), short epochs.
+# Dropout, batch normalization, a plateau that fires (the rate is far too low to learn at), short
+# epochs.
 WORDS = [
-    "--arch", "shallow_bn", *TINY, "--dropout", "0.2", "--batch-size", "16",
-    "--strategy", "cpu", "--steps-per-epoch", "8", "--schedule", "plateau", "--patience", "4", "--learning-rate", "1e-7",
-]  # fmt: skip
+    "--arch",
+    "shallow_bn",
+    *TINY,
+    "--dropout",
+    "0.2",
+    "--batch-size",
+    "16",
+    "--strategy",
+    "cpu",
+    "--steps-per-epoch",
+    "8",
+    "--schedule",
+    "plateau",
+    "--patience",
+    "4",
+    "--learning-rate",
+    "1e-7",
+]
 PLATEAU = "learning rate 1e-08"
 
 
 def start(folder, *words):
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.making", "vgg_tf.train", *WORDS, "--out", str(folder), *map(str, words)],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "tests.making",
+            "vgg_tf.train",
+            *WORDS,
+            "--out",
+            str(folder),
+            *map(str, words),
+        ],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    )
 
 
 def finish(process):
@@ -55,14 +85,19 @@ def same_bits(one, other):
     """Whether two runs ended with the same bits in state and best network."""
     states = [load_file(folder / run_folder.LAST) for folder in (one, other)]
     best = [reading.read_weights(folder).fingerprint() for folder in (one, other)]
-    same = states[0].keys() == states[1].keys() and all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
+    same = states[0].keys() == states[1].keys() and all(
+        np.array_equal(states[0][key], states[1][key]) for key in states[0]
+    )
     return same and best[0] == best[1]
 
 
 def same_end(one, other):
     """Whether two runs ended with the same bits and with the same errors."""
     reports = [json.loads((folder / "report.json").read_text()) for folder in (one, other)]
-    return same_bits(one, other) and len({(report["top1_error"], report["n"]) for report in reports}) == 1
+    return (
+        same_bits(one, other)
+        and len({(report["top1_error"], report["n"]) for report in reports}) == 1
+    )
 
 
 @pytest.fixture
@@ -80,13 +115,16 @@ def whole(once):
 
 @pytest.mark.slow
 def test_kills_and_sigterm_at_random_moments_leave_no_trace_in_the_end(whole, tmp_path):
-    # Four processes. SIGTERM saves the epoch that ends within the grace, and leaves one that does not.
+    # Four processes. SIGTERM saves the epoch that ends within the grace, and leaves one that does
+    # not.
     seed = random.randrange(10**6)
     moments, out = random.Random(seed), tmp_path / "run"
     epochs = epochs_done(whole)  # the plateau ends it early
     blows = [(signal.SIGKILL, 60), (signal.SIGTERM, 60), (signal.SIGTERM, 0)]
     moments.shuffle(blows)
-    for epoch, (blow, grace) in zip(sorted(moments.sample(range(1, epochs // 2), 3)), blows, strict=True):
+    for epoch, (blow, grace) in zip(
+        sorted(moments.sample(range(1, epochs // 2), 3)), blows, strict=True
+    ):
         process = start(out, "--epochs", 30, "--grace", grace)
         # SIGTERM after an epoch of this process: before, while it starts, it ends it as any other.
         wait_for_epoch(out, epoch if blow == signal.SIGKILL else max(epoch, epochs_done(out) + 1))
@@ -108,9 +146,22 @@ def test_kills_and_sigterm_at_random_moments_leave_no_trace_in_the_end(whole, tm
 def test_sigterm_reaches_the_training_through_the_stages(tmp_path):
     words = ["--arch", "vgg13", "--data", "digits", "--size", "32", *TINY, "--batch-size", "16"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "vgg_tf.stages", *words, "--steps-per-epoch", "8", "--strategy", "cpu", "--out", tmp_path],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "vgg_tf.stages",
+            *words,
+            "--steps-per-epoch",
+            "8",
+            "--strategy",
+            "cpu",
+            "--out",
+            tmp_path,
+        ],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     begin = time.monotonic()
     while not list(tmp_path.glob("1-*/log.csv")):
         assert time.monotonic() - begin < 120
@@ -120,27 +171,42 @@ def test_sigterm_reaches_the_training_through_the_stages(tmp_path):
     assert code == 75
     assert errors.count("terminated; the same command continues") == 1
     time.sleep(1)
-    left = subprocess.run(["pgrep", "-f", f"vgg_tf.train.*{tmp_path}"], capture_output=True, text=True).stdout
+    left = subprocess.run(
+        ["pgrep", "-f", f"vgg_tf.train.*{tmp_path}"], capture_output=True, text=True
+    ).stdout
     assert not left
 
 
 # The same in the loop alone, of a network with one convolution: a training takes a CPU second.
 RECIPE = Recipe(
-    epochs=4, batch_size=8, learning_rate=1e-7, patience=2, size=32, scale=(32, 32), dropout=0.2, standardize=True, seed=5
+    epochs=4,
+    batch_size=8,
+    learning_rate=1e-7,
+    patience=2,
+    size=32,
+    scale=(32, 32),
+    dropout=0.2,
+    standardize=True,
+    seed=5,
 )
 
 
 def loop(folder):
     """Four epochs of two steps."""
     random = np.random.default_rng(0)
-    images, labels = random.integers(0, 256, (16, 32, 32, 3), np.uint8), random.integers(0, 2, 16).astype(np.int32)
+    images, labels = (
+        random.integers(0, 256, (16, 32, 32, 3), np.uint8),
+        random.integers(0, 2, 16).astype(np.int32),
+    )
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
     validation = tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
     settings, lines = Settings("shallow_bn", "noise", "0" * 16, "float32", RECIPE), []
     keras.utils.set_random_seed(RECIPE.seed)
     with run_folder.open_run(folder, settings) as run, shallow():
         shape = {"input_shape": (32, 32, 3), "classes": 2, "width": 0.0625, "head_width": 16}
-        model = build_vgg("shallow_bn", **shape, dropout=RECIPE.dropout, std=(75,) * 3, seed=RECIPE.seed)
+        model = build_vgg(
+            "shallow_bn", **shape, dropout=RECIPE.dropout, std=(75,) * 3, seed=RECIPE.seed
+        )
         training_loop.train(run, model, 2, 8, lambda epoch: batches, validation, lines.append)
     return lines
 
@@ -153,12 +219,16 @@ def fill(folder, name):
 @pytest.fixture(scope="module")
 def four(once):
     """Four epochs without an interruption."""
-    folder = once("four", lambda folder: (folder / "said").write_text("\n".join(loop(folder / "run"))))
+    folder = once(
+        "four", lambda folder: (folder / "said").write_text("\n".join(loop(folder / "run")))
+    )
     assert PLATEAU in (folder / "said").read_text()
     return folder / "run"
 
 
-@pytest.mark.parametrize("name", [run_folder.LAST, "model.keras", pytest.param("log.csv", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", [run_folder.LAST, "model.keras", pytest.param("log.csv", marks=pytest.mark.slow)]
+)
 def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, name):
     # Two trainings: a CPU second each.
     folder = tmp_path / "run"
@@ -172,24 +242,43 @@ def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, 
 
     with monkeypatch.context() as patch:
         if name == "model.keras":  # the best network may be that of the first epoch
-            patch.setattr(run_folder.Run, "check_space", lambda run, *networks: (check(run, *networks), fill(folder, name)))
+            patch.setattr(
+                run_folder.Run,
+                "check_space",
+                lambda run, *networks: (check(run, *networks), fill(folder, name)),
+            )
         else:
             patch.setattr(run_folder.Run, "save_last", save_and_fill)
         with pytest.raises(
-            OSError, match=rf"cannot write .*/{name}: no space is left\. Free some, then give the same command again"
+            OSError,
+            match=(
+                rf"cannot write .*/{name}: no space is left\. "
+                r"Free some, then give the same command again"
+            ),
         ):
             loop(folder)
     lines = loop(folder)
-    epochs = {run_folder.LAST: 2, "log.csv": 3}  # the state is written before the log, which follows from it
-    assert lines[0] == f"continuing after epoch {epochs[name]}" if name in epochs else lines[0].startswith("a look")
+    epochs = {
+        run_folder.LAST: 2,
+        "log.csv": 3,
+    }  # the state is written before the log, which follows from it
+    assert (
+        lines[0] == f"continuing after epoch {epochs[name]}"
+        if name in epochs
+        else lines[0].startswith("a look")
+    )
     assert same_bits(four, folder)
 
 
 @pytest.mark.slow
-def test_a_full_disk_costs_a_curve_and_a_line_and_the_run_goes_on(four, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_costs_a_curve_and_a_line_and_the_run_goes_on(
+    four, tmp_path, monkeypatch, capsys
+):
     check = run_folder.Run.check_space
     monkeypatch.setattr(
-        run_folder.Run, "check_space", lambda run, *networks: (check(run, *networks), fill(tmp_path / "run", "history.png"))
+        run_folder.Run,
+        "check_space",
+        lambda run, *networks: (check(run, *networks), fill(tmp_path / "run", "history.png")),
     )
     loop(tmp_path / "run")
     (note,) = capsys.readouterr().err.splitlines()
@@ -198,23 +287,40 @@ def test_a_full_disk_costs_a_curve_and_a_line_and_the_run_goes_on(four, tmp_path
 
 
 @pytest.mark.usefixtures("shallow_known")
-def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_end(all_trained, tmp_path, monkeypatch):
+def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_end(
+    all_trained, tmp_path, monkeypatch
+):
     # End to end: the program trains the second of its two epochs, and tests twice.
     monkeypatch.chdir(tmp_path)
     undrawn(monkeypatch)
     copied = shutil.copytree(all_trained / "run", tmp_path / "run")
-    words = ["--arch", "shallow", "--strategy", "cpu", "--precision", "float32", "--smoke", "--hold-out", "0"]
+    words = [
+        "--arch",
+        "shallow",
+        "--strategy",
+        "cpu",
+        "--precision",
+        "float32",
+        "--smoke",
+        "--hold-out",
+        "0",
+    ]
     words += ["--classes", "3", "8", "--out", "run"]
     for name in (run_folder.LAST, "report.json"):  # as after the first epoch
         (copied / name).unlink()
     with pytest.MonkeyPatch.context() as patch:
         write = run_folder.Run.write_report
-        patch.setattr(run_folder.Run, "write_report", lambda run, report: (fill(copied, "report.json"), write(run, report)))
+        patch.setattr(
+            run_folder.Run,
+            "write_report",
+            lambda run, report: (fill(copied, "report.json"), write(run, report)),
+        )
         result = call("vgg_tf.train", *words)
     assert result.returncode == 1
     assert "continuing after epoch 1" in result.stdout
     assert result.stderr == (
-        "error: cannot write run/report.json: no space is left. Free some, then give the same command again.\n"
+        "error: cannot write run/report.json: no space is left. Free some, then give the same "
+        "command again.\n"
     )
     assert not (copied / "report.json").exists()
     result = call("vgg_tf.train", *words)
@@ -223,7 +329,9 @@ def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_e
     assert same_end(all_trained / "run", copied)
 
 
-def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_networks(tmp_path, monkeypatch):
+def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_networks(
+    tmp_path, monkeypatch
+):
     # 138,357,544 weights of D (section 2.3), with momentum: 3.3 GB.
     class Weight:
         shape = (138_357_544,)
@@ -259,12 +367,20 @@ def test_a_run_in_a_bucket_ends_as_one_on_the_disk(tmp_path, capsys, monkeypatch
     capsys.readouterr()
     train.main(words)
     said = capsys.readouterr().out
-    assert "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 1" in said
-    here, there = reading.read_weights(tmp_path / "run").fingerprint(), reading.read_weights(folder).fingerprint()
+    assert (
+        "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 1" in said
+    )
+    here, there = (
+        reading.read_weights(tmp_path / "run").fingerprint(),
+        reading.read_weights(folder).fingerprint(),
+    )
     assert here == there
     closing = said.splitlines()[-1].split(", n=")[0]
     evaluate.main([folder, "--strategy", "cpu"])
-    assert re.sub(r" \([^)]*\)", "", capsys.readouterr().out.splitlines()[-1].split(", loss")[0]) == closing
+    assert (
+        re.sub(r" \([^)]*\)", "", capsys.readouterr().out.splitlines()[-1].split(", loss")[0])
+        == closing
+    )
 
 
 @contextlib.contextmanager

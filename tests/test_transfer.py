@@ -1,4 +1,6 @@
-"""The program that lets features travel, on pictures that a network trained on others tells apart."""
+"""The program that lets features travel, on pictures that a network trained on others tells
+apart.
+"""
 
 import json
 import os
@@ -36,8 +38,16 @@ def place(once, tmp_path, monkeypatch):
             for i in range(8):
                 pixels = np.clip(random.normal(color, 20, (40, 48, 3)), 0, 255).astype(np.uint8)
                 save(folder / "pictures" / name / f"{i}.png", pixels)
-        options = {"input_shape": (32, 32, 3), "classes": 4, "width": 1 / 8, "head_width": 16, "seed": 1}
-        write_weights(build_vgg("shallow_bn", **options, std=(60, 60, 60)), folder / "a.safetensors")
+        options = {
+            "input_shape": (32, 32, 3),
+            "classes": 4,
+            "width": 1 / 8,
+            "head_width": 16,
+            "seed": 1,
+        }
+        write_weights(
+            build_vgg("shallow_bn", **options, std=(60, 60, 60)), folder / "a.safetensors"
+        )
 
     shutil.copytree(once("transfer", make), tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
@@ -55,7 +65,8 @@ def test_caltechs_protocol_writes_descriptors_with_names_recalls_and_pictures(pl
     report = run("--scales", "32,40", "--train", "5", "--test", "3")
     said = capsys.readouterr().out
     assert said.splitlines()[-1].startswith(
-        "mean class recall 100.0 +- 0.0 % over 3 splits of 3 categories, 15 to train on, 9 to test on; n=24, 32 "
+        "mean class recall 100.0 +- 0.0 % over 3 splits of 3 categories, 15 to train on, 9 to "
+        "test on; n=24, 32 "
     )
     assert report["mean_class_recall"] == [100.0] * 3
     assert report["skipped"] == ["left out: grey: 1 of at least 2 pictures"]
@@ -76,13 +87,31 @@ def test_vocs_protocol_takes_the_objects_of_each_picture(place, uncompiled, monk
     for path in Path("voc/images").rglob("*.png"):
         names = {"red": ["red"], "green": ["green"], "blue": ["blue", "green"]}[path.parent.name]
         box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>{0}</xmax><ymax>30</ymax></bndbox>"
-        objects = "".join(f"<object><name>{n}</name>{box.format(40 - 9 * i)}</object>" for i, n in enumerate(names))
+        objects = "".join(
+            f"<object><name>{n}</name>{box.format(40 - 9 * i)}</object>"
+            for i, n in enumerate(names)
+        )
         xml = f"<annotation><size><width>48</width><height>40</height></size>{objects}</annotation>"
         out = Path("voc/annotations", path.relative_to("voc/images")).with_suffix(".xml")
         out.parent.mkdir(exist_ok=True)
         out.write_text(xml)
-    transfer(["voc", "--weights", "a.safetensors", "--protocol", "voc", "--precision", "float32", "--splits", "2"])
-    assert "mean average precision 100.0 % (11-point), 100.0 % (area) of 3 classes" in capsys.readouterr().out
+    transfer(
+        [
+            "voc",
+            "--weights",
+            "a.safetensors",
+            "--protocol",
+            "voc",
+            "--precision",
+            "float32",
+            "--splits",
+            "2",
+        ]
+    )
+    assert (
+        "mean average precision 100.0 % (11-point), 100.0 % (area) of 3 classes"
+        in capsys.readouterr().out
+    )
     report = json.loads(Path("transfers/voc/report.json").read_text())
     assert report["test_images"] == 4
 
@@ -108,7 +137,9 @@ def test_what_cannot_be_meant_is_refused(place, words, message):
 
 def test_a_damaged_picture_is_named(place, uncompiled):
     Path("pictures/red/0.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"1 images cannot be tested; mend them, or remove them:\n.*red/0\.png"):
+    with pytest.raises(
+        ValueError, match=r"1 images cannot be tested; mend them, or remove them:\n.*red/0\.png"
+    ):
         run()
 
 
@@ -117,5 +148,13 @@ def test_the_test_split_is_known_whatever_its_names_and_boxes_without_one_are_th
     every, skipped, tested = whole(source, "voc")
     assert not skipped
     images = every.splits["train"]
-    assert {name for name, asked in zip(images.names, tested, strict=True) if asked} == set(source.splits["test"].names)
-    assert [nameless(name) for name in ("", "label 7", "label -1", "label", "bee")] == [True, True, True, False, False]
+    assert {name for name, asked in zip(images.names, tested, strict=True) if asked} == set(
+        source.splits["test"].names
+    )
+    assert [nameless(name) for name in ("", "label 7", "label -1", "label", "bee")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -1,4 +1,6 @@
-"""Whatever happens to shards is found, by file and record number, and nothing is found where nothing happened."""
+"""Whatever happens to shards is found, by file and record number, and nothing is found where
+nothing happened.
+"""
 
 import itertools
 import json
@@ -19,7 +21,14 @@ def sound(tmp_path_factory):
     """24 training images in 3 shards, 4 for validation in one."""
     root = tmp_path_factory.mktemp("verify")
     for i in range(28):
-        save(root / "in" / ("train" if i < 24 else "val") / "ab"[i % 2] / f"{i}.{'png' if i % 3 else 'jpg'}", noise(6, 9, i))
+        save(
+            root
+            / "in"
+            / ("train" if i < 24 else "val")
+            / "ab"[i % 2]
+            / f"{i}.{'png' if i % 3 else 'jpg'}",
+            noise(6, 9, i),
+        )
     write(open_source(str(root / "in")), root / "out", shards=3, progress=False)
     return root / "out"
 
@@ -62,7 +71,10 @@ def flip(path, index, back):
 
 
 def found(shards):
-    return [(Path(finding.file).name, finding.record, finding.what) for finding in verify(shards, progress=False)]
+    return [
+        (Path(finding.file).name, finding.record, finding.what)
+        for finding in verify(shards, progress=False)
+    ]
 
 
 def counted(n):
@@ -78,12 +90,17 @@ def test_a_flipped_byte_is_found_in_its_record_and_nothing_else_is(shards, back)
     places = dict(zip(SHARDS, (0, 3, 7), strict=True))
     at = {name: flip(shards / name, index, back) for name, index in places.items()}
     assert found(shards) == [
-        *((name, i, "its checksum is wrong: bytes {} to {} have changed".format(*at[name])) for name, i in places.items()),
+        *(
+            (name, i, "its checksum is wrong: bytes {} to {} have changed".format(*at[name]))
+            for name, i in places.items()
+        ),
         counted(21),
     ]
 
 
-def test_several_damaged_records_are_all_found_and_those_after_one_are_looked_at_like_all_others(shards):
+def test_several_damaged_records_are_all_found_and_those_after_one_are_looked_at_like_all_others(
+    shards,
+):
     content = bytearray((shards / SHARD).read_bytes())
     ends = list(itertools.accumulate(len(example) + 16 for example in serialized(shards / SHARD)))
     for index in (1, 2, 6):
@@ -138,7 +155,8 @@ def set_box(corners, label):
     return edit
 
 
-# By shard, and there by record: those whose image can be decoded, those that are looked at apart, and some of both.
+# By shard, and there by record: those whose image can be decoded, those that are looked at apart,
+# and some of both.
 WRONG = [
     [
         (set_number("image/class/label", 2), "label 2 is out of the range of 0 to 1"),
@@ -154,10 +172,22 @@ WRONG = [
         (set_word("image/encoded", b"Dear diary"), "Unknown image file format"),
         (set_word("image/encoded", b""), "the file is empty"),
         (lambda feature: feature.pop("image/encoded"), "it has no feature image/encoded"),
-        (lambda feature: feature["image/class/label"].bytes_list.value.append(b"1"), "its label is no number"),
-        (lambda feature: feature["image/height"].bytes_list.value.append(b"6"), "Key: image/height"),
-        (lambda feature: feature["image/filename"].int64_list.value.append(6), "Key: image/filename"),
-        (lambda feature: feature["image/object/bbox/label"].bytes_list.value.append(b"a"), "Key: image/object/bbox/label"),
+        (
+            lambda feature: feature["image/class/label"].bytes_list.value.append(b"1"),
+            "its label is no number",
+        ),
+        (
+            lambda feature: feature["image/height"].bytes_list.value.append(b"6"),
+            "Key: image/height",
+        ),
+        (
+            lambda feature: feature["image/filename"].int64_list.value.append(6),
+            "Key: image/filename",
+        ),
+        (
+            lambda feature: feature["image/object/bbox/label"].bytes_list.value.append(b"a"),
+            "Key: image/object/bbox/label",
+        ),
     ],
     [
         (
@@ -178,9 +208,15 @@ def test_a_record_that_is_whole_but_wrong_is_found(shards):
             else:
                 examples = serialized(shards / name)
                 rewrite(shards / name, [*examples[:index], b"\xff\xff", *examples[index + 1 :]])
-    expected = [(name, index, what) for name, cases in zip(SHARDS, WRONG, strict=True) for index, (_, what) in enumerate(cases)]
+    expected = [
+        (name, index, what)
+        for name, cases in zip(SHARDS, WRONG, strict=True)
+        for index, (_, what) in enumerate(cases)
+    ]
     *of_records, images, boxes = found(shards)
-    assert [(name, index) for name, index, _ in of_records] == [(name, index) for name, index, _ in expected]
+    assert [(name, index) for name, index, _ in of_records] == [
+        (name, index) for name, index, _ in expected
+    ]
     for (_, _, told), (_, _, what) in zip(of_records, expected, strict=True):
         assert what in told
     assert images == counted(24 - 8)
@@ -189,7 +225,11 @@ def test_a_record_that_is_whole_but_wrong_is_found(shards):
 
 def test_names_that_come_twice_in_a_split_are_found_but_two_splits_may_have_one_in_common(shards):
     """Other writers store base names, which may be the same in train and validation."""
-    name = tf.train.Example.FromString(serialized(shards / SHARD)[2]).features.feature["image/filename"].bytes_list.value[0]
+    name = (
+        tf.train.Example.FromString(serialized(shards / SHARD)[2])
+        .features.feature["image/filename"]
+        .bytes_list.value[0]
+    )
     for shard, index in ((SHARD, 5), (SHARDS[2], 1), ("validation-00000-of-00001", 1)):
         change(shards, index, set_word("image/filename", name), shard)
     assert found(shards) == [
@@ -226,7 +266,9 @@ def test_the_program_ends_with_0_or_with_1_and_a_list_that_restoring_empties(sha
     assert bad.returncode == 1
     first, *_, last = bad.stdout.splitlines()
     assert first.startswith(f"{shards / SHARD}, record 7: cut off")
-    assert last.startswith("2 findings in 2 files. Delete the shards named: the command that wrote them restores them.")
+    assert last.startswith(
+        "2 findings in 2 files. Delete the shards named: the command that wrote them restores them."
+    )
     stranger = call("tfrecords_tools.verify", shards.parent)
     assert stranger.returncode == 1
     assert stranger.stderr.startswith(f"error: {shards.parent} holds no dataset.json.")

@@ -18,8 +18,23 @@ def place(tmp_path_factory):
     """A folder of pictures of two classes, a network, and the log of a run."""
     place = tmp_path_factory.mktemp("drawn")
     for i in range(16):
-        save(place / "data" / ("train", "test")[i % 2] / ("cat", "dog")[i // 2 % 2] / f"{i // 4}.png", noise(48, 60, i))
-    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=2, width=1 / 8, head_width=8, seed=1, std=(60, 60, 60))
+        save(
+            place
+            / "data"
+            / ("train", "test")[i % 2]
+            / ("cat", "dog")[i // 2 % 2]
+            / f"{i // 4}.png",
+            noise(48, 60, i),
+        )
+    model = build_vgg(
+        "vgg11_bn",
+        input_shape=(32, 32, 3),
+        classes=2,
+        width=1 / 8,
+        head_width=8,
+        seed=1,
+        std=(60, 60, 60),
+    )
     write_weights(model, place / "a.safetensors", classes=("cat", "dog"))
     (place / "run").mkdir()
     (place / "run/log.csv").write_text("epoch,validation_error,loss\n1,50.0,1.0\n2,40.0,0.8\n")
@@ -33,7 +48,16 @@ def commands(place):
         "classes": [str(place / "data")],
         "views": [picture, "--size", "32", "--scale", "32,48", "--cutout", "8"],
         "curves": [str(place / "run"), str(place / "run")],
-        "heat": [network, picture, "--layers", "block2_conv1,block4_conv2", "--method", "all", "--label", "dog"],
+        "heat": [
+            network,
+            picture,
+            "--layers",
+            "block2_conv1,block4_conv2",
+            "--method",
+            "all",
+            "--label",
+            "dog",
+        ],
         "features": [network, picture, "--layer", "block2_conv1"],
         "field": [network, picture, "--layer", "block3_conv2", "--unit", "0,7"],
         "filters": [network],
@@ -56,11 +80,15 @@ def test_each_draws_a_picture(what, place, tmp_path, monkeypatch, uncompiled, ca
             assert picture.size[0] > 200
 
 
-def test_mistakes_are_those_of_the_images_that_the_run_took(all_trained, tmp_path, monkeypatch, uncompiled, capsys):
+def test_mistakes_are_those_of_the_images_that_the_run_took(
+    all_trained, tmp_path, monkeypatch, uncompiled, capsys
+):
     # 2 s, without the training.
     monkeypatch.chdir(tmp_path)
     shutil.copytree(all_trained / "run", "run")
-    visualize(["mistakes", "run", "--out", "new/folder/a.png"])  # of two classes, which all ten would not fit
+    visualize(
+        ["mistakes", "run", "--out", "new/folder/a.png"]
+    )  # of two classes, which all ten would not fit
     assert (tmp_path / "new" / "folder" / "a-pairs.png").exists()
     with pytest.raises(ValueError, match="has no split 'validation'"):  # it has learned from all
         visualize(["mistakes", "run", "--split", "validation"])

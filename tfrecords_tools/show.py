@@ -1,4 +1,6 @@
-"""Show what is in a collection: `python -m tfrecords_tools.show SOURCE` prints examples and draws a contact sheet."""
+"""Show what is in a collection: `python -m tfrecords_tools.show SOURCE` prints examples and
+draws a contact sheet.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +15,14 @@ from vgg_tf.runtime import programs
 
 @dataclass(frozen=True)
 class Flags:
-    """Print examples of shards, or of any other source, and save a contact sheet with class names and boxes."""
+    """Print examples of shards, or of any other source, and save a contact sheet with class
+    names and boxes.
+    """
 
     source: Annotated[str, tyro.conf.Positional]
-    """A folder of shards of any writer, of class folders, of the ILSVRC competition; tfds:NAME; or digits."""
+    """A folder of shards of any writer, of class folders, of the ILSVRC competition; tfds:NAME;
+    or digits.
+    """
     out: Path = Path("contact_sheet.png")
     """The picture; its suffix says the format."""
     split: str = "train"
@@ -24,7 +30,9 @@ class Flags:
     n: int = 24
     """How many images."""
     seed: int = 0
-    """Which of them, where the images lie in files; of our shards, whose order is random, the first ones are shown."""
+    """Which of them, where the images lie in files; of our shards, whose order is random, the
+    first ones are shown.
+    """
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
 
 

@@ -1,4 +1,6 @@
-"""Verify shards: `python -m tfrecords_tools.verify SHARDS` reads every record, decodes every image, and lists what is wrong."""
+"""Verify shards: `python -m tfrecords_tools.verify SHARDS` reads every record, decodes every
+image, and lists what is wrong.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -13,7 +15,9 @@ from vgg_tf.runtime import programs, quiet
 
 @dataclass(frozen=True)
 class Flags:
-    """Read shards through: checksums, counts, labels, images, boxes, names. Exit code 1, and a list, if anything is wrong."""
+    """Read shards through: checksums, counts, labels, images, boxes, names. Exit code 1, and a
+    list, if anything is wrong.
+    """
 
     shards: Annotated[str, tyro.conf.Positional]
     """Folder that tfrecords_tools.write has written, here or gs://."""
@@ -31,8 +35,8 @@ def main(arguments=None):
         print(finding)
     if findings:
         print(
-            f"{len(findings)} findings in {len({finding.file for finding in findings})} files. Delete the shards named: the "
-            "command that wrote them restores them."
+            f"{len(findings)} findings in {len({finding.file for finding in findings})} files. "
+            "Delete the shards named: the command that wrote them restores them."
         )
         sys.exit(1)
     print(f"{flags.shards}: {shards} shards, {n:,} records, all is well")

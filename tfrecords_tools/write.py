@@ -1,7 +1,7 @@
 """Write a collection of images as sharded TFRecords: `python -m tfrecords_tools.write SOURCE OUT`.
 
-Each image is decoded once, to find damaged ones and to measure colours and sizes. A shard gets its name when it is whole,
-so that an interrupted run is continued by the same command.
+Each image is decoded once, to find damaged ones and to measure colours and sizes. A shard gets its
+name when it is whole, so that an interrupted run is continued by the same command.
 """
 
 from dataclasses import dataclass, field
@@ -19,8 +19,10 @@ class Flags:
     """Write images as sharded TFRecords, 0-based labels, with a dataset.json beside them."""
 
     source: Annotated[str, tyro.conf.Positional]
-    """A folder of class folders (by itself or below train/, val/, test/), of Kaggle's ILSVRC competition, of pictures with
-    Pascal-VOC annotations, or of shards of any writer; tfds:NAME; or digits."""
+    """A folder of class folders (by itself or below train/, val/, test/), of Kaggle's ILSVRC
+    competition, of pictures with Pascal-VOC annotations, or of shards of any writer; tfds:NAME;
+    or digits.
+    """
     out: Annotated[str, tyro.conf.Positional]
     """Folder for the shards, here or gs://: a new one, or one that the same command has begun."""
     shards: int = 0
@@ -30,11 +32,17 @@ class Flags:
     check: bool = True
     """Decode each image. Without, bytes are copied, and colours are measured on a sample of 128."""
     skip_bad: bool = False
-    """Leave out what cannot be read, and list it; without, it is listed and nothing counts as done."""
+    """Leave out what cannot be read, and list it; without, it is listed and nothing counts as
+    done.
+    """
     runner: Literal["local", "beam"] = "local"
-    """Who writes: this process, on all cores, or Apache Beam, which hands over to Dataflow, Flink or Spark."""
+    """Who writes: this process, on all cores, or Apache Beam, which hands over to Dataflow,
+    Flink or Spark.
+    """
     beam_args: str = ""
-    """Beam's own flags in one word: --beam-args="--runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp"."""
+    """Beam's own flags in one word: --beam-args="--runner=DataflowRunner --project=P --region=R
+    --temp_location=gs://B/tmp".
+    """
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
 
 
@@ -48,21 +56,28 @@ def main(arguments=None):
         raise ValueError("--beam-args are for --runner beam. Add that, or leave them away.")
     source = opening.open_source(flags.source, flags.selection, flags.skip_bad)
     counts = ", ".join(f"{len(images):,} {split}" for split, images in source.splits.items())
-    print(f"{flags.source}: {counts} images of {len(source.classes)} classes", *source.notes, sep="\n  ", flush=True)
+    print(
+        f"{flags.source}: {counts} images of {len(source.classes)} classes",
+        *source.notes,
+        sep="\n  ",
+        flush=True,
+    )
     run = None
     if flags.runner == "beam":
         from vgg_tf.data import beam
 
         run = beam.runner(flags.beam_args)
-    collection = write(source, flags.out, flags.shards, flags.seed, flags.check, flags.skip_bad, run)
+    collection = write(
+        source, flags.out, flags.shards, flags.seed, flags.check, flags.skip_bad, run
+    )
     shards = ", ".join(f"{values['shards']} {split}" for split, values in collection.splits.items())
     told = collection.notes[len(source.notes) :]
     left_out = sum(note.startswith("left out: ") for note in told)
     boxes = sum(values["boxes"] for values in collection.splits.values())
     n = sum(values["images"] for values in collection.splits.values())
     print(
-        f"{flags.out}: {shards} shards, {n:,} images, {boxes:,} boxes; {len(told) - left_out} changed and {left_out} left out, "
-        "listed in dataset.json"
+        f"{flags.out}: {shards} shards, {n:,} images, {boxes:,} boxes; {len(told) - left_out} "
+        f"changed and {left_out} left out, listed in dataset.json"
     )
 
 

@@ -1,6 +1,7 @@
 """vgg_tf: reproduce, train, test, understand and ship VGG networks (Simonyan & Zisserman 2015).
 
-The public names are loaded on first use, so that importing the package imports neither TensorFlow nor Keras.
+The public names are loaded on first use, so that importing the package imports neither TensorFlow
+nor Keras.
 """
 
 import importlib
@@ -29,7 +30,9 @@ __all__ = sorted(_HOMES)
 
 def __getattr__(name):
     if name not in _HOMES:
-        raise AttributeError(f"module 'vgg_tf' has no attribute {name!r}. It has {', '.join(__all__)}.")
+        raise AttributeError(
+            f"module 'vgg_tf' has no attribute {name!r}. It has {', '.join(__all__)}."
+        )
     try:
         return getattr(importlib.import_module(f"vgg_tf.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:

@@ -18,39 +18,60 @@ PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "pa
 
 @dataclass(frozen=True)
 class Flags:
-    """Errors, scores and a report of one network, or of several whose posteriors are averaged; every image counts once."""
+    """Errors, scores and a report of one network, or of several whose posteriors are averaged;
+    every image counts once.
+    """
 
     networks: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Run folders of python -m vgg_tf.train, or files of weights (.keras, .weights.h5, .safetensors), or cifar10."""
+    """Run folders of python -m vgg_tf.train, or files of weights (.keras, .weights.h5,
+    .safetensors), or cifar10.
+    """
     data: str | None = None
-    """A folder of shards or of class folders, `tfds:NAME` or `digits`; the first run's own data by default."""
+    """A folder of shards or of class folders, `tfds:NAME` or `digits`; the first run's own data
+    by default.
+    """
     labels_from: Literal[0, 1] | None = None
     """0 or 1: the first label of --data, where shards leave that open."""
     split: str = "test"
     """train, validation or test."""
     protocol: ProtocolName = "center"
-    """The views of an image: the centre crop; 10 crops; 10 of the image with a mirrored border; 50; the whole image and its
-    flip (section 3.2); 50 crops and that."""
+    """The views of an image: the centre crop; 10 crops; 10 of the image with a mirrored border;
+    50; the whole image and its flip (section 3.2); 50 crops and that.
+    """
     scales: str = "one"
-    """Q, the smaller side of the rescaled image in pixels: 256,384,512; `one`, the recipe's; `several`, the three of 4.2."""
+    """Q, the smaller side of the rescaled image in pixels: 256,384,512; `one`, the recipe's;
+    `several`, the three of 4.2.
+    """
     preset: PresetName = "none"
-    """Test all that a table of the paper has of these networks, and print it with the paper's numbers beside."""
+    """Test all that a table of the paper has of these networks, and print it with the paper's
+    numbers beside.
+    """
     batch_size: int = 0
     """Crops that go through the network at a time; 0 is by their size."""
     out: str = ""
     """Folder of the report; by default in the run's folder, or in evaluations/."""
     precision: Precision = "auto"
-    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its training."""
+    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its
+    training.
+    """
     strategy: StrategyName = "auto"
-    """Where to test, in the precision of the training; auto is the first of tpu, gpu, cpu that is there."""
-    together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(default_factory=processes.Hosts)
+    """Where to test, in the precision of the training; auto is the first of tpu, gpu, cpu that
+    is there.
+    """
+    together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(
+        default_factory=processes.Hosts
+    )
 
 
 def main(arguments=None):
-    """Compute the posteriors that are not there yet, average and score them, write the report, print the closing line."""
+    """Compute the posteriors that are not there yet, average and score them, write the report,
+    print the closing line.
+    """
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.evaluate")
     if not flags.networks:
-        raise ValueError("No network. Give a run folder of python -m vgg_tf.train, or a file of weights.")
+        raise ValueError(
+            "No network. Give a run folder of python -m vgg_tf.train, or a file of weights."
+        )
     together = flags.together.told()
     settle(flags.strategy, several=together.processes > 1)
     quiet.quiet_tensorflow()
@@ -72,14 +93,25 @@ def main(arguments=None):
         network.check_classes(source.classes, source.name)
     source.images(flags.split)
     if flags.preset == "none":
-        of_each = [protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop) for network in networks]
+        of_each = [
+            protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
+            for network in networks
+        ]
         lines = [(networks, of_each, None)]
     else:
         lines = tables.rows(flags.preset, networks)
     together.join()
     devices = choose(flags.strategy, flags.precision)
     fingerprints = [network.fingerprint for network in networks]
-    devices.agree(fingerprints, devices.policy, source.fingerprint(), flags.split, flags.protocol, flags.scales, flags.preset)
+    devices.agree(
+        fingerprints,
+        devices.policy,
+        source.fingerprint(),
+        flags.split,
+        flags.protocol,
+        flags.scales,
+        flags.preset,
+    )
     print(devices.reason)
 
     averages = _averages(lines, source, devices, flags)
@@ -90,18 +122,23 @@ def main(arguments=None):
     folder = flags.out or _folder(networks, lines, source, flags)
     if flags.preset == "none":
         where = _report(folder, lines[0], found[0], averages[0], source, flags)
-        print(f"{flags.split} {_words(found[0])}, n={len(labels):,}, {time.perf_counter() - start:.0f} s; {where}")
+        print(
+            f"{flags.split} {_words(found[0])}, n={len(labels):,}, "
+            f"{time.perf_counter() - start:.0f} s; {where}"
+        )
         return
     text = tables.table([(*line, numbers) for line, numbers in zip(lines, found, strict=True)])
     files.make_folder(folder)
     files.write_whole(os.path.join(folder, "table.md"), f"{text}\n".encode())
     print(
-        f"\n{text}\n\n{flags.split}, n={len(labels):,}, {time.perf_counter() - start:.0f} s; {os.path.join(folder, 'table.md')}"
+        f"\n{text}\n\n{flags.split}, n={len(labels):,}, {time.perf_counter() - start:.0f} s; "
+        f"{os.path.join(folder, 'table.md')}"
     )
 
 
 def _averages(lines, source, devices, flags):
-    """Posteriors of each line, float64 `[n, classes]`: averaged over views, then scales, then networks.
+    """Posteriors of each line, float64 `[n, classes]`: averaged over views, then scales, then
+    networks.
 
     Raises:
         ValueError: images that cannot be read; all others are done and saved then.
@@ -111,11 +148,15 @@ def _averages(lines, source, devices, flags):
     needed, problems = {}, {}
     for networks, of_each, _ in lines:
         for network, protocol in zip(networks, of_each, strict=True):
-            needed.setdefault(files.absolute(network.path), (network, {}))[1].update(dict.fromkeys(protocol.units))
+            needed.setdefault(files.absolute(network.path), (network, {}))[1].update(
+                dict.fromkeys(protocol.units)
+            )
     seen = {}
     for path, (network, units) in needed.items():
         rows, bad = posteriors(network, source, flags.split, list(units), devices, flags.batch_size)
-        seen[path] = dict(zip(units, rows if rows is not None else [None] * len(units), strict=True))
+        seen[path] = dict(
+            zip(units, rows if rows is not None else [None] * len(units), strict=True)
+        )
         problems |= bad
     refuse(problems)
     if devices.process:
@@ -125,7 +166,11 @@ def _averages(lines, source, devices, flags):
         pairs = zip(networks, of_each, strict=True)
         averages.append(
             np.mean(
-                [_mean([seen[files.absolute(network.path)][unit] for unit in protocol.units]) for network, protocol in pairs], 0
+                [
+                    _mean([seen[files.absolute(network.path)][unit] for unit in protocol.units])
+                    for network, protocol in pairs
+                ],
+                0,
             )
         )
     return averages
@@ -145,16 +190,29 @@ def _words(found):
 
 
 def _folder(networks, lines, source, flags):
-    """Where the report goes by default: other images or networks of the same names have another folder."""
+    """Where the report goes by default: other images or networks of the same names have another
+    folder.
+    """
     from vgg_tf.evaluation import checkpoint
 
-    of = f"-of-{os.path.basename(os.path.normpath(flags.data))}-{source.fingerprint()[:6]}" if flags.data else ""
+    of = (
+        f"-of-{os.path.basename(os.path.normpath(flags.data))}-{source.fingerprint()[:6]}"
+        if flags.data
+        else ""
+    )
     first = lines[0][1][0]
-    what = f"{first.name}-{','.join(map(str, first.scales))}" if flags.preset == "none" else flags.preset
+    what = (
+        f"{first.name}-{','.join(map(str, first.scales))}"
+        if flags.preset == "none"
+        else flags.preset
+    )
     if len(networks) == 1:
         return os.path.join(networks[0].folder, "tests", f"{flags.split}{of}-{what}")
-    digest = hashlib.sha256("+".join(network.fingerprint for network in networks).encode()).hexdigest()[:6]
-    together = "+".join(network.name for network in networks)[:200]  # a file system's names have 255 bytes
+    digest = hashlib.sha256(
+        "+".join(network.fingerprint for network in networks).encode()
+    ).hexdigest()[:6]
+    # A file system's names have 255 bytes.
+    together = "+".join(network.name for network in networks)[:200]
     return os.path.join(checkpoint.EVALUATIONS, f"{together}-{digest}", f"{flags.split}{of}-{what}")
 
 
@@ -166,10 +224,14 @@ def _report(folder, line, found, average, source, flags):
         "networks": ", ".join(f"{network.path} ({network.arch})" for network in networks),
         "images": f"{source.name}, {flags.split}",
         "protocol": f"{of_each[0].name}, {of_each[0].views} views an image",
-        "Q, scales in pixels": "; ".join(dict.fromkeys(",".join(map(str, protocol.scales)) for protocol in of_each)),
+        "Q, scales in pixels": "; ".join(
+            dict.fromkeys(",".join(map(str, protocol.scales)) for protocol in of_each)
+        ),
     }
     title = f"{' + '.join(network.name for network in networks)}: {flags.split}"
-    return reports.write(folder, title, facts, found, average, source.splits[flags.split], source.classes)
+    return reports.write(
+        folder, title, facts, found, average, source.splits[flags.split], source.classes
+    )
 
 
 if __name__ == "__main__":

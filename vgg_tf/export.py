@@ -1,4 +1,6 @@
-"""Ship a network: `python -m vgg_tf.export RUN_OR_FILE --format all`, each file read back before it counts."""
+"""Ship a network: `python -m vgg_tf.export RUN_OR_FILE --format all`, each file read back before
+it counts.
+"""
 
 import json
 import os
@@ -12,30 +14,42 @@ from vgg_tf.formats.calibration import views_of
 from vgg_tf.formats.shipping import AGREEING, LIMITS, SUFFIXES, check_space, ship
 from vgg_tf.runtime import files, programs, quiet, scopes
 
-FormatName = Literal["savedmodel", "litert", "litert-float16", "litert-int8", "onnx", "coreml", "all"]
+FormatName = Literal[
+    "savedmodel", "litert", "litert-float16", "litert-int8", "onnx", "coreml", "all"
+]
 
 
 @dataclass(frozen=True)
 class Flags:
-    """A network in files that other programs run: raw pixels in, posteriors out, preprocessing and names of classes inside."""
+    """A network in files that other programs run: raw pixels in, posteriors out, preprocessing
+    and names of classes inside.
+    """
 
     network: Annotated[str, tyro.conf.Positional]
     """Run folder of python -m vgg_tf.train, a file of weights, or cifar10."""
     format: FormatName = "all"
-    """savedmodel; litert (TensorFlow Lite), of float32, float16 or int8 weights; onnx; coreml; or all of them."""
+    """savedmodel; litert (TensorFlow Lite), of float32, float16 or int8 weights; onnx; coreml;
+    or all of them.
+    """
     size: str = ""
-    """HxW in pixels, such as 224x320; the training's crop by default. Larger than that: scores averaged over all positions."""
+    """HxW in pixels, such as 224x320; the training's crop by default. Larger than that: scores
+    averaged over all positions.
+    """
     out: str = ""
     """Folder of the files; exports/<name> by default."""
     pictures: str = ""
-    """Real pictures to compare on: a folder or pattern; by default the run's own data, else photographs of scikit-learn. Others
-    calibrate int8: of the run's train split where that is there, else of these, else of those photographs."""
+    """Real pictures to compare on: a folder or pattern; by default the run's own data, else
+    photographs of scikit-learn. Others calibrate int8: of the run's train split where that is
+    there, else of these, else of those photographs.
+    """
     n: int = 32
     """How many are compared."""
 
 
 def main(arguments=None):
-    """Write each format, read it back, compare, print the table; what differs is not kept, and what was there before stays."""
+    """Write each format, read it back, compare, print the table; what differs is not kept, and
+    what was there before stays.
+    """
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.export")
     size = _size(flags.size)
     if flags.n < 1:
@@ -49,20 +63,28 @@ def main(arguments=None):
     opened = checkpoint.open_trained(flags.network)
     network = artifact.network_of(opened, size)
     pixels, where, learnt, calibrated = views_of(flags, opened, network, "litert-int8" in formats)
-    name = opened.name if opened.run else os.path.splitext(opened.name)[0]  # the dots of a run are no suffix
+    # The dots of a run are no suffix.
+    name = opened.name if opened.run else os.path.splitext(opened.name)[0]
     folder = flags.out or os.path.join("exports", name)
     files.make_folder(folder)
     check_space(folder, network, len(formats))
     layers, arrays = network.contents()
     sides = f"{network.height} x {network.width} pixels"
-    print(f"{opened.path}: {network.arch}, {layers} layers with weights, {sides}; compared on {len(pixels)} views of {where}")
+    print(
+        f"{opened.path}: {network.arch}, {layers} layers with weights, {sides}; compared on "
+        f"{len(pixels)} views of {where}"
+    )
     if calibrated:
         print(f"  int8 is calibrated on {calibrated}")
     rows, left, notes = [], [], []
     for kind in formats:
         path = os.path.join(folder, name + SUFFIXES[kind])
         try:
-            row = {"format": kind, "file": path, **ship(kind, network, path, learnt, pixels, layers, arrays)}
+            row = {
+                "format": kind,
+                "file": path,
+                **ship(kind, network, path, learnt, pixels, layers, arrays),
+            }
         except (ModuleNotFoundError, ValueError) as error:
             if flags.format != "all" or not _may_lack(error, kind, network):
                 raise
@@ -71,8 +93,10 @@ def main(arguments=None):
         rows.append(row)
         if row["top1_agreement"] < AGREEING:
             notes.append(
-                f"{kind} names another class than the network on {1 - row['top1_agreement']:.0%} of the views: calibrate and "
-                "compare it on pictures of the kind that it was trained on (--pictures FOLDER), or ship float16."
+                f"{kind} names another class than the network on "
+                f"{1 - row['top1_agreement']:.0%} of the views: calibrate and compare it on "
+                "pictures of the kind that it was trained on (--pictures FOLDER), or ship "
+                "float16."
             )
         print(f"  {kind}: {row['bytes'] / 1e6:.1f} MB, {row['ms_an_image']:.2f} ms an image")
     if "coreml" in formats and any(row["format"] == "coreml" for row in rows):
@@ -87,7 +111,10 @@ def main(arguments=None):
         print(note)
     if not rows:
         raise ValueError("No format could be written.")
-    print(f"{len(rows)} files read back, largest difference of a log posterior in float32 {_largest(rows)}; {folder}")
+    print(
+        f"{len(rows)} files read back, largest difference of a log posterior in float32 "
+        f"{_largest(rows)}; {folder}"
+    )
 
 
 def _size(words):
@@ -101,8 +128,12 @@ def _size(words):
 
 
 def _may_lack(error, kind, network):
-    """Whether `all` goes on without a format: its package is missing, or it cannot carry a layer."""
-    return isinstance(error, ModuleNotFoundError) or (kind.startswith("litert") and "lrn" in network.arch)
+    """Whether `all` goes on without a format: its package is missing, or it cannot carry a
+    layer.
+    """
+    return isinstance(error, ModuleNotFoundError) or (
+        kind.startswith("litert") and "lrn" in network.arch
+    )
 
 
 def _take_tensorflow():
@@ -117,18 +148,22 @@ def _take_tensorflow():
             import keras  # noqa: F401
     elif (engine := sys.modules["keras"].config.backend()) != "tensorflow":
         raise ValueError(
-            f"Files are written by TensorFlow, but Keras was imported on {engine}. Export in a process of its own: "
-            "python -m vgg_tf.export."
+            f"Files are written by TensorFlow, but Keras was imported on {engine}. Export in a "
+            "process of its own: python -m vgg_tf.export."
         )
 
 
 def _table(rows):
-    lines = ["| format | MB | ms an image | top-1 agreement | largest difference of a log posterior | of a posterior |"]
+    lines = [
+        "| format | MB | ms an image | top-1 agreement | largest difference of a log posterior "
+        "| of a posterior |"
+    ]
     lines.append("| --- | --- | --- | --- | --- | --- |")
     for row in rows:
         lines.append(
-            f"| {row['format']} | {row['bytes'] / 1e6:.2f} | {row['ms_an_image']:.2f} | {row['top1_agreement']:.1%} | "
-            f"{row['log_posterior']:.2g} | {row['posterior']:.2g} |"
+            f"| {row['format']} | {row['bytes'] / 1e6:.2f} | {row['ms_an_image']:.2f} | "
+            f"{row['top1_agreement']:.1%} | {row['log_posterior']:.2g} | {row['posterior']:.2g} "
+            "|"
         )
     return "\n".join(lines)
 

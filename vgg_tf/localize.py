@@ -21,7 +21,9 @@ def main(arguments=None):
     if words and words[0] in commands:
         commands[words[0]](words[1:])
         return
-    tyro.extras.subcommand_cli_from_dict({"train": Train, "evaluate": Evaluate, "predict": Predict}, args=words, prog=PROG)
+    tyro.extras.subcommand_cli_from_dict(
+        {"train": Train, "evaluate": Evaluate, "predict": Predict}, args=words, prog=PROG
+    )
 
 
 def predict(words):
@@ -44,9 +46,14 @@ def predict(words):
         localizer = inference.Localizer(flags.run)
         rater, classes = rater_of(flags.classifier, localizer.classes), localizer.classes
     if flags.label and flags.label not in classes:
-        raise ValueError(f"{flags.run} knows no class {flags.label!r}. It has {', '.join(classes)}.")
+        raise ValueError(
+            f"{flags.run} knows no class {flags.label!r}. It has {', '.join(classes)}."
+        )
     if rater is None and not flags.label and localizer.kind == "pcr":
-        raise ValueError("A box is of a class: give --classifier RUN, which tells what is there, or --label CLASS.")
+        raise ValueError(
+            "A box is of a class: give --classifier RUN, which tells what is there, or --label "
+            "CLASS."
+        )
     print(devices.reason, file=sys.stderr)
     rows, scales = [], [scales_of(flags.scales, localizer)]
     files.make_folder(flags.out)
@@ -65,11 +72,17 @@ def predict(words):
             found = inference.locate([localizer], scales, picture, labels, windows)
             called = classes if rater or flags.label else ["object"]
             rows.append(reports.row(path, found, called, picture.shape[1::-1]))
-            boxes = annotations.Boxes(np.stack([box.corners for box in found]), [called[box.label] for box in found])
+            boxes = annotations.Boxes(
+                np.stack([box.corners for box in found]), [called[box.label] for box in found]
+            )
             stem = os.path.splitext(os.path.basename(path))[0]
             drawn = os.path.join(flags.out, f"{number:04d}-{stem}.png")
             with programs.noting(drawn):
-                drawing.save(sheets.contact_sheet([picture], [os.path.basename(path)], [boxes], ""), drawn, dpi=200)
+                drawing.save(
+                    sheets.contact_sheet([picture], [os.path.basename(path)], [boxes], ""),
+                    drawn,
+                    dpi=200,
+                )
     files.write_whole(os.path.join(flags.out, "boxes.json"), json.dumps(rows, indent=1).encode())
     print(f"{len(rows):,} pictures; {flags.out}")
     if bad:

@@ -22,34 +22,47 @@ class Flags:
     """The most likely classes of pictures."""
 
     network: Annotated[str, tyro.conf.Positional] = ""
-    """Run folder of python -m vgg_tf.train, or a file of weights (.keras, .weights.h5, .safetensors), or cifar10."""
+    """Run folder of python -m vgg_tf.train, or a file of weights (.keras, .weights.h5,
+    .safetensors), or cifar10.
+    """
     pictures: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """Files, folders (with all below them), or patterns such as 'holiday/**/*.jpg'."""
     model: str = ""
-    """In place of a network: an exported file, .onnx, .tflite, .mlpackage or the folder of a SavedModel; its centre crop."""
+    """In place of a network: an exported file, .onnx, .tflite, .mlpackage or the folder of a
+    SavedModel; its centre crop.
+    """
     top: int = 5
     """How many classes of each picture."""
     protocol: ProtocolName = "center"
-    """The views of a picture: the centre crop; 10 crops; 10 of the picture with a mirrored border; 50; the whole picture and
-    its flip; 50 crops and that."""
+    """The views of a picture: the centre crop; 10 crops; 10 of the picture with a mirrored
+    border; 50; the whole picture and its flip; 50 crops and that.
+    """
     scales: str = "one"
-    """Q, the smaller side of the rescaled picture in pixels: 256,384,512; `one`, the recipe's; `several`, the three of 4.2."""
+    """Q, the smaller side of the rescaled picture in pixels: 256,384,512; `one`, the recipe's;
+    `several`, the three of 4.2.
+    """
     format: Literal["text", "csv", "json"] = "text"
     """How to write them."""
     out: str = ""
     """A file to write them to, instead of the screen."""
     classes: str = ""
-    """Of weights that do not name their classes: a run or shard folder that does, or a file of one name a line."""
+    """Of weights that do not name their classes: a run or shard folder that does, or a file of
+    one name a line.
+    """
     batch_size: int = 0
     """Crops that go through the network at a time; 0 is by their size."""
     precision: Precision = "auto"
-    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its training."""
+    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its
+    training.
+    """
     strategy: StrategyName = "auto"
     """Where to compute; auto is the first of tpu, gpu, cpu that is there."""
 
 
 def main(arguments=None):
-    """Find the pictures, predict, write; list those that cannot be read, exit code 1 if there are any."""
+    """Find the pictures, predict, write; list those that cannot be read, exit code 1 if there
+    are any.
+    """
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.predict")
     if flags.top < 1:
         raise ValueError(f"--top is at least 1. Received: {flags.top}.")
@@ -85,7 +98,8 @@ def _by_model(flags):
     from vgg_tf.formats import serving
 
     files.make_folder_of(flags.out)
-    words = ((flags.network,) if flags.network else ()) + flags.pictures  # the first word is a picture, too
+    # The first word is a picture, too.
+    words = ((flags.network,) if flags.network else ()) + flags.pictures
     if os.path.isdir(flags.model):
         quiet.quiet_tensorflow()
     rows, bad, classes = serving.see(flags.model, picture_paths(words))
@@ -105,10 +119,13 @@ def _say(flags, rows, bad, classes, texts):
         files.write_whole(flags.out, text.encode("utf-8", "surrogateescape"))
         print(f"{len(found):,} pictures; {flags.out}")
     else:
-        sys.stdout.write(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))  # names that are no UTF-8
+        # Names that are no UTF-8.
+        sys.stdout.write(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     if bad:
         listed = "\n  ".join(bad.values())
-        sys.exit(f"error: {len(bad)} of {len(found) + len(bad)} pictures could not be read:\n  {listed}")
+        sys.exit(
+            f"error: {len(bad)} of {len(found) + len(bad)} pictures could not be read:\n  {listed}"
+        )
 
 
 def _classes(flags, network):
@@ -143,17 +160,27 @@ def _as_csv(found, bad):
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", "rank", "class", "posterior", "error"])
     for path, named in found.items():
-        writer.writerows([path, i, name, f"{posterior:.6g}", ""] for i, (name, posterior) in enumerate(named, 1))
+        writer.writerows(
+            [path, i, name, f"{posterior:.6g}", ""] for i, (name, posterior) in enumerate(named, 1)
+        )
     writer.writerows([path, "", "", "", problem] for path, problem in bad.items())
     return text.getvalue()
 
 
 def _as_json(found, bad):
     rows = [
-        {"file": path, "classes": [{"class": name, "posterior": posterior} for name, posterior in named]}
+        {
+            "file": path,
+            "classes": [{"class": name, "posterior": posterior} for name, posterior in named],
+        }
         for path, named in found.items()
     ]
-    return json.dumps([*rows, *({"file": path, "error": problem} for path, problem in bad.items())], indent=1) + "\n"
+    return (
+        json.dumps(
+            [*rows, *({"file": path, "error": problem} for path, problem in bad.items())], indent=1
+        )
+        + "\n"
+    )
 
 
 _FORMATS = {"text": _as_text, "csv": _as_csv, "json": _as_json}

@@ -1,4 +1,6 @@
-"""Train as the paper did, stage after stage: `python -m vgg_tf.stages --arch vgg16 --data SHARDS`, in one resumable command."""
+"""Train as the paper did, stage after stage: `python -m vgg_tf.stages --arch vgg16 --data
+SHARDS`, in one resumable command.
+"""
 
 import os
 import shlex
@@ -20,22 +22,30 @@ OWN = ("--recipe", "--scale", "--learning-rate", "--inherit", "--inherit-layers"
 
 @dataclass(frozen=True)
 class Flags:
-    """A from scratch, then the network from A at S=256, from there S=384, from there S in [256, 512] (sections 3.1, 4.1).
+    """A from scratch, then the network from A at S=256, from there S=384, from there S in [256,
+    512] (sections 3.1, 4.1).
 
-    Each stage is a run folder and one command of python -m vgg_tf.train; all other flags, such as --epochs, --batch-size or
-    --strategy, go to each of them. The same command continues where it was interrupted, in any stage.
+    Each stage is a run folder and one command of python -m vgg_tf.train; all other flags, such as
+    --epochs, --batch-size or --strategy, go to each of them. The same command continues where it
+    was interrupted, in any stage.
     """
 
     data: str
-    """A folder of shards, of class folders or of the ILSVRC competition, tfds:NAME, or digits (scikit-learn's)."""
+    """A folder of shards, of class folders or of the ILSVRC competition, tfds:NAME, or digits
+    (scikit-learn's).
+    """
     arch: str = "vgg16"
-    """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but vgg11_lrn)."""
+    """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but
+    vgg11_lrn).
+    """
     out: str | None = None
     """Folder of the runs; runs/<arch>-stages-<name of the data> by default."""
     size: int = 224
     """Side of the crops in pixels; other sides scale S in proportion."""
     plan: bool = False
-    """Train nothing; show the stages, their images, and the hours they will take here, by a short timing."""
+    """Train nothing; show the stages, their images, and the hours they will take here, by a
+    short timing.
+    """
 
 
 def chain(flags, others):
@@ -46,14 +56,20 @@ def chain(flags, others):
         others: words for python -m vgg_tf.train, in all stages.
 
     Returns:
-        a list of `(stage, out, arguments)`: the `recipes.Stage`, its run folder, the words for python -m vgg_tf.train.
+        a list of `(stage, out, arguments)`: the `recipes.Stage`, its run folder, the words for
+        python -m vgg_tf.train.
 
     Raises:
         ValueError: words that the stages have themselves.
     """
     if own := [word for word in others if word.split("=")[0].replace("_", "-") in OWN]:
-        raise ValueError(f"{', '.join(own)}: each stage has its own. Give it to python -m vgg_tf.train for a single run.")
-    folder = flags.out or os.path.join("runs", f"{flags.arch}-stages-{Path(flags.data).name.replace(':', '-')}")
+        raise ValueError(
+            f"{', '.join(own)}: each stage has its own. Give it to python -m vgg_tf.train for a "
+            "single run."
+        )
+    folder = flags.out or os.path.join(
+        "runs", f"{flags.arch}-stages-{Path(flags.data).name.replace(':', '-')}"
+    )
     stages = []
     for i, stage in enumerate(stages_of(flags.arch, flags.size), start=1):
         scale = ",".join(map(str, sorted(set(stage.scale))))
@@ -68,7 +84,9 @@ def chain(flags, others):
 
 def main(arguments=None):
     """Train the stages that are not done, or show the plan."""
-    flags, others = tyro.cli(Flags, args=arguments, return_unknown_args=True, prog="python -m vgg_tf.stages")
+    flags, others = tyro.cli(
+        Flags, args=arguments, return_unknown_args=True, prog="python -m vgg_tf.stages"
+    )
     architecture(flags.arch)
     stages = chain(flags, others)
     source = _check(stages)
@@ -76,14 +94,18 @@ def main(arguments=None):
         _plan(stages, source)
         return
     for i, (_, _, words) in enumerate(stages, start=1):
-        print(f"\nstage {i} of {len(stages)}: python -m vgg_tf.train {shlex.join(words)}", flush=True)
-        # A process each, so that a stage ends as its command by hand does, and gives all memory back.
+        print(
+            f"\nstage {i} of {len(stages)}: python -m vgg_tf.train {shlex.join(words)}", flush=True
+        )
+        # A process each, so that a stage ends as its command by hand does, and gives all memory
+        # back.
         if code := programs.call(["vgg_tf.train", *words], env=users_environment()):
             sys.exit(code)
 
 
 def _check(stages):
-    """Open the data, and refuse words that do not fit all stages, or those that have begun, before any of them takes days.
+    """Open the data, and refuse words that do not fit all stages, or those that have begun, before
+    any of them takes days.
 
     Returns:
         the `splits.Source`, or None where the data are shards.
@@ -93,13 +115,19 @@ def _check(stages):
         flags, source = parse(words, source)
         from vgg_tf.runs import run_folder  # after the flags: --help needs no numpy
 
-        if run_folder.begun(out) and (difference := differences(run_folder.read_run(out).settings.recipe, flags.numbers)):
-            raise FileExistsError(f"{out} holds another run: {difference}. Choose another --out, or delete it first.")
+        if run_folder.begun(out) and (
+            difference := differences(run_folder.read_run(out).settings.recipe, flags.numbers)
+        ):
+            raise FileExistsError(
+                f"{out} holds another run: {difference}. Choose another --out, or delete it first."
+            )
     return source
 
 
 def _plan(stages, source):
-    """Print the images that the stages will see at most, and the hours, by a short timing of each."""
+    """Print the images that the stages will see at most, and the hours, by a short timing of
+    each.
+    """
     print(f"{'stage':24}{'images':>14}{'images/s':>10}{'hours':>10}  weights from")
     left, before = 0.0, "random"
     for stage, out, words in stages:
@@ -112,7 +140,10 @@ def _plan(stages, source):
         hours = images / speed / 3600
         left += hours
         print(f"{name:24}{images:14,}{speed:10.1f}{hours:10.2f}  {words_before}", flush=True)
-    print(f"{'to be done':24}{'':24}{left:10.2f}  at most: a plateau after the last drop ends a stage earlier")
+    print(
+        f"{'to be done':24}{'':24}{left:10.2f}  at most: a plateau after the last drop ends a "
+        "stage earlier"
+    )
 
 
 if __name__ == "__main__":

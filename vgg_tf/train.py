@@ -1,4 +1,6 @@
-"""Train a VGG network: `python -m vgg_tf.train --arch vgg16 --data FOLDER`. Without data: the handwritten digits."""
+"""Train a VGG network: `python -m vgg_tf.train --arch vgg16 --data FOLDER`. Without data: the
+handwritten digits.
+"""
 
 import os
 from pathlib import Path
@@ -22,9 +24,13 @@ def main(arguments=None):
         return
     flags.together.told().join()
     devices = choose(flags.strategy, flags.precision)
-    devices.wait("all here")  # connects them now: later, one that is slower than half a minute would be given up
+    # Connects them now: later, one that is slower than half a minute would be given up.
+    devices.wait("all here")
     if devices.engine == "tensorflow" and devices.distribution and recipe.accumulate > 1:
-        raise ValueError("--accumulate works on a single device: Keras cannot accumulate under TensorFlow's strategies.")
+        raise ValueError(
+            "--accumulate works on a single device: Keras cannot accumulate under TensorFlow's "
+            "strategies."
+        )
 
     from vgg_tf.records import statistics
     from vgg_tf.runs import run_folder
@@ -34,7 +40,15 @@ def main(arguments=None):
     fingerprint = source.fingerprint() if source else shards.fingerprint
     weights, inherit = inherited_weights(flags, out)
     settings = Settings(
-        flags.arch, where, fingerprint, devices.policy, recipe, flags.selection, flags.inherit, inherit, flags.inherit_layers
+        flags.arch,
+        where,
+        fingerprint,
+        devices.policy,
+        recipe,
+        flags.selection,
+        flags.inherit,
+        inherit,
+        flags.inherit_layers,
     )
     if devices.process:
         devices.wait("run folder")
@@ -46,7 +60,8 @@ def main(arguments=None):
                 from vgg_tf.data.writing import write
 
                 collection = write(source, data, progress=False)
-            elif holds_shards(out) and run.collection().fingerprint == fingerprint:  # the run's own dataset.json
+            # The run's own dataset.json.
+            elif holds_shards(out) and run.collection().fingerprint == fingerprint:
                 collection = run.collection()
             else:
                 collection = shards or statistics.measure(source)

@@ -18,19 +18,29 @@ from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
 
 @dataclass(frozen=True)
 class Flags:
-    """Descriptors of pictures from networks that were trained on others, and how far a linear SVM gets with them."""
+    """Descriptors of pictures from networks that were trained on others, and how far a linear
+    SVM gets with them.
+    """
 
     source: Annotated[str, tyro.conf.Positional]
-    """A folder of class folders, of pictures with Pascal-VOC annotations, of shards; tfds:NAME; digits."""
+    """A folder of class folders, of pictures with Pascal-VOC annotations, of shards; tfds:NAME;
+    digits.
+    """
     weights: tuple[str, ...] = ("cifar10",)
-    """Run folders, files of weights or cifar10, with a head or without; descriptors of several are stacked."""
+    """Run folders, files of weights or cifar10, with a head or without; descriptors of several
+    are stacked.
+    """
     scales: str = "one"
-    """Q, the smaller side of the rescaled picture in pixels: 256,384,512; `one`, the recipe's; `several`, the three of 4.2."""
+    """Q, the smaller side of the rescaled picture in pixels: 256,384,512; `one`, the recipe's;
+    `several`, the three of 4.2.
+    """
     aggregate: Literal["average", "stack", "max"] = "stack"
     """How the descriptors at several scales become one."""
     protocol: Literal["caltech", "voc", "none"] = "caltech"
-    """caltech: some pictures of each category to train on, mean class recall; voc: a picture may show several classes, mean
-    average precision on the test split, or on a fifth of the pictures; none: descriptors alone."""
+    """caltech: some pictures of each category to train on, mean class recall; voc: a picture may
+    show several classes, mean average precision on the test split, or on a fifth of the
+    pictures; none: descriptors alone.
+    """
     train: int = 30
     """Pictures of each category to train on (caltech)."""
     test: int = 50
@@ -42,14 +52,18 @@ class Flags:
     batch_size: int = 0
     """Crops' worth of pixels that go through a network at a time; 0 is by their size."""
     precision: Precision = "auto"
-    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its training."""
+    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its
+    training.
+    """
     strategy: StrategyName = "auto"
     """Where to compute; auto is the first of tpu, gpu, cpu that is there."""
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
 
 
 def main(arguments=None):
-    """Compute the descriptors that are not there yet, train and test the SVMs, write all, print the closing line."""
+    """Compute the descriptors that are not there yet, train and test the SVMs, write all, print
+    the closing line.
+    """
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.transfer")
     for name in ("train", "test", "splits"):
         if getattr(flags, name) < 1:
@@ -72,24 +86,44 @@ def main(arguments=None):
     networks = [checkpoint.open_trained(path, headless=True) for path in flags.weights]
     devices = choose(flags.strategy, flags.precision)
     print(devices.reason)
-    rows = descriptors.extract(source, networks, flags.scales, flags.aggregate, "train", flags.batch_size, devices)
+    rows = descriptors.extract(
+        source, networks, flags.scales, flags.aggregate, "train", flags.batch_size, devices
+    )
     images = source.splits["train"]
-    folder = flags.out or os.path.join("transfers", os.path.basename(os.path.normpath(flags.source)).replace(":", "-"))
+    folder = flags.out or os.path.join(
+        "transfers", os.path.basename(os.path.normpath(flags.source)).replace(":", "-")
+    )
     files.make_folder(folder)
     data = io.BytesIO()
-    np.savez(data, names=np.array(images.names), labels=images.labels, classes=np.array(source.classes), descriptors=rows)
+    np.savez(
+        data,
+        names=np.array(images.names),
+        labels=images.labels,
+        classes=np.array(source.classes),
+        descriptors=rows,
+    )
     files.write_whole(os.path.join(folder, "descriptors.npz"), data.getvalue())
     facts = {
-        "source": source.name, "networks": [network.path for network in networks], "scales": flags.scales,
-        "aggregate": flags.aggregate, "n": len(rows), "d": rows.shape[1], "skipped": skipped,
-    }  # fmt: skip
+        "source": source.name,
+        "networks": [network.path for network in networks],
+        "scales": flags.scales,
+        "aggregate": flags.aggregate,
+        "n": len(rows),
+        "d": rows.shape[1],
+        "skipped": skipped,
+    }
     words, found = PROTOCOLS[flags.protocol](rows, source, tested, flags, folder)
     if flags.protocol != "none":
         neighbours = os.path.join(folder, "neighbours.png")
         with programs.noting(neighbours):
             draw_neighbours(rows, images, source.classes, neighbours)
-    files.write_whole(os.path.join(folder, "report.json"), json.dumps(facts | found, indent=1).encode())
-    print(f"{words}n={len(rows):,}, {rows.shape[1]:,} numbers each, {time.perf_counter() - start:.0f} s; {folder}")
+    files.write_whole(
+        os.path.join(folder, "report.json"), json.dumps(facts | found, indent=1).encode()
+    )
+    print(
+        f"{words}n={len(rows):,}, {rows.shape[1]:,} numbers each, "
+        f"{time.perf_counter() - start:.0f} s; {folder}"
+    )
 
 
 if __name__ == "__main__":

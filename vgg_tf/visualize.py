@@ -43,11 +43,17 @@ def classes(source: Argument[str], out: str = "classes.png"):
 
     if holds_shards(source):
         collection = Collection.read(source)
-        names, per_class = collection.classes, {name: told["per_class"] for name, told in collection.splits.items()}
+        names, per_class = (
+            collection.classes,
+            {name: told["per_class"] for name, told in collection.splits.items()},
+        )
     else:
         opened = opening.open_source(source)
         names = opened.classes
-        per_class = {name: np.bincount(part.labels, minlength=len(names)).tolist() for name, part in opened.splits.items()}
+        per_class = {
+            name: np.bincount(part.labels, minlength=len(names)).tolist()
+            for name, part in opened.splits.items()
+        }
     _save(charts.counts(names, per_class, f"images of {os.path.basename(source.rstrip('/'))}"), out)
 
 
@@ -84,7 +90,9 @@ def views(
     S = (S[0], S[-1])
     whole, contents = decoding.decode_named(files.read(picture), picture), files.read(picture)
     first = np.array([seed, 0])
-    new, corner, mirrored = (np.asarray(value) for value in geometry(first, whole.shape[:2], size, S, True, padding))
+    new, corner, mirrored = (
+        np.asarray(value) for value in geometry(first, whole.shape[:2], size, S, True, padding)
+    )
     rescaled = rescale(whole, int(new.min())).numpy()
     steps = {
         ("as it is", f"{whole.shape[1]} x {whole.shape[0]}"): whole,
@@ -93,7 +101,10 @@ def views(
             first,
             {"flip": False, "shift": 0.0, "padding": padding},
         ),
-        f"mirrored: {'yes' if mirrored else 'no'}": (first, {"flip": True, "shift": 0.0, "padding": padding}),
+        f"mirrored: {'yes' if mirrored else 'no'}": (
+            first,
+            {"flip": True, "shift": 0.0, "padding": padding},
+        ),
         "colours shifted": (first, {"flip": True, "shift": shift, "padding": padding}),
     }
     every = {"flip": True, "shift": shift, "padding": padding, "cutout": cutout}
@@ -102,15 +113,23 @@ def views(
     while len(steps) % 5:
         steps[f"another view, {len(steps)}"] = (np.array([seed, len(steps)]), every)
     shown = [
-        value if isinstance(value, np.ndarray) else train_view(contents, value[0], size, S, **value[1]).numpy()
+        value
+        if isinstance(value, np.ndarray)
+        else train_view(contents, value[0], size, S, **value[1]).numpy()
         for value in steps.values()
     ]
     none = ((), ())
-    _save(sheets.contact_sheet(shown, list(steps), [none] * len(shown), os.path.basename(picture), 5), out)
+    _save(
+        sheets.contact_sheet(shown, list(steps), [none] * len(shown), os.path.basename(picture), 5),
+        out,
+    )
 
 
-def curves(runs: Argument[tuple[str, ...]], what: Literal["validation_error", "train_error", "loss"] = "validation_error",
-           out: str = "curves.png"):  # fmt: skip
+def curves(
+    runs: Argument[tuple[str, ...]],
+    what: Literal["validation_error", "train_error", "loss"] = "validation_error",
+    out: str = "curves.png",
+):
     """Training curves of several runs, one over the other.
 
     Args:
@@ -126,13 +145,24 @@ def curves(runs: Argument[tuple[str, ...]], what: Literal["validation_error", "t
     for i, run in enumerate(runs):
         path = os.path.join(run, "log.csv")
         if not files.exists(path):
-            raise FileNotFoundError(f"{run} has no log.csv: it is no run folder, or its first epoch is not done.")
+            raise FileNotFoundError(
+                f"{run} has no log.csv: it is no run folder, or its first epoch is not done."
+            )
         rows = [row for row in csv.DictReader(files.read_text(path).splitlines()) if row[what]]
         if not rows:
             raise ValueError(f"{path} has no {what}.")
-        lines[run] = ([int(row["epoch"]) for row in rows], [float(row[what]) for row in rows], f"C{i % 10}-")
+        lines[run] = (
+            [int(row["epoch"]) for row in rows],
+            [float(row[what]) for row in rows],
+            f"C{i % 10}-",
+        )
     units = "nats, with the L2 term" if what == "loss" else "%"
-    _save(charts.curves(lines, what.replace("_", " "), "epoch", f"{what.replace('_', ' ')} ({units})"), out)
+    _save(
+        charts.curves(
+            lines, what.replace("_", " "), "epoch", f"{what.replace('_', ' ')} ({units})"
+        ),
+        out,
+    )
 
 
 def heat(
@@ -148,7 +178,8 @@ def heat(
     Args:
         network: a run folder, a file of weights, or cifar10.
         picture: a file.
-        layers: names with commas between; the last convolution by default; blocks: the last one of each block.
+        layers: names with commas between; the last convolution by default; blocks: the last one of
+            each block.
         label: the class, a name or a number from 0; the likeliest by default.
         method: what is drawn; all draws the three beside each other.
         out: the picture.
@@ -163,17 +194,28 @@ def heat(
     named = [chain.last_map(model)]
     if layers:
         last = {name.split("_")[0]: name for name in known if "conv" in name}
-        named = list(last.values()) if layers == "blocks" else [name.strip() for name in layers.split(",")]
+        named = (
+            list(last.values())
+            if layers == "blocks"
+            else [name.strip() for name in layers.split(",")]
+        )
     number, maps = label_of(label, opened), {}
     for each in ("grad-cam", "grad-cam++", "saliency") if method == "all" else (method,):
         for layer in named if each != "saliency" else [""]:
             found, said = heatmaps.heat(model, view, layer or None, number, each)
             maps[f"{each} {layer}".strip()] = found
     name = opened.classes[said] if opened.classes else f"class {said}"
-    _save(networks.heat_over(view, maps, f"{os.path.basename(picture)}: what speaks for {name}"), out)
+    _save(
+        networks.heat_over(view, maps, f"{os.path.basename(picture)}: what speaks for {name}"), out
+    )
 
 
-def features(network: Argument[str], picture: Argument[str], layer: str = "block1_conv1", out: str = "features.png"):
+def features(
+    network: Argument[str],
+    picture: Argument[str],
+    layer: str = "block1_conv1",
+    out: str = "features.png",
+):
     """Maps of features that a layer makes of a picture.
 
     Args:
@@ -190,10 +232,21 @@ def features(network: Argument[str], picture: Argument[str], layer: str = "block
     model, _, view = network_and_view(network, picture)
     values = heatmaps.features(model, view, layer)
     h, w, channels = values.shape
-    _save(networks.maps(values, f"{layer} of {os.path.basename(picture)}: {channels} maps of {w} x {h}"), out)
+    _save(
+        networks.maps(
+            values, f"{layer} of {os.path.basename(picture)}: {channels} maps of {w} x {h}"
+        ),
+        out,
+    )
 
 
-def field(network: Argument[str], picture: Argument[str], layer: str = "block5_conv1", unit: str = "", out: str = "field.png"):
+def field(
+    network: Argument[str],
+    picture: Argument[str],
+    layer: str = "block5_conv1",
+    unit: str = "",
+    out: str = "field.png",
+):
     """The receptive field of a unit, on a picture.
 
     Args:
@@ -231,11 +284,16 @@ def filters(network: Argument[str], out: str = "filters.png"):
 
     opened = checkpoint.open_trained(network, headless=True)
     found = heatmaps.filters(opened.load())
-    _save(networks.kernels(found, f"filters of {opened.name}'s first layer, grey is no weight"), out)
+    _save(
+        networks.kernels(found, f"filters of {opened.name}'s first layer, grey is no weight"), out
+    )
 
 
-def mistakes(network: Argument[str], data: str = "", split: str = "test", out: str = "mistakes.png"):
-    """The worst mistakes in pictures, and beside them (FILE-pairs) the pairs of classes that are confused most often.
+def mistakes(
+    network: Argument[str], data: str = "", split: str = "test", out: str = "mistakes.png"
+):
+    """The worst mistakes in pictures, and beside them (FILE-pairs) the pairs of classes that are
+    confused most often.
 
     Args:
         network: a run folder, a file of weights, or cifar10.
@@ -264,7 +322,9 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
     found = scores.score(rows[0], images.labels, source.classes)
     wrong = scores.worst(rows[0], images.labels, reports.MISTAKES)
     if not len(wrong):
-        print(f"none of {len(images):,} {split} images is taken for something else: nothing to draw")
+        print(
+            f"none of {len(images):,} {split} images is taken for something else: nothing to draw"
+        )
         return
     _save(reports.mistakes(wrong, rows[0], images, source.classes), out)
     stem, suffix = os.path.splitext(out)
@@ -273,9 +333,12 @@ def mistakes(network: Argument[str], data: str = "", split: str = "test", out: s
 
 
 def network(
-    arch: Argument[str] = "vgg16", size: int = 224, classes: int = 1000, style: Literal["scale", "graph"] = "scale",
+    arch: Argument[str] = "vgg16",
+    size: int = 224,
+    classes: int = 1000,
+    style: Literal["scale", "graph"] = "scale",
     out: str = "network.png",
-):  # fmt: skip
+):
     """An architecture drawn to scale, or as Keras' graph.
 
     Args:
@@ -296,7 +359,10 @@ def network(
         _save(networks.architecture(rows, f"{arch}, {size} x {size} pixels"), out)
         return
     if not (shutil.which("dot") and importlib.util.find_spec("pydot")):
-        raise ValueError("Keras' plot needs graphviz and pydot: apt-get install graphviz; pip install pydot. Or --style scale.")
+        raise ValueError(
+            "Keras' plot needs graphviz and pydot: apt-get install graphviz; pip install "
+            "pydot. Or --style scale."
+        )
     quiet.quiet_tensorflow()
     import keras
 
@@ -322,7 +388,19 @@ def table(size: int = 224, classes: int = 1000):
 
 WHAT = {
     function.__name__: function
-    for function in (sheet, classes, views, curves, heat, features, field, filters, mistakes, network, table)
+    for function in (
+        sheet,
+        classes,
+        views,
+        curves,
+        heat,
+        features,
+        field,
+        filters,
+        mistakes,
+        network,
+        table,
+    )
 }
 
 

@@ -1,4 +1,6 @@
-"""A pass over a source: static batches, every image at most once, order and views fixed by seed, epoch and image."""
+"""A pass over a source: static batches, every image at most once, order and views fixed by seed,
+epoch and image.
+"""
 
 import dataclasses
 import functools
@@ -46,7 +48,13 @@ def zoo(once):
     def make(root):
         for split, n in (("train", TRAIN), ("val", 2), ("test", TEST)):
             for i in range(n):
-                path = root / "zoo" / split / ("ant", "bee", "cow")[i % 3] / f"{i}.{('jpg', 'png')[i // 3 % 2]}"
+                path = (
+                    root
+                    / "zoo"
+                    / split
+                    / ("ant", "bee", "cow")[i % 3]
+                    / f"{i}.{('jpg', 'png')[i // 3 % 2]}"
+                )
                 save(path, picture(i, 24 + i, 30 - i % 4))
         write(open_source(str(root / "zoo")), root / "shards", shards=3, progress=False)
 
@@ -81,7 +89,11 @@ def gather(dataset):
 
 
 def read_again(source, split="train", **options):
-    return gather(load_dataset(source, split, **(PASS if split == "train" else TESTED) | {"epoch": 0} | options))
+    return gather(
+        load_dataset(
+            source, split, **(PASS if split == "train" else TESTED) | {"epoch": 0} | options
+        )
+    )
 
 
 # A pass takes a quarter of a second; many claims compare the same ones.
@@ -102,10 +114,14 @@ def by_image(views):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_batches_are_uint8_of_static_shape_with_int32_labels_and_their_number_is_known(folder, shards, training):
+def test_batches_are_uint8_of_static_shape_with_int32_labels_and_their_number_is_known(
+    folder, shards, training
+):
     train = open_source(folder).splits["train"]
     contents = [Path(path).read_bytes() for path in train.contents]
-    in_memory = Source("memory", ("ant", "bee", "cow"), {"train": Split(train.names, train.labels, contents)})
+    in_memory = Source(
+        "memory", ("ant", "bee", "cow"), {"train": Split(train.names, train.labels, contents)}
+    )
     options = (PASS if training else TESTED) | {"batch_size": 5, "training": training}
     for source in (folder, shards, in_memory):
         dataset = load_dataset(source, **options)
@@ -163,9 +179,12 @@ def test_a_pass_has_every_image_once_with_its_own_label(source):
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "n"), [("folder", {"batch_size": 5}, 10), ("shards", {"batch_size": 3, "steps": 2}, 6)]
+    ("kind", "options", "n"),
+    [("folder", {"batch_size": 5}, 10), ("shards", {"batch_size": 3, "steps": 2}, 6)],
 )
-def test_no_image_comes_twice_in_a_pass_and_chance_says_which_are_left_out(request, kind, options, n):
+def test_no_image_comes_twice_in_a_pass_and_chance_says_which_are_left_out(
+    request, kind, options, n
+):
     missing = set()
     for epoch in range(2):
         shown = identities(read(request.getfixturevalue(kind), epoch=epoch, **options)[0])
@@ -188,7 +207,9 @@ def test_an_image_has_the_same_view_from_shards_and_from_files(folder, shards):
     assert len(one) == TRAIN
 
 
-def test_colours_are_shifted_along_the_shards_own_axes_and_those_of_imagenet_for_files(folder, shards):
+def test_colours_are_shifted_along_the_shards_own_axes_and_those_of_imagenet_for_files(
+    folder, shards
+):
     own = Collection.read(shards).covariance_rgb
     published = tuple(map(tuple, colors.IMAGENET_COVARIANCE.tolist()))
     of_files, of_shards = (read(source, shift=0.1) for source in (folder, shards))
@@ -212,7 +233,8 @@ def test_flip_and_shift_are_handed_on(folder):
 
 
 def test_each_image_has_draws_of_its_own(source):
-    # Four images of each class: one draw for all of a class, or of a batch, would mirror all or none.
+    # Four images of each class: one draw for all of a class, or of a batch, would mirror all or
+    # none.
     views, labels = read(source)
     mirrored = [set(upright(views[labels == label]).tolist()) for label in range(3)]
     assert {True, False} in mirrored
@@ -223,7 +245,9 @@ def test_each_image_has_draws_of_its_own(source):
 
 
 @pytest.mark.parametrize("cache", ["bytes", "pixels"])
-def test_cached_passes_show_what_uncached_ones_show_epoch_by_epoch_and_need_the_files_once(folder, tmp_path, cache):
+def test_cached_passes_show_what_uncached_ones_show_epoch_by_epoch_and_need_the_files_once(
+    folder, tmp_path, cache
+):
     expected = [by_image(read(folder, epoch=epoch)[0]) for epoch in range(2)]
     # A cache behind a random step would show the views of the first epoch again.
     assert (expected[0] != expected[1]).any((1, 2, 3)).sum() >= TRAIN - 2
@@ -239,16 +263,34 @@ def test_cached_passes_show_what_uncached_ones_show_epoch_by_epoch_and_need_the_
 
 
 def test_views_that_are_cut_by_the_batch_are_those_that_are_cut_one_by_one(tmp_path):
-    """Images of the crop's size, and one of another, in PNG, which is decoded to the same pixels in any window."""
+    """Images of the crop's size, and one of another, in PNG, which is decoded to the same pixels in
+    any window.
+    """
     for i in range(12):
         save(tmp_path / "zoo" / "train" / "ab"[i % 2] / f"{i}.png", noise(16 + 4 * (i == 5), 16, i))
-    options = {"batch_size": 4, "size": 16, "scale": 16, "shift": 0, "padding": 3, "cutout": 6, "epoch": 3, "seed": 9}
+    options = {
+        "batch_size": 4,
+        "size": 16,
+        "scale": 16,
+        "shift": 0,
+        "padding": 3,
+        "cutout": 6,
+        "epoch": 3,
+        "seed": 9,
+    }
     options |= {"selection": Selection(hold_out=0)}
 
     def found(cache, processes):
-        parts = [load_dataset(str(tmp_path / "zoo"), cache=cache, part=(i, processes), **options) for i in range(processes)]
+        parts = [
+            load_dataset(str(tmp_path / "zoo"), cache=cache, part=(i, processes), **options)
+            for i in range(processes)
+        ]
         assert all(part.cardinality() == 3 for part in parts)
-        return sorted((int(label), view.tobytes()) for part in parts for view, label in zip(*gather(part), strict=True))
+        return sorted(
+            (int(label), view.tobytes())
+            for part in parts
+            for view, label in zip(*gather(part), strict=True)
+        )
 
     expected = found("none", 1)
     assert len(set(expected)) == 12
@@ -285,7 +327,9 @@ def test_evaluation_shows_every_image_once_in_order_and_pads_with_black(folder, 
     test = open_source(folder).splits["test"]
     assert labels[:TEST].tolist() == test.labels.tolist()
     for view, path in zip(pixels, test.contents, strict=False):
-        np.testing.assert_array_equal(view, center_view(decoding.decode(tf.io.read_file(path)), 16, 18))
+        np.testing.assert_array_equal(
+            view, center_view(decoding.decode(tf.io.read_file(path)), 16, 18)
+        )
     assert not pixels[TEST:].any()
     assert np.average(labels, weights=mask) == test.labels.mean()
 
@@ -319,7 +363,9 @@ def test_training_images_can_be_evaluated_and_test_images_trained_on(shards):
     assert sorted(identities(views)) == list(range(TEST))
 
 
-def test_evaluation_takes_the_middle_of_a_range_of_scales_and_256_for_224_where_none_is_given(folder):
+def test_evaluation_takes_the_middle_of_a_range_of_scales_and_256_for_224_where_none_is_given(
+    folder,
+):
     expected = read(folder, "test", scale=18)
     assert_same(read(folder, "test", scale=(16, 21)), expected)
     assert_same(read(folder, "test", scale=None), expected)
@@ -330,17 +376,26 @@ def test_evaluation_takes_the_middle_of_a_range_of_scales_and_256_for_224_where_
 
 
 def test_an_unknown_split_is_answered_with_those_there_are(source):
-    with pytest.raises(ValueError, match=r"has no split 'tset'. It has (train|test|validation)(, (train|test|validation)){2}"):
+    with pytest.raises(
+        ValueError,
+        match=r"has no split 'tset'. It has (train|test|validation)(, (train|test|validation)){2}",
+    ):
         load_dataset(source, "tset", **PASS)
 
 
 def test_more_steps_than_there_are_batches_are_refused(source):
-    with pytest.raises(ValueError, match=r"12 train images make 3 batches of 4; 4 asked for. Lower steps or batch_size"):
+    with pytest.raises(
+        ValueError,
+        match=r"12 train images make 3 batches of 4; 4 asked for. Lower steps or batch_size",
+    ):
         load_dataset(source, **PASS, steps=4)
 
 
 def test_a_batch_larger_than_the_split_is_refused_in_training(source):
-    with pytest.raises(ValueError, match=r"12 train images make 0 batches of 13; 1 asked for. Lower steps or batch_size"):
+    with pytest.raises(
+        ValueError,
+        match=r"12 train images make 0 batches of 13; 1 asked for. Lower steps or batch_size",
+    ):
         load_dataset(source, **PASS | {"batch_size": 13})
 
 
@@ -357,7 +412,9 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_a_missing_shard_is_named_before_anything_is_read(shards, tmp_path):
     shutil.copytree(shards, tmp_path / "shards")
     (tmp_path / "shards" / "train-00002-of-00003").unlink()
-    with pytest.raises(FileNotFoundError, match=r"1 of 3 train shards are missing, first .*train-00002-of-00003"):
+    with pytest.raises(
+        FileNotFoundError, match=r"1 of 3 train shards are missing, first .*train-00002-of-00003"
+    ):
         load_dataset(str(tmp_path / "shards"), **PASS)
     load_dataset(str(tmp_path / "shards"), "test", **PASS)  # which is whole
 
@@ -387,7 +444,9 @@ def test_a_corrupt_shard_is_named_when_a_pass_fails(shards, tmp_path):
         list(load_dataset(str(path.parent), **PASS, epoch=0))
 
 
-def test_a_dataset_json_that_tells_of_more_images_than_there_are_is_named_when_a_pass_fails(shards, tmp_path):
+def test_a_dataset_json_that_tells_of_more_images_than_there_are_is_named_when_a_pass_fails(
+    shards, tmp_path
+):
     shutil.copytree(shards, tmp_path / "shards")
     path = tmp_path / "shards" / "dataset.json"
     values = json.loads(path.read_text())
@@ -395,7 +454,9 @@ def test_a_dataset_json_that_tells_of_more_images_than_there_are_is_named_when_a
     values["splits"]["train"]["images"] = n + 9
     path.write_text(json.dumps(values))
     with (
-        pytest.raises(ValueError, match=rf"dataset.json: it tells of {n + 9} train images, {n} can be read"),
+        pytest.raises(
+            ValueError, match=rf"dataset.json: it tells of {n + 9} train images, {n} can be read"
+        ),
         naming_the_unreadable(str(path.parent)),
     ):
         list(load_dataset(str(path.parent), **PASS | {"batch_size": 1}, epoch=0))
@@ -405,16 +466,24 @@ def test_a_dataset_json_that_tells_of_more_images_than_there_are_is_named_when_a
 def test_a_label_out_of_range_is_named_when_a_pass_fails(shards, tmp_path, label):
     shutil.copytree(shards, tmp_path / "shards")
     path = tmp_path / "shards" / "train-00001-of-00003"
-    examples = [tf.train.Example.FromString(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
+    examples = [
+        tf.train.Example.FromString(record)
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    ]
     examples[2].features.feature["image/class/label"].int64_list.value[0] = label
     with tf.io.TFRecordWriter(str(path)) as writer:
         for example in examples:
             writer.write(example.SerializeToString())
     with (
-        pytest.raises(ValueError, match=rf"train-00001-of-00003, record 2: label {label} is out of the range of 0 to \d"),
+        pytest.raises(
+            ValueError,
+            match=rf"train-00001-of-00003, record 2: label {label} is out of the range of 0 to \d",
+        ),
         naming_the_unreadable(str(path.parent)),
     ):
-        list(load_dataset(str(path.parent), **PASS, epoch=0))  # the loss would take a negative label
+        list(
+            load_dataset(str(path.parent), **PASS, epoch=0)
+        )  # the loss would take a negative label
 
 
 def test_a_record_of_an_opened_source_that_has_changed_since_is_named(shards, tmp_path):
@@ -425,7 +494,10 @@ def test_a_record_of_an_opened_source_that_has_changed_since_is_named(shards, tm
     data = bytearray(path.read_bytes())
     data[-2] ^= 255  # of the checksum: the image can be decoded
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"train-00001-of-00003, record 3: its checksum"), naming_the_unreadable(source):
+    with (
+        pytest.raises(ValueError, match=r"train-00001-of-00003, record 3: its checksum"),
+        naming_the_unreadable(source),
+    ):
         list(load_dataset(source, **PASS, epoch=0))
 
 
@@ -435,7 +507,10 @@ def test_what_a_file_system_refuses_is_named_too(folder, tmp_path, kind):
     source = open_source(str(tmp_path / "zoo"))
     (tmp_path / "zoo" / "train" / "bee" / "1.jpg").unlink()
     (tmp_path / "zoo" / "train" / "bee" / "1.jpg").mkdir()
-    with pytest.raises(ValueError, match=r"Is a directory: .*train/bee/1.jpg"), naming_the_unreadable(source):
+    with (
+        pytest.raises(ValueError, match=r"Is a directory: .*train/bee/1.jpg"),
+        naming_the_unreadable(source),
+    ):
         raise getattr(tf.errors, f"{kind}Error")(None, None, "no")
 
 
@@ -445,7 +520,8 @@ def test_a_fault_of_another_kind_stays_what_it_is(folder):
 
 
 def test_neighbouring_seeds_do_not_share_their_epochs(folder):
-    # tf.data takes its seeds modulo 2^31 - 1, where 2^32 is 2: epoch 2 of seed 0 must not be epoch 0 of seed 1.
+    # tf.data takes its seeds modulo 2^31 - 1, where 2^32 is 2: epoch 2 of seed 0 must not be epoch
+    # 0 of seed 1.
     assert (read(folder, seed=0, epoch=2)[1] != read(folder, seed=1)[1]).any()
 
 
@@ -454,7 +530,9 @@ def test_process_path_and_the_records_show_the_same_pixels_of_jpegs_pngs_and_gre
     for i, (kind, mode) in enumerate(saved):
         picture = Image.fromarray(noise(30 + i, 40 - i, i)).convert(mode)
         save(tmp_path / "zoo" / "train" / names[i % 2] / f"{i}.{kind}", picture)
-    shutil.copytree(tmp_path / "zoo" / "train", tmp_path / "zoo" / "val")  # or some of train would be held out
+    shutil.copytree(
+        tmp_path / "zoo" / "train", tmp_path / "zoo" / "val"
+    )  # or some of train would be held out
     write(open_source(str(tmp_path / "zoo")), tmp_path / "shards", shards=2, progress=False)
     covariance = Collection.read(tmp_path / "shards").covariance_rgb
     paths = [str(path) for path in (tmp_path / "zoo" / "train").rglob("*.*g")]
@@ -475,7 +553,8 @@ import sys
 from vgg_tf.data.loading import load_dataset
 
 def peak(field):
-    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(field))
+    lines = open("/proc/self/status")
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 next(iter(load_dataset("digits", "train", batch_size=8, size=16)))
 before = peak("VmRSS")
@@ -487,24 +566,37 @@ print(n, peak("VmHWM") - before)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads its memory from /proc")
-def test_the_training_input_of_six_gigabytes_of_images_holds_less_than_two_above_the_import(tmp_path):
-    # 32 JPEGs of half a megabyte in two classes, linked until they are 12,800: 6 GB as they are, 27 GB decoded.
-    # 3,000 of them are read, 6.5 GB decoded: were they kept, the process would hold them.
+def test_the_training_input_of_six_gigabytes_of_images_holds_less_than_two_above_the_import(
+    tmp_path,
+):
+    # 32 JPEGs of half a megabyte in two classes, linked until they are 12,800: 6 GB as they are, 27
+    # GB decoded. 3,000 of them are read, 6.5 GB decoded: were they kept, the process would hold
+    # them.
     for i in range(32):
         save(tmp_path / "zoo" / "train" / "ant" / f"{i}.jpg", noise(800, 900, i), quality=88)
     shutil.copytree(tmp_path / "zoo" / "train" / "ant", tmp_path / "zoo" / "train" / "bee")
-    shutil.copytree(tmp_path / "zoo" / "train", tmp_path / "zoo" / "val")  # or some of train would be held out
+    shutil.copytree(
+        tmp_path / "zoo" / "train", tmp_path / "zoo" / "val"
+    )  # or some of train would be held out
     write(open_source(str(tmp_path / "zoo")), tmp_path / "shards", shards=4, progress=False)
     collection = Collection.read(tmp_path / "shards")
     big = tmp_path / "big"
     big.mkdir()
     for i in range(800):
-        os.link(tmp_path / "shards" / f"train-{i % 4:05d}-of-00004", big / f"train-{i:05d}-of-00800")
+        os.link(
+            tmp_path / "shards" / f"train-{i % 4:05d}-of-00004", big / f"train-{i:05d}-of-00800"
+        )
     train = collection.splits["train"]
-    train = train | {"images": 200 * train["images"], "shards": 800, "per_shard": 200 * train["per_shard"]}
+    train = train | {
+        "images": 200 * train["images"],
+        "shards": 800,
+        "per_shard": 200 * train["per_shard"],
+    }
     dataclasses.replace(collection, splits={"train": train}).write(big)
     assert train["images"] * collection.bytes_per_image > 6e9
-    result = subprocess.run([sys.executable, "-c", MEMORY, str(big)], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(big)], capture_output=True, text=True, check=True
+    )
     batches, peak = map(int, result.stdout.split())
     assert batches == 60
     assert 0 < peak < 2e9

@@ -15,7 +15,9 @@ from vgg_tf.data.writing import write
 
 
 def fill(root, **counts):
-    """Write pictures, `cat=3` into `root/cat/`, `train__cat=3` into `root/train/cat/`; `h` pixels high, 20 wide."""
+    """Write pictures, `cat=3` into `root/cat/`, `train__cat=3` into `root/train/cat/`; `h` pixels
+    high, 20 wide.
+    """
     for i, (name, n) in enumerate(counts.items()):
         folder = root.joinpath(*name.split("__"))
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +39,11 @@ def digits():
 
 
 def test_the_digits_are_1295_to_train_142_to_validate_and_360_to_test(digits):
-    assert {split: len(images) for split, images in digits.splits.items()} == {"train": 1295, "validation": 142, "test": 360}
+    assert {split: len(images) for split, images in digits.splits.items()} == {
+        "train": 1295,
+        "validation": 142,
+        "test": 360,
+    }
     assert digits.classes == tuple("0123456789")
 
 
@@ -81,9 +87,13 @@ def test_folders_are_the_classes_in_alphabetical_order_and_labels_their_position
     assert source.classes == ("cat", "dog", "newt")
     train = source.splits["train"]
     assert train.names == [
-        "train/cat/000.png", "train/cat/001.png", "train/cat/002.png", "train/dog/000.png",
-        "train/newt/000.png", "train/newt/001.png",
-    ]  # fmt: skip
+        "train/cat/000.png",
+        "train/cat/001.png",
+        "train/cat/002.png",
+        "train/dog/000.png",
+        "train/newt/000.png",
+        "train/newt/001.png",
+    ]
     assert train.labels.tolist() == [0, 0, 0, 1, 2, 2]
     assert train.labels.dtype == np.int64
     for name, content in zip(train.names, train.contents, strict=True):
@@ -94,7 +104,11 @@ def test_folders_are_the_classes_in_alphabetical_order_and_labels_their_position
 def test_train_val_validation_and_test_are_recognised(tmp_path, folder):
     fill(tmp_path, train__a=4, train__b=4, test__b=3, **{f"{folder}__a": 2})
     source = open_source(str(tmp_path))
-    assert {split: len(images) for split, images in source.splits.items()} == {"train": 8, "validation": 2, "test": 3}
+    assert {split: len(images) for split, images in source.splits.items()} == {
+        "train": 8,
+        "validation": 2,
+        "test": 3,
+    }
     assert names(source, "validation") == [f"{folder}/a/000.png", f"{folder}/a/001.png"]
     assert source.splits["test"].labels.tolist() == [1, 1, 1]
     assert source.notes == ()
@@ -108,7 +122,9 @@ def test_every_suffix_counts_in_any_case_in_folders_of_any_depth_and_nothing_els
     for name in [*kept, "notes.txt", "5.png.part", ".6.png", "._7.jpg", "Thumbs.db"]:
         (folder / name).write_bytes(b"")
     source = open_source(str(tmp_path))
-    assert set(names(source, "train")) == {f"train/a/{name}" for name in [*kept, "000.png"]} | {"train/b/000.png"}
+    assert set(names(source, "train")) == {f"train/a/{name}" for name in [*kept, "000.png"]} | {
+        "train/b/000.png"
+    }
 
 
 def test_linked_folders_are_followed_but_not_in_a_circle_nor_twice(tmp_path):
@@ -116,17 +132,31 @@ def test_linked_folders_are_followed_but_not_in_a_circle_nor_twice(tmp_path):
     fill(tmp_path / "in", train__a=1, val__a=1)
     a = tmp_path / "in" / "train" / "a"
     (tmp_path / "in" / "train" / "b").symlink_to(tmp_path / "elsewhere" / "b")
-    for name, target in {"linked": tmp_path / "elsewhere" / "more", "again": a, "up": a.parent, "zz": a / "linked"}.items():
+    for name, target in {
+        "linked": tmp_path / "elsewhere" / "more",
+        "again": a,
+        "up": a.parent,
+        "zz": a / "linked",
+    }.items():
         (a / name).symlink_to(target)
-    expected = ["train/a/000.png", "train/a/linked/000.png", "train/a/linked/001.png", "train/b/000.png"]
+    expected = [
+        "train/a/000.png",
+        "train/a/linked/000.png",
+        "train/a/linked/001.png",
+        "train/b/000.png",
+    ]
     assert names(open_source(str(tmp_path / "in")), "train") == expected
 
 
 @pytest.mark.parametrize("folders", [("Train", "VAL", "Test"), ("train", "valid", "test")])
 def test_folders_of_splits_may_be_called_as_shards_are_in_any_case(tmp_path, folders):
-    source = open_source(str(fill(tmp_path, **{f"{name}__{letter}": 2 for name in folders for letter in "ab"})))
+    source = open_source(
+        str(fill(tmp_path, **{f"{name}__{letter}": 2 for name in folders for letter in "ab"}))
+    )
     assert list(source.splits) == ["train", "validation", "test"]
-    assert [source.splits[split].names[0] for split in source.splits] == [f"{name}/a/000.png" for name in folders]
+    assert [source.splits[split].names[0] for split in source.splits] == [
+        f"{name}/a/000.png" for name in folders
+    ]
 
 
 def test_class_folders_without_images_are_told(tmp_path):
@@ -142,7 +172,9 @@ def test_class_folders_without_images_are_told(tmp_path):
 def test_a_name_that_is_no_utf_8_is_an_error_that_names_the_file(tmp_path):
     fill(tmp_path, a=2, b=2)
     (tmp_path / "a" / "000.png").rename(tmp_path / "a" / "caf\udce9.png")
-    with pytest.raises(ValueError, match=r"the name of b'.*/a/caf\\xe9\.png' is no UTF-8\. Rename it"):
+    with pytest.raises(
+        ValueError, match=r"the name of b'.*/a/caf\\xe9\.png' is no UTF-8\. Rename it"
+    ):
         open_source(str(tmp_path))
 
 
@@ -172,13 +204,19 @@ def test_without_a_validation_split_a_tenth_of_each_class_is_held_out_always_the
     # By chance: neither the first nor the last ones.
     assert validation.names[:4] not in (sorted(everything)[:4], sorted(everything)[36:40])
     assert names(open_source(str(tmp_path)), "validation") == validation.names
-    assert source.notes == ("no validation split: 7 of 64 training images held out, the same share of each class",)
+    assert source.notes == (
+        "no validation split: 7 of 64 training images held out, the same share of each class",
+    )
 
 
 def test_a_test_split_does_not_take_part_in_the_hold_out(tmp_path):
     fill(tmp_path, train__a=20, train__b=20, test__a=5, test__b=5)
     source = open_source(str(tmp_path))
-    assert {split: len(images) for split, images in source.splits.items()} == {"train": 36, "validation": 4, "test": 10}
+    assert {split: len(images) for split, images in source.splits.items()} == {
+        "train": 36,
+        "validation": 4,
+        "test": 10,
+    }
     assert all(name.startswith("train/") for name in names(source, "validation"))
 
 
@@ -189,23 +227,44 @@ def test_another_share_may_be_held_out_or_nothing(tmp_path):
     everything = open_source(str(tmp_path), Selection(hold_out=0))
     assert {split: len(images) for split, images in everything.splits.items()} == {"train": 30}
     assert everything.notes == ("no validation split, and nothing held out",)
-    with pytest.raises(ValueError, match=r"--hold-out is a share, from 0 to below 1\. Received: 1\.0\."):
+    with pytest.raises(
+        ValueError, match=r"--hold-out is a share, from 0 to below 1\. Received: 1\.0\."
+    ):
         Selection(hold_out=1.0)
 
 
-def test_a_share_to_hold_out_is_refused_where_there_is_a_validation_split_but_not_for_who_reads_one_split(tmp_path):
+def test_a_share_to_hold_out_is_refused_beside_a_validation_split_but_not_for_who_reads_one(
+    tmp_path,
+):
     fill(tmp_path / "val", cat=2, dog=2)
     fill(tmp_path / "train", cat=4, dog=4)
-    with pytest.raises(ValueError, match=r"has a validation split of its own: --hold-out 0 is for those without one\."):
+    with pytest.raises(
+        ValueError,
+        match=r"has a validation split of its own: --hold-out 0 is for those without one\.",
+    ):
         open_source(str(tmp_path), Selection(hold_out=0))
-    assert len(open_source(str(tmp_path), Selection(hold_out=0), only="validation").splits["validation"]) == 4
+    assert (
+        len(
+            open_source(str(tmp_path), Selection(hold_out=0), only="validation").splits[
+                "validation"
+            ]
+        )
+        == 4
+    )
 
 
 def test_shards_are_taken_as_they_were_written(tmp_path):
     fill(tmp_path / "zoo", cat=20, dog=10)
-    write(open_source(str(tmp_path / "zoo"), Selection(hold_out=0)), str(tmp_path / "shards"), progress=False)
+    write(
+        open_source(str(tmp_path / "zoo"), Selection(hold_out=0)),
+        str(tmp_path / "shards"),
+        progress=False,
+    )
     images = [
-        {split: len(part) for split, part in open_source(str(tmp_path / "shards"), selection).splits.items()}
+        {
+            split: len(part)
+            for split, part in open_source(str(tmp_path / "shards"), selection).splits.items()
+        }
         for selection in (Selection(), Selection(limit_per_class=5), Selection(hold_out=0.1))
     ]
     assert images == [{"train": 30}, {"train": 10}, {"train": 27, "validation": 3}]
@@ -213,7 +272,10 @@ def test_shards_are_taken_as_they_were_written(tmp_path):
 
 def test_networks_are_tested_on_what_all_of_them_held_out(tmp_path):
     fill(tmp_path, cat=40, dog=20)
-    tenth, half = (set(names(open_source(str(tmp_path), Selection(hold_out=share)), "validation")) for share in (0.1, 0.5))
+    tenth, half = (
+        set(names(open_source(str(tmp_path), Selection(hold_out=share)), "validation"))
+        for share in (0.1, 0.5)
+    )
     assert tenth < half
     assert least_held_out([Selection(hold_out=0.5), Selection()]) == 0.1
     assert least_held_out([Selection(hold_out=0.5), Selection(hold_out=0)]) == 0
@@ -221,12 +283,19 @@ def test_networks_are_tested_on_what_all_of_them_held_out(tmp_path):
     both = [Selection(hold_out=0.5), Selection()]
     assert set(names(open_tested("validation", both, str(tmp_path)), "validation")) == tenth
     # Our own shards are taken as they were written: who says nothing has learned from all of them.
-    write(open_source(str(tmp_path), Selection(hold_out=0)), str(tmp_path / "shards"), progress=False)
+    write(
+        open_source(str(tmp_path), Selection(hold_out=0)), str(tmp_path / "shards"), progress=False
+    )
     assert "validation" not in open_tested("validation", both, str(tmp_path / "shards")).splits
-    assert len(names(open_tested("validation", both[:1], str(tmp_path / "shards")), "validation")) == 30
+    assert (
+        len(names(open_tested("validation", both[:1], str(tmp_path / "shards")), "validation"))
+        == 30
+    )
 
 
-def test_networks_are_tested_on_nothing_that_one_of_them_was_trained_on_where_their_limits_differ(tmp_path):
+def test_networks_are_tested_on_nothing_that_one_of_them_was_trained_on_where_their_limits_differ(
+    tmp_path,
+):
     fill(tmp_path, cat=40, dog=20)
     few, own = Selection(limit_per_class=10), str(tmp_path)
     trained_on = set(names(open_source(own, few), "train"))
@@ -235,19 +304,28 @@ def test_networks_are_tested_on_nothing_that_one_of_them_was_trained_on_where_th
     assert not held_out & trained_on
     assert trained_on & set(names(open_source(own), "validation"))  # another draw
     for selections, data in (([few, Selection()], None), ([few], own)):
-        with pytest.raises(ValueError, match="a --limit-per-class of 0 and 10 others are held out: some of them were trained"):
+        with pytest.raises(
+            ValueError,
+            match="a --limit-per-class of 0 and 10 others are held out: some of them were trained",
+        ):
             open_tested("validation", selections, own, data)
     assert len(names(open_tested("train", [few], own, own), "train")) == 54
     # A validation split of its own is nobody's training images.
     fill(tmp_path / "split", train__cat=20, train__dog=20, val__cat=5, val__dog=5)
     there = str(tmp_path / "split")
-    assert len(names(open_tested("validation", [few, Selection()], there, there), "validation")) == 10
+    assert (
+        len(names(open_tested("validation", [few, Selection()], there, there), "validation")) == 10
+    )
 
 
 def test_what_networks_know_of_their_data_is_kept(tmp_path):
     fill(tmp_path, cat=20, cow=20, dog=20)
     assert open_tested("train", [Selection(prefix="c")], str(tmp_path)).classes == ("cat", "cow")
-    assert open_tested("train", [Selection(prefix="c")], str(tmp_path), str(tmp_path)).classes == ("cat", "cow", "dog")
+    assert open_tested("train", [Selection(prefix="c")], str(tmp_path), str(tmp_path)).classes == (
+        "cat",
+        "cow",
+        "dog",
+    )
 
 
 def test_the_word_digits_is_no_path(tmp_path, monkeypatch):
@@ -270,7 +348,10 @@ def test_with_one_picture_a_class_there_is_no_validation_and_a_note_says_so(tmp_
 def test_a_moved_copy_has_the_same_fingerprint(tmp_path):
     fill(tmp_path / "here", a=5, b=5)
     shutil.copytree(tmp_path / "here", tmp_path / "there")
-    assert open_source(str(tmp_path / "here")).fingerprint() == open_source(str(tmp_path / "there")).fingerprint()
+    assert (
+        open_source(str(tmp_path / "here")).fingerprint()
+        == open_source(str(tmp_path / "there")).fingerprint()
+    )
 
 
 def rename(root):
@@ -304,7 +385,10 @@ def test_any_change_of_files_labels_classes_or_splits_changes_the_fingerprint(tm
 def test_labels_alone_change_the_fingerprint(digits):
     train = digits.splits["train"]
     relabelled = replace(train, labels=np.roll(train.labels, 1))
-    assert replace(digits, splits=digits.splits | {"train": relabelled}).fingerprint() != digits.fingerprint()
+    assert (
+        replace(digits, splits=digits.splits | {"train": relabelled}).fingerprint()
+        != digits.fingerprint()
+    )
 
 
 def test_the_smaller_side_is_the_median_over_training_images_that_can_be_read(tmp_path):
@@ -329,21 +413,30 @@ def test_the_digits_are_eight_pixels_wide(digits):
 
 
 def test_a_missing_folder_is_an_error_that_says_what_to_give(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"No folder '.*nowhere'. Give digits, tfds:NAME, a folder of class folders"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"No folder '.*nowhere'. Give digits, tfds:NAME, a folder of class folders",
+    ):
         open_source(str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("counts", [{}, {"a": 3}])
 def test_fewer_than_two_classes_are_refused_with_what_was_expected(tmp_path, counts):
     with pytest.raises(
-        ValueError, match=rf"images in {len(counts)} class folders; at least 2 .* Expected <class>/<image> with"
+        ValueError,
+        match=(
+            rf"images in {len(counts)} class folders; "
+            r"at least 2 .* Expected <class>/<image> with"
+        ),
     ):
         open_source(str(fill(tmp_path, **counts)))
 
 
 def test_images_that_lie_in_no_class_folder_are_refused(tmp_path):
     fill(tmp_path, train=3)
-    with pytest.raises(ValueError, match=r"train holds images in 0 class folders.*Expected <class>/<image>"):
+    with pytest.raises(
+        ValueError, match=r"train holds images in 0 class folders.*Expected <class>/<image>"
+    ):
         open_source(str(tmp_path))
 
 

@@ -33,7 +33,10 @@ def fill(root, **counts):
 
 def counts(source):
     """`{split: {class name: images}}`."""
-    return {split: dict(Counter(source.classes[label] for label in part.labels)) for split, part in source.splits.items()}
+    return {
+        split: dict(Counter(source.classes[label] for label in part.labels))
+        for split, part in source.splits.items()
+    }
 
 
 def rows(source):
@@ -49,14 +52,19 @@ def rows(source):
 
 @pytest.fixture
 def made():
-    """Four classes, 12 images of each to train and 5 to test, shuffled; every image tells by its bytes what it is."""
+    """Four classes, 12 images of each to train and 5 to test, shuffled; every image tells by its
+    bytes what it is.
+    """
     classes = ("n01a", "n01b", "n02a", "n02b")
     splits = {}
     for split, n in (("train", 12), ("test", 5)):
         labels = np.random.default_rng(n).permutation(np.repeat(np.arange(4), n))
         names = [f"{split}/{i:02d}" for i in range(4 * n)]
         contents = [f"{split} {i} {classes[label]}".encode() for i, label in enumerate(labels)]
-        boxes = [[(classes[label], i, i, i + 1, i + 1)] if i % 3 else None for i, label in enumerate(labels)]
+        boxes = [
+            [(classes[label], i, i, i + 1, i + 1)] if i % 3 else None
+            for i, label in enumerate(labels)
+        ]
         splits[split] = Split(names, labels, contents, boxes)
     return Source("made", classes, splits, ("a note",), ("first", "second", "third", "fourth"))
 
@@ -74,7 +82,9 @@ def made():
         (Selection(classes=("n01a", "n02a", "n02b"), prefix="n02"), ["n02a", "n02b"]),  # both hold
     ],
 )
-def test_the_classes_that_are_taken_keep_their_images_words_and_boxes_under_new_numbers(made, selection, taken):
+def test_the_classes_that_are_taken_keep_their_images_words_and_boxes_under_new_numbers(
+    made, selection, taken
+):
     part = selection.of(made)
     assert part.classes == tuple(taken)
     assert dict(zip(part.classes, part.texts, strict=True)) == {
@@ -83,7 +93,9 @@ def test_the_classes_that_are_taken_keep_their_images_words_and_boxes_under_new_
     assert rows(part) == {row for row in rows(made) if row[2] in taken}
     for split, images in part.splits.items():
         assert images.labels.dtype == np.int64
-        assert images.names == [name for name in made.splits[split].names if name in images.names]  # the order stays
+        assert images.names == [
+            name for name in made.splits[split].names if name in images.names
+        ]  # the order stays
     assert part.notes == made.notes
 
 
@@ -116,7 +128,9 @@ def test_only_the_selection_of_everything_is_false():
         assert Selection(**values)
 
 
-@pytest.mark.parametrize("selection", [EVERYTHING, Selection(("b", "a"), "n", 7, 1), Selection(labels_from=0)])
+@pytest.mark.parametrize(
+    "selection", [EVERYTHING, Selection(("b", "a"), "n", 7, 1), Selection(labels_from=0)]
+)
 def test_a_selection_comes_back_from_json_as_it_was(selection):
     back = Selection.from_json(json.loads(json.dumps(asdict(selection))))
     assert back == selection
@@ -154,7 +168,8 @@ def test_the_images_of_a_limit_are_drawn_by_chance_from_all_of_the_class():
     assert drawn.tolist() == sorted(set(drawn.tolist()))
     assert np.bincount(labels[drawn]).tolist() == [50, 50]
     for first, of_class in ((0, drawn[:50]), (200, drawn[50:])):
-        # The mean of 50 of 200 numbers by chance has a standard deviation of 7.1; neither the first, the last, nor each fourth.
+        # The mean of 50 of 200 numbers by chance has a standard deviation of 7.1; neither the
+        # first, the last, nor each fourth.
         assert abs(of_class.mean() - first - 99.5) < 30
         assert len(set(np.diff(of_class))) > 3
     assert set(drawn[:50]) != {i - 200 for i in drawn[50:]}
@@ -165,12 +180,18 @@ def test_a_limit_draws_the_same_images_every_time_in_any_process(tmp_path):
     source = open_source(folder, Selection(limit_per_class=5))
     assert counts(source) == {"train": {"a": 5, "b": 5}, "validation": {"a": 5, "b": 2}}
     code = (
-        "import sys; from vgg_tf.data.selection import Selection; from vgg_tf.data.opening import open_source;"
-        "source = open_source(sys.argv[1], Selection(limit_per_class=5));"
+        "import sys; from vgg_tf.data.selection import Selection; from vgg_tf.data.opening "
+        "import open_source;source = open_source(sys.argv[1], Selection(limit_per_class=5));"
         "print(*(name for part in source.splits.values() for name in part.names))"
     )
     command = [sys.executable, "-c", code, folder]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": "1"})
+    said = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONHASHSEED": "1"},
+    )
     assert said.stdout.split() == [name for part in source.splits.values() for name in part.names]
 
 
@@ -186,8 +207,13 @@ def test_a_limit_below_zero_is_refused(tmp_path, limit):
 def test_what_is_held_out_comes_from_what_is_selected(tmp_path):
     folder = fill(tmp_path, ant=100, bee=40, cow=60)
     source = open_source(folder, Selection(limit_per_class=30))
-    assert counts(source) == {split: dict.fromkeys(("ant", "bee", "cow"), n) for split, n in (("train", 27), ("validation", 3))}
-    assert source.notes == ("no validation split: 9 of 90 training images held out, the same share of each class",)
+    assert counts(source) == {
+        split: dict.fromkeys(("ant", "bee", "cow"), n)
+        for split, n in (("train", 27), ("validation", 3))
+    }
+    assert source.notes == (
+        "no validation split: 9 of 90 training images held out, the same share of each class",
+    )
     source = open_source(folder, Selection(classes=("ant", "cow")))
     assert counts(source) == {"train": {"ant": 90, "cow": 54}, "validation": {"ant": 10, "cow": 6}}
     source = open_source(folder, Selection(limit_per_class=1))
@@ -232,13 +258,17 @@ def test_other_class_folders_are_not_even_listed(tmp_path):
     (tmp_path / "train" / "c").mkdir()
     (tmp_path / "train" / "c" / "1.png").write_bytes(b"")
     (tmp_path / "val" / "zebra").mkdir()
-    (tmp_path / "val" / "zebra" / "1.png").write_bytes(b"")  # train has none, which is no matter here
+    (tmp_path / "val" / "zebra" / "1.png").write_bytes(
+        b""
+    )  # train has none, which is no matter here
     source = open_source(str(tmp_path), Selection(classes=("a", "b")))
     assert counts(source) == {"train": {"a": 3, "b": 3}, "validation": {"a": 1}}
 
 
 def test_an_unknown_class_of_the_digits_is_named_with_those_there_are():
-    with pytest.raises(ValueError, match=r"digits has no class eleven.* It has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\.$"):
+    with pytest.raises(
+        ValueError, match=r"digits has no class eleven.* It has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\.$"
+    ):
         open_source("digits", Selection(classes=("3", "eleven")))
 
 
@@ -251,24 +281,37 @@ def test_an_unknown_class_of_a_folder_is_named_with_those_there_are(tmp_path, cl
 
 def test_of_many_classes_that_there_are_ten_are_listed(made):
     classes = tuple(f"c{i:02d}" for i in range(13))
-    many = Source("many", classes, {"train": Split([f"{i}" for i in range(13)], np.arange(13), [b""] * 13)})
-    with pytest.raises(ValueError, match=r"^many has no class dog\. It has c00, .*, c09 and 3 more\.$"):
+    many = Source(
+        "many", classes, {"train": Split([f"{i}" for i in range(13)], np.arange(13), [b""] * 13)}
+    )
+    with pytest.raises(
+        ValueError, match=r"^many has no class dog\. It has c00, .*, c09 and 3 more\.$"
+    ):
         Selection(classes=("c00", "dog")).of(many)
 
 
 @pytest.mark.parametrize(
-    "selection", [Selection(prefix="n9"), Selection(classes=("n01a",)), Selection(("n01a", "n01b"), "n02")]
+    "selection",
+    [Selection(prefix="n9"), Selection(classes=("n01a",)), Selection(("n01a", "n01b"), "n02")],
 )
 def test_fewer_than_two_classes_are_refused(made, selection):
-    with pytest.raises(ValueError, match=r"^[01] classes of made are chosen; at least 2 are needed\. Choose more\.$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^[01] classes of made are chosen; at least 2 are needed\. Choose more\.$",
+    ):
         selection.of(made)
 
 
 @pytest.mark.parametrize(
-    ("selection", "n"), [(Selection(prefix="x"), 0), (Selection(prefix="a"), 1), (Selection(classes=("ant",)), 1)]
+    ("selection", "n"),
+    [(Selection(prefix="x"), 0), (Selection(prefix="a"), 1), (Selection(classes=("ant",)), 1)],
 )
-def test_fewer_than_two_classes_of_a_folder_are_refused_as_a_choice_not_as_a_folder(tmp_path, selection, n):
-    with pytest.raises(ValueError, match=rf"{n} classes of .* are chosen; at least 2 are needed\. Choose more"):
+def test_fewer_than_two_classes_of_a_folder_are_refused_as_a_choice_not_as_a_folder(
+    tmp_path, selection, n
+):
+    with pytest.raises(
+        ValueError, match=rf"{n} classes of .* are chosen; at least 2 are needed\. Choose more"
+    ):
         open_source(fill(tmp_path, ant=2, bee=2, cow=2), selection)
 
 
@@ -277,20 +320,29 @@ def test_fewer_than_two_classes_of_a_folder_are_refused_as_a_choice_not_as_a_fol
 
 @pytest.fixture
 def shards(once):
-    """Shards of four classes, with a box of the next class in each picture: 6 to train and 2 to validate of each."""
+    """Shards of four classes, with a box of the next class in each picture: 6 to train and 2 to
+    validate of each.
+    """
 
     def make(root):
         classes, folder = ("n1a", "n1b", "n2a", "n2b"), root / "in" / "Annotations"
         folder.mkdir(parents=True)
         for k, name in enumerate(classes):
             for i in range(8):
-                save(root / "in" / "JPEGImages" / f"{name}-{i}.png", Image.new("RGB", (10, 10), (k, i, 0)))
+                save(
+                    root / "in" / "JPEGImages" / f"{name}-{i}.png",
+                    Image.new("RGB", (10, 10), (k, i, 0)),
+                )
                 things = ((name, 0, 8), (classes[(k + 1) % 4], 8, 10))
                 corners = "<xmin>{0}</xmin><ymin>{0}</ymin><xmax>{1}</xmax><ymax>{1}</ymax>"
                 boxes = (
-                    f"<object><name>{thing}</name><bndbox>{corners.format(*at)}</bndbox></object>" for thing, *at in things
+                    f"<object><name>{thing}</name><bndbox>{corners.format(*at)}</bndbox></object>"
+                    for thing, *at in things
                 )
-                text = f"<annotation><size><width>10</width><height>10</height></size>{''.join(boxes)}</annotation>"
+                text = (
+                    "<annotation><size><width>10</width><height>10</height></size>"
+                    f"{''.join(boxes)}</annotation>"
+                )
                 (folder / f"{name}-{i}.xml").write_text(text)
         write(open_source(str(root / "in")), str(root / "shards"), shards=2, progress=False)
 
@@ -317,7 +369,9 @@ def records(folder):
 def test_a_part_of_shards_is_written_anew_with_new_numbers_for_images_and_boxes(shards, tmp_path):
     every = records(shards)
     assert len(every) == 32
-    assert all(label == ("n1a", "n1b", "n2a", "n2b").index(synset) for label, synset, _ in every.values())
+    assert all(
+        label == ("n1a", "n1b", "n2a", "n2b").index(synset) for label, synset, _ in every.values()
+    )
     source = open_source(shards, Selection(prefix="n2", limit_per_class=4))
     assert counts(source) == {"train": {"n2a": 4, "n2b": 4}, "validation": {"n2a": 1, "n2b": 1}}
     collection = write(source, str(tmp_path / "part"), progress=False)
@@ -325,12 +379,18 @@ def test_a_part_of_shards_is_written_anew_with_new_numbers_for_images_and_boxes(
     assert len(part) == 10
     for name, row in part.items():
         synset = re.search(r"n2[ab]", name)[0]
-        boxes = {"n2a": [(0, "n2a"), (1, "n2b")], "n2b": [(1, "n2b")]}  # n1a, beside the n2b, is no class any more
+        boxes = {
+            "n2a": [(0, "n2a"), (1, "n2b")],
+            "n2b": [(1, "n2b")],
+        }  # n1a, beside the n2b, is no class any more
         assert row == (("n2a", "n2b").index(synset), synset, boxes[synset])
     assert collection.classes == ("n2a", "n2b")
     assert sum("1 boxes of other classes left out" in note for note in collection.notes) == 5
     assert sum(values["boxes"] for values in collection.splits.values()) == 15
-    assert open_source(shards, Selection(prefix="n2", limit_per_class=4)).fingerprint() == source.fingerprint()
+    assert (
+        open_source(shards, Selection(prefix="n2", limit_per_class=4)).fingerprint()
+        == source.fingerprint()
+    )
 
 
 def test_an_unknown_class_of_shards_is_named(shards):

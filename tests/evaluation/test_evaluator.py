@@ -1,4 +1,6 @@
-"""Section 3.2 against slow and obvious ways: windows of the last map, crops one by one, averages in the stated order."""
+"""Section 3.2 against slow and obvious ways: windows of the last map, crops one by one, averages in
+the stated order.
+"""
 
 import keras
 import numpy as np
@@ -23,7 +25,15 @@ def of_one_convolution():
 @pytest.fixture(scope="module")
 def model(pictures):
     """A tiny net whose posteriors are far from uniform and depend on where things are."""
-    model = build_vgg("shallow", input_shape=(CROP, CROP, 3), classes=6, width=0.125, head_width=16, std=(60.0,) * 3, seed=1)
+    model = build_vgg(
+        "shallow",
+        input_shape=(CROP, CROP, 3),
+        classes=6,
+        width=0.125,
+        head_width=16,
+        std=(60.0,) * 3,
+        seed=1,
+    )
     head = model.get_layer("predictions")
     crops = np.stack([picture[:CROP, :CROP] for picture in pictures])
     scores = keras.Model(model.input, head.output)(crops).numpy()
@@ -37,7 +47,10 @@ def model(pictures):
 def pictures():
     random = np.random.default_rng(0)
     coarse = [random.integers(0, 256, (h // 8 + 1, w // 8 + 1, 3)) for h, w in SIZES]
-    return [np.kron(x, np.ones((8, 8, 1)))[:h, :w].astype(np.uint8) for x, (h, w) in zip(coarse, SIZES, strict=True)]
+    return [
+        np.kron(x, np.ones((8, 8, 1)))[:h, :w].astype(np.uint8)
+        for x, (h, w) in zip(coarse, SIZES, strict=True)
+    ]
 
 
 def posteriors(model, pictures, protocol, **options):
@@ -51,7 +64,9 @@ def posteriors(model, pictures, protocol, **options):
 @pytest.fixture(scope="module")
 def trunk(model):
     """The network up to its last map, of images of any size."""
-    trunk = build_vgg("shallow", include_top=False, input_shape=(None, None, 3), width=0.125, std=(60.0,) * 3)
+    trunk = build_vgg(
+        "shallow", include_top=False, input_shape=(None, None, 3), width=0.125, std=(60.0,) * 3
+    )
     for layer in trunk.layers:
         if layer.weights:
             layer.set_weights(model.get_layer(layer.name).get_weights())
@@ -59,11 +74,16 @@ def trunk(model):
 
 
 def windows(model, trunk, image):
-    """The dense form, obviously: the head on each window of the last map, scores averaged, softmax."""
+    """The dense form, obviously: the head on each window of the last map, scores averaged,
+    softmax.
+    """
     side = CROP // 32
     last = np.float64(trunk(image[np.newaxis]).numpy()[0])
     assert last.shape[:2] == (image.shape[0] // 32, image.shape[1] // 32)
-    weights = [[np.float64(array) for array in model.get_layer(name).get_weights()] for name in ("fc1", "fc2", "predictions")]
+    weights = [
+        [np.float64(array) for array in model.get_layer(name).get_weights()]
+        for name in ("fc1", "fc2", "predictions")
+    ]
     scores = []
     for i in range(last.shape[0] - side + 1):
         for j in range(last.shape[1] - side + 1):
@@ -98,7 +118,9 @@ def test_posteriors_are_those_of_the_slow_way(model, trunk, pictures, name, unco
             kinds = []
             for kind in PROTOCOLS[name]:
                 if kind == "dense":
-                    kinds.append((windows(model, trunk, whole) + windows(model, trunk, whole[:, ::-1])) / 2)
+                    kinds.append(
+                        (windows(model, trunk, whole) + windows(model, trunk, whole[:, ::-1])) / 2
+                    )
                 else:
                     kinds.append(one_crop_after_another(model, whole, kind))
             by_scale.append(np.mean(kinds, 0))
@@ -110,7 +132,9 @@ def test_posteriors_are_those_of_the_slow_way(model, trunk, pictures, name, unco
 
 
 @pytest.mark.parametrize("name", ["multi-crop+dense", "center"])
-def test_every_image_counts_once_at_any_batch_size_and_number_of_devices(model, pictures, name, uncompiled):
+def test_every_image_counts_once_at_any_batch_size_and_number_of_devices(
+    model, pictures, name, uncompiled
+):
     # On several devices Keras' predict makes a data set for each size.
     protocol = Protocol(name, (71,), CROP)
     expected = posteriors(model, pictures, protocol, batch_size=1)
@@ -120,10 +144,16 @@ def test_every_image_counts_once_at_any_batch_size_and_number_of_devices(model, 
         np.testing.assert_allclose(found, expected, atol=1e-5)  # other sizes, other kernels
 
 
-def test_one_device_predicts_without_a_dataset_and_several_share_a_filled_up_batch(model, pictures, uncompiled, monkeypatch):
+def test_one_device_predicts_without_a_dataset_and_several_share_a_filled_up_batch(
+    model, pictures, uncompiled, monkeypatch
+):
     # A dataset for each batch would cost 35 ms.
     predict, sizes = keras.Model.predict, []
-    monkeypatch.setattr(keras.Model, "predict", lambda self, x, **o: (sizes.append(len(x)), predict(self, x, **o))[1])
+    monkeypatch.setattr(
+        keras.Model,
+        "predict",
+        lambda self, x, **o: (sizes.append(len(x)), predict(self, x, **o))[1],
+    )
     protocol = Protocol("center", (CROP,), CROP)
     alone = posteriors(model, pictures, protocol)
     assert sizes == []
@@ -150,7 +180,14 @@ def test_scales_are_those_of_section_4(scale, crop, several, expected):
 
 
 def test_the_grid_goes_from_edge_to_edge_in_even_steps():
-    assert corners(256, 341, 224, "multi-crop")[:6] == [(0, 0), (0, 29), (0, 58), (0, 87), (0, 117), (8, 0)]
+    assert corners(256, 341, 224, "multi-crop")[:6] == [
+        (0, 0),
+        (0, 29),
+        (0, 58),
+        (0, 87),
+        (0, 117),
+        (8, 0),
+    ]
     assert corners(256, 341, 224, "multi-crop")[-1] == (32, 117)
     assert corners(256, 341, 224, "ten-crop") == [(0, 0), (0, 117), (32, 0), (32, 117), (16, 58)]
     assert Protocol("multi-crop", (256, 384, 512)).views == 150
@@ -163,7 +200,9 @@ def dense():
     return Evaluator(model, [(256, "dense")]).dense
 
 
-@pytest.mark.parametrize(("q", "positions"), [(224, 1), (256, 2), (288, 3), (352, 5), (384, 6), (416, 7), (512, 10)])
+@pytest.mark.parametrize(
+    ("q", "positions"), [(224, 1), (256, 2), (288, 3), (352, 5), (384, 6), (416, 7), (512, 10)]
+)
 def test_the_dense_form_has_the_papers_positions(dense, q, positions):
     assert dense.compute_output_shape((1, q, q, 3)) == (1, positions, positions, 2)
 
@@ -181,7 +220,11 @@ def test_static_sides_are_multiples_of_32(pictures):
 @pytest.mark.parametrize(
     ("name", "scales", "message"),
     [
-        ("denser", (256,), "No protocol 'denser'. Known: center, ten-crop, padded-ten-crop, multi-crop, dense"),
+        (
+            "denser",
+            (256,),
+            "No protocol 'denser'. Known: center, ten-crop, padded-ten-crop, multi-crop, dense",
+        ),
         ("dense", (256, 192), r"at least the crop's 224 pixels. Received: \(256, 192\)"),
         ("dense", (), "at least the crop's 224 pixels"),
     ],

@@ -11,11 +11,16 @@ POSTERIORS = np.float32([[0.1, 0.6, 0.3], [0.5, 0.25, 0.25]])
 
 def collection(**options):
     values = {
-        "name": "x", "fingerprint": "0" * 16, "classes": ("n01", "n02", "n03"),
+        "name": "x",
+        "fingerprint": "0" * 16,
+        "classes": ("n01", "n02", "n03"),
         "splits": {"train": {"images": 3, "per_class": [1, 1, 1], "boxes": 0, "shards": 1}},
-        "mean_rgb": (1.0, 2.0, 3.0), "covariance_rgb": tuple(map(tuple, np.eye(3).tolist())), "statistics_images": 3,
-        "smaller_side": 32, "bytes_per_image": 100,
-    }  # fmt: skip
+        "mean_rgb": (1.0, 2.0, 3.0),
+        "covariance_rgb": tuple(map(tuple, np.eye(3).tolist())),
+        "statistics_images": 3,
+        "smaller_side": 32,
+        "bytes_per_image": 100,
+    }
     return Collection(**values | options)
 
 
@@ -26,12 +31,17 @@ def test_the_most_likely_classes_come_first_and_equal_ones_in_their_order():
 
 
 def test_all_classes_come_where_there_are_fewer_than_asked_for():
-    assert [len(image) for image in decode_predictions(POSTERIORS, ["a", "b", "c"], top=5)] == [3, 3]
+    assert [len(image) for image in decode_predictions(POSTERIORS, ["a", "b", "c"], top=5)] == [
+        3,
+        3,
+    ]
 
 
 def test_a_run_folder_gives_the_names_and_their_texts(tmp_path):
     collection(texts=("tench", "goldfish", "shark")).write(tmp_path)
-    assert decode_predictions(POSTERIORS, tmp_path, top=1)[0] == [("n02", "goldfish", pytest.approx(0.6))]
+    assert decode_predictions(POSTERIORS, tmp_path, top=1)[0] == [
+        ("n02", "goldfish", pytest.approx(0.6))
+    ]
     assert decode_predictions(POSTERIORS, collection(), top=1)[1] == [("n01", "n01", 0.5)]
 
 

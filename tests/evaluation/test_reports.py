@@ -36,7 +36,9 @@ def case():
 def folder(case, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "deep" / "report"
     images, posteriors, found = case
-    page = reports.write(str(folder), "net & <co>", {"scale": "32 < 36"}, found, posteriors, images, CLASSES)
+    page = reports.write(
+        str(folder), "net & <co>", {"scale": "32 < 36"}, found, posteriors, images, CLASSES
+    )
     assert page == str(folder / "report.html")
     return folder
 
@@ -53,9 +55,18 @@ def test_the_numbers_read_back_are_the_scores(case, folder):
 def test_predictions_read_back_give_the_same_errors(case, folder):
     images, posteriors, found = case
     header, *lines = rows(folder / "predictions.csv")
-    assert header == ["file", "class", "predicted", "posterior", "posterior_of_class", "rank_of_class"]
+    assert header == [
+        "file",
+        "class",
+        "predicted",
+        "posterior",
+        "posterior_of_class",
+        "rank_of_class",
+    ]
     assert [line[0] for line in lines] == images.names
-    assert 100 * np.mean([line[1] != line[2] for line in lines]) == pytest.approx(found["top1_error"])
+    assert 100 * np.mean([line[1] != line[2] for line in lines]) == pytest.approx(
+        found["top1_error"]
+    )
     for line, row, label in zip(lines, posteriors, images.labels, strict=True):
         assert line[1] == CLASSES[label]
         assert float(line[3]) == pytest.approx(row.max(), rel=1e-5)
@@ -96,7 +107,10 @@ def test_the_page_opens_offline_and_shows_names_as_they_are(case, folder):
     for source in parsed.sources:
         kind, data = source.split(",")
         assert kind == "data:image/png;base64"
-        assert np.ptp(np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(data))).convert("L"))) > 100
+        assert (
+            np.ptp(np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(data))).convert("L")))
+            > 100
+        )
 
 
 def test_a_test_without_mistakes_has_no_pictures_of_them(tmp_path, case):
@@ -115,10 +129,14 @@ def test_figures_show_the_numbers(case):
     assert sorted(int(text.get_text()) for text in axes.texts) == sorted(counts[counts > 0])
     np.testing.assert_allclose(axes.images[0].get_array(), counts / counts.sum(1, keepdims=True))
     (axes,) = charts.class_errors(found["per_class"]).axes
-    assert [bar.get_width() for bar in axes.patches] == sorted((row["top1_error"] for row in found["per_class"]), reverse=True)
+    assert [bar.get_width() for bar in axes.patches] == sorted(
+        (row["top1_error"] for row in found["per_class"]), reverse=True
+    )
     curve, bars = charts.calibration(found["calibration"]).axes
     bins = found["calibration"]["bins"]
-    np.testing.assert_allclose(curve.lines[1].get_xydata(), [[row["confidence"], row["accuracy"]] for row in bins])
+    np.testing.assert_allclose(
+        curve.lines[1].get_xydata(), [[row["confidence"], row["accuracy"]] for row in bins]
+    )
     assert [bar.get_height() for bar in bars.patches] == [row["n"] for row in bins]
     false, true = scores.roc(posteriors[:, 0], images.labels == 0)
     (axes,) = charts.roc({"$a$": (false, true)}).axes
@@ -128,6 +146,8 @@ def test_figures_show_the_numbers(case):
 def test_of_many_classes_the_forty_worst_are_drawn():
     row = {"n": 5, "top1_interval": [0.0, 100.0]}
     found = [{"class": str(i), "top1_error": float(i), **row} for i in range(60)]
-    (axes,) = charts.class_errors([*found, {"class": "none", "n": 0, "top1_error": None, "top1_interval": None}]).axes
+    (axes,) = charts.class_errors(
+        [*found, {"class": "none", "n": 0, "top1_error": None, "top1_interval": None}]
+    ).axes
     assert [bar.get_width() for bar in axes.patches] == list(range(59, 19, -1))
     assert "the worst 40 of 60 classes" in axes.get_xlabel()

@@ -33,21 +33,32 @@ def in_order(row):
 def test_errors_are_those_of_a_loop_that_sorts_each_row(case, found):
     posteriors, labels = case
     for k in (1, 5):
-        wrong = [label not in in_order(row)[:k] for row, label in zip(posteriors, labels, strict=True)]
+        wrong = [
+            label not in in_order(row)[:k] for row, label in zip(posteriors, labels, strict=True)
+        ]
         assert found[f"top{k}_error"] == pytest.approx(100 * np.mean(wrong))
         for i in range(6):
-            assert found["per_class"][i][f"top{k}_error"] == pytest.approx(100 * np.mean(np.array(wrong)[labels == i]))
+            assert found["per_class"][i][f"top{k}_error"] == pytest.approx(
+                100 * np.mean(np.array(wrong)[labels == i])
+            )
     assert [scores.ranks(posteriors, labels)[i] for i in range(300)] == [
         in_order(row).index(label) for row, label in zip(posteriors, labels, strict=True)
     ]
-    assert found["loss"] == pytest.approx(np.mean([-np.log(row[label]) for row, label in zip(posteriors, labels, strict=True)]))
+    assert found["loss"] == pytest.approx(
+        np.mean([-np.log(row[label]) for row, label in zip(posteriors, labels, strict=True)])
+    )
 
 
 @pytest.mark.parametrize(("wrong", "n"), [(10, 100), (0, 40), (40, 40), (812, 10_000)])
 def test_the_interval_is_wilsons(wrong, n):
     z, p = 1.959963984540054, wrong / n
-    middle, half = (p + z**2 / (2 * n)) / (1 + z**2 / n), z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    assert scores.interval(wrong, n) == pytest.approx([100 * (middle - half), 100 * (middle + half)], abs=1e-9)
+    middle, half = (
+        (p + z**2 / (2 * n)) / (1 + z**2 / n),
+        z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)),
+    )
+    assert scores.interval(wrong, n) == pytest.approx(
+        [100 * (middle - half), 100 * (middle + half)], abs=1e-9
+    )
     if (wrong, n) == (10, 100):
         assert scores.interval(wrong, n) == pytest.approx([5.52, 17.44], abs=0.005)
 
@@ -59,11 +70,17 @@ def test_precision_recall_and_f1_are_those_of_counting(case, found):
     for i in range(7):
         hits, taken, there = sum((said == i) & (labels == i)), sum(said == i), sum(labels == i)
         precision, recall = hits / taken if taken else 0, hits / there if there else 0
-        rows.append((precision, recall, 2 * precision * recall / (precision + recall) if hits else 0, there))
-        assert [found["per_class"][i][key] for key in ("precision", "recall", "f1")] == pytest.approx(rows[-1][:3])
+        rows.append(
+            (precision, recall, 2 * precision * recall / (precision + recall) if hits else 0, there)
+        )
+        assert [
+            found["per_class"][i][key] for key in ("precision", "recall", "f1")
+        ] == pytest.approx(rows[-1][:3])
     of_six = np.array(rows)[:6]
     assert list(found["macro"].values()) == pytest.approx(of_six[:, :3].mean(0))
-    assert list(found["weighted"].values()) == pytest.approx((of_six[:, :3] * of_six[:, 3:]).sum(0) / 300)
+    assert list(found["weighted"].values()) == pytest.approx(
+        (of_six[:, :3] * of_six[:, 3:]).sum(0) / 300
+    )
     assert found["mean_class_recall"] == found["macro"]["recall"]
 
 
@@ -72,7 +89,9 @@ def test_a_class_without_images_has_no_number_and_counts_in_no_mean(case, found)
     assert gnu["class"] == "gnu"
     assert gnu["n"] == 0
     assert {gnu[key] for key in ("top1_error", "top1_interval", "top5_error", "auc")} == {None}
-    assert found["auc_macro"] == pytest.approx(np.mean([row["auc"] for row in found["per_class"][:6]]))
+    assert found["auc_macro"] == pytest.approx(
+        np.mean([row["auc"] for row in found["per_class"][:6]])
+    )
 
 
 def test_the_area_is_the_share_of_pairs_in_the_right_order(case, found):
@@ -93,7 +112,9 @@ def test_calibration_is_scikit_learns_curve_and_its_error_a_case_counted_by_hand
     assert [row["accuracy"] for row in bins] == pytest.approx(accuracy)
     assert [row["confidence"] for row in bins] == pytest.approx(confidence)
     assert sum(row["n"] for row in bins) == 300
-    by_hand = scores.calibration(np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.0, 1.0]]), np.array([0, 1, 1, 1]))
+    by_hand = scores.calibration(
+        np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.0, 1.0]]), np.array([0, 1, 1, 1])
+    )
     assert by_hand["ece"] == pytest.approx((2 * abs(0.9 - 0.5) + abs(0.6 - 0) + 0) / 4)
 
 
@@ -104,7 +125,9 @@ def test_confusions_and_the_worst_mistakes_come_the_greatest_first():
     posteriors = np.full((8, 3), 0.0)
     posteriors[:] = (1 - sure[:, None]) / 2
     posteriors[np.arange(8), said] = sure
-    np.testing.assert_array_equal(scores.confusion(labels, said, 3), [[1, 2, 1], [1, 1, 0], [0, 0, 2]])
+    np.testing.assert_array_equal(
+        scores.confusion(labels, said, 3), [[1, 2, 1], [1, 1, 0], [0, 0, 2]]
+    )
     found = scores.score(posteriors, labels, ["a", "b", "c"])["confused"]
     assert found[0] == {"true": "a", "predicted": "b", "n": 2, "share": 0.5}
     assert [(row["true"], row["predicted"]) for row in found[1:]] == [("a", "c"), ("b", "a")]
@@ -115,8 +138,16 @@ def test_confusions_and_the_worst_mistakes_come_the_greatest_first():
 @pytest.mark.parametrize(
     ("posteriors", "labels", "message"),
     [
-        (np.full((2, 2), np.nan), [0, 1], r"2 rows of posteriors have numbers that are none .* first row 0"),
-        (np.full((2, 3), 1 / 3), [0, 1], r"are \[2, 2\] for 2 labels and 2 classes.*Received: \(2, 3\)"),
+        (
+            np.full((2, 2), np.nan),
+            [0, 1],
+            r"2 rows of posteriors have numbers that are none .* first row 0",
+        ),
+        (
+            np.full((2, 3), 1 / 3),
+            [0, 1],
+            r"are \[2, 2\] for 2 labels and 2 classes.*Received: \(2, 3\)",
+        ),
         (np.full((0, 2), 0.5), [], r"at least one. Received: \(0, 2\)"),
         (np.full((2, 2), 0.5), [0, 2], "labels are 0 to 1. Received: 0 to 2"),
     ],
@@ -135,7 +166,9 @@ def test_average_precision_of_a_case_by_hand():
     # Recalls 1/4, 2/4, 3/4, 4/4 at precisions 1, 2/3, 3/4, 4/7; made to fall: 1, 3/4, 3/4, 4/7.
     assert scores.average_precision(SCORES, RIGHT) == pytest.approx((1 + 3 / 4 + 3 / 4 + 4 / 7) / 4)
     # Recalls 0, .1, .2 | .3, .4, .5 | .6, .7 | .8, .9, 1.
-    assert scores.average_precision(SCORES, RIGHT, "11-point") == pytest.approx((3 * 1 + 5 * 3 / 4 + 3 * 4 / 7) / 11)
+    assert scores.average_precision(SCORES, RIGHT, "11-point") == pytest.approx(
+        (3 * 1 + 5 * 3 / 4 + 3 * 4 / 7) / 11
+    )
 
 
 @pytest.mark.parametrize("form", ["area", "11-point"])

@@ -34,7 +34,14 @@ E 256 224,256,288 26.9 8.7
 E 384 352,384,416 26.7 8.6
 E 256-512 256,384,512 24.8 7.5
 """
-ARCHS = {"A": "vgg11", "A-LRN": "vgg11_lrn", "B": "vgg13", "C": "vgg16c", "D": "vgg16", "E": "vgg19"}
+ARCHS = {
+    "A": "vgg11",
+    "A-LRN": "vgg11_lrn",
+    "B": "vgg13",
+    "C": "vgg16c",
+    "D": "vgg16",
+    "E": "vgg19",
+}
 JITTER = (256, 512)
 
 
@@ -42,7 +49,9 @@ def network(arch, scale, crop=224, name="net"):
     return SimpleNamespace(arch=arch, scale=scale, crop=crop, name=name)
 
 
-@pytest.mark.parametrize(("preset", "text"), [("paper-table3", ONE_SCALE), ("paper-table4", SEVERAL_SCALES)])
+@pytest.mark.parametrize(
+    ("preset", "text"), [("paper-table3", ONE_SCALE), ("paper-table4", SEVERAL_SCALES)]
+)
 def test_tables_3_and_4_have_the_papers_scales_and_numbers(preset, text):
     lines = [line.split() for line in text.split("\n") if line]
     networks = []
@@ -51,7 +60,9 @@ def test_tables_3_and_4_have_the_papers_scales_and_numbers(preset, text):
         networks.append(network(ARCHS[letter], (int(low), int(high or low))))
     found = tables.rows(preset, networks)
     assert len(found) == len(lines) == len(results.PAPER[int(preset[-1])])
-    for (nets, (protocol,), told), net, (_, _, Q, top1, top5) in zip(found, networks, lines, strict=True):
+    for (nets, (protocol,), told), net, (_, _, Q, top1, top5) in zip(
+        found, networks, lines, strict=True
+    ):
         assert nets == [net]
         assert protocol.name == "dense"
         assert ",".join(map(str, protocol.scales)) == Q
@@ -60,34 +71,78 @@ def test_tables_3_and_4_have_the_papers_scales_and_numbers(preset, text):
 
 def test_table_5_compares_the_techniques():
     found = tables.rows("paper-table5", [network("vgg16", JITTER), network("vgg19", JITTER)])
-    assert [protocol.name for _, (protocol,), _ in found] == ["dense", "multi-crop", "multi-crop+dense"] * 2
-    assert [told for *_, told in found] == [(24.8, 7.5), (24.6, 7.5), (24.4, 7.2), (24.8, 7.5), (24.6, 7.4), (24.4, 7.1)]
+    assert [protocol.name for _, (protocol,), _ in found] == [
+        "dense",
+        "multi-crop",
+        "multi-crop+dense",
+    ] * 2
+    assert [told for *_, told in found] == [
+        (24.8, 7.5),
+        (24.6, 7.5),
+        (24.4, 7.2),
+        (24.8, 7.5),
+        (24.6, 7.4),
+        (24.4, 7.1),
+    ]
     assert {protocol.scales for _, (protocol,), _ in found} == {(256, 384, 512)}
 
 
 def test_table_6_averages_networks_each_at_its_scales():
     two = [network("vgg19", JITTER), network("vgg16", JITTER)]
-    assert [told for *_, told in tables.rows("paper-table6", two)] == [(24.0, 7.1), (23.9, 7.2), (23.7, 6.8)]
-    seven = [("vgg16", (256, 256)), ("vgg16", (384, 384)), ("vgg16", JITTER), ("vgg16c", (256, 256)), ("vgg16c", (384, 384))]
+    assert [told for *_, told in tables.rows("paper-table6", two)] == [
+        (24.0, 7.1),
+        (23.9, 7.2),
+        (23.7, 6.8),
+    ]
+    seven = [
+        ("vgg16", (256, 256)),
+        ("vgg16", (384, 384)),
+        ("vgg16", JITTER),
+        ("vgg16c", (256, 256)),
+        ("vgg16c", (384, 384)),
+    ]
     seven = [network(*row) for row in (*seven, ("vgg19", (256, 256)), ("vgg19", (384, 384)))]
     dense, multi_crop, both = tables.rows("paper-table6", seven)
     assert (dense[2], multi_crop[2], both[2]) == ((24.7, 7.5), None, None)
-    assert [protocol.scales for protocol in dense[1]][:3] == [(224, 256, 288), (352, 384, 416), (256, 384, 512)]
+    assert [protocol.scales for protocol in dense[1]][:3] == [
+        (224, 256, 288),
+        (352, 384, 416),
+        (256, 384, 512),
+    ]
     assert [told for *_, told in tables.rows("paper-table6", [*two, two[0]])] == [None] * 3
     with pytest.raises(ValueError, match="Table 6 is of several networks"):
         tables.rows("paper-table6", two[:1])
 
 
 def test_networks_that_the_paper_has_not_have_no_numbers_of_its():
-    small, normed, other = network("vgg16", (32, 32), 32), network("vgg16_bn", (256, 256)), network("vgg16", (300, 300))
+    small, normed, other = (
+        network("vgg16", (32, 32), 32),
+        network("vgg16_bn", (256, 256)),
+        network("vgg16", (300, 300)),
+    )
     found = tables.rows("paper-table4", [small, normed, other])
     assert [told for *_, told in found] == [None] * 3
-    assert [protocol.scales for _, (protocol,), _ in found] == [(32, 37), (224, 256, 288), (268, 300, 332)]
+    assert [protocol.scales for _, (protocol,), _ in found] == [
+        (32, 37),
+        (224, 256, 288),
+        (268, 300, 332),
+    ]
 
 
 def test_a_table_shows_what_was_found_beside_the_papers():
-    scored = {"top1_error": 12.345, "top1_interval": [11, 14], "top5_error": 1.5, "top5_interval": [1.25, 2]}
-    lines = [(*row, scored) for row in tables.rows("paper-table3", [network("vgg19", JITTER, name="mine")])]
+    scored = {
+        "top1_error": 12.345,
+        "top1_interval": [11, 14],
+        "top5_error": 1.5,
+        "top5_interval": [1.25, 2],
+    }
+    lines = [
+        (*row, scored)
+        for row in tables.rows("paper-table3", [network("vgg19", JITTER, name="mine")])
+    ]
     header, rule, row = tables.table(lines).splitlines()
     assert header.count("|") == rule.count("|") == row.count("|")
-    assert row == "| E (mine) | 256-512 | 384 | dense | 12.35 (11.00 to 14.00) | 1.50 (1.25 to 2.00) | 25.5 | 8.0 |"
+    assert (
+        row == "| E (mine) | 256-512 | 384 | dense | 12.35 (11.00 to 14.00) | 1.50 (1.25 to 2.00) "
+        "| 25.5 | 8.0 |"
+    )

@@ -1,4 +1,6 @@
-"""Descriptors are the penultimate activations, averaged by a slow loop over positions, flips and scales."""
+"""Descriptors are the penultimate activations, averaged by a slow loop over positions, flips and
+scales.
+"""
 
 import numpy as np
 import pytest
@@ -12,7 +14,10 @@ from vgg_tf.images import views
 from vgg_tf.records.splits import Source, Split
 from vgg_tf.runtime.devices import choose
 
-PICTURES = [np.random.default_rng(0).integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((70, 90), (64, 64))]
+PICTURES = [
+    np.random.default_rng(0).integers(0, 256, (h, w, 3), dtype=np.uint8)
+    for h, w in ((70, 90), (64, 64))
+]
 STD = (60.0, 60.0, 60.0)
 
 
@@ -23,7 +28,15 @@ def of_five_convolutions():
 
 
 def tiny(crop=32):
-    return build_vgg("shallow_bn", input_shape=(crop, crop, 3), classes=4, width=1 / 16, head_width=8, seed=1, std=STD)
+    return build_vgg(
+        "shallow_bn",
+        input_shape=(crop, crop, 3),
+        classes=4,
+        width=1 / 16,
+        head_width=8,
+        seed=1,
+        std=STD,
+    )
 
 
 def at(folder, model, name="a"):
@@ -33,14 +46,18 @@ def at(folder, model, name="a"):
 
 
 def trunk_of(model):
-    trunk = build_vgg("shallow_bn", include_top=False, input_shape=(None, None, 3), width=1 / 16, std=STD)
+    trunk = build_vgg(
+        "shallow_bn", include_top=False, input_shape=(None, None, 3), width=1 / 16, std=STD
+    )
     for layer in trunk.layers:
         layer.set_weights(model.get_layer(layer.name).get_weights())
     return trunk
 
 
 def by_hand(model, trunk, picture, Q, window):
-    """Float64: the last map by Keras, the rest by loops; `window` is the side of the map that fc1 reads."""
+    """Float64: the last map by Keras, the rest by loops; `window` is the side of the map that fc1
+    reads.
+    """
     rescaled = views.rescale(picture, Q).numpy()
     found = []
     for view in (rescaled, rescaled[:, ::-1]):
@@ -55,10 +72,14 @@ def by_hand(model, trunk, picture, Q, window):
 
 
 @pytest.mark.parametrize("crop", [32, 64])
-def test_a_descriptor_is_the_mean_of_fc2_over_positions_flip_and_scales_of_length_1(crop, tmp_path, uncompiled):
+def test_a_descriptor_is_the_mean_of_fc2_over_positions_flip_and_scales_of_length_1(
+    crop, tmp_path, uncompiled
+):
     model = tiny(crop)
     trunk = trunk_of(model)
-    found = extract(PICTURES, at(tmp_path, model), "64,100", "average", devices=choose("cpu", "float32"))
+    found = extract(
+        PICTURES, at(tmp_path, model), "64,100", "average", devices=choose("cpu", "float32")
+    )
     assert found.dtype == np.float32
     for picture, row in zip(PICTURES, found, strict=True):
         expected = np.mean([by_hand(model, trunk, picture, Q, crop // 32) for Q in (64, 100)], 0)
@@ -69,7 +90,9 @@ def test_scales_are_averaged_stacked_or_the_largest_taken_before_the_length_beco
     rows = np.array([[[3.0, 0.0]], [[0.0, 4.0]]])  # two scales of one image
     np.testing.assert_allclose(aggregate(rows, "average"), [[0.6, 0.8]], atol=1e-7)
     np.testing.assert_allclose(aggregate(rows, "stack"), [[0.6, 0, 0, 0.8]], atol=1e-7)
-    np.testing.assert_allclose(aggregate(rows + [[[1.0, 0.0]], [[0.0, 0.0]]], "max"), [[0.5**0.5, 0.5**0.5]], atol=1e-7)
+    np.testing.assert_allclose(
+        aggregate(rows + [[[1.0, 0.0]], [[0.0, 0.0]]], "max"), [[0.5**0.5, 0.5**0.5]], atol=1e-7
+    )
     np.testing.assert_array_equal(aggregate(rows * 0, "average"), [[0, 0]])
     with pytest.raises(ValueError, match=r"joined by average, stack, max. Received: 'sum'"):
         aggregate(rows, "sum")
@@ -78,13 +101,16 @@ def test_scales_are_averaged_stacked_or_the_largest_taken_before_the_length_beco
 def test_two_networks_are_stacked_each_of_length_1(tmp_path, uncompiled):
     paths = [at(tmp_path, tiny(), "a"), at(tmp_path, tiny(64), "b")]
     one, two, both = (
-        extract(PICTURES, networks, "64", devices=choose("cpu", "float32")) for networks in (paths[0], paths[1], paths)
+        extract(PICTURES, networks, "64", devices=choose("cpu", "float32"))
+        for networks in (paths[0], paths[1], paths)
     )
     np.testing.assert_allclose(both, np.concatenate([one, two], 1) / 2**0.5, atol=1e-6)
 
 
 def test_a_network_without_a_head_gives_the_mean_of_its_last_map(tmp_path, uncompiled):
-    trunk = build_vgg("shallow", include_top=False, input_shape=(None, None, 3), width=1 / 16, seed=2)
+    trunk = build_vgg(
+        "shallow", include_top=False, input_shape=(None, None, 3), width=1 / 16, seed=2
+    )
     found = extract(PICTURES, at(tmp_path, trunk), "96", devices=choose("cpu", "float32"))
     for picture, row in zip(PICTURES, found, strict=True):
         rescaled = views.rescale(picture, 96).numpy()

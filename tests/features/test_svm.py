@@ -35,7 +35,9 @@ def test_a_small_category_keeps_one_image_to_test():
 
 def test_mean_class_recall_weighs_categories_not_images():
     rows, labels = blobs(40)
-    rows = np.where((labels == 2)[:, None], rows[::-1][:1], rows)  # all of the third are one and the same: of the first
+    rows = np.where(
+        (labels == 2)[:, None], rows[::-1][:1], rows
+    )  # all of the third are one and the same: of the first
     rows[labels == 2] = rows[0]
     found = svm.caltech(rows, labels, seed=0, train=10, test=30)
     by_hand = np.mean([(found.predicted[labels[found.test] == k] == k).mean() for k in range(3)])
@@ -72,4 +74,6 @@ def test_voc_asks_each_class_of_pictures_that_may_show_several():
     for form in ("area", "11-point"):
         assert found[form] == pytest.approx([1.0] * 4)
     targets[:, 3] = False
-    assert svm.voc(rows, targets, np.setdiff1d(np.arange(len(rows)), ask), ask)[0]["area"][3] is None
+    assert (
+        svm.voc(rows, targets, np.setdiff1d(np.arange(len(rows)), ask), ask)[0]["area"][3] is None
+    )

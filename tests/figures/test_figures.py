@@ -47,22 +47,39 @@ NAMES = {
     "tab\t, nul\0, esc\x1b": r"tab\t, nul\x00, esc\x1b",
     "undecodable \udce9": r"undecodable \udce9",
     "separated\u2028\x85": r"separated\u2028\x85",
-    "first " + "$_" * 200 + " last": "first " + 22 * "$_" + "\N{HORIZONTAL ELLIPSIS}" + 22 * "$_" + " last",
+    "first " + "$_" * 200 + " last": "first "
+    + 22 * "$_"
+    + "\N{HORIZONTAL ELLIPSIS}"
+    + 22 * "$_"
+    + " last",
     "\n" * 300: 25 * r"\n" + "\N{HORIZONTAL ELLIPSIS}" + "n" + 24 * r"\n",
 }
-# In one name what one Text must bear, short enough for ticks; how each of NAMES is written is a matter of `line` alone.
+# In one name what one Text must bear, short enough for ticks; how each of NAMES is written is a
+# matter of `line` alone.
 HOSTILE = {"_$5$漢\n\udce9": r"_$5$漢\n\udce9", "": None, "long $_\n" * 60: None}
 IMAGE = np.zeros((4, 6, 3), np.uint8)
 INTERVAL = {"top1_error": 1.0, "top1_interval": [0.0, 2.0], "n": 3}
 LAYERS = [{"shape": (8, 8, 4), "name": "block1_conv1", "parameters": 1, "flops": 1}]
-LOG = {"epoch": 1, "train_error": 1, "validation_error": 2, "validation_top5_error": 1, "loss": 1, "validation_loss": 1}
+LOG = {
+    "epoch": 1,
+    "train_error": 1,
+    "validation_error": 2,
+    "validation_top5_error": 1,
+    "loss": 1,
+    "validation_loss": 1,
+}
 
 # A figure with the name everywhere where a figure takes one, by the function that makes it.
 FIGURES = {
     contact_sheet: lambda name: contact_sheet(
-        [IMAGE] * 3, ["x", name, ("first", name)], [Boxes(np.array([[0, 0, 1, 1]]), [name]), ((), ()), ((), ())], name
+        [IMAGE] * 3,
+        ["x", name, ("first", name)],
+        [Boxes(np.array([[0, 0, 1, 1]]), [name]), ((), ()), ((), ())],
+        name,
     ),
-    curves: lambda name: curves({name: ([1, 2], [3, 4], "C0-"), "other": ([1], [1], "C1-")}, name, name, name),
+    curves: lambda name: curves(
+        {name: ([1, 2], [3, 4], "C0-"), "other": ([1], [1], "C1-")}, name, name, name
+    ),
     history: lambda name: history([LOG | {"learning_rate": 0.1}], name),
     confusion: lambda name: confusion(np.eye(2, dtype=int), [name, "other"]),
     class_errors: lambda name: class_errors([INTERVAL | {"class": name}]),
@@ -72,11 +89,26 @@ FIGURES = {
     kernels: lambda name: kernels(np.ones((2, 3, 3, 3)), name),
     field: lambda name: field(IMAGE, (0, 0, 3, 3), name),
     counts: lambda name: counts([name, "other"], {name: [1, 2]}, name),
-    confused: lambda name: confused([{"true": name, "predicted": name, "n": 1, "share": 0.5}], name),
+    confused: lambda name: confused(
+        [{"true": name, "predicted": name, "n": 1, "share": 0.5}], name
+    ),
     architecture: lambda name: architecture([LAYERS[0] | {"name": name}], name),
 }
-PLACES = {contact_sheet: 4, curves: 4, history: 1, confusion: 2, class_errors: 1, roc: 1, heat_over: 2, maps: 1,
-          kernels: 1, field: 1, counts: 3, confused: 3, architecture: 2}  # of the name in each  # fmt: skip
+PLACES = {
+    contact_sheet: 4,
+    curves: 4,
+    history: 1,
+    confusion: 2,
+    class_errors: 1,
+    roc: 1,
+    heat_over: 2,
+    maps: 1,
+    kernels: 1,
+    field: 1,
+    counts: 3,
+    confused: 3,
+    architecture: 2,
+}  # of the name in each
 
 
 def displayed(figure):
@@ -92,7 +124,11 @@ def test_every_function_that_draws_is_in_the_table():
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and name[0] != "_"
     }
-    assert public - {drawing.check_suffix, line, legend, drawing.save, charts.calibration} == set(FIGURES) == set(PLACES)
+    assert (
+        public - {drawing.check_suffix, line, legend, drawing.save, charts.calibration}
+        == set(FIGURES)
+        == set(PLACES)
+    )
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:20])
@@ -103,7 +139,9 @@ def test_every_figure_shows_any_name_as_it_is(make, name):
     texts = displayed(figure)
     if 1 < len(name) < 20:
         assert sum(part.count(HOSTILE[name]) for part, math in texts if not math) == PLACES[make]
-    assert all("mathdefault" in part for part, math in texts if math)  # matplotlib's own powers of ten
+    assert all(
+        "mathdefault" in part for part, math in texts if math
+    )  # matplotlib's own powers of ten
     assert max(len(part) for part, _ in texts) < 120
 
 
@@ -117,7 +155,12 @@ def test_any_name_is_drawn_letter_by_letter():
 
 
 def test_a_cut_name_keeps_both_ends():
-    assert [line("abcdefgh", n) for n in (9, 8, 7, 4)] == ["abcdefgh", "abcdefgh", "abc…fgh", "ab…h"]
+    assert [line("abcdefgh", n) for n in (9, 8, 7, 4)] == [
+        "abcdefgh",
+        "abcdefgh",
+        "abc…fgh",
+        "ab…h",
+    ]
 
 
 def test_a_legend_names_every_artist():
@@ -128,7 +171,9 @@ def test_a_legend_names_every_artist():
     (made,) = axes.findobj(Legend)
     shown = ["_under", "_nolegend_", "", r"\$5", r"\$5 and \$6", f"{'x' * 20}…{'x' * 19}"]
     assert [text.get_text() for text in made.get_texts()] == shown
-    assert [handle.get_color() for handle in made.legend_handles] == [drawn.get_color() for drawn in axes.lines]
+    assert [handle.get_color() for handle in made.legend_handles] == [
+        drawn.get_color() for drawn in axes.lines
+    ]
 
 
 # --- A figure that cannot be drawn ---
@@ -138,7 +183,9 @@ def broken(*_, **__):
     raise RuntimeError("no\nfont")
 
 
-def test_a_figure_that_matplotlib_cannot_draw_is_refused_with_its_path_and_the_old_one_stays(tmp_path, monkeypatch):
+def test_a_figure_that_matplotlib_cannot_draw_is_refused_with_its_path_and_the_old_one_stays(
+    tmp_path, monkeypatch
+):
     figure, path = drawing.Drawing(1, 1), tmp_path / "a.png"
     drawing.save(figure, path)
     before = path.read_bytes()
@@ -165,13 +212,17 @@ def test_who_is_told_to_stop_stops(capsys):
     assert not capsys.readouterr().err
 
 
-def test_a_training_on_names_with_dollars_ends_and_failing_curves_are_noted_once(tmp_path, capsys, monkeypatch, uncompiled):
+def test_a_training_on_names_with_dollars_ends_and_failing_curves_are_noted_once(
+    tmp_path, capsys, monkeypatch, uncompiled
+):
     """Three times it draws: twice that fails, then it is drawn."""
     folder, random, drawn = tmp_path / "cost_$5_vs_$6", np.random.default_rng(0), []
     for name in ("train/_a$", "train/b\n$_{", "test/_a$", "test/b\n$_{"):
         (folder / name).mkdir(parents=True)
         for i in range(4):
-            Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / name / f"${i}.png")
+            Image.fromarray(random.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(
+                folder / name / f"${i}.png"
+            )
 
     def at_last(rows, title):
         drawn.append(title)
@@ -179,12 +230,19 @@ def test_a_training_on_names_with_dollars_ends_and_failing_curves_are_noted_once
 
     monkeypatch.setattr(charts, "history", at_last)
     monkeypatch.setattr(loop, "DRAW_EVERY", 0)
-    words = "--arch shallow --strategy cpu --precision float32 --epochs 2 --size 32 --scale 32 --width 0.0625 --head-width 8"
+    words = (
+        "--arch shallow --strategy cpu --precision float32 --epochs 2 --size 32 --scale 32 "
+        "--width 0.0625 --head-width 8"
+    )
     words += " --batch-size 4 --hold-out 0 --schedule cosine --no-check"
     with shallow():
-        train.main([*words.split(), "--data", str(folder), "--out", str(tmp_path / "run")])  # seconds: pipelines
+        train.main(
+            [*words.split(), "--data", str(folder), "--out", str(tmp_path / "run")]
+        )  # seconds: pipelines
     assert drawn == ["shallow on cost_$5_vs_$6"] * 3
-    assert capsys.readouterr().err.count("run/history.png was not drawn (RuntimeError: no font)") == 1
+    assert (
+        capsys.readouterr().err.count("run/history.png was not drawn (RuntimeError: no font)") == 1
+    )
     assert (tmp_path / "run" / "history.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "run" / "report.json").exists()
 
@@ -202,22 +260,40 @@ def test_a_report_without_one_of_its_figures_is_written(tmp_path, capsys, monkey
     reports.write(str(tmp_path), "a net", {}, found, posteriors, split(), ("_a", "$b"))
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png") == 4
-    assert page.count("<h2>Each class against the others</h2><p>This figure could not be drawn.</p>") == 1
-    missing = "the figure 'Each class against the others' of the report of a net was not drawn (RuntimeError: no font)"
+    assert (
+        page.count("<h2>Each class against the others</h2><p>This figure could not be drawn.</p>")
+        == 1
+    )
+    missing = (
+        "the figure 'Each class against the others' of the report of a net was not drawn "
+        "(RuntimeError: no font)"
+    )
     assert missing in capsys.readouterr().err
 
 
 def test_a_report_of_boxes_without_its_sheet_is_written(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(localization_reports, "contact_sheet", broken)
     found = [[Found(0, 1.0, np.array([0, 0, 1, 1]))]] * 2
-    localization_reports.write(str(tmp_path), {}, found, Annotated(split(), [], [(8, 6)] * 2), ("_a", "$b"))
+    localization_reports.write(
+        str(tmp_path), {}, found, Annotated(split(), [], [(8, 6)] * 2), ("_a", "$b")
+    )
     assert sorted(os.listdir(tmp_path)) == ["boxes.json", "report.json"]
     assert "boxes.png was not drawn (RuntimeError: no font)" in capsys.readouterr().err
 
 
 def test_figures_are_made_and_saved_in_one_place():
-    """Where `line`, the quiet drawing and the note are: `savefig` and `Figure` of matplotlib are called nowhere else."""
+    """Where `line`, the quiet drawing and the note are: `savefig` and `Figure` of matplotlib are
+    called nowhere else.
+    """
     for package in ("vgg_tf", "tfrecords_tools"):
         for path in (Path(__file__).parents[2] / package).rglob("*.py"):
-            found = {word for word in ("Figure(", "savefig(", "parse_math", "suptitle(") if word in path.read_text()}
-            assert not found or path.name == "drawing.py" or (path.name, found) == ("reports.py", {"savefig("}), path
+            found = {
+                word
+                for word in ("Figure(", "savefig(", "parse_math", "suptitle(")
+                if word in path.read_text()
+            }
+            assert (
+                not found
+                or path.name == "drawing.py"
+                or (path.name, found) == ("reports.py", {"savefig("})
+            ), path

@@ -19,7 +19,14 @@ from vgg_tf.training.model import compile_scores, scores_of
 @pytest.fixture(scope="module")
 def network():
     with shallow(((3,),) * 5):
-        model = build_vgg("shallow_bn", input_shape=(32, 32, 3), classes=10, width=0.5, std=(60.0, 60.0, 60.0), seed=0)
+        model = build_vgg(
+            "shallow_bn",
+            input_shape=(32, 32, 3),
+            classes=10,
+            width=0.5,
+            std=(60.0, 60.0, 60.0),
+            seed=0,
+        )
     scores = scores_of(model)
     compile_scores(scores, optimizers.Muon(0.01, share=0.5, momentum=0.9))
     return scores
@@ -27,7 +34,10 @@ def network():
 
 def batches(pause=0.0):
     random = np.random.default_rng(0)
-    images, labels = random.integers(0, 256, (32, 32, 32, 3), np.uint8), random.integers(0, 10, 32).astype("int32")
+    images, labels = (
+        random.integers(0, 256, (32, 32, 32, 3), np.uint8),
+        random.integers(0, 10, 32).astype("int32"),
+    )
 
     def slowly(image, label):
         return tf.numpy_function(lambda x: time.sleep(pause) or x, [image], tf.uint8), label
@@ -40,7 +50,9 @@ def batches(pause=0.0):
 @pytest.fixture
 def found(once, request):
     def make(folder):
-        profile = profiler.profile(request.getfixturevalue("network"), batches(), 6, str(folder / "trace"))
+        profile = profiler.profile(
+            request.getfixturevalue("network"), batches(), 6, str(folder / "trace")
+        )
         (folder / "profile").write_bytes(pickle.dumps(profile))
 
     return pickle.loads((once("profile", make) / "profile").read_bytes())
@@ -52,15 +64,25 @@ def test_every_layer_is_named_forward_and_backward(found):
     for block in range(1, 6):
         for name in (f"block{block}_conv1", f"block{block}_bn1", f"block{block}_pool"):
             assert {(name, "forward"), (name, "backward")} <= names
-    assert {("fc1", "forward"), ("fc2", "backward"), ("predictions", "backward"), ("optimizer", "")} <= names
+    assert {
+        ("fc1", "forward"),
+        ("fc2", "backward"),
+        ("predictions", "backward"),
+        ("optimizer", ""),
+    } <= names
     assert ("normalize", "backward") not in names
-    assert {name for name, phase in names if not phase} == {"optimizer", "loss, weight decay, metrics"}
+    assert {name for name, phase in names if not phase} == {
+        "optimizer",
+        "loss, weight decay, metrics",
+    }
     assert found.device == "/host:CPU"
 
 
 def test_parts_add_up_to_the_step_and_convolutions_take_most_of_the_layers(found):
     assert 0.3 * found.step < sum(found.parts.values()) < os.cpu_count() * found.step
-    layers = {name: seconds for name, seconds in found.parts.items() if name != ("optimizer", "")}  # of 32 images: half of all
+    layers = {
+        name: seconds for name, seconds in found.parts.items() if name != ("optimizer", "")
+    }  # of 32 images: half of all
     convolutions = sum(seconds for (name, _), seconds in layers.items() if "conv" in name)
     assert convolutions > 0.5 * sum(layers.values())
 
@@ -75,18 +97,32 @@ def test_a_step_that_waits_for_data_is_told_so(found, network, tmp_path):
 
 
 def test_a_profile_of_more_steps_than_an_epoch_has_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"An epoch has 12 steps here: --profile takes at most 10\."):
+    with pytest.raises(
+        ValueError, match=r"An epoch has 12 steps here: --profile takes at most 10\."
+    ):
         profiler.profile(None, batches(), 11, str(tmp_path))
 
 
 def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, capsys):
     # A training is traced. To measure all of the digits would take two seconds more.
     monkeypatch.chdir(tmp_path)
-    words = ["--arch", "shallow", *TINY, "--limit-per-class", "16", "--profile", "3", "--strategy", "cpu"]
+    words = [
+        "--arch",
+        "shallow",
+        *TINY,
+        "--limit-per-class",
+        "16",
+        "--profile",
+        "3",
+        "--strategy",
+        "cpu",
+    ]
     with shallow():
         train.main([*words, "--out", "runs/a/"])
     said = capsys.readouterr().out
-    assert re.search(r"a step of 16 images: [\d.]+ ms, \d+ images/s\nthe input alone: [\d,]+ images/s", said)
+    assert re.search(
+        r"a step of 16 images: [\d.]+ ms, \d+ images/s\nthe input alone: [\d,]+ images/s", said
+    )
     assert re.search(r"\nblock1_conv1 +[\d.]+ +[\d.]+ +[\d.]+%", said)
     assert re.search(r"\noptimizer +[\d.]+", said)
     assert [path.name for path in tmp_path.glob("runs/*")] == ["a-profile"]

@@ -1,4 +1,6 @@
-"""Every format is read back by its own runtime and gives Keras' posteriors; what differs does not count."""
+"""Every format is read back by its own runtime and gives Keras' posteriors; what differs does not
+count.
+"""
 
 import io
 import json
@@ -19,7 +21,16 @@ from PIL import Image
 from tests.making import call
 from vgg_tf import build_vgg, export, write_weights
 from vgg_tf.evaluation import checkpoint
-from vgg_tf.formats import artifact, calibration, coreml, litert, onnx, saved_model, serving, shipping
+from vgg_tf.formats import (
+    artifact,
+    calibration,
+    coreml,
+    litert,
+    onnx,
+    saved_model,
+    serving,
+    shipping,
+)
 from vgg_tf.paper.architectures import ARCHITECTURES, Architecture
 from vgg_tf.predict import main as predict
 from vgg_tf.weights import reading
@@ -31,7 +42,8 @@ ROOMS = {
     "coreml": (coreml, "a.mlpackage"),
 }
 CLASSES = ("cat", "dog", "tench, Tinca tinca", "église")
-# All kinds of layers in two or three convolutions, as the writers take layer by layer. `done` is of a real depth.
+# All kinds of layers in two or three convolutions, as the writers take layer by layer. `done` is of
+# a real depth.
 SHALLOW = {
     "shallow": Architecture("shallow", "-", ((3,), (), (), (), (3,))),
     "shallow_bn": Architecture("shallow_bn", "-", ((3,), (), (), (), (3,)), batch_norm=True),
@@ -61,7 +73,14 @@ def test_a_digest_knows_neither_order_nor_the_sign_of_zero_but_every_number():
 def weights(folder, arch="shallow_bn", crop=32, width=1 / 8):
     """A file of a tiny network whose posteriors have a spread."""
     model = build_vgg(
-        arch, input_shape=(crop, crop, 3), classes=4, width=width, head_width=16, seed=0, std=(60, 50, 40), initializer="he"
+        arch,
+        input_shape=(crop, crop, 3),
+        classes=4,
+        width=width,
+        head_width=16,
+        seed=0,
+        std=(60, 50, 40),
+        initializer="he",
     )
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):  # not as they were made
@@ -88,7 +107,9 @@ _NETWORKS = {}  # made once for all formats
 def network_of(folder, arch="shallow_bn", crop=32, size=None, width=1 / 8):
     key = (arch, crop, size, width)
     if key not in _NETWORKS:
-        _NETWORKS[key] = artifact.network_of(checkpoint.open_trained(weights(folder, arch, crop, width)), size)
+        _NETWORKS[key] = artifact.network_of(
+            checkpoint.open_trained(weights(folder, arch, crop, width)), size
+        )
     return _NETWORKS[key]
 
 
@@ -99,14 +120,21 @@ def pixels(h, w, n=3):
 @pytest.mark.parametrize("kind", ROOMS)
 @pytest.mark.parametrize(
     ("arch", "crop", "size"),
-    [("shallow", 32, None), ("shallow_c_bn", 64, None), ("shallow_bn", 32, (64, 96)), ("shallow_lrn", 32, None)],
+    [
+        ("shallow", 32, None),
+        ("shallow_c_bn", 64, None),
+        ("shallow_bn", 32, (64, 96)),
+        ("shallow_lrn", 32, None),
+    ],
 )
 def test_a_file_gives_kerass_posteriors_and_tells_its_classes(kind, arch, crop, size, tmp_path):
     room, name = ROOMS[kind]
     network = network_of(tmp_path, arch, crop, size)
     path = str(tmp_path / name)
     if kind == "litert" and arch == "shallow_lrn":
-        with pytest.raises(ValueError, match="LiteRT cannot carry the local response normalisation of shallow_lrn"):
+        with pytest.raises(
+            ValueError, match="LiteRT cannot carry the local response normalisation of shallow_lrn"
+        ):
             room.write(network, path)
         assert not os.path.exists(path)
         return
@@ -128,8 +156,18 @@ def test_the_comparison_sees_likely_mistakes(tmp_path):
         return network.model.predict_on_batch(np.float32(batch))
 
     assert artifact.compare(network, ours, some)["log_posterior"] < 1e-5
-    for mistake in (lambda x: x[..., ::-1], lambda x: x / 255, lambda x: x[:, :, ::-1], lambda x: np.maximum(x, 5) - 5):
-        assert artifact.compare(network, lambda x, mistake=mistake: ours(mistake(x)), some)["log_posterior"] > 0.01
+    for mistake in (
+        lambda x: x[..., ::-1],
+        lambda x: x / 255,
+        lambda x: x[:, :, ::-1],
+        lambda x: np.maximum(x, 5) - 5,
+    ):
+        assert (
+            artifact.compare(network, lambda x, mistake=mistake: ours(mistake(x)), some)[
+                "log_posterior"
+            ]
+            > 0.01
+        )
 
 
 def test_a_network_of_bfloat16_is_shipped_in_float32(file):
@@ -143,7 +181,9 @@ def test_a_network_of_bfloat16_is_shipped_in_float32(file):
 
 
 def test_int8_takes_the_pixels_as_they_are_and_agrees_mostly(tmp_path):
-    network = network_of(tmp_path, width=1 / 2)  # large enough that the weights take most of the file
+    network = network_of(
+        tmp_path, width=1 / 2
+    )  # large enough that the weights take most of the file
     some = pixels(32, 32, 20)
     litert.write(network, str(tmp_path / "a.tflite"), "int8", some)
     run, _ = litert.read(str(tmp_path / "a.tflite"))
@@ -182,12 +222,16 @@ def picture(path, size=(70, 50)):
 
 @pytest.fixture
 def done(once):
-    """A folder with all formats of one network: seconds, as each format has a writer and a reader of its own."""
+    """A folder with all formats of one network: seconds, as each format has a writer and a reader
+    of its own.
+    """
 
     def make(folder):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(calibration, "CALIBRATION", 20)  # each view takes milliseconds
-            export.main([str(weights(folder, "vgg11_bn")), "--out", str(folder / "out"), "--n", "6"])
+            export.main(
+                [str(weights(folder, "vgg11_bn")), "--out", str(folder / "out"), "--n", "6"]
+            )
 
     return once("shipped", make)
 
@@ -207,7 +251,9 @@ def test_the_program_writes_all_formats_and_what_it_found(done):
 
 
 def copied(path, to):
-    """A copy of a file or folder of `done`: coremltools writes a package's manifest when it reads it."""
+    """A copy of a file or folder of `done`: coremltools writes a package's manifest when it reads
+    it.
+    """
     return Path((shutil.copytree if path.is_dir() else shutil.copy)(path, to))
 
 
@@ -219,10 +265,19 @@ def answers(capsys, *words):
 
 @pytest.fixture
 def ours(done, once):
-    """What predict says of `a.png` by the network itself, which is compiled for that, and that picture."""
+    """What predict says of `a.png` by the network itself, which is compiled for that, and that
+    picture.
+    """
 
     def make(folder):
-        words = (done / "vgg11_bn.safetensors", picture(folder / "a.png"), "--precision", "float32", "--format", "json")
+        words = (
+            done / "vgg11_bn.safetensors",
+            picture(folder / "a.png"),
+            "--precision",
+            "float32",
+            "--format",
+            "json",
+        )
         result = call("vgg_tf.predict", *words, "--out", folder / "said.json")
         assert result.returncode == 0, result.stderr
 
@@ -234,11 +289,16 @@ def ours(done, once):
 @pytest.mark.parametrize("kind", ["savedmodel", "litert", "onnx", "coreml"])
 def test_predict_runs_the_file_as_it_does_the_network(done, ours, kind, tmp_path, capsys):
     ours, path = ours
-    file = copied(done / "out" / f"vgg11_bn{shipping.SUFFIXES[kind]}", tmp_path / f"a{shipping.SUFFIXES[kind]}")
+    file = copied(
+        done / "out" / f"vgg11_bn{shipping.SUFFIXES[kind]}",
+        tmp_path / f"a{shipping.SUFFIXES[kind]}",
+    )
     (theirs,) = answers(capsys, "--model", str(file), path)
     assert [row["class"] for row in theirs["classes"]] == [row["class"] for row in ours["classes"]]
     for a, b in zip(theirs["classes"], ours["classes"], strict=True):
-        assert a["posterior"] == pytest.approx(b["posterior"], abs=0.02)  # PIL's pixels are within a grey level
+        assert a["posterior"] == pytest.approx(
+            b["posterior"], abs=0.02
+        )  # PIL's pixels are within a grey level
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
@@ -257,10 +317,19 @@ def test_that_needs_no_tensorflow(done, suffix, tmp_path):
 def test_a_picture_that_cannot_be_read_is_named(done, tmp_path):
     (tmp_path / "b.png").write_bytes(b"nothing")
     with pytest.raises(SystemExit, match=r"1 of 2 pictures could not be read:\n.*b\.png"):
-        predict(["--model", str(done / "out/vgg11_bn.onnx"), picture(tmp_path / "a.png"), str(tmp_path / "b.png")])
+        predict(
+            [
+                "--model",
+                str(done / "out/vgg11_bn.onnx"),
+                picture(tmp_path / "a.png"),
+                str(tmp_path / "b.png"),
+            ]
+        )
 
 
-@pytest.mark.parametrize("form", ["png", "tiff"])  # of mode I;16, and I, in which older PILs open such a PNG
+@pytest.mark.parametrize(
+    "form", ["png", "tiff"]
+)  # of mode I;16, and I, in which older PILs open such a PNG
 def test_sixteen_bit_pixels_keep_their_upper_byte(form):
     deep, file = np.random.default_rng(0).integers(0, 2**16, (32, 32), np.uint16), io.BytesIO()
     Image.fromarray(deep if form == "png" else deep.astype(np.int32)).save(file, form)
@@ -270,9 +339,14 @@ def test_sixteen_bit_pixels_keep_their_upper_byte(form):
 
 def test_a_picture_of_too_many_pixels_is_listed_and_the_others_are_named(tmp_path, monkeypatch):
     about = {"scale": 32, "height": 32, "width": 32, "classes": ["a", "b"]}
-    monkeypatch.setattr(serving, "open_model", lambda path: (lambda pixels: np.float32([[0.2, 0.8]]), about))
+    monkeypatch.setattr(
+        serving, "open_model", lambda path: (lambda pixels: np.float32([[0.2, 0.8]]), about)
+    )
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # PIL refuses twice as many
-    small, large = picture(tmp_path / "small.png", (40, 40)), picture(tmp_path / "large.png", (70, 70))
+    small, large = (
+        picture(tmp_path / "small.png", (40, 40)),
+        picture(tmp_path / "large.png", (70, 70)),
+    )
     rows, bad, _ = serving.see("a.onnx", [large, small])
     assert (list(rows), list(bad)) == ([small], [large])
     assert "large.png: Image size (4900 pixels) exceeds limit" in bad[large]
@@ -300,11 +374,17 @@ def test_a_file_that_differs_is_removed(file, tmp_path, monkeypatch):
 
 def contents(folder):
     """Bytes of all that lies in a folder, by name."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.mark.parametrize("kind", ["onnx", "coreml"])  # a file, and a folder
-def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, file, kind, tmp_path, monkeypatch):
+def test_what_lies_there_stays_until_what_replaces_it_is_read_back(
+    done, file, kind, tmp_path, monkeypatch
+):
     name, out = f"shallow_bn{shipping.SUFFIXES[kind]}", tmp_path / "out"
     out.mkdir()
     copied(done / "out" / f"vgg11_bn{shipping.SUFFIXES[kind]}", out / name)
@@ -319,7 +399,9 @@ def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, file, k
     monkeypatch.setattr(ROOMS[kind][0], "write", write_once)
     with monkeypatch.context() as patch:
         patch.setattr(shipping, "LIMIT", -1.0)
-        with pytest.raises(ValueError, match=rf"{name} differs by .* in a log posterior; -1 is allowed"):
+        with pytest.raises(
+            ValueError, match=rf"{name} differs by .* in a log posterior; -1 is allowed"
+        ):
             export.main(words)
     assert contents(out) == before
     stale = next(path for path in [out / name, *(out / name).rglob("*")] if path.is_file())
@@ -332,7 +414,9 @@ def test_what_lies_there_stays_until_what_replaces_it_is_read_back(done, file, k
 def test_the_dots_of_a_run_are_no_suffix(file, tmp_path, monkeypatch):
     opened = checkpoint.open_trained(file)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(checkpoint, "open_trained", lambda path: replace(opened, path=path, run="a run"))
+    monkeypatch.setattr(
+        checkpoint, "open_trained", lambda path: replace(opened, path=path, run="a run")
+    )
     for name in ("vgg11-lr0.01", "vgg11-lr0.05"):
         export.main([f"runs/{name}", "--format", "onnx", "--n", "2"])
         assert (tmp_path / "exports" / name / f"{name}.onnx").exists()
@@ -352,7 +436,9 @@ def levels_of(views):
 
 
 @pytest.mark.parametrize(("n", "others"), [(30, 20), (12, 7), (5, 0)])
-def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(n, others, file, tmp_path, monkeypatch):
+def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(
+    n, others, file, tmp_path, monkeypatch
+):
     opened = checkpoint.open_trained(file)
     assert calibration.CALIBRATION == 100
     monkeypatch.setattr(calibration, "CALIBRATION", 20)  # each view takes milliseconds
@@ -364,14 +450,19 @@ def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(n, o
     assert (f"{20 - others} views of two photographs" in told) == (others < 20)
 
 
-def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_hand(file, tmp_path, monkeypatch):
+def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_hand(
+    file, tmp_path, monkeypatch
+):
     monkeypatch.setattr(calibration, "CALIBRATION", 40)
     for split, first in (("train", 0), ("test", 200)):
         for i, name in enumerate("ab"):
             greys(tmp_path / "data" / split / name, range(first + 20 * i, first + 20 * i + 20))
     opened = replace(checkpoint.open_trained(file), data=str(tmp_path / "data"))
     network, pictures = network_of(tmp_path), greys(tmp_path / "pictures", range(100, 110))
-    for flags, least, most in ((export.Flags("", n=4), 200, 239), (export.Flags("", pictures=pictures, n=4), 100, 109)):
+    for flags, least, most in (
+        (export.Flags("", n=4), 200, 239),
+        (export.Flags("", pictures=pictures, n=4), 100, 109),
+    ):
         compared, _, learnt, told = calibration.views_of(flags, opened, network, True)
         assert all(least <= level <= most for level in levels_of(compared))
         assert len(levels_of(compared)) == 4
@@ -394,14 +485,18 @@ with shallow({SHALLOW["shallow_bn"].kernels}):
 import keras, os
 assert (keras.config.backend(), os.environ['KERAS_BACKEND']) == ('tensorflow', 'jax')
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)  # seconds: imports
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )  # seconds: imports
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "shallow_bn-savedmodel" / "saved_model.pb").exists()
 
 
 def test_a_keras_on_another_engine_is_refused(file, monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
-    with pytest.raises(ValueError, match="Files are written by TensorFlow, but Keras was imported on jax"):
+    with pytest.raises(
+        ValueError, match="Files are written by TensorFlow, but Keras was imported on jax"
+    ):
         export.main([str(file)])
 
 
@@ -427,13 +522,16 @@ def test_what_cannot_be_meant_is_refused(file, words, message, tmp_path):
 
 
 def test_a_full_disk_is_told_before(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(shipping.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000})())
+    monkeypatch.setattr(
+        shipping.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000})()
+    )
     with pytest.raises(OSError, match="lies on a disk with 0 MB left"):
         export.main([str(file), "--out", str(tmp_path / "out")])
 
 
 @pytest.mark.parametrize(
-    ("kind", "package"), [("onnx", "onnx"), ("litert", "ai_edge_litert.interpreter"), ("coreml", "coremltools")]
+    ("kind", "package"),
+    [("onnx", "onnx"), ("litert", "ai_edge_litert.interpreter"), ("coreml", "coremltools")],
 )
 def test_a_missing_package_is_told_with_what_to_install(file, kind, package, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)

@@ -29,13 +29,22 @@ def test_build_vgg_takes_it_by_its_name_with_its_width_and_head():
     kernel = read_weights("cifar10").layers["fc1"]["kernel"]
     np.testing.assert_array_equal(model.get_layer("fc1").kernel.numpy(), kernel)
     assert model.output.shape == (None, 10)
-    assert build_vgg("vgg11_bn", weights="cifar10", input_shape=(None, None, 3), include_top=False).output.shape[-1] == 256
+    assert (
+        build_vgg(
+            "vgg11_bn", weights="cifar10", input_shape=(None, None, 3), include_top=False
+        ).output.shape[-1]
+        == 256
+    )
 
 
 @pytest.mark.skipif(not DATA, reason="VGG_TF_DATA names no folder of real pictures")
-def test_its_error_on_a_tenth_of_the_test_images_is_what_the_readme_says(tmp_path, monkeypatch, capsys):
+def test_its_error_on_a_tenth_of_the_test_images_is_what_the_readme_says(
+    tmp_path, monkeypatch, capsys
+):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    stated = float(re.search(r"\| `python -m vgg_tf\.evaluate cifar10 .*?\| \**([0-9.]+) %", readme)[1])
+    stated = float(
+        re.search(r"\| `python -m vgg_tf\.evaluate cifar10 .*?\| \**([0-9.]+) %", readme)[1]
+    )
     part = tmp_path / "part"
     for folder in sorted(Path(DATA, "cifar10", "test").iterdir()):
         for split in ("train", "test"):

@@ -16,17 +16,31 @@ SIZES = [(16, 16)] * 3 + [(20, 16), (16, 16), (16, 20), (33, 40), (12, 9)]
 def examples(sizes, n):
     random = np.random.default_rng(0)
     for i, (h, w) in enumerate(itertools.islice(itertools.cycle(sizes), n)):
-        yield np.int64(random.integers(2**62)), random.integers(0, 256, (h, w, 3), np.uint8), np.int64(i)
+        yield (
+            np.int64(random.integers(2**62)),
+            random.integers(0, 256, (h, w, 3), np.uint8),
+            np.int64(i),
+        )
 
 
 @pytest.mark.parametrize(
     ("sizes", "flip", "padding", "cutout"),
-    [(SIZES[:1], True, 3, 6), (SIZES, True, 3, 6), (SIZES, True, 0, 5), (SIZES, False, CROP - 1, 0), (SIZES, False, 0, CROP)],
+    [
+        (SIZES[:1], True, 3, 6),
+        (SIZES, True, 3, 6),
+        (SIZES, True, 0, 5),
+        (SIZES, False, CROP - 1, 0),
+        (SIZES, False, 0, CROP),
+    ],
 )
 def test_a_batch_holds_the_views_that_are_made_one_by_one(sizes, flip, padding, cutout):
     n = 20
     options = {"flip": flip, "padding": padding, "cutout": cutout}
-    kinds = (tf.TensorSpec([], tf.int64), tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int64))
+    kinds = (
+        tf.TensorSpec([], tf.int64),
+        tf.TensorSpec([None, None, 3], tf.uint8),
+        tf.TensorSpec([], tf.int64),
+    )
     dataset = tf.data.Dataset.from_generator(lambda: examples(sizes, n), output_signature=kinds)
     batches = batched_views.batches(dataset, tf.constant(EPOCH, tf.int64), BATCH, CROP, **options)
     assert batches.element_spec[0] == tf.TensorSpec([BATCH, CROP, CROP, 3], tf.uint8)

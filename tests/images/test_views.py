@@ -1,4 +1,6 @@
-"""One image, from its bytes to what the network sees: the claims hold eagerly and inside tf.data."""
+"""One image, from its bytes to what the network sees: the claims hold eagerly and inside
+tf.data.
+"""
 
 import io
 from fractions import Fraction
@@ -10,12 +12,21 @@ from PIL import Image
 
 from tests.making import noise
 from vgg_tf.images import colors, decoding
-from vgg_tf.images.views import center_view, crop_of_rescaled, process_path, rescaled_size, train_view, train_view_of_pixels
+from vgg_tf.images.views import (
+    center_view,
+    crop_of_rescaled,
+    process_path,
+    rescaled_size,
+    train_view,
+    train_view_of_pixels,
+)
 
 
 def waves(h, w):
     y, x = np.mgrid[:h, :w]
-    return np.stack([127.5 + 127 * np.sin(x / (3 + 3 * c) + y / (7 - c)) for c in range(3)], 2).astype(np.uint8)
+    return np.stack(
+        [127.5 + 127 * np.sin(x / (3 + 3 * c) + y / (7 - c)) for c in range(3)], 2
+    ).astype(np.uint8)
 
 
 def coordinates(h, w):
@@ -32,9 +43,13 @@ def encode(picture, kind, **options):
 
 
 def rescaled_by_pil(picture, new_h, new_w):
-    """All of the picture rescaled, a channel at a time in PIL's float mode, which does not round between its two passes."""
+    """All of the picture rescaled, a channel at a time in PIL's float mode, which does not round
+    between its two passes.
+    """
     channels = [Image.fromarray(picture[:, :, c].astype(np.float32)) for c in range(3)]
-    return np.stack([np.asarray(c.resize((new_w, new_h), Image.Resampling.BILINEAR)) for c in channels], 2)
+    return np.stack(
+        [np.asarray(c.resize((new_w, new_h), Image.Resampling.BILINEAR)) for c in channels], 2
+    )
 
 
 def plain_rescaled_size(h, w, S):
@@ -49,8 +64,14 @@ def eagerly(function, *columns):
 
 
 def in_tf_data(function, *columns):
-    """The same inside tf.data: all rows in one pipeline, since building it takes longer than running it."""
-    return list(tf.data.Dataset.from_tensor_slices(columns).map(function, num_parallel_calls=4).as_numpy_iterator())
+    """The same inside tf.data: all rows in one pipeline, since building it takes longer than
+    running it.
+    """
+    return list(
+        tf.data.Dataset.from_tensor_slices(columns)
+        .map(function, num_parallel_calls=4)
+        .as_numpy_iterator()
+    )
 
 
 both_ways = pytest.mark.parametrize("call", [eagerly, in_tf_data])
@@ -67,7 +88,9 @@ def seeds(n, key=0):
 def views(picture, n, *options, **more):
     """Views of one picture for `n` seeds, `[n, crop, crop, 3]`."""
     rows = tf.data.Dataset.from_tensor_slices(seeds(n))
-    rows = rows.map(lambda seed: train_view_of_pixels(picture, seed, *options, **more), num_parallel_calls=4)
+    rows = rows.map(
+        lambda seed: train_view_of_pixels(picture, seed, *options, **more), num_parallel_calls=4
+    )
     return next(rows.batch(n).as_numpy_iterator())
 
 
@@ -77,9 +100,19 @@ def views(picture, n, *options, **more):
 @both_ways
 def test_the_smaller_side_becomes_exactly_s_and_the_other_is_rounded_to_nearest(call):
     random = np.random.default_rng(0)
-    sizes = np.column_stack([random.integers(1, 2000, (60, 2)), random.integers(1, 600, 60)]).tolist()
+    sizes = np.column_stack(
+        [random.integers(1, 2000, (60, 2)), random.integers(1, 600, 60)]
+    ).tolist()
     # One pixel wide, ties, and products beyond 32 bits.
-    sizes += [(1, 777, 256), (777, 1, 256), (1, 1, 7), (2, 3, 1), (2, 3, 3), (4, 6, 7), (65535, 40000, 65535)]
+    sizes += [
+        (1, 777, 256),
+        (777, 1, 256),
+        (1, 1, 7),
+        (2, 3, 1),
+        (2, 3, 3),
+        (4, 6, 7),
+        (65535, 40000, 65535),
+    ]
     got = call(rescaled_size, *columns(sizes))
     assert got == [plain_rescaled_size(*size) for size in sizes]
     assert [min(size) for size in got] == [S for *_, S in sizes]
@@ -100,7 +133,11 @@ def test_a_crop_of_the_rescaled_image_equals_rescaling_all_of_it_and_cutting(cal
     ]:
         new_h, new_w = plain_rescaled_size(h, w, S)
         whole = rescaled_by_pil(noise(h, w), new_h, new_w)
-        for top, left in [(0, 0), (new_h - crop, new_w - crop), ((new_h - crop) // 2, (new_w - crop) // 3)]:
+        for top, left in [
+            (0, 0),
+            (new_h - crop, new_w - crop),
+            ((new_h - crop) // 2, (new_w - crop) // 3),
+        ]:
             cases.append((encode(noise(h, w), "png"), S, top, left))
             expected.append(whole[top : top + crop, left : left + crop])
 
@@ -109,8 +146,9 @@ def test_a_crop_of_the_rescaled_image_equals_rescaling_all_of_it_and_cutting(cal
 
     got = call(cut, *columns(cases))
     assert {crop.dtype for crop in got} == {np.dtype(np.float32)}
-    # 0.01 grey levels are the rounding of float32 positions. On noise, pixel centres at whole numbers, no antialiasing, or
-    # the exact size in place of the rounded one would move pixels by tens.
+    # 0.01 grey levels are the rounding of float32 positions. On noise, pixel centres at whole
+    # numbers, no antialiasing, or the exact size in place of the rounded one would move pixels by
+    # tens.
     np.testing.assert_allclose(got, expected, rtol=0, atol=0.01)
 
 
@@ -119,13 +157,17 @@ def test_without_rescaling_a_crop_is_cut_out_unchanged(call):
     picture = noise(20, 31)
     corners = [(0, 0), (3, 9), (4, 15)]
     got = call(lambda top, left: crop_of_rescaled(picture, 20, top, left, 16), *columns(corners))
-    np.testing.assert_array_equal(got, [picture[top : top + 16, left : left + 16] for top, left in corners])
+    np.testing.assert_array_equal(
+        got, [picture[top : top + 16, left : left + 16] for top, left in corners]
+    )
 
 
 def test_between_pixels_and_beyond_the_picture_a_crop_is_mixed():
     picture = noise(20, 31)
     between = crop_of_rescaled(picture, 20, 3.5, 9.0, 16).numpy()
-    np.testing.assert_allclose(between, (picture[3:19, 9:25] / 2.0 + picture[4:20, 9:25] / 2.0), atol=1e-3)
+    np.testing.assert_allclose(
+        between, (picture[3:19, 9:25] / 2.0 + picture[4:20, 9:25] / 2.0), atol=1e-3
+    )
     beyond = crop_of_rescaled(picture, 20, -3, 9, 16).numpy()
     np.testing.assert_array_equal(beyond[3:], picture[:13, 9:25])
 
@@ -173,9 +215,12 @@ def test_every_format_decodes_to_what_pil_decodes(call):
     contents = [make(noise(13, 22)) for make in FORMATS.values()]
     for kind, content, got in zip(FORMATS, contents, call(decoding.decode, contents), strict=True):
         assert got.dtype == np.uint8
-        # Builds of libjpeg differ by a level in the inverse DCT and the colour conversion; lossless is lossless.
+        # Builds of libjpeg differ by a level in the inverse DCT and the colour conversion; lossless
+        # is lossless.
         tolerance = 1 if kind in JPEGS else 0
-        np.testing.assert_allclose(got.astype(int), decoded_by_pil(content), rtol=0, atol=tolerance, err_msg=kind)
+        np.testing.assert_allclose(
+            got.astype(int), decoded_by_pil(content), rtol=0, atol=tolerance, err_msg=kind
+        )
 
 
 @both_ways
@@ -216,9 +261,14 @@ def test_an_orientation_tag_is_not_applied(call):
     np.testing.assert_array_equal(tagged, plain)
 
 
-@pytest.mark.parametrize("contents", [b"", b"no image", b"BM", b"\xff\xd8\xff", encode(noise(9, 9), "png")[:-30]])
+@pytest.mark.parametrize(
+    "contents", [b"", b"no image", b"BM", b"\xff\xd8\xff", encode(noise(9, 9), "png")[:-30]]
+)
 def test_bytes_that_are_no_whole_image_are_refused(contents):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?i)empty|unknown image|incomplete|invalid jpeg|invalid png"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match=r"(?i)empty|unknown image|incomplete|invalid jpeg|invalid png",
+    ):
         decoding.decode(contents)
 
 
@@ -231,8 +281,23 @@ def test_bytes_that_are_no_whole_image_are_refused(contents):
     ids=["plain", "padding, cutout"],
 )
 def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, scale, more):
-    sizes = [(40, 60), (33, 97), (128, 90), (5, 7), (1, 30), (30, 1), (200, 300), (17, 16), (64, 64)]
-    contents = [make(picture(h, w)) for make in JPEGS.values() for h, w in sizes for picture in (noise, waves)]
+    sizes = [
+        (40, 60),
+        (33, 97),
+        (128, 90),
+        (5, 7),
+        (1, 30),
+        (30, 1),
+        (200, 300),
+        (17, 16),
+        (64, 64),
+    ]
+    contents = [
+        make(picture(h, w))
+        for make in JPEGS.values()
+        for h, w in sizes
+        for picture in (noise, waves)
+    ]
 
     def pair(contents, seed):
         window = train_view(contents, seed, crop, scale, **more)
@@ -240,28 +305,59 @@ def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, sca
 
     pairs = in_tf_data(pair, contents, seeds(len(contents)))
     difference = np.array([np.abs(window.astype(int) - whole) for window, whole in pairs])
-    # The window's positions are float32 numbers of another size: a value next to a half is rounded the other way, once in
-    # a thousand at most. Chroma upsampled over the window's edge would move its pixels by more than a level.
+    # The window's positions are float32 numbers of another size: a value next to a half is rounded
+    # the other way, once in a thousand at most. Chroma upsampled over the window's edge would move
+    # its pixels by more than a level.
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.001
 
 
 @pytest.mark.parametrize(
-    ("call", "h", "w", "S"), [(in_tf_data, 60, 45, 40), (eagerly, 60, 45, 40), (eagerly, 90, 130, 41), (eagerly, 30, 37, 42)]
+    ("call", "h", "w", "S"),
+    [
+        (in_tf_data, 60, 45, 40),
+        (eagerly, 60, 45, 40),
+        (eagerly, 90, 130, 41),
+        (eagerly, 30, 37, 42),
+    ],
 )
 def test_a_view_of_a_jpeg_is_a_crop_of_the_whole_rescaled_by_pil_within_half_a_level(call, h, w, S):
-    crop, contents = 38, [JPEGS[kind](picture(h, w)) for kind in ("4:2:0", "4:4:4", "grey") for picture in (noise, waves)]
+    crop, contents = (
+        38,
+        [
+            JPEGS[kind](picture(h, w))
+            for kind in ("4:2:0", "4:4:4", "grey")
+            for picture in (noise, waves)
+        ],
+    )
     new_h, new_w = plain_rescaled_size(h, w, S)
-    got = call(lambda content, seed: train_view(content, seed, crop, (S, S), shift=0), contents, seeds(6))
+    got = call(
+        lambda content, seed: train_view(content, seed, crop, (S, S), shift=0), contents, seeds(6)
+    )
     for content, view in zip(contents, got, strict=True):
         whole = rescaled_by_pil(decoding.decode(content).numpy(), new_h, new_w)
-        cuts = [whole[t : t + crop, e : e + crop] for t in range(new_h - crop + 1) for e in range(new_w - crop + 1)]
-        # Rounding, and the float32 of the positions. Antialiasing, sizes and corners are PIL's, or this would be tens.
-        assert min(np.abs(cut[:, side] - view).max() for cut in cuts for side in (slice(None), slice(None, None, -1))) < 0.52
+        cuts = [
+            whole[t : t + crop, e : e + crop]
+            for t in range(new_h - crop + 1)
+            for e in range(new_w - crop + 1)
+        ]
+        # Rounding, and the float32 of the positions. Antialiasing, sizes and corners are PIL's, or
+        # this would be tens.
+        assert (
+            min(
+                np.abs(cut[:, side] - view).max()
+                for cut in cuts
+                for side in (slice(None), slice(None, None, -1))
+            )
+            < 0.52
+        )
 
 
 def test_the_same_seed_gives_the_same_view_and_another_seed_another():
-    contents = [FORMATS[kind](noise(40, 50)) for kind in ("4:2:0", "CMYK", "PNG with alpha", "grey BMP", "GIF")]
+    contents = [
+        FORMATS[kind](noise(40, 50))
+        for kind in ("4:2:0", "CMYK", "PNG with alpha", "grey BMP", "GIF")
+    ]
     pairs = np.array([[5, 6], [5, 6], [5, 7], [6, 6], [6, 5], [5, 6 + (1 << 32)]])
     rows = [(content, pair) for content in contents for pair in pairs]
     got = in_tf_data(lambda content, pair: train_view(content, pair, 16, (16, 40)), *columns(rows))
@@ -278,7 +374,9 @@ def test_a_view_is_the_same_eagerly_and_inside_tf_data():
     def look(content, seed):
         return train_view(content, seed, 16, (16, 40), padding=3, cutout=5)
 
-    np.testing.assert_array_equal(*(call(look, contents, seeds(len(contents))) for call in (eagerly, in_tf_data)))
+    np.testing.assert_array_equal(
+        *(call(look, contents, seeds(len(contents))) for call in (eagerly, in_tf_data))
+    )
 
 
 def assert_equally_often(counts, draws):
@@ -309,7 +407,8 @@ def test_without_flip_no_view_is_mirrored():
 
 
 def test_every_s_from_s_min_to_s_max_is_drawn_equally_often():
-    # A ramp of 16 levels a pixel: enlarged to S it rises by 16 * 16 / S, which a span of 9 pixels tells to a quarter of S.
+    # A ramp of 16 levels a pixel: enlarged to S it rises by 16 * 16 / S, which a span of 9 pixels
+    # tells to a quarter of S.
     ramp, n = 16 * coordinates(16, 16)[:, :, [0, 0, 0]], 1500
     cuts = views(ramp, n, 16, (16, 20), flip=False, shift=0).astype(int)
     S = 9 * 16 * 16 / (cuts[:, 0, 12, 0] - cuts[:, 0, 3, 0])
@@ -343,8 +442,17 @@ def test_with_padding_every_corner_of_the_mirrored_surroundings_is_drawn_equally
     picture, crop, padding, n = coordinates(18, 17), 16, 3, 2200
     around = np.pad(picture, ((padding, padding), (padding, padding), (0, 0)), "reflect")
     cuts = [around[t : t + crop, e : e + crop] for t in range(9) for e in range(8)]
-    numbers = {cut[:, step].tobytes(): i for i, cut in enumerate(cuts) for step in (slice(None), slice(None, None, -1))}
-    corners = np.array([numbers[view.tobytes()] for view in views(picture, n, crop, (17, 17), shift=0, padding=padding)])
+    numbers = {
+        cut[:, step].tobytes(): i
+        for i, cut in enumerate(cuts)
+        for step in (slice(None), slice(None, None, -1))
+    }
+    corners = np.array(
+        [
+            numbers[view.tobytes()]
+            for view in views(picture, n, crop, (17, 17), shift=0, padding=padding)
+        ]
+    )
     for draw, values in ((corners // 8, 9), (corners % 8, 8), (corners, 72)):
         counts = np.bincount(draw, minlength=values)
         assert counts.all()
@@ -357,7 +465,9 @@ def test_cutout_gives_the_mean_colour_to_a_square_around_each_pixel_equally_ofte
     possible = {}
     for y, x in np.ndindex(crop, crop):
         cut = picture.copy()
-        inside = cut[max(0, y - side // 2) : y + (side + 1) // 2, max(0, x - side // 2) : x + (side + 1) // 2]
+        inside = cut[
+            max(0, y - side // 2) : y + (side + 1) // 2, max(0, x - side // 2) : x + (side + 1) // 2
+        ]
         inside[:] = np.round(picture.mean((0, 1), dtype=np.float32))
         possible[cut.tobytes()] = y * crop + x
     cuts = views(picture, n, crop, (16, 16), flip=False, shift=0, cutout=side)
@@ -374,7 +484,9 @@ def test_padding_that_is_no_number_of_pixels_below_the_crops_is_refused(padding)
 
 @pytest.mark.parametrize("scale", [(15, 20), (20, 18), (15, 15)])
 def test_scales_below_the_crop_or_in_the_wrong_order_are_refused(scale):
-    with pytest.raises(ValueError, match=rf"crop <= S_min <= S_max. Received: \({scale[0]}, {scale[1]}\), crop=16"):
+    with pytest.raises(
+        ValueError, match=rf"crop <= S_min <= S_max. Received: \({scale[0]}, {scale[1]}\), crop=16"
+    ):
         train_view(jpeg(noise(30, 30)), [0, 0], 16, scale)
 
 
@@ -385,7 +497,9 @@ def test_scales_below_the_crop_or_in_the_wrong_order_are_refused(scale):
 def test_a_unit_amount_shifts_all_pixels_by_a_principal_axis_of_the_colours_largest_first(call):
     covariance = np.cov(np.random.default_rng(0).normal(size=(3, 50)) * [[40], [60], [20]])
     picture = noise(4, 5).astype(np.float32)
-    shifted = call(lambda amounts: colors.rgb_shift(picture, amounts, covariance), np.eye(3, dtype=np.float32))
+    shifted = call(
+        lambda amounts: colors.rgb_shift(picture, amounts, covariance), np.eye(3, dtype=np.float32)
+    )
     moved = np.array(shifted, np.float64) - picture
     assert np.ptp(moved, axis=(1, 2)).max() < 1e-4
     axes = moved[:, 0, 0]
@@ -400,8 +514,8 @@ def test_shifts_of_many_views_have_a_hundredth_of_the_colours_covariance():
     n = 2000
     look = views(np.full((1, 1, 3), 128, np.uint8), n, 1, (1, 1), covariance=covariance)
     shifts = look.reshape(n, 3) - 128.0
-    # Four standard errors: of a mean sqrt(45 / n) = 0.15, of a covariance sqrt(2 / n) * 45 = 1.4. The pixels are rounded,
-    # which adds a twelfth on the diagonal.
+    # Four standard errors: of a mean sqrt(45 / n) = 0.15, of a covariance sqrt(2 / n) * 45 = 1.4.
+    # The pixels are rounded, which adds a twelfth on the diagonal.
     np.testing.assert_allclose(shifts.mean(0), 0, atol=0.6)
     np.testing.assert_allclose(np.cov(shifts.T), 0.01 * covariance + np.eye(3) / 12, atol=5.6)
 
@@ -423,15 +537,21 @@ def test_the_published_covariance_has_the_published_axes():
 
 def test_a_shift_moves_all_pixels_alike_and_leaves_corner_and_mirror_as_they_were():
     picture = 60 + noise(20, 23) // 2  # far from black and white
-    shifted, plain = (views(picture, 50, 16, (16, 24), shift=shift).astype(int) for shift in (0.1, 0))
+    shifted, plain = (
+        views(picture, 50, 16, (16, 24), shift=shift).astype(int) for shift in (0.1, 0)
+    )
     # Both were rounded: a shift of 2.4 moves some pixels by 2, some by 3.
     assert np.ptp(shifted - plain, axis=(1, 2)).max() <= 1
     assert np.abs(shifted - plain).max() > 10
 
 
 def test_shifted_colours_stop_at_black_and_white():
-    black, white = (views(np.full((1, 1, 3), level, np.uint8), 300, 1, (1, 1), shift=0.3).reshape(-1, 3) for level in (0, 255))
-    # One shift cannot move both: where it darkens black stays, where it brightens white does. Wrapped round, both would move.
+    black, white = (
+        views(np.full((1, 1, 3), level, np.uint8), 300, 1, (1, 1), shift=0.3).reshape(-1, 3)
+        for level in (0, 255)
+    )
+    # One shift cannot move both: where it darkens black stays, where it brightens white does.
+    # Wrapped round, both would move.
     assert ((black == 0) | (white == 255)).all()
     assert (black > 0).any(0).all()
     assert (white < 255).any(0).all()
@@ -459,26 +579,36 @@ def test_a_view_is_rounded_to_nearest_not_cut_off():
         contents.append(encode(noise(h, w), "png"))
         new_h, new_w = plain_rescaled_size(h, w, Q)
         top, left = (new_h - crop) // 2, (new_w - crop) // 2
-        exact.append(rescaled_by_pil(noise(h, w), new_h, new_w)[top : top + crop, left : left + crop])
+        exact.append(
+            rescaled_by_pil(noise(h, w), new_h, new_w)[top : top + crop, left : left + crop]
+        )
     got = np.array([center_view(decoding.decode(content), crop, Q) for content in contents])
     assert got.dtype == np.uint8
     assert np.abs(got - exact).max() < 0.51
 
 
 def test_a_centre_view_of_a_scale_below_the_crop_is_refused():
-    with pytest.raises(ValueError, match=r"scale must be at least the crop's side\. Received: scale=200, crop=224"):
+    with pytest.raises(
+        ValueError, match=r"scale must be at least the crop's side\. Received: scale=200, crop=224"
+    ):
         center_view(noise(30, 30), 224, 200)
 
 
 @both_ways
 def test_the_centre_view_of_torchvision_differs_from_its_resize_and_crop_by_one_level_at_most(call):
-    sizes, crop, Q = [(40, 61), (61, 40), (75, 100), (33, 50), (31, 24), (24, 24), (20, 99), (9, 7), (50, 41)], 16, 21
+    sizes, crop, Q = (
+        [(40, 61), (61, 40), (75, 100), (33, 50), (31, 24), (24, 24), (20, 99), (9, 7), (50, 41)],
+        16,
+        21,
+    )
     contents = [encode(picture(h, w), "png") for h, w in sizes for picture in (noise, waves)]
-    got = call(lambda content: center_view(decoding.decode(content), crop, Q, torchvision=True), contents)
+    got = call(
+        lambda content: center_view(decoding.decode(content), crop, Q, torchvision=True), contents
+    )
     cut_down = 0
     for content, view in zip(contents, got, strict=True):
-        # What transforms.Resize(Q) and CenterCrop(crop) compute of a PIL image (torchvision 0.28, _compute_resized_output_size
-        # and center_crop).
+        # What transforms.Resize(Q) and CenterCrop(crop) compute of a PIL image (torchvision 0.28,
+        # _compute_resized_output_size and center_crop).
         image = Image.open(io.BytesIO(content))
         w, h = image.size
         short, long = min(w, h), max(w, h)
@@ -500,7 +630,9 @@ CLASSES = ("cat", "dog", "newt")
 
 @pytest.fixture
 def photos(tmp_path):
-    """Paths of one picture of each class, 18 x 21 pixels, so that a scale of 18 leaves them as they are."""
+    """Paths of one picture of each class, 18 x 21 pixels, so that a scale of 18 leaves them as they
+    are.
+    """
     paths = []
     for name, kind in zip(CLASSES, ("png", "bmp", "jpeg"), strict=True):
         (tmp_path / name).mkdir()
@@ -523,12 +655,16 @@ def test_in_training_process_path_gives_a_random_view_that_contents_and_seed_fix
     def look(path, seed):
         return process_path(path, CLASSES, 16, 18, seed=seed, shift=0)
 
-    cuts, labels = columns(in_tf_data(look, np.repeat([photos[0], photos[1], photos[0]], 8), np.tile(np.arange(8), 3)))
+    cuts, labels = columns(
+        in_tf_data(look, np.repeat([photos[0], photos[1], photos[0]], 8), np.tile(np.arange(8), 3))
+    )
     assert labels == [0] * 8 + [1] * 8 + [0] * 8
     for cut in cuts:
         upright = cut[:, ::-1] if cut[0, 0, 0] > cut[0, -1, 0] else cut
         left, top, _ = upright[0, 0]
-        np.testing.assert_array_equal(upright, coordinates(18, 21)[top : top + 16, left : left + 16])
+        np.testing.assert_array_equal(
+            upright, coordinates(18, 21)[top : top + 16, left : left + 16]
+        )
     cat, dog, again = np.reshape(cuts, (3, 8, 16, 16, 3))
     np.testing.assert_array_equal(again, cat)
     assert len(np.unique(cat, axis=0)) > 4  # of 36
@@ -539,26 +675,39 @@ def test_process_path_takes_a_range_of_scales(photos):
     def look(path, seed):
         return process_path(path, CLASSES, 16, (16, 32), seed=seed, flip=False, shift=0)[0]
 
-    # The picture rises by a level a column: 11 columns hold 12 levels where it was shrunk to 16, 6 where enlarged to 32.
-    slopes = [int(cut[0, 13, 0]) - int(cut[0, 2, 0]) for cut in eagerly(look, [photos[0]] * 12, list(range(12)))]
+    # The picture rises by a level a column: 11 columns hold 12 levels where it was shrunk to 16, 6
+    # where enlarged to 32.
+    slopes = [
+        int(cut[0, 13, 0]) - int(cut[0, 2, 0])
+        for cut in eagerly(look, [photos[0]] * 12, list(range(12)))
+    ]
     assert min(slopes) <= 8
     assert max(slopes) >= 10
 
 
 @both_ways
 def test_a_folder_that_is_no_class_is_an_error_that_names_the_file(call, photos):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)not in class_names.*newt 1\.jpeg"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"(?s)not in class_names.*newt 1\.jpeg"
+    ):
         call(lambda path: process_path(path, ["cat", "dog"], 16, 18, training=False), photos)
 
 
 @pytest.mark.parametrize(
     ("call", "contents", "training"),
-    [(in_tf_data, b"", False), (eagerly, b"", True), (eagerly, b"Dear diary", True), (eagerly, b"Dear diary", False)],
+    [
+        (in_tf_data, b"", False),
+        (eagerly, b"", True),
+        (eagerly, b"Dear diary", True),
+        (eagerly, b"Dear diary", False),
+    ],
 )
 def test_a_file_that_is_no_image_is_an_error_that_names_it(call, photos, contents, training):
     with open(photos[0], "wb") as file:
         file.write(contents)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)no JPEG, PNG, GIF or BMP.*cat 1\.png"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"(?s)no JPEG, PNG, GIF or BMP.*cat 1\.png"
+    ):
         call(lambda path: process_path(path, CLASSES, 16, 18, training=training), photos)
 
 
@@ -567,8 +716,13 @@ def test_a_file_that_is_not_there_is_an_error_that_names_it(photos):
         process_path(photos[0].replace("cat 1", "cat 2"), CLASSES, 16, 18)
 
 
-@pytest.mark.parametrize("old", [{"cut": 224}, {"S": 256}, {"max_delta": 0.1}, {"cut": 224, "S": 256, "max_delta": 0.1}])
+@pytest.mark.parametrize(
+    "old", [{"cut": 224}, {"S": 256}, {"max_delta": 0.1}, {"cut": 224, "S": 256, "max_delta": 0.1}]
+)
 def test_arguments_of_the_old_form_are_answered_with_the_new_ones(photos, old):
     names = ", ".join(old)
-    with pytest.raises(TypeError, match=rf"crop= for cut=, scale= for S=, and shift= .*max_delta=.*Received: {names}\."):
+    with pytest.raises(
+        TypeError,
+        match=rf"crop= for cut=, scale= for S=, and shift= .*max_delta=.*Received: {names}\.",
+    ):
         process_path(photos[0], CLASSES, **old)

@@ -28,7 +28,10 @@ def test_iou_is_the_share_of_pixels_that_two_boxes_share():
         canvas[box[1] : box[3], box[0] : box[2]] = True
         return canvas
 
-    expected = [[(painted(a) & painted(b)).sum() / max(1, (painted(a) | painted(b)).sum()) for b in other] for a in one]
+    expected = [
+        [(painted(a) & painted(b)).sum() / max(1, (painted(a) | painted(b)).sum()) for b in other]
+        for a in one
+    ]
     np.testing.assert_allclose(boxes.iou(one, other), expected)
 
 
@@ -37,7 +40,12 @@ def test_centre_and_size_go_back_to_the_corners(kind):
     corners = random_boxes(20)
     found = boxes.centred(kind(corners))
     np.testing.assert_allclose(
-        found[0], [corners[0, ::2].mean(), corners[0, 1::2].mean(), *np.diff(corners[0].reshape(2, 2), axis=0)[0]]
+        found[0],
+        [
+            corners[0, ::2].mean(),
+            corners[0, 1::2].mean(),
+            *np.diff(corners[0].reshape(2, 2), axis=0)[0],
+        ],
     )
     np.testing.assert_allclose(boxes.cornered(found), corners)
 
@@ -48,10 +56,15 @@ def test_the_way_into_a_view_and_out_of_it_is_the_identity():
         size, crop = random.integers(40, 90, 2), int(random.integers(20, 40))
         corner = random.integers(0, size - crop + 1)
         inside = boxes.into_view(tf.constant(corners, tf.float32), size, corner, crop)
-        np.testing.assert_allclose(boxes.out_of_view(inside.numpy(), size, corner, crop), corners, atol=1e-6)
+        np.testing.assert_allclose(
+            boxes.out_of_view(inside.numpy(), size, corner, crop), corners, atol=1e-6
+        )
 
 
-@pytest.mark.parametrize(("scale", "in_tf_data", "n"), [((48, 48), True, 60), ((48, 96), True, 60), ((48, 96), False, 20)])
+@pytest.mark.parametrize(
+    ("scale", "in_tf_data", "n"),
+    [((48, 48), True, 60), ((48, 96), True, 60), ((48, 96), False, 20)],
+)
 def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data, n):
     """A bright rectangle in the dark: where the view shows it, the box must say it is."""
     h, w, crop = 60, 80, 48
@@ -83,20 +96,24 @@ def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data,
 
 
 def test_shown_is_the_share_within_the_view():
-    corners = tf.constant([[0, 0, 1, 1], [-1, 0, 1, 1], [0.5, 0.5, 1.5, 1.5], [2, 2, 3, 3], [0.2, 0.2, 0.4, 0.3]])
+    corners = tf.constant(
+        [[0, 0, 1, 1], [-1, 0, 1, 1], [0.5, 0.5, 1.5, 1.5], [2, 2, 3, 3], [0.2, 0.2, 0.4, 0.3]]
+    )
     np.testing.assert_allclose(boxes.shown(corners), [1, 0.5, 0.25, 0, 1], atol=1e-6)
 
 
 def test_a_merge_by_hand():
     corners = [[0, 0, 4, 4], [1, 0, 5, 4], [0, 1, 4, 5], [20, 20, 24, 24]]
     merged, sums = boxes.merge(corners, [0.5, 0.25, 0.125, 0.5])
-    # The first three overlap by 3/5 or more and lie within 1.5 of a side of 4: they become their mean; the last is far away.
+    # The first three overlap by 3/5 or more and lie within 1.5 of a side of 4: they become their
+    # mean; the last is far away.
     np.testing.assert_allclose(merged, [[1 / 3, 1 / 3, 13 / 3, 13 / 3], [20, 20, 24, 24]])
     np.testing.assert_allclose(sums, [0.875, 0.5])
 
 
 def test_of_two_pairs_the_one_that_overlaps_more_is_merged_first():
-    # By OverFeat's published sum the second and third, which overlap by less, would match better: 1 + 6 < 1 + 12.
+    # By OverFeat's published sum the second and third, which overlap by less, would match better: 1
+    # + 6 < 1 + 12.
     corners = [[0, 0, 4, 4], [1, 0, 5, 4], [4.0, 2.5, 8.0, 6.5]]
     near, far = boxes.iou(corners[0], corners[1])[0, 0], boxes.iou(corners[1], corners[2])[0, 0]
     assert near > far

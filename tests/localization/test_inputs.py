@@ -1,4 +1,6 @@
-"""What a network of boxes learns from, its loss by numpy, and a perfect one through the whole dense test."""
+"""What a network of boxes learns from, its loss by numpy, and a perfect one through the whole dense
+test.
+"""
 
 import keras
 import numpy as np
@@ -43,8 +45,12 @@ def test_boxes_of_no_size_or_outside_and_pictures_without_are_left_out_and_named
         ("a", "b"),
     )
     assert found.images.names == ["0.png", "1.png"]
-    np.testing.assert_allclose(found.corners[0] * [80, 60, 80, 60], [[20, 20, 70, 50], [10, 10, 30, 30]], atol=1e-4)
-    np.testing.assert_allclose(found.corners[1] * [80, 60, 80, 60], [[40, 10, 80, 30]], atol=1e-4)  # cut at the border
+    np.testing.assert_allclose(
+        found.corners[0] * [80, 60, 80, 60], [[20, 20, 70, 50], [10, 10, 30, 30]], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        found.corners[1] * [80, 60, 80, 60], [[40, 10, 80, 30]], atol=1e-4
+    )  # cut at the border
     assert found.sizes == [(80, 60)] * 2
     assert found.notes == (
         "1.png: 2 boxes of no size within the picture left out",
@@ -63,7 +69,10 @@ def bright(view):
 
 
 def test_targets_are_where_the_object_is_in_the_view_and_half_of_it_is_shown():
-    pictures = annotated(split([[("b", 5, 8, 25, 30)], [("a", 50, 30, 78, 58)], [("a", 2, 40, 30, 58)]] * 4), ("a", "b"))
+    pictures = annotated(
+        split([[("b", 5, 8, 25, 30)], [("a", 50, 30, 78, 58)], [("a", 2, 40, 30, 58)]] * 4),
+        ("a", "b"),
+    )
     of_epoch = batches(pictures, RECIPE, 4, 3)  # two seconds to trace: ten crops are drawn
     labels, first = [], {}
     for epoch in range(4):
@@ -72,7 +81,9 @@ def test_targets_are_where_the_object_is_in_the_view_and_half_of_it_is_shown():
             for view, target in zip(views.numpy(), targets.numpy(), strict=True):
                 corners = boxes.cornered(target[:4])
                 inside = np.clip(corners, 0, 1)
-                assert (inside[2:] - inside[:2]).prod() >= 0.5 * (corners[2:] - corners[:2]).prod() - 1e-6
+                assert (inside[2:] - inside[:2]).prod() >= 0.5 * (
+                    corners[2:] - corners[:2]
+                ).prod() - 1e-6
                 assert np.abs(inside * 32 - bright(view)).max() <= 1
                 labels.append(target[4])
     assert sorted(labels) == [0.0] * 32 + [1.0] * 16  # each picture once an epoch
@@ -86,12 +97,17 @@ def test_of_several_objects_each_is_learnt_now_and_then(monkeypatch):
     pictures = annotated(split([[("a", 5, 8, 25, 28), ("a", 50, 30, 60, 40)]] * 8), ("a", "b"))
     recipe = Recipe(size=60, scale=(60, 60), flip=False, rgb_shift=0.0, batch_size=8)
     of_epoch = batches(pictures, recipe, 8, 1)
-    found = np.concatenate([targets.numpy() for epoch in range(4) for _, targets in of_epoch(epoch)])
+    found = np.concatenate(
+        [targets.numpy() for epoch in range(4) for _, targets in of_epoch(epoch)]
+    )
     assert set(np.round(found[:, 2] * 60)) == {20, 10}
 
 
 def test_a_test_pass_has_each_picture_once_its_centre_crop_and_a_mask():
-    pictures = annotated(split([[("b", 30, 20, 50, 40)], [("a", 25, 15, 55, 45)], [("a", 32, 22, 40, 30)]]), ("a", "b"))
+    pictures = annotated(
+        split([[("b", 30, 20, 50, 40)], [("a", 25, 15, 55, 45)], [("a", 32, 22, 40, 30)]]),
+        ("a", "b"),
+    )
     recipe = Recipe(size=48, scale=(60, 60), rgb_shift=0.0)
     rows = list(batches(pictures, recipe, 2).as_numpy_iterator())
     assert [mask.tolist() for _, _, mask in rows] == [[1, 1], [1, 0]]
@@ -104,13 +120,21 @@ def test_a_test_pass_has_each_picture_once_its_centre_crop_and_a_mask():
 @pytest.mark.parametrize("classes", [1, 3])
 def test_loss_and_metric_are_those_of_numpy_for_the_class_at_hand(classes):
     random = np.random.default_rng(0)
-    targets = np.concatenate([random.uniform(0.3, 0.7, (50, 4)), random.integers(0, 3, (50, 1))], 1).astype(np.float32)
+    targets = np.concatenate(
+        [random.uniform(0.3, 0.7, (50, 4)), random.integers(0, 3, (50, 1))], 1
+    ).astype(np.float32)
     outputs = random.uniform(0.3, 0.7, (50, 4 * classes)).astype(np.float32)
-    own = [row.reshape(-1, 4)[int(target[4]) if classes > 1 else 0] for row, target in zip(outputs, targets, strict=True)]
+    own = [
+        row.reshape(-1, 4)[int(target[4]) if classes > 1 else 0]
+        for row, target in zip(outputs, targets, strict=True)
+    ]
     losses = [((box - target[:4]) ** 2).sum() / 2 for box, target in zip(own, targets, strict=True)]
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(distance(targets, outputs)), losses, rtol=1e-5)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(distance(targets, outputs)), losses, rtol=1e-5
+    )
     overlaps = [
-        boxes.iou(boxes.cornered(box), boxes.cornered(target[:4]))[0, 0] for box, target in zip(own, targets, strict=True)
+        boxes.iou(boxes.cornered(box), boxes.cornered(target[:4]))[0, 0]
+        for box, target in zip(own, targets, strict=True)
     ]
     expected = np.array(overlaps) > 0.5
     assert 0 < expected.sum() < 50
@@ -134,7 +158,9 @@ class Perfect:
             top, left = ((side - self.crop) // 2 for side in self.centred)
             return self.seen(self.centred, top, left)[np.newaxis]
         rows, columns = h // 32 - self.crop // 32 + 1, w // 32 - self.crop // 32 + 1
-        return np.array([[[self.seen((h, w), 32 * i, 32 * j) for j in range(columns)] for i in range(rows)]])
+        return np.array(
+            [[[self.seen((h, w), 32 * i, 32 * j) for j in range(columns)] for i in range(rows)]]
+        )
 
 
 class Any:
@@ -143,7 +169,10 @@ class Any:
     def predict_on_batch(self, batch):
         rows, columns = batch.shape[1] // 32 - 1, batch.shape[2] // 32 - 1
         every = [
-            [batch[0, 32 * i : 32 * i + 64, 32 * j : 32 * j + 32].mean((0, 1)) / 255 for j in range(columns)]
+            [
+                batch[0, 32 * i : 32 * i + 64, 32 * j : 32 * j + 32].mean((0, 1)) / 255
+                for j in range(columns)
+            ]
             for i in range(rows)
         ]
         return np.concatenate([np.array(every), np.full((rows, columns, 1), 0.4)], -1)[np.newaxis]
@@ -157,9 +186,16 @@ def test_mirror_images_give_the_same_boxes_of_a_picture_and_of_its_mirror_image(
     picture[:, :60] //= 4
     turned = picture[:, ::-1]
     centre = localizer.centre(picture, Q, flip=True)
-    np.testing.assert_allclose(boxes.mirrored(localizer.centre(turned, Q, flip=True)), centre, atol=1e-6)
-    assert np.abs(boxes.mirrored(localizer.centre(turned, Q)) - localizer.centre(picture, Q)).max() > 0.05
-    (found, middles), (theirs, others) = (localizer.windows(side, Q, flip=True) for side in (picture, turned))
+    np.testing.assert_allclose(
+        boxes.mirrored(localizer.centre(turned, Q, flip=True)), centre, atol=1e-6
+    )
+    assert (
+        np.abs(boxes.mirrored(localizer.centre(turned, Q)) - localizer.centre(picture, Q)).max()
+        > 0.05
+    )
+    (found, middles), (theirs, others) = (
+        localizer.windows(side, Q, flip=True) for side in (picture, turned)
+    )
     half = len(found) // 2
     np.testing.assert_allclose(boxes.mirrored(theirs[half:]), found[:half], atol=1e-6)
     np.testing.assert_allclose([1, 0] - others[half:] * [1, -1], middles[:half], atol=1e-9)

@@ -1,4 +1,6 @@
-"""Parameters as Table 2 of the paper and Keras count them, operations as a loop over Keras' layers does."""
+"""Parameters as Table 2 of the paper and Keras count them, operations as a loop over Keras' layers
+does.
+"""
 
 import keras
 import pytest
@@ -19,7 +21,9 @@ def test_parameters_are_those_of_table_2(arch):
 def test_parameters_maps_and_operations_are_kerass(arch):
     model = build_vgg(arch, input_shape=(96, 96, 3), classes=7, width=1 / 16, head_width=24)
     rows = list(layers(arch, 96, 7, 1 / 16, 24))
-    assert sum(row["parameters"] for row in rows) == sum(w.numpy().size for w in model.trainable_weights)
+    assert sum(row["parameters"] for row in rows) == sum(
+        w.numpy().size for w in model.trainable_weights
+    )
     for row in rows:
         layer = model.get_layer(row["name"])
         assert layer.output.shape[1:] == row["shape"]

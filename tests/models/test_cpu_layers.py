@@ -11,7 +11,13 @@ import tensorflow as tf
 
 from vgg_tf import build_vgg
 from vgg_tf.models import cpu_layers
-from vgg_tf.models.cpu_layers import FILTERS, FusedBatchNormalization, ProductConvolution, convolution, faster
+from vgg_tf.models.cpu_layers import (
+    FILTERS,
+    FusedBatchNormalization,
+    ProductConvolution,
+    convolution,
+    faster,
+)
 from vgg_tf.training.optimizers import SGD
 
 STATISTICS = {"mean": (120.0, 115.0, 100.0), "std": (60.0, 60.0, 60.0)}
@@ -26,7 +32,9 @@ ROWS, WINDOWS, OFFSETS = ((4, 4), 4), ((4, 5), 2), ((31, 29), 2)  # one of each 
     + [(*case, dtype) for case in (ROWS, WINDOWS, OFFSETS) for dtype in ("bfloat16", "float16")]
     + [(shape, 2, "float32") for shape in ((1, 1), (1, 4), (2, 2), (3, 2), (4, 4), (7, 7), (8, 8))]
     + [(shape, 4, "float32") for shape in ((1, 4), (3, 2), (4, 5))]  # as on CPUs with AMX
-    + [(shape, 2, "float32") for shape in ((1, 29), (29, 1), (2, 30))],  # by offsets, as large maps on CPUs with AVX2 only
+    + [
+        (shape, 2, "float32") for shape in ((1, 29), (29, 1), (2, 30))
+    ],  # by offsets, as large maps on CPUs with AVX2 only
 )
 def test_a_convolution_and_its_gradients_are_tensorflows(shape, products, dtype, monkeypatch):
     monkeypatch.setattr(cpu_layers, "PRODUCTS", products)
@@ -48,34 +56,56 @@ def test_a_convolution_and_its_gradients_are_tensorflows(shape, products, dtype,
     exact = [tf.cast(value, tf.float64) for value in (x, kernel)]
     x, kernel, upstream = *exact, tf.cast(upstream, tf.float64)
     expected = outcome(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
-    size = {"float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3}[dtype]  # sums of 45 to 2,697 products, each of order 1
+    size = {"float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3}[
+        dtype
+    ]  # sums of 45 to 2,697 products, each of order 1
     for values, of_graph, reference in zip(found, graph, expected, strict=True):
         assert values.dtype == dtype
-        np.testing.assert_allclose(tf.cast(values, tf.float64), reference, rtol=size, atol=size * np.abs(reference).max())
-        np.testing.assert_allclose(tf.cast(of_graph, tf.float64), tf.cast(values, tf.float64), rtol=size, atol=size)
+        np.testing.assert_allclose(
+            tf.cast(values, tf.float64), reference, rtol=size, atol=size * np.abs(reference).max()
+        )
+        np.testing.assert_allclose(
+            tf.cast(of_graph, tf.float64), tf.cast(values, tf.float64), rtol=size, atol=size
+        )
 
 
 def networks(arch, **options):
-    model = build_vgg(arch, input_shape=(32, 32, 3), classes=7, l2=1e-3, dropout=0.0, seed=0, **STATISTICS, **options)
+    model = build_vgg(
+        arch,
+        input_shape=(32, 32, 3),
+        classes=7,
+        l2=1e-3,
+        dropout=0.0,
+        seed=0,
+        **STATISTICS,
+        **options,
+    )
     scores = keras.Model(model.input, model.get_layer("predictions").output)
     return scores, faster(scores)
 
 
 def gradients(scores, images, labels):
     with tf.GradientTape() as tape:
-        loss = keras.losses.sparse_categorical_crossentropy(labels, scores(images, training=True), from_logits=True)
+        loss = keras.losses.sparse_categorical_crossentropy(
+            labels, scores(images, training=True), from_logits=True
+        )
         loss = tf.reduce_mean(loss) + sum(scores.losses)
     return loss, tape.gradient(loss, [variable.value for variable in scores.trainable_variables])
 
 
-@pytest.mark.parametrize(("arch", "width"), [("vgg16c", 0.5), ("vgg11_bn", 0.5), ("vgg11_lrn", 0.125)])
+@pytest.mark.parametrize(
+    ("arch", "width"), [("vgg16c", 0.5), ("vgg11_bn", 0.5), ("vgg11_lrn", 0.125)]
+)
 def test_a_network_its_gradients_and_moving_moments_are_those_of_keras(arch, width):
     plain, fast = networks(arch, width=width)
     swapped = {type(layer) for layer in fast.layers} & {ProductConvolution, FusedBatchNormalization}
     assert swapped == {ProductConvolution, *([FusedBatchNormalization] * arch.endswith("_bn"))}
     assert [a is b for a, b in zip(plain.variables, fast.variables, strict=True)].count(False) == 0
     random = np.random.default_rng(0)
-    images, labels = random.integers(0, 256, (6, 32, 32, 3)).astype("float32"), random.integers(0, 7, 6)
+    images, labels = (
+        random.integers(0, 256, (6, 32, 32, 3)).astype("float32"),
+        random.integers(0, 7, 6),
+    )
     fresh = [variable.numpy() for variable in plain.variables]
     outcomes = []
     for network in (plain, fast):
@@ -83,9 +113,13 @@ def test_a_network_its_gradients_and_moving_moments_are_those_of_keras(arch, wid
             variable.assign(value)
         loss, found = gradients(network, images, labels)
         moments = [variable.numpy() for variable in network.non_trainable_variables]
-        outcomes.append(([loss.numpy()], [value.numpy() for value in found], moments, [network(images).numpy()]))
+        outcomes.append(
+            ([loss.numpy()], [value.numpy() for value in found], moments, [network(images).numpy()])
+        )
     for expected, found in zip(*map(itertools.chain.from_iterable, outcomes), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5 * max(1, np.abs(expected).max()))
+        np.testing.assert_allclose(
+            found, expected, rtol=1e-4, atol=2e-5 * max(1, np.abs(expected).max())
+        )
 
 
 def test_frozen_layers_keep_weights_and_moments():
@@ -101,9 +135,13 @@ def test_frozen_layers_keep_weights_and_moments():
 
 
 def test_a_network_trained_faster_is_saved_as_kerass_own(tmp_path):
-    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=7, width=0.125, seed=0, **STATISTICS)
+    model = build_vgg(
+        "vgg11_bn", input_shape=(32, 32, 3), classes=7, width=0.125, seed=0, **STATISTICS
+    )
     fast = faster(keras.Model(model.input, model.get_layer("predictions").output))
-    fast.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    fast.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True
+    )
     fast.train_on_batch(np.ones((2, 32, 32, 3)), np.array([1, 2]))
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras")
@@ -121,16 +159,22 @@ def large():
 
 def test_large_maps_are_products_too_on_cpus_with_avx2_only(monkeypatch):
     monkeypatch.setattr(cpu_layers, "LARGE", 56)
-    others = {layer.name for layer in faster(large()).layers if isinstance(layer, keras.layers.Conv2D)}
+    others = {
+        layer.name for layer in faster(large()).layers if isinstance(layer, keras.layers.Conv2D)
+    }
     assert others == {"block1_conv1"}  # 3 channels
-    dense = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8, dense=True)  # of unknown sides
+    dense = build_vgg(
+        "vgg11", input_shape=(224, 224, 3), classes=7, head_width=8, dense=True
+    )  # of unknown sides
     assert not any(isinstance(layer, ProductConvolution) for layer in faster(dense).layers)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8)
     finally:
         keras.config.set_dtype_policy("float32")
-    others = {layer.name for layer in faster(model).layers if isinstance(layer, keras.layers.Conv2D)}
+    others = {
+        layer.name for layer in faster(model).layers if isinstance(layer, keras.layers.Conv2D)
+    }
     assert others == {"block1_conv1", "block2_conv1", "block3_conv1", "block3_conv2"}
 
 
@@ -160,7 +204,14 @@ def test_sgd_makes_the_steps_of_keras(nesterov, accumulate):
     found = []
     for kind in (keras.optimizers.SGD, SGD):
         rate = keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.3, 0.1])
-        optimizer = kind(rate, 0.9, nesterov, gradient_accumulation_steps=accumulate, use_ema=True, ema_momentum=0.5)
+        optimizer = kind(
+            rate,
+            0.9,
+            nesterov,
+            gradient_accumulation_steps=accumulate,
+            use_ema=True,
+            ema_momentum=0.5,
+        )
         variable = keras.Variable(start, dtype="float32")
         optimizer.build([variable])
         step = tf.function(functools.partial(apply, optimizer, variable))

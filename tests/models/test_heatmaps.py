@@ -23,12 +23,15 @@ def two_layers(kernel, weights):
     x = inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(2, 1, use_bias=False, name="conv")(x)
     x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
-    model = keras.Model(inputs, keras.layers.Dense(2, use_bias=False, activation="softmax", name="scores")(x))
+    model = keras.Model(
+        inputs, keras.layers.Dense(2, use_bias=False, activation="softmax", name="scores")(x)
+    )
     model.set_weights([np.float32(kernel).reshape(1, 1, 3, 2), np.float32(weights)])
     return model
 
 
-# The first channel is red, the second green. The first class is red minus half of green, the second green.
+# The first channel is red, the second green. The first class is red minus half of green, the second
+# green.
 BY_HAND = two_layers([[1, 0], [0, 1], [0, 0]], [[1, 0], [-0.5, 1]])
 PICTURE = np.array([[[4, 0, 9], [2, 2, 9]], [[0, 8, 9], [0, 0, 9]]], np.float32)
 
@@ -44,10 +47,12 @@ def test_grad_cam_of_a_network_by_hand():
 
 
 def test_grad_cam_plus_plus_of_a_network_by_hand():
-    # Class 0: of the red channel g = 1/4, its sum 6: alpha = g^2 / (2 g^2 + 6 g^3) = 1 / (2 + 6/4); that of green is below 0.
+    # Class 0: of the red channel g = 1/4, its sum 6: alpha = g^2 / (2 g^2 + 6 g^3) = 1 / (2 + 6/4);
+    # that of green is below 0.
     found, _ = heat(BY_HAND, PICTURE, "conv", 0, "grad-cam++")
     np.testing.assert_allclose(found, [[1, 0.5], [0, 0]], atol=1e-6)
-    # Two channels above 0: class 0 of other weights. g = 1/4 and 1/2, sums 6 and 10: alphas 1/3.5 and 1/7, weights 4 alpha g.
+    # Two channels above 0: class 0 of other weights. g = 1/4 and 1/2, sums 6 and 10: alphas 1/3.5
+    # and 1/7, weights 4 alpha g.
     both = two_layers([[1, 0], [0, 1], [0, 0]], [[1, 0], [2, 0]])
     red, green = 4 / 3.5 / 4, 4 / 7 / 2
     expected = np.array([[4 * red, 2 * red + 2 * green], [8 * green, 0]])
@@ -57,7 +62,9 @@ def test_grad_cam_plus_plus_of_a_network_by_hand():
 
 def test_saliency_of_a_network_by_hand():
     found, _ = heat(BY_HAND, PICTURE, None, 0, "saliency")
-    np.testing.assert_allclose(found, np.ones((2, 2)))  # a quarter by red, an eighth by green, at each pixel
+    np.testing.assert_allclose(
+        found, np.ones((2, 2))
+    )  # a quarter by red, an eighth by green, at each pixel
 
 
 def by_differences(model, image, label, step=0.5):
@@ -74,7 +81,15 @@ def by_differences(model, image, label, step=0.5):
 
 
 def test_saliency_is_what_moving_each_pixel_says():
-    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=3, width=1 / 4, head_width=32, seed=0, std=(60, 60, 60))
+    model = build_vgg(
+        "vgg11_bn",
+        input_shape=(32, 32, 3),
+        classes=3,
+        width=1 / 4,
+        head_width=32,
+        seed=0,
+        std=(60, 60, 60),
+    )
     found, label = heat(model, IMAGE, method="saliency")
     slow = by_differences(model, IMAGE, label)
     part = found[14:18, 14:18]
@@ -84,11 +99,23 @@ def test_saliency_is_what_moving_each_pixel_says():
 @functools.cache
 def coloured_corner():
     """A network that was built to see red, and a grey picture with a red patch in one corner."""
-    model = build_vgg("vgg11", input_shape=(64, 64, 3), classes=2, width=1 / 16, head_width=8, seed=0, mean=(0, 0, 0))
+    model = build_vgg(
+        "vgg11",
+        input_shape=(64, 64, 3),
+        classes=2,
+        width=1 / 16,
+        head_width=8,
+        seed=0,
+        mean=(0, 0, 0),
+    )
     for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D):  # the first channel goes through, the others are nothing
+        if isinstance(
+            layer, keras.layers.Conv2D
+        ):  # the first channel goes through, the others are nothing
             kernel = np.zeros(layer.kernel.shape, np.float32)
-            kernel[1, 1, :, 0] = [1, -0.5, -0.5] if layer.name == "block1_conv1" else np.eye(kernel.shape[2])[0]
+            kernel[1, 1, :, 0] = (
+                [1, -0.5, -0.5] if layer.name == "block1_conv1" else np.eye(kernel.shape[2])[0]
+            )
             layer.set_weights([kernel, np.zeros(kernel.shape[-1], np.float32)])
     flat = np.zeros(model.get_layer("fc1").kernel.shape, np.float32)
     flat[:: model.get_layer("block5_conv2").filters, 0] = 0.01  # the first channel of each place
@@ -101,18 +128,32 @@ def coloured_corner():
 
 
 def inner(model):
-    return keras.Sequential([keras.Input((64, 64, 3)), keras.Model(model.input, model.output, name="inner")])
+    return keras.Sequential(
+        [keras.Input((64, 64, 3)), keras.Model(model.input, model.output, name="inner")]
+    )
 
 
 def headless(model):
-    trunk = build_vgg("vgg11", include_top=False, pooling="avg", input_shape=(64, 64, 3), width=1 / 16, mean=(0, 0, 0))
+    trunk = build_vgg(
+        "vgg11",
+        include_top=False,
+        pooling="avg",
+        input_shape=(64, 64, 3),
+        width=1 / 16,
+        mean=(0, 0, 0),
+    )
     for layer in trunk.layers:
         if layer.name.startswith("block"):
             layer.set_weights(model.get_layer(layer.name).get_weights())
     return trunk
 
 
-FORMS = {"plain": lambda model: model, "dense": convert_head, "nested": inner, "headless with pooling": headless}
+FORMS = {
+    "plain": lambda model: model,
+    "dense": convert_head,
+    "nested": inner,
+    "headless with pooling": headless,
+}
 
 
 @functools.cache
@@ -122,7 +163,9 @@ def formed(form):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("method", heatmaps.METHODS)
-@pytest.mark.parametrize(("top", "left"), [(0, 48), (48, 0)])  # which a map that is turned or mirrored would exchange
+@pytest.mark.parametrize(
+    ("top", "left"), [(0, 48), (48, 0)]
+)  # which a map that is turned or mirrored would exchange
 def test_a_patch_in_a_corner_lights_up_there(form, method, top, left):
     model = formed(form)
     picture = np.full((64, 64, 3), 100, np.uint8)
@@ -147,7 +190,9 @@ def test_where_nothing_speaks_for_the_class_the_map_is_0():
 
 
 def test_an_imported_network_of_keras_applications_is_a_chain():
-    model = keras.applications.VGG16(weights=None, classes=4, input_shape=(32, 32, 3), classifier_activation="softmax")
+    model = keras.applications.VGG16(
+        weights=None, classes=4, input_shape=(32, 32, 3), classifier_activation="softmax"
+    )
     assert last_map(model) == "block5_conv3"
     found, label = heat(model, IMAGE)
     assert found.shape == (2, 2)
@@ -155,13 +200,28 @@ def test_an_imported_network_of_keras_applications_is_a_chain():
 
 
 def test_features_are_those_that_keras_gives():
-    model = build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=3, width=1 / 8, head_width=8, seed=0, std=(60, 60, 60))
-    expected = keras.Model(model.input, model.get_layer("block3_relu2").output)(np.float32(IMAGE)[np.newaxis]).numpy()[0]
+    model = build_vgg(
+        "vgg11_bn",
+        input_shape=(32, 32, 3),
+        classes=3,
+        width=1 / 8,
+        head_width=8,
+        seed=0,
+        std=(60, 60, 60),
+    )
+    expected = keras.Model(model.input, model.get_layer("block3_relu2").output)(
+        np.float32(IMAGE)[np.newaxis]
+    ).numpy()[0]
     np.testing.assert_allclose(features(model, IMAGE, "block3_conv2"), expected, atol=1e-5)
 
 
 # As the literature has them.
-FIELDS = [("block1_conv2", 5, 1), ("block3_conv3", 40, 4), ("block5_conv3", 196, 16), ("block5_pool", 212, 32)]
+FIELDS = [
+    ("block1_conv2", 5, 1),
+    ("block3_conv3", 40, 4),
+    ("block5_conv3", 196, 16),
+    ("block5_pool", 212, 32),
+]
 
 
 def test_receptive_fields_of_vgg16_are_those_that_are_known():
@@ -181,7 +241,12 @@ def test_what_a_unit_does_not_see_does_not_change_it():
     outside = features(model, np.where(mask, picture, 0), "block3_conv2")
     np.testing.assert_allclose(outside[12, 10], before[12, 10], atol=1e-4)
     mask[ymin] = False  # a row less
-    assert np.abs(features(model, np.where(mask, picture, 0), "block3_conv2")[12, 10] - before[12, 10]).max() > 1e-3
+    assert (
+        np.abs(
+            features(model, np.where(mask, picture, 0), "block3_conv2")[12, 10] - before[12, 10]
+        ).max()
+        > 1e-3
+    )
 
 
 def test_filters_are_stretched_around_grey():
@@ -189,14 +254,22 @@ def test_filters_are_stretched_around_grey():
     found = filters(model)
     assert found.shape == (4, 3, 3, 3)
     kernel = model.get_layer("block1_conv1").kernel.numpy()
-    np.testing.assert_allclose(found[1], 0.5 + kernel[..., 1] / np.abs(kernel[..., 1]).max() / 2, atol=1e-6)
+    np.testing.assert_allclose(
+        found[1], 0.5 + kernel[..., 1] / np.abs(kernel[..., 1]).max() / 2, atol=1e-6
+    )
 
 
 def test_what_cannot_be_had_is_refused_with_what_there_is():
-    model = build_vgg("vgg11", input_shape=(32, 32, 3), width=1 / 16, classes=2, head_width=8, seed=0)
-    with pytest.raises(ValueError, match=r"No layer 'conv9'. The network has normalize, block1_conv1"):
+    model = build_vgg(
+        "vgg11", input_shape=(32, 32, 3), width=1 / 16, classes=2, head_width=8, seed=0
+    )
+    with pytest.raises(
+        ValueError, match=r"No layer 'conv9'. The network has normalize, block1_conv1"
+    ):
         heat(model, IMAGE, "conv9")
-    with pytest.raises(ValueError, match=r"fc1 has no map, but numbers alone. Maps have block1_conv1"):
+    with pytest.raises(
+        ValueError, match=r"fc1 has no map, but numbers alone. Maps have block1_conv1"
+    ):
         heat(model, IMAGE, "fc1")
     with pytest.raises(ValueError, match=r"the classes 0 to 1. Received: 2"):
         heat(model, IMAGE, label=2)
@@ -214,19 +287,32 @@ def test_what_cannot_be_had_is_refused_with_what_there_is():
 def test_the_chain_leaves_nothing_out():
     model = build_vgg("vgg16_bn", input_shape=(32, 32, 3), width=1 / 16, classes=2)
     names = [layer.name for layer in chain(model)]
-    assert names == [layer.name for layer in model.layers if layer.name != "image" and "dropout" not in layer.name]
+    assert names == [
+        layer.name
+        for layer in model.layers
+        if layer.name != "image" and "dropout" not in layer.name
+    ]
 
 
 @pytest.mark.slow
 def test_jax_finds_the_same(tmp_path):
     with shallow(((3,), (3,), (3, 3), (), ())):
-        model = build_vgg("shallow_bn", input_shape=(32, 32, 3), width=1 / 8, classes=3, head_width=8, seed=0, std=(60,) * 3)
+        model = build_vgg(
+            "shallow_bn",
+            input_shape=(32, 32, 3),
+            width=1 / 8,
+            classes=3,
+            head_width=8,
+            seed=0,
+            std=(60,) * 3,
+        )
     model.save(tmp_path / "a.keras")
     np.save(tmp_path / "image.npy", IMAGE)
     code = (
-        "import keras, numpy as np, vgg_tf.models.vgg; from vgg_tf.models.heatmaps import METHODS, heat;"
-        "assert keras.config.backend() == 'jax'; model = keras.saving.load_model('a.keras');"
-        "np.savez('maps.npz', **{m: heat(model, np.load('image.npy'), 'block3_conv2', 1, m)[0] for m in METHODS})"
+        "import keras, numpy as np, vgg_tf.models.vgg; from vgg_tf.models.heatmaps import "
+        "METHODS, heat;assert keras.config.backend() == 'jax'; model = "
+        "keras.saving.load_model('a.keras');np.savez('maps.npz', **{m: heat(model, "
+        "np.load('image.npy'), 'block3_conv2', 1, m)[0] for m in METHODS})"
     )
     result = subprocess.run(
         [sys.executable, "-c", code],
@@ -238,4 +324,6 @@ def test_jax_finds_the_same(tmp_path):
     assert result.returncode == 0, result.stderr
     with np.load(tmp_path / "maps.npz") as maps:
         for method in heatmaps.METHODS:
-            np.testing.assert_allclose(maps[method], heat(model, IMAGE, "block3_conv2", 1, method)[0], atol=1e-4)
+            np.testing.assert_allclose(
+                maps[method], heat(model, IMAGE, "block3_conv2", 1, method)[0], atol=1e-4
+            )

@@ -28,9 +28,25 @@ def test_table_2_parameters(arch, millions, parameters):
 
 def test_section_3_1_recipe():
     recipe = RECIPES["paper"]
-    assert (recipe.batch_size, recipe.momentum, recipe.l2, recipe.dropout, recipe.epochs) == (256, 0.9, 5e-4, 0.5, 74)
-    assert (recipe.learning_rate, recipe.schedule, recipe.factor, recipe.drops) == (1e-2, "plateau", 0.1, 3)
-    assert (recipe.size, recipe.scale, recipe.flip, recipe.rgb_shift) == (224, (256, 256), True, 0.1)
+    assert (recipe.batch_size, recipe.momentum, recipe.l2, recipe.dropout, recipe.epochs) == (
+        256,
+        0.9,
+        5e-4,
+        0.5,
+        74,
+    )
+    assert (recipe.learning_rate, recipe.schedule, recipe.factor, recipe.drops) == (
+        1e-2,
+        "plateau",
+        0.1,
+        3,
+    )
+    assert (recipe.size, recipe.scale, recipe.flip, recipe.rgb_shift) == (
+        224,
+        (256, 256),
+        True,
+        0.1,
+    )
     assert not recipe.standardize
     assert (RECIPES["paper384"].scale, RECIPES["paper384"].learning_rate) == ((384, 384), 1e-3)
     assert RECIPES["paper-jitter"].scale == (256, 512)
@@ -43,4 +59,6 @@ def test_section_4_1_test_scale_is_s_or_the_middle_of_the_jitter():
 
 
 def test_74_epochs_of_imagenet_are_370_thousand_updates():
-    assert round(RECIPES["paper"].epochs * (1_281_167 // RECIPES["paper"].batch_size), -4) == 370_000
+    assert (
+        round(RECIPES["paper"].epochs * (1_281_167 // RECIPES["paper"].batch_size), -4) == 370_000
+    )

@@ -18,9 +18,16 @@ def item(name, xmin, ymin, xmax, ymax, more=""):
 
 
 def voc(*items, size=(200, 100)):
-    """An annotation as Pascal VOC and ImageNet have it; `size` is width and height, None for none."""
-    stated = size and "<size><width>{}</width><height>{}</height><depth>3</depth></size>".format(*size)
-    return f"<annotation><filename>x</filename>{stated or ''}<segmented>0</segmented>{''.join(items)}</annotation>"
+    """An annotation as Pascal VOC and ImageNet have it; `size` is width and height, None for
+    none.
+    """
+    stated = size and "<size><width>{}</width><height>{}</height><depth>3</depth></size>".format(
+        *size
+    )
+    return (
+        f"<annotation><filename>x</filename>{stated or ''}"
+        f"<segmented>0</segmented>{''.join(items)}</annotation>"
+    )
 
 
 def written(path, content):
@@ -43,7 +50,10 @@ def boxed(boxes):
     """Names and corners as plain values."""
     assert boxes.corners.dtype == np.float32
     assert boxes.corners.shape == (len(boxes.names), 4)
-    return [(name, *(round(float(corner), 6) for corner in row)) for name, row in zip(boxes.names, boxes.corners, strict=True)]
+    return [
+        (name, *(round(float(corner), 6) for corner in row))
+        for name, row in zip(boxes.names, boxes.corners, strict=True)
+    ]
 
 
 # Pascal-VOC XML
@@ -52,7 +62,10 @@ def boxed(boxes):
 def test_corners_are_shares_of_the_stated_width_and_height_whatever_the_size_of_the_image(xml):
     path = xml(voc(item("cat", 20, 10, 100, 90), item("dog", 0, 0, 200, 100), size=(200, 100)))
     for width, height in ((200, 100), (100, 50), (50, 100)):
-        assert boxed(annotations.read_xml(path, width, height)) == [("cat", 0.1, 0.1, 0.5, 0.9), ("dog", 0, 0, 1, 1)]
+        assert boxed(annotations.read_xml(path, width, height)) == [
+            ("cat", 0.1, 0.1, 0.5, 0.9),
+            ("dog", 0, 0, 1, 1),
+        ]
 
 
 @pytest.mark.parametrize("size", [None, (0, 0), (200, 0), (-1, 100), ("", "")])
@@ -63,13 +76,22 @@ def test_without_a_stated_size_they_are_shares_of_the_images(xml, size):
 
 
 def test_corners_given_in_the_wrong_order_are_put_right_each_with_its_own_pair(xml):
-    path = xml(voc(item("cat", 100, 10, 20, 90), item("dog", 20, 90, 100, 10), item("eel", 100, 90, 20, 10)))
-    assert [box[1:] for box in boxed(annotations.read_xml(path, 1, 1))] == [(0.1, 0.1, 0.5, 0.9)] * 3
+    path = xml(
+        voc(
+            item("cat", 100, 10, 20, 90), item("dog", 20, 90, 100, 10), item("eel", 100, 90, 20, 10)
+        )
+    )
+    assert [box[1:] for box in boxed(annotations.read_xml(path, 1, 1))] == [
+        (0.1, 0.1, 0.5, 0.9)
+    ] * 3
 
 
 def test_a_box_is_cut_at_the_images_border(xml):
     path = xml(voc(item("cat", -20, -1, 100, 90), item("dog", 100, 50, 300, 1e6)))
-    assert boxed(annotations.read_xml(path, 1, 1)) == [("cat", 0, 0, 0.5, 0.9), ("dog", 0.5, 0.5, 1, 1)]
+    assert boxed(annotations.read_xml(path, 1, 1)) == [
+        ("cat", 0, 0, 0.5, 0.9),
+        ("dog", 0.5, 0.5, 1, 1),
+    ]
 
 
 def test_fractions_of_pixels_count_and_white_space_does_not(xml):
@@ -78,7 +100,11 @@ def test_fractions_of_pixels_count_and_white_space_does_not(xml):
 
 
 def test_the_parts_of_an_object_are_no_objects(xml):
-    part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></part>"
+    part = (
+        "<part><name>head</name>"
+        "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
+        "</part>"
+    )
     path = xml(voc(item("person", 20, 10, 100, 90, more=part)))
     assert boxed(annotations.read_xml(path, 1, 1)) == [("person", 0.1, 0.1, 0.5, 0.9)]
 
@@ -90,7 +116,12 @@ def test_an_annotation_without_objects_has_no_boxes(xml):
 
 @pytest.mark.parametrize(
     ("head", "encoding"),
-    [("", "utf-8"), ("", "utf-8-sig"), ('<?xml version="1.0" encoding="ISO-8859-1"?>', "latin-1"), ("", "utf-16")],
+    [
+        ("", "utf-8"),
+        ("", "utf-8-sig"),
+        ('<?xml version="1.0" encoding="ISO-8859-1"?>', "latin-1"),
+        ("", "utf-16"),
+    ],
 )
 def test_names_are_read_in_the_encoding_that_the_file_declares(xml, head, encoding):
     path = xml((head + voc(item("Übermaß &amp; Co", 20, 10, 100, 90))).encode(encoding))
@@ -118,7 +149,9 @@ def test_names_are_read_in_the_encoding_that_the_file_declares(xml, head, encodi
     ],
 )
 def test_what_is_no_annotation_is_named_with_a_remedy(xml, content):
-    with pytest.raises(ValueError, match=r"1\.xml is no Pascal-VOC annotation \(.+\)\. Mend or remove it\."):
+    with pytest.raises(
+        ValueError, match=r"1\.xml is no Pascal-VOC annotation \(.+\)\. Mend or remove it\."
+    ):
         annotations.read_xml(xml(content), 10, 10)
 
 
@@ -129,7 +162,14 @@ def test_a_missing_annotation_is_named(tmp_path):
 
 @pytest.mark.parametrize("size", [(200, 100), None])
 def test_the_areas_of_objects_are_in_square_pixels_with_a_stated_size_and_without(xml, size):
-    path = xml(voc(item("cat", 10, 10, 30, 20), item("dog", 150, 90, 100, 40), item("cat", 5, 5, 5, 9), size=size))
+    path = xml(
+        voc(
+            item("cat", 10, 10, 30, 20),
+            item("dog", 150, 90, 100, 40),
+            item("cat", 5, 5, 5, 9),
+            size=size,
+        )
+    )
     names, areas = zip(*annotations.classes_in_xml(path), strict=True)
     assert names == ("cat", "dog", "cat")
     assert areas == pytest.approx((20 * 10, 50 * 50, 0), rel=1e-4)
@@ -140,11 +180,16 @@ def test_real_annotations_hold_the_numbers_that_stand_in_them():
     folder = Path(DATA, "boxes-2class", "annotations")
     for path in sorted(folder.iterdir())[::20]:
         text = path.read_text()
-        width, height = (int(re.search(rf"<{side}>(\d+)<", text)[1]) for side in ("width", "height"))
+        width, height = (
+            int(re.search(rf"<{side}>(\d+)<", text)[1]) for side in ("width", "height")
+        )
         picture = next(folder.parent.joinpath("images").glob(f"{path.stem}.*"))
         with Image.open(picture) as image:
             assert image.size == (width, height)
-        numbers = [[int(n) for n in re.findall(rf"<{side}>(\d+)<", text)] for side in ("xmin", "ymin", "xmax", "ymax")]
+        numbers = [
+            [int(n) for n in re.findall(rf"<{side}>(\d+)<", text)]
+            for side in ("xmin", "ymin", "xmax", "ymax")
+        ]
         expected = np.clip(np.transpose(numbers) / [width, height, width, height], 0, 1)
         assert len(expected)
         boxes = annotations.read_xml(str(path), width, height)
@@ -182,12 +227,18 @@ def test_a_row_has_five_words_a_box_and_a_blank_at_its_end(table, newline):
 
 
 def test_a_table_by_pythons_own_writer_is_read_back(tmp_path):
-    rows = {f"ILSVRC2012_val_{i:08d}": [(f"n{j:08d}", i, j, i + 1.5, j + 2) for j in range(1 + i % 3)] for i in range(9)}
+    rows = {
+        f"ILSVRC2012_val_{i:08d}": [(f"n{j:08d}", i, j, i + 1.5, j + 2) for j in range(1 + i % 3)]
+        for i in range(9)
+    }
     path = tmp_path / "table.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerow(["ImageId", "PredictionString"])
-        writer.writerows((name, " ".join(str(word) for box in boxes for word in box)) for name, boxes in rows.items())
+        writer.writerows(
+            (name, " ".join(str(word) for box in boxes for word in box))
+            for name, boxes in rows.items()
+        )
     assert annotations.read_solution(str(path)) == rows
 
 
@@ -204,7 +255,10 @@ def test_a_table_by_pythons_own_writer_is_read_back(tmp_path):
     ],
 )
 def test_what_is_no_solution_file_is_named(table, content):
-    with pytest.raises(ValueError, match=r"LOC_val_solution\.csv.* no (solution file of the competition|text in UTF-8)"):
+    with pytest.raises(
+        ValueError,
+        match=r"LOC_val_solution\.csv.* no (solution file of the competition|text in UTF-8)",
+    ):
         annotations.read_solution(table(content))
 
 
@@ -231,7 +285,9 @@ def test_a_row_that_is_no_list_of_boxes_is_named_with_its_line(table, row):
     "content",
     [
         HEAD.encode() + b"a,n1 1 2 3 4\nb\xff\xfe,n1 1 2 3 4\n",
-        HEAD + 'a,"n1 1 2 3 4\n' + "b,n1 1 2 3 4\n" * 20_000,  # a quotation mark that is never closed
+        HEAD
+        + 'a,"n1 1 2 3 4\n'
+        + "b,n1 1 2 3 4\n" * 20_000,  # a quotation mark that is never closed
     ],
     ids=["bytes that are no text", "an open quotation mark"],
 )
@@ -249,11 +305,16 @@ def test_an_image_that_comes_twice_in_a_table_is_named_unless_its_rows_agree(tmp
     path.write_text("\n".join(rows))
     assert annotations.read_solution(str(path)).keys() == {"a", "b"}
     path.write_text("\n".join([*rows, "b,n2 1 2 3 4 "]))
-    with pytest.raises(ValueError, match=r"LOC_val_solution\.csv, line 5: b is there twice, with other boxes"):
+    with pytest.raises(
+        ValueError, match=r"LOC_val_solution\.csv, line 5: b is there twice, with other boxes"
+    ):
         annotations.read_solution(str(path))
 
 
 def test_boxes_in_pixels_become_shares_and_no_boxes_none():
     corners = np.array([[10, 20, 30, 40], [0, 0, 50, 80]])
-    assert boxed(annotations.relative(corners, ["a", "b"], 50, 80)) == [("a", 0.2, 0.25, 0.6, 0.5), ("b", 0, 0, 1, 1)]
+    assert boxed(annotations.relative(corners, ["a", "b"], 50, 80)) == [
+        ("a", 0.2, 0.25, 0.6, 0.5),
+        ("b", 0, 0, 1, 1),
+    ]
     assert boxed(annotations.relative([], [], 50, 80)) == []

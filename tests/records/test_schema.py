@@ -29,7 +29,9 @@ def png(picture):
 def source(pictures, **splits):
     """A source whose train split holds these pictures, of classes a and b in turn."""
     contents = [png(picture) for picture in pictures]
-    train = Split([f"{i}.png" for i in range(len(contents))], np.arange(len(contents)) % 2, contents)
+    train = Split(
+        [f"{i}.png" for i in range(len(contents))], np.arange(len(contents)) % 2, contents
+    )
     return Source("zoo", ("a", "b"), {"train": train, **splits}, ("a note",))
 
 
@@ -37,7 +39,9 @@ def source(pictures, **splits):
 
 
 def test_an_example_has_the_keys_that_the_field_shares():
-    example = tf.train.Example.FromString(schema.serialize(b"\xff\xd8\xff\0", "JPEG", 3, 4, 1, "newt", "train/newt/ä 1.jpg"))
+    example = tf.train.Example.FromString(
+        schema.serialize(b"\xff\xd8\xff\0", "JPEG", 3, 4, 1, "newt", "train/newt/ä 1.jpg")
+    )
     values = {}
     for key, feature in example.features.feature.items():
         (values[key],) = getattr(feature, feature.WhichOneof("kind")).value
@@ -58,12 +62,16 @@ def test_an_example_has_the_keys_that_the_field_shares():
 def test_an_example_has_the_same_bytes_in_every_process():
     # Protobuf promises that only for sorted keys.
     serialized = schema.serialize(b"abc", "JPEG", 3, 4, 1, "newt", "newt/1.jpg")
-    assert serialized == tf.train.Example.FromString(serialized).SerializeToString(deterministic=True)
+    assert serialized == tf.train.Example.FromString(serialized).SerializeToString(
+        deterministic=True
+    )
 
 
 def test_parsing_inverts_serialising():
     examples = [(bytes([i, 0, 255 - i]) * i, i * 37) for i in range(20)]
-    serialized = [schema.serialize(content, "PNG", 1, 1, label, "c", "f") for content, label in examples]
+    serialized = [
+        schema.serialize(content, "PNG", 1, 1, label, "c", "f") for content, label in examples
+    ]
     assert [tuple(value.numpy() for value in schema.parse(one)) for one in serialized] == examples
     inside = tf.data.Dataset.from_tensor_slices(serialized).map(schema.parse)
     assert list(inside.as_numpy_iterator()) == examples
@@ -74,10 +82,14 @@ def test_shards_are_named_as_in_the_field():
 
 
 def test_missing_shards_are_counted_and_the_first_is_named(tmp_path):
-    collection = Measures(images=1, sides={1: 1}).collection(source([noise(1, 1)]), {"train": describe([0], 2, [1, 1, 1, 1])})
+    collection = Measures(images=1, sides={1: 1}).collection(
+        source([noise(1, 1)]), {"train": describe([0], 2, [1, 1, 1, 1])}
+    )
     for i in (0, 2):
         (tmp_path / f"train-0000{i}-of-00004").touch()
-    with pytest.raises(FileNotFoundError, match=r"2 of 4 train shards are missing, first .*train-00001-of-00004"):
+    with pytest.raises(
+        FileNotFoundError, match=r"2 of 4 train shards are missing, first .*train-00001-of-00004"
+    ):
         shard_paths(tmp_path, collection, "train")
     for i in (1, 3):
         (tmp_path / f"train-0000{i}-of-00004").touch()
@@ -135,33 +147,51 @@ def of_all(key, value):
 @pytest.mark.parametrize(
     "change",
     [
-        without_mean, with_stranger, of_train("images", "5"), of_train("images", -1), of_train("boxes", None),
-        lambda values: values["splits"]["train"].pop("boxes"), of_train("per_class", [5]), of_train("per_class", 5),
-        of_train("shards", 1), of_all("splits", []), of_all("classes", [1, 2]), of_all("mean_rgb", [1, 2]),
-        of_all("mean_rgb", ["1", "2", "3"]), of_all("smaller_side", None), of_all("bytes_per_image", 0),
+        without_mean,
+        with_stranger,
+        of_train("images", "5"),
+        of_train("images", -1),
+        of_train("boxes", None),
+        lambda values: values["splits"]["train"].pop("boxes"),
+        of_train("per_class", [5]),
+        of_train("per_class", 5),
+        of_train("shards", 1),
+        of_all("splits", []),
+        of_all("classes", [1, 2]),
+        of_all("mean_rgb", [1, 2]),
+        of_all("mean_rgb", ["1", "2", "3"]),
+        of_all("smaller_side", None),
+        of_all("bytes_per_image", 0),
     ],
-)  # fmt: skip
+)
 def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change):
     collection.write(tmp_path)
     values = json.loads((tmp_path / "dataset.json").read_text())
     change(values)
     (tmp_path / "dataset.json").write_text(json.dumps(values))
-    with pytest.raises(ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"):
+    with pytest.raises(
+        ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"
+    ):
         Collection.read(tmp_path)
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b'{"name": "cut of', b"[]", b"{}",
+        b"",
+        b'{"name": "cut of',
+        b"[]",
+        b"{}",
         b"null",
         b"3",
         b"\xff\0",
     ],
-)  # fmt: skip
+)
 def test_a_broken_dataset_json_is_refused_by_name(tmp_path, content):
     (tmp_path / "dataset.json").write_bytes(content)
-    with pytest.raises(ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"):
+    with pytest.raises(
+        ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"
+    ):
         Collection.read(tmp_path)
 
 
@@ -183,7 +213,9 @@ def test_a_folder_holds_shards_where_it_holds_a_dataset_json(tmp_path, monkeypat
 
 
 def plain_moments(pictures):
-    """Mean and covariance where every picture weighs the same, in two passes over float64 pixels."""
+    """Mean and covariance where every picture weighs the same, in two passes over float64
+    pixels.
+    """
     flat = [picture.reshape(-1, 3).astype(float) for picture in pictures]
     mean = np.mean([pixels.mean(0) for pixels in flat], 0)
     return mean, np.mean([(pixels - mean).T @ (pixels - mean) / len(pixels) for pixels in flat], 0)
@@ -213,12 +245,18 @@ def test_images_weigh_the_same_whatever_their_size():
     np.testing.assert_allclose(collection.mean_rgb, mean, atol=1e-4)
     np.testing.assert_allclose(collection.covariance_rgb, covariance, atol=1e-2)
     # The large one alone would otherwise decide.
-    assert np.abs(np.concatenate([picture.reshape(-1, 3) for picture in pictures]).mean(0) - mean).min() > 30
+    assert (
+        np.abs(
+            np.concatenate([picture.reshape(-1, 3) for picture in pictures]).mean(0) - mean
+        ).min()
+        > 30
+    )
 
 
 @pytest.mark.parametrize("greys", [1, 2])
 def test_a_large_bright_image_of_few_colours_loses_no_digits(greys):
-    # Squares of 254 added up in float32 would err by more than this variance, and below 0 it has no root.
+    # Squares of 254 added up in float32 would err by more than this variance, and below 0 it has no
+    # root.
     picture = 254 + noise(200, 4000) % greys
     collection = added([picture]).collection(source([picture]))
     mean, covariance = plain_moments([picture])
@@ -250,9 +288,13 @@ def test_only_train_is_measured_and_a_sample_is_spread_evenly():
     pictures = [np.full((2, 2, 3), 10 * i, np.uint8) for i in range(11)]
     white = Split(["w.png"], np.array([0]), [png(np.full((2, 2, 3), 255, np.uint8))])
     assert measure(source(pictures, test=white)).mean_rgb == (50, 50, 50)
-    sample = measure(source([*pictures[:10], np.full((2, 2, 3), 190, np.uint8)], test=white), sample=3)
+    sample = measure(
+        source([*pictures[:10], np.full((2, 2, 3), 190, np.uint8)], test=white), sample=3
+    )
     assert sample.statistics_images == 3
-    np.testing.assert_allclose(sample.mean_rgb, (0 + 50 + 190) / 3, atol=1e-4)  # first, middle, last
+    np.testing.assert_allclose(
+        sample.mean_rgb, (0 + 50 + 190) / 3, atol=1e-4
+    )  # first, middle, last
 
 
 def test_an_unreadable_image_is_named_with_what_is_wrong():

@@ -1,4 +1,6 @@
-"""What TensorBoard and Weights & Biases are told: the log, every epoch of it, and nothing that changes the training."""
+"""What TensorBoard and Weights & Biases are told: the log, every epoch of it, and nothing that
+changes the training.
+"""
 
 import csv
 import json
@@ -22,7 +24,9 @@ from vgg_tf.runs import run_folder, tracking
 from vgg_tf.runs.settings import Settings
 from vgg_tf.training import loop
 
-RECIPE = Recipe(epochs=3, batch_size=8, learning_rate=0.02, patience=1, size=32, scale=(32, 32), seed=5)
+RECIPE = Recipe(
+    epochs=3, batch_size=8, learning_rate=0.02, patience=1, size=32, scale=(32, 32), seed=5
+)
 TENSORBOARD = {  # charts of each of its runs, by the log's columns
     "train": {
         "epoch_loss": "loss",
@@ -62,7 +66,9 @@ class StopError(Exception):
 
 
 def train(folder, words="", stop_after=None):
-    """Three epochs of two steps, or an interruption after some of them; gives the lines that were said."""
+    """Three epochs of two steps, or an interruption after some of them; gives the lines that were
+    said.
+    """
     lines = []
 
     def say(line):
@@ -71,12 +77,19 @@ def train(folder, words="", stop_after=None):
             raise StopError
 
     random = np.random.default_rng(0)
-    images, labels = random.integers(0, 256, (16, 32, 32, 3), np.uint8), random.integers(0, 2, 16).astype(np.int32)
+    images, labels = (
+        random.integers(0, 256, (16, 32, 32, 3), np.uint8),
+        random.integers(0, 2, 16).astype(np.int32),
+    )
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
     validation = tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
     settings = Settings("shallow", "noise", "0" * 16, "float32", RECIPE)
     keras.utils.set_random_seed(RECIPE.seed)
-    with run_folder.open_run(folder, settings) as run, tracking.opened(words, run, lines.append) as track, shallow():
+    with (
+        run_folder.open_run(folder, settings) as run,
+        tracking.opened(words, run, lines.append) as track,
+        shallow(),
+    ):
         shape = {"input_shape": (32, 32, 3), "classes": 2, "width": 0.0625, "head_width": 16}
         model = build_vgg("shallow", **shape, std=(75,) * 3, seed=RECIPE.seed)
         loop.train(run, model, 2, 8, lambda epoch: batches, validation, say, track=track)
@@ -91,7 +104,9 @@ def plain(once):
 
 @pytest.fixture(scope="module")
 def tracked(once):
-    """The same run, followed by both trackers and interrupted after two epochs. Two trainings, and W&B's service twice."""
+    """The same run, followed by both trackers and interrupted after two epochs. Two trainings, and
+    W&B's service twice.
+    """
 
     def make(folder):
         with pytest.raises(StopError):
@@ -116,14 +131,19 @@ def tensorboard(folder):
         if path.is_dir():
             events = EventAccumulator(str(path)).Reload()
             charts[path.name] = {
-                name: [(event.step, tf.make_ndarray(event.tensor_proto).item()) for event in events.Tensors(name)]
+                name: [
+                    (event.step, tf.make_ndarray(event.tensor_proto).item())
+                    for event in events.Tensors(name)
+                ]
                 for name in events.Tags()["tensors"]
             }
     return charts
 
 
 def wandb_records(folder):
-    """What W&B wrote of each session, oldest first: a LevelDB log of protobufs, for which wandb 0.31 has no reader."""
+    """What W&B wrote of each session, oldest first: a LevelDB log of protobufs, for which wandb
+    0.31 has no reader.
+    """
     from wandb.proto.wandb_internal_pb2 import Record
 
     sessions = []
@@ -143,9 +163,16 @@ def wandb_records(folder):
 
 
 def wandb_rows(records):
-    histories = [record.history.item for record in records if record.WhichOneof("record_type") == "history"]
-    rows = [{".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items} for items in histories]
-    return [{name: value for name, value in row.items() if not name.startswith("_")} for row in rows]
+    histories = [
+        record.history.item for record in records if record.WhichOneof("record_type") == "history"
+    ]
+    rows = [
+        {".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}
+        for items in histories
+    ]
+    return [
+        {name: value for name, value in row.items() if not name.startswith("_")} for row in rows
+    ]
 
 
 def only(records, kind):
@@ -153,24 +180,33 @@ def only(records, kind):
 
 
 def in_float32(rows, names):
-    return {name: [(row["epoch"], float(np.float32(row[column]))) for row in rows] for name, column in names.items()}
+    return {
+        name: [(row["epoch"], float(np.float32(row[column]))) for row in rows]
+        for name, column in names.items()
+    }
 
 
 def test_an_interrupted_run_goes_on_in_the_same_charts_with_every_epoch_of_the_log_once(tracked):
     rows = log(tracked)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
-    assert tensorboard(tracked) == {split: in_float32(rows, names) for split, names in TENSORBOARD.items()}
+    assert tensorboard(tracked) == {
+        split: in_float32(rows, names) for split, names in TENSORBOARD.items()
+    }
 
     sessions = wandb_records(tracked)
     told = [{name: row[column] for name, column in WANDB.items()} for row in rows]
     assert [wandb_rows(records) for records in sessions] == [told[:2], told[2:]]
     assert [only(records, "exit")[0].exit_code for records in sessions] == [1, 0]
     starts = [only(records, "run")[0] for records in sessions]
-    assert [(start.run_id, start.project, start.display_name) for start in starts] == [(starts[0].run_id, "vgg_tf", "run")] * 2
+    assert [(start.run_id, start.project, start.display_name) for start in starts] == [
+        (starts[0].run_id, "vgg_tf", "run")
+    ] * 2
     config = {item.key: json.loads(item.value_json) for item in starts[0].config.update}
     settings = run_folder.read_run(tracked).settings.to_json()
     assert {name: config[name] for name in settings} == json.loads(json.dumps(settings))
-    assert ("epoch/*", "epoch/epoch") in [(metric.glob_name, metric.step_metric) for metric in only(sessions[0], "metric")]
+    assert ("epoch/*", "epoch/epoch") in [
+        (metric.glob_name, metric.step_metric) for metric in only(sessions[0], "metric")
+    ]
 
 
 def test_a_training_ends_with_the_same_bits_with_and_without_trackers(plain, tracked):
@@ -184,11 +220,16 @@ def test_a_tracker_that_joins_later_receives_all_epochs(plain, tmp_path):
     folder = shutil.copytree(plain, tmp_path / "run")
     train(folder, "tensorboard")
     rows = log(folder)
-    assert tensorboard(folder) == {split: in_float32(rows, names) for split, names in TENSORBOARD.items()}
+    assert tensorboard(folder) == {
+        split: in_float32(rows, names) for split, names in TENSORBOARD.items()
+    }
 
 
 def made_rows(n, **others):
-    return tuple({"epoch": epoch, **dict.fromkeys(tracking.LOGS, 1 / epoch)} | others for epoch in range(1, n + 1))
+    return tuple(
+        {"epoch": epoch, **dict.fromkeys(tracking.LOGS, 1 / epoch)} | others
+        for epoch in range(1, n + 1)
+    )
 
 
 def test_without_validation_a_tracker_receives_no_empty_numbers(tmp_path):
@@ -218,7 +259,9 @@ def fake(monkeypatch, callback, delay):
     monkeypatch.setitem(tracking.TRACKERS, "tensorboard", opener)
 
 
-def test_what_a_tracker_may_still_have_had_in_memory_when_it_was_killed_is_told_again(tmp_path, monkeypatch):
+def test_what_a_tracker_may_still_have_had_in_memory_when_it_was_killed_is_told_again(
+    tmp_path, monkeypatch
+):
     rows = made_rows(3)
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(tracking, "time", SimpleNamespace(monotonic=lambda: clock.now))
@@ -251,11 +294,14 @@ def test_a_tracker_that_fails_is_told_of_and_the_training_goes_on(tmp_path, monk
             track(rows[:n])
     assert callback.epochs == [1, 2]
     assert lines == [
-        "--track tensorboard failed: the cable is cut. The training goes on; what is missing follows when the run is continued."
+        "--track tensorboard failed: the cable is cut. The training goes on; what is missing "
+        "follows when the run is continued."
     ]
     (tmp_path / "run2").mkdir()
     monkeypatch.setitem(tracking.TRACKERS, "tensorboard", (lambda run, name: 1 / 0, 0))
-    with tracking.opened("tensorboard", SimpleNamespace(folder=tmp_path / "run2"), lines.append) as track:
+    with tracking.opened(
+        "tensorboard", SimpleNamespace(folder=tmp_path / "run2"), lines.append
+    ) as track:
         track(())
     assert lines[-1].startswith("--track tensorboard failed: division by zero.")
 
@@ -278,7 +324,9 @@ def test_a_folder_called_like_a_package_is_none(tmp_path, monkeypatch):
 def test_words_are_names_with_commas_between():
     assert tracking.check("") == []
     assert tracking.check(" wandb,tensorboard,wandb,") == ["wandb", "tensorboard"]
-    with pytest.raises(ValueError, match=r"No tracker 'tensorbord'\. Known: tensorboard, wandb, or both"):
+    with pytest.raises(
+        ValueError, match=r"No tracker 'tensorbord'\. Known: tensorboard, wandb, or both"
+    ):
         tracking.check("wandb,tensorbord")
 
 
@@ -286,12 +334,17 @@ def test_an_unknown_tracker_costs_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = call("vgg_tf.train", "--smoke", "--track", "tensorbord")
     assert result.returncode == 1
-    assert result.stderr == "error: No tracker 'tensorbord'. Known: tensorboard, wandb, or both with a comma between.\n"
+    assert (
+        result.stderr
+        == "error: No tracker 'tensorbord'. Known: tensorboard, wandb, or both with a comma "
+        "between.\n"
+    )
     assert not list(tmp_path.iterdir())
 
 
 def test_without_a_login_wandb_neither_asks_nor_waits(tmp_path):
-    # W&B reads its settings once, from the environment of the process: a child, which imports it in two seconds.
+    # W&B reads its settings once, from the environment of the process: a child, which imports it in
+    # two seconds.
     hidden = ("WANDB", "NETRC", "KAGGLE")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     environment |= {"HOME": str(tmp_path), "WANDB_CONFIG_DIR": str(tmp_path)}
@@ -306,11 +359,14 @@ del os.environ["WANDB_MODE"]
 programs.run(lambda: print(tracking.check("wandb")))
 """
     words = [sys.executable, "-c", code]
-    result = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=60)
+    result = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=60
+    )
     assert result.stdout == "[]\n"
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (
-        "error: --track wandb finds no login: call wandb login, or set WANDB_MODE=offline and wandb sync later."
+        "error: --track wandb finds no login: call wandb login, or set WANDB_MODE=offline and "
+        "wandb sync later."
     )
 
 
@@ -318,18 +374,33 @@ programs.run(lambda: print(tracking.check("wandb")))
 @pytest.mark.parametrize("engine", ["tensorflow", pytest.param("jax", marks=needs_jax)])
 @pytest.mark.usefixtures("shallow_known")
 def test_the_program_tracks_on_both_engines(tmp_path, engine, monkeypatch):
-    # A program in this process, or in one on JAX.
-    # On JAX the rate of a schedule is an array without .numpy(), which W&B's callback would ask for.
+    # A program in this process, or in one on JAX. On JAX the rate of a schedule is an array without
+    # .numpy(), which W&B's callback would ask for.
     monkeypatch.chdir(tmp_path)
-    words = ["vgg_tf.train", "--arch", "shallow", "--smoke", "--track", "tensorboard,wandb", "--out", "run"]
+    words = [
+        "vgg_tf.train",
+        "--arch",
+        "shallow",
+        "--smoke",
+        "--track",
+        "tensorboard,wandb",
+        "--out",
+        "run",
+    ]
     if engine == "jax":
-        result = shallow_program(*words, env=os.environ | {"KERAS_BACKEND": engine, "JAX_PLATFORMS": "cpu"} | QUICK)
+        result = shallow_program(
+            *words, env=os.environ | {"KERAS_BACKEND": engine, "JAX_PLATFORMS": "cpu"} | QUICK
+        )
     else:
         result = call(*words)
     assert result.returncode == 0, result.stderr
     assert "--track" not in result.stdout
     rows = log(tmp_path / "run")
     assert len({row["learning_rate"] for row in rows}) == len(rows) == 2
-    assert tensorboard(tmp_path / "run") == {split: in_float32(rows, names) for split, names in TENSORBOARD.items()}
+    assert tensorboard(tmp_path / "run") == {
+        split: in_float32(rows, names) for split, names in TENSORBOARD.items()
+    }
     (records,) = wandb_records(tmp_path / "run")
-    assert wandb_rows(records) == [{name: row[column] for name, column in WANDB.items()} for row in rows]
+    assert wandb_rows(records) == [
+        {name: row[column] for name, column in WANDB.items()} for row in rows
+    ]

@@ -16,7 +16,12 @@ pytest.importorskip("jax")
 
 def started(code, **environment):
     """A fresh process that runs `code`."""
-    about = {"PATH": "", "PYTHONPATH": ":".join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"} | QUICK
+    about = {
+        "PATH": "",
+        "PYTHONPATH": ":".join(sys.path),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "JAX_PLATFORMS": "cpu",
+    } | QUICK
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", code], env=about | environment, **pipes)
 
@@ -79,12 +84,19 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def answers(once):
-    """What fresh processes answer: `tensorflow`, to which KERAS_BACKEND is not set, and `jax`, of four devices."""
+    """What fresh processes answer: `tensorflow`, to which KERAS_BACKEND is not set, and `jax`, of
+    four devices.
+    """
 
     def make(folder):
         flags = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
-        children = {"tensorflow": started(ASK + ASK_TENSORFLOW), "jax": started(ASK + ASK_JAX, **flags)}
-        (folder / "said.json").write_text(json.dumps({name: said(child) for name, child in children.items()}))
+        children = {
+            "tensorflow": started(ASK + ASK_TENSORFLOW),
+            "jax": started(ASK + ASK_JAX, **flags),
+        }
+        (folder / "said.json").write_text(
+            json.dumps({name: said(child) for name, child in children.items()})
+        )
 
     return json.loads((once("devices", make) / "said.json").read_text())
 
@@ -106,20 +118,34 @@ def test_several_devices_of_jax_share_a_batch(answers):
 
 
 def test_a_keras_that_runs_on_the_other_engine_is_told_to_restart(answers):
-    error = "Keras was imported on tensorflow. Set KERAS_BACKEND=jax before the first import of keras or vgg_tf"
+    error = (
+        "Keras was imported on tensorflow. Set KERAS_BACKEND=jax before the first import "
+        "of keras or vgg_tf"
+    )
     assert error in answers["tensorflow"]["cpu of jax"]
 
 
-def test_who_is_to_find_a_tpu_asks_other_processes_for_both_engines_before_keras_is_imported(answers):
-    assert answers["tensorflow"]["settled"] == [[["tensorflow", "tpu"], ["jax", "tpu"]], "tensorflow", True, False]
+def test_who_is_to_find_a_tpu_asks_other_processes_for_both_engines_before_keras_is_imported(
+    answers,
+):
+    assert answers["tensorflow"]["settled"] == [
+        [["tensorflow", "tpu"], ["jax", "tpu"]],
+        "tensorflow",
+        True,
+        False,
+    ]
 
 
 def test_another_process_tells_what_an_engine_sees(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    assert [devices._sees("jax", kind) for kind in ("cpu", "gpu")] == [True, False]  # seconds: JAX is imported by each
+    assert [devices._sees("jax", kind) for kind in ("cpu", "gpu")] == [
+        True,
+        False,
+    ]  # seconds: JAX is imported by each
 
 
-# A machine whose TPU only JAX sees: its chips are there for us, JAX' CPU stands for them, TensorFlow is as it is.
+# A machine whose TPU only JAX sees: its chips are there for us, JAX' CPU stands for them,
+# TensorFlow is as it is.
 TPU_OF_JAX = """
 from tests.making import TINY, shallow
 from vgg_tf import train
@@ -150,9 +176,16 @@ def test_the_error_of_a_missing_tpu_names_the_engines_that_were_asked(answers):
 @pytest.mark.parametrize(
     ("place", "remedy"),
     [
-        ({}, "No TPU chip is in this machine: use a TPU machine of Kaggle, Colab or Cloud TPU, or --strategy auto"),
+        (
+            {},
+            "No TPU chip is in this machine: use a TPU machine of Kaggle, Colab or Cloud TPU, "
+            "or --strategy auto",
+        ),
         ({"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, "Choose Settings, Accelerator, TPU v5e-8"),
-        ({"COLAB_RELEASE_TAG": "release"}, "Choose Runtime, Change runtime type, v5e-1 TPU or v6e-1 TPU"),
+        (
+            {"COLAB_RELEASE_TAG": "release"},
+            "Choose Runtime, Change runtime type, v5e-1 TPU or v6e-1 TPU",
+        ),
     ],
 )
 def test_without_a_tpu_the_remedy_is_that_of_the_place(monkeypatch, place, remedy):
@@ -182,15 +215,25 @@ def test_tpu_chips_are_told_from_googles_network_cards(tmp_path, monkeypatch):
 
 def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    with pytest.raises(ValueError, match="KERAS_BACKEND is torch; vgg_tf runs on tensorflow and on jax"):
+    with pytest.raises(
+        ValueError, match="KERAS_BACKEND is torch; vgg_tf runs on tensorflow and on jax"
+    ):
         devices.choose()
 
 
 @pytest.mark.parametrize(
     ("versions", "chips", "remedy"),
     [
-        ({"tensorflow-tpu": "2.20.0", "libtpu": "0.0.52"}, 8, "aborts at import with libtpu 0.0.52"),
-        ({"tensorflow-tpu": "2.20.0", "libtpu": "0.0.14", "jax": "0.7.2"}, 8, "cannot both own the TPU"),
+        (
+            {"tensorflow-tpu": "2.20.0", "libtpu": "0.0.52"},
+            8,
+            "aborts at import with libtpu 0.0.52",
+        ),
+        (
+            {"tensorflow-tpu": "2.20.0", "libtpu": "0.0.14", "jax": "0.7.2"},
+            8,
+            "cannot both own the TPU",
+        ),
         ({"tensorflow-cpu": "2.20.0"}, 8, 'pip install -U "jax[tpu]"'),
         ({"jax": "0.7.2", "libtpu": "0.0.21"}, 1, "pip install tensorflow-cpu"),
         ({"jax": "0.7.2", "libtpu": "0.0.21", "tensorflow-cpu": "2.21.0"}, 1, "nothing to mend"),
@@ -201,9 +244,12 @@ def test_the_doctor_knows_the_pairs_that_fail(versions, chips, remedy):
 
 
 @pytest.mark.parametrize(
-    ("plugin", "platforms"), [("jax-cuda12-plugin", "cuda,cpu"), ("jax-cuda13-plugin", "cuda,cpu"), ("none", "cpu")]
+    ("plugin", "platforms"),
+    [("jax-cuda12-plugin", "cuda,cpu"), ("jax-cuda13-plugin", "cuda,cpu"), ("none", "cpu")],
 )
-def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(plugin, platforms, monkeypatch):
+def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(
+    plugin, platforms, monkeypatch
+):
     def version(name):
         if name != plugin:
             raise metadata.PackageNotFoundError(name)
@@ -216,8 +262,10 @@ def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(
     asked = []
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     for place, name, value in (
-        (metadata, "version", version), (subprocess, "run", run), (chips, "tpu_chips", lambda: (None, 0)),
-    ):  # fmt: skip
+        (metadata, "version", version),
+        (subprocess, "run", run),
+        (chips, "tpu_chips", lambda: (None, 0)),
+    ):
         monkeypatch.setattr(place, name, value)
     doctor.print_report()
     assert asked == [platforms] * 2
@@ -226,11 +274,16 @@ def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(
 def test_a_tpu_that_another_program_holds_is_no_reason_to_train_for_ever_on_the_cpu(monkeypatch):
     for name, value in (("tpu_chips", lambda: ("v5e", 8)), ("_settled", True)):
         monkeypatch.setattr(devices, name, value)
-    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: name)  # JAX and libtpu are installed
+    monkeypatch.setattr(
+        devices.importlib.util, "find_spec", lambda name: name
+    )  # JAX and libtpu are installed
     for engine in ("tensorflow", "jax"):
         monkeypatch.setitem(devices._FINDERS, (engine, "tpu"), lambda asked: None)
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # by us: JAX saw none either
-    with pytest.raises(ValueError, match="end other programs that hold the TPU, and restart; or do without: --strategy"):
+    with pytest.raises(
+        ValueError,
+        match="end other programs that hold the TPU, and restart; or do without: --strategy",
+    ):
         devices.choose()
     assert devices.choose("cpu").kind == "cpu"
     monkeypatch.setattr(devices, "_settled", False)  # the user's own word

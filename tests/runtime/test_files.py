@@ -1,4 +1,6 @@
-"""Files are the same things on this machine and on a remote file system, and no write leaves half of one behind."""
+"""Files are the same things on this machine and on a remote file system, and no write leaves half
+of one behind.
+"""
 
 import errno
 import os
@@ -37,7 +39,14 @@ def got(path):
 
 @pytest.mark.parametrize(
     ("path", "remote"),
-    [("gs://bucket/x", True), ("ram://x", True), ("hdfs://host:9000/x", True), ("/gs:/x", False), ("gs:x", False), ("", False)],
+    [
+        ("gs://bucket/x", True),
+        ("ram://x", True),
+        ("hdfs://host:9000/x", True),
+        ("/gs:/x", False),
+        ("gs:x", False),
+        ("", False),
+    ],
 )
 def test_a_path_with_a_scheme_is_remote(path, remote):
     assert files.is_remote(path) == remote
@@ -52,7 +61,8 @@ def test_only_local_paths_are_made_absolute(tmp_path, monkeypatch):
 def test_files_and_folders_are_told_apart_and_from_nothing(place):
     put(f"{place}/folder/file")
     there = {
-        name: (files.exists(f"{place}/{name}"), files.is_folder(f"{place}/{name}")) for name in ("folder", "folder/file", "x")
+        name: (files.exists(f"{place}/{name}"), files.is_folder(f"{place}/{name}"))
+        for name in ("folder", "folder/file", "x")
     }
     assert there == {"folder": (True, True), "folder/file": (True, False), "x": (False, False)}
 
@@ -67,7 +77,14 @@ def test_the_names_in_a_folder_are_sorted_bare_and_whole(place, slash):
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_a_walk_finds_all_but_what_is_hidden_or_lies_in_hidden_folders(place, slash):
     shown = ["a", "deep/er/c.d", "deep/b", "deep.er/x", "not.hidden", "z z/ä"]
-    hidden = [".x", "deep/._b", ".git/config", ".git/deep/er", "deep/.cache/b", "deep/er/.hidden/deeper/still"]
+    hidden = [
+        ".x",
+        "deep/._b",
+        ".git/config",
+        ".git/deep/er",
+        "deep/.cache/b",
+        "deep/er/.hidden/deeper/still",
+    ]
     for name in shown + hidden:
         put(f"{place}/{name}")
     assert files.walk(place + slash) == sorted(shown)
@@ -87,12 +104,28 @@ def test_a_walk_of_an_empty_folder_finds_nothing(place):
 
 @pytest.mark.parametrize(
     ("offset", "length"),
-    [(0, -1), (0, 0), (0, 3), (4, 3), (4, -1), (4, 0), (8, 9), (9, 1), (10, 1), (10, -1), (25, 3), (25, -1)],
+    [
+        (0, -1),
+        (0, 0),
+        (0, 3),
+        (4, 3),
+        (4, -1),
+        (4, 0),
+        (8, 9),
+        (9, 1),
+        (10, 1),
+        (10, -1),
+        (25, 3),
+        (25, -1),
+    ],
 )
 def test_a_read_gives_the_bytes_that_a_slice_would(place, offset, length):
     content = bytes([0, 10, 13, 26, 255, 5, 6, 7, 8, 9])  # with what ends lines and texts
     put(f"{place}/file", content)
-    assert files.read(f"{place}/file", offset, length) == content[offset:][: length if length >= 0 else None]
+    assert (
+        files.read(f"{place}/file", offset, length)
+        == content[offset:][: length if length >= 0 else None]
+    )
 
 
 def test_the_size_is_that_of_the_bytes(place):
@@ -108,9 +141,13 @@ def test_what_is_not_there_is_an_error_that_names_it(place, look):
 
 
 def test_an_unknown_file_system_is_an_error_that_names_path_and_scheme():
-    with pytest.raises(OSError, match=r"cannot read nosuch://x/y: .*scheme 'nosuch' not implemented"):
+    with pytest.raises(
+        OSError, match=r"cannot read nosuch://x/y: .*scheme 'nosuch' not implemented"
+    ):
         files.read("nosuch://x/y")
-    with pytest.raises(OSError, match=r"cannot make nosuch://x/y: .*scheme 'nosuch' not implemented"):
+    with pytest.raises(
+        OSError, match=r"cannot make nosuch://x/y: .*scheme 'nosuch' not implemented"
+    ):
         files.make_folder("nosuch://x/y")
 
 
@@ -200,7 +237,11 @@ def test_a_full_disk_leaves_what_was_there_and_the_error_names_file_and_remedy(t
     path.write_bytes(b"old")
     (tmp_path / ".tmp.file").symlink_to("/dev/full")
     with pytest.raises(
-        OSError, match=r"^cannot write .*/file: no space is left\. Free some, then give the same command again\.$"
+        OSError,
+        match=(
+            r"^cannot write .*/file: no space is left\. "
+            r"Free some, then give the same command again\.$"
+        ),
     ):
         files.write_whole(path, b"new")
     assert path.read_bytes() == b"old"
@@ -217,13 +258,37 @@ def test_a_file_is_settled_by_a_rename_over_what_was_there(place):
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), OSError, r"^cannot write x/y: no space is left\. Free some"),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), OSError, r"^cannot write x/y: no space is left\. Free some"),
-        (tf.errors.ResourceExhaustedError(None, None, "/t; No space left"), OSError, r"^cannot write x/y: no space is left"),
-        (tf.errors.NotFoundError(None, None, ""), FileNotFoundError, "^cannot write x/y: there is none"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            OSError,
+            r"^cannot write x/y: no space is left\. Free some",
+        ),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded"),
+            OSError,
+            r"^cannot write x/y: no space is left\. Free some",
+        ),
+        (
+            tf.errors.ResourceExhaustedError(None, None, "/t; No space left"),
+            OSError,
+            r"^cannot write x/y: no space is left",
+        ),
+        (
+            tf.errors.NotFoundError(None, None, ""),
+            FileNotFoundError,
+            "^cannot write x/y: there is none",
+        ),
         (tf.errors.PermissionDeniedError(None, None, "403"), OSError, "^cannot write x/y: 403"),
-        (tf.errors.UnavailableError(None, None, "try later"), OSError, "^cannot write x/y: try later"),
-        (PermissionError(errno.EACCES, "Permission denied", "a/b"), PermissionError, "Permission denied: 'a/b'"),
+        (
+            tf.errors.UnavailableError(None, None, "try later"),
+            OSError,
+            "^cannot write x/y: try later",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "a/b"),
+            PermissionError,
+            "Permission denied: 'a/b'",
+        ),
         (KeyError("mine"), KeyError, "mine"),
         (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
     ],
@@ -241,14 +306,20 @@ def test_a_second_writer_is_turned_away_with_the_given_words_until_the_first_is_
     lock = str(tmp_path / "lock")
     for _ in range(2):
         with files.one_writer(lock, "busy here"):
-            with pytest.raises(BlockingIOError, match=r"^busy here$"), files.one_writer(lock, "busy here"):
+            with (
+                pytest.raises(BlockingIOError, match=r"^busy here$"),
+                files.one_writer(lock, "busy here"),
+            ):
                 pytest.fail("two writers at once")
             with files.one_writer(str(tmp_path / "other"), "busy there"):
                 pass
 
 
 def test_an_error_within_lets_go_of_the_lock_and_passes_through(tmp_path):
-    with pytest.raises(ZeroDivisionError, match="division"), files.one_writer(str(tmp_path / "lock"), "busy"):
+    with (
+        pytest.raises(ZeroDivisionError, match="division"),
+        files.one_writer(str(tmp_path / "lock"), "busy"),
+    ):
         _ = 1 / 0
     with files.one_writer(str(tmp_path / "lock"), "busy"):
         pass
@@ -266,10 +337,15 @@ with files.one_writer(sys.argv[1], "busy"):
 
 def test_another_process_holds_the_lock_until_it_is_killed(tmp_path):
     lock = tmp_path / "lock"
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout.readline() == "held\n"
         try:
-            with pytest.raises(BlockingIOError, match=r"^busy$"), files.one_writer(str(lock), "busy"):
+            with (
+                pytest.raises(BlockingIOError, match=r"^busy$"),
+                files.one_writer(str(lock), "busy"),
+            ):
                 pytest.fail("two writers at once")
         finally:
             process.send_signal(signal.SIGKILL)
@@ -289,12 +365,17 @@ def test_nothing_is_held_on_remote_file_systems(tmp_path):
         assert not tf.io.gfile.exists(lock)
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="reads a file that fails only when it is read")
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/mem"), reason="reads a file that fails only when it is read"
+)
 def test_a_file_that_fails_while_it_is_read_is_named():
     with pytest.raises(OSError, match=r"Input/output error: '/proc/self/mem'"):
         files.read("/proc/self/mem")
 
 
 def test_a_file_that_cannot_be_asked_for_is_named():
-    with pytest.raises(OSError, match="cannot look for nowhere://bucket/x: File system scheme 'nowhere' not implemented"):
+    with pytest.raises(
+        OSError,
+        match="cannot look for nowhere://bucket/x: File system scheme 'nowhere' not implemented",
+    ):
         files.exists("nowhere://bucket/x")

@@ -1,4 +1,6 @@
-"""A pass over a pipeline shows what no pass before it has shown, and one with a seed what it showed the last time."""
+"""A pass over a pipeline shows what no pass before it has shown, and one with a seed what it showed
+the last time.
+"""
 
 import gc
 import time
@@ -25,7 +27,11 @@ def made(once):
     def make(folder):
         for i in range(FILES):
             save(folder / "files" / "ab"[i % 2] / f"{i}.png", noise(30, 40, i))
-        write(open_source(str(folder / "files"), Selection(hold_out=0)), str(folder / "shards"), progress=False)
+        write(
+            open_source(str(folder / "files"), Selection(hold_out=0)),
+            str(folder / "shards"),
+            progress=False,
+        )
 
     return once("files_and_shards", make)
 
@@ -42,7 +48,9 @@ def views(batches):
 def plain(folder, parallel=None):
     """What every reader of the paper types."""
     paths = tf.data.Dataset.list_files(f"{folder}/*/*", shuffle=False)
-    return paths.map(lambda path: process_path(path, ["a", "b"], 16, (16, 24)), num_parallel_calls=parallel).batch(4)
+    return paths.map(
+        lambda path: process_path(path, ["a", "b"], 16, (16, 24)), num_parallel_calls=parallel
+    ).batch(4)
 
 
 @pytest.mark.parametrize("parallel", [None, tf.data.AUTOTUNE])
@@ -60,7 +68,11 @@ def test_process_path_shows_a_new_view_in_every_epoch_of_fit_and_under_a_strateg
 
     class Model(keras.Model):
         def train_step(self, data):
-            look = tf.numpy_function(lambda x: seen.extend(v.tobytes() for v in x) or np.float32(0), [data[0]], tf.float32)
+            look = tf.numpy_function(
+                lambda x: seen.extend(v.tobytes() for v in x) or np.float32(0),
+                [data[0]],
+                tf.float32,
+            )
             return {"loss": tf.ensure_shape(look, [])}
 
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
@@ -88,7 +100,9 @@ def test_seeds_from_a_dataset_give_new_views_in_each_pass_and_the_same_ones_in_e
         paths = tf.data.Dataset.list_files(f"{folder}/*/*", shuffle=False)
         seeds = tf.data.Dataset.random(seed=0, rerandomize_each_iteration=True)
         pairs = tf.data.Dataset.zip(paths, seeds)
-        dataset = pairs.map(lambda path, seed: process_path(path, ["a", "b"], 16, (16, 24), seed=seed)).batch(4)
+        dataset = pairs.map(
+            lambda path, seed: process_path(path, ["a", "b"], 16, (16, 24), seed=seed)
+        ).batch(4)
         return views(dataset), views(dataset)
 
     first, second = program()
@@ -106,9 +120,12 @@ def sources(made):
 PASS = {"batch_size": 4, "size": 16, "scale": 16, "shift": 0.0, "padding": 2, "seed": 2, "steps": 2}
 
 
-@pytest.mark.parametrize(("kind", "cache"), [("files", "bytes"), ("shards", "none"), ("shards", "pixels")])
+@pytest.mark.parametrize(
+    ("kind", "cache"), [("files", "bytes"), ("shards", "none"), ("shards", "pixels")]
+)
 def test_each_training_dataset_counts_its_passes_from_the_first_epoch_on(sources, kind, cache):
-    # Two seconds, as the others here: a pass over a dataset that counts takes half a second to start.
+    # Two seconds, as the others here: a pass over a dataset that counts takes half a second to
+    # start.
     source, options = sources[kind]
     one = load_epochs(source, cache=cache, **PASS | options)
     tf.random.set_seed(1)
@@ -147,13 +164,17 @@ def test_fit_reads_another_pass_of_load_dataset_in_each_epoch(sources):
     model.compile(run_eagerly=True)
     model.fit(dataset, epochs=2, verbose=0, shuffle=False)
     assert len(seen) == len(set(seen)) == 4
-    assert seen[2:] == [pixels.numpy().tobytes() for pixels, _ in load_dataset(source, epoch=1, **PASS | options)]
+    assert seen[2:] == [
+        pixels.numpy().tobytes() for pixels, _ in load_dataset(source, epoch=1, **PASS | options)
+    ]
 
 
 def test_passes_of_an_evaluation_are_all_the_same(sources):
     source, options = sources["shards"]
     dataset = load_dataset(source, training=False, batch_size=5, size=16, **options)
-    first, second = ([tuple(part.numpy().tobytes() for part in batch) for batch in dataset] for _ in range(2))
+    first, second = (
+        [tuple(part.numpy().tobytes() for part in batch) for batch in dataset] for _ in range(2)
+    )
     assert first == second
     assert len(first) == len(dataset) == 3
 
@@ -185,9 +206,12 @@ def slow_views():
 
 
 def test_the_input_uses_all_cores_of_a_host_with_64():
-    # Four seconds: tf.data's own tuner, which ours is compared with, needs one of them to find all threads.
+    # Four seconds: tf.data's own tuner, which ours is compared with, needs one of them to find all
+    # threads.
     tuned = throughput(slow_views(), seconds=1.5)
     assert throughput(untuned(slow_views(), threads=64)) > 0.85 * tuned
     assert throughput(untuned(slow_views(), threads=16)) < 0.5 * tuned
-    nested = tf.data.Dataset.from_tensors(0).flat_map(lambda _: slow_views())  # as in a dataset that counts its passes
+    nested = tf.data.Dataset.from_tensors(0).flat_map(
+        lambda _: slow_views()
+    )  # as in a dataset that counts its passes
     assert throughput(untuned(nested, threads=64)) > 0.85 * tuned

@@ -1,4 +1,6 @@
-"""The same training on TensorFlow and on JAX, on one device and on several: each engine is a process of its own."""
+"""The same training on TensorFlow and on JAX, on one device and on several: each engine is a
+process of its own.
+"""
 
 import json
 import os
@@ -13,9 +15,13 @@ from tests.making import ROOT, needs_jax
 
 SEVERAL = {"tensorflow": 2, "jax": 4}
 WAYS = [(engine, n) for engine, several in SEVERAL.items() for n in (1, several)]
-NETWORKS = [("shallow", 0.02), ("shallow_bn", 0.0)]  # and the share of Muon; moments are of the batch on all devices
+NETWORKS = [
+    ("shallow", 0.02),
+    ("shallow_bn", 0.0),
+]  # and the share of Muon; moments are of the batch on all devices
 
-# Of each network: five steps on a batch of 8, then a test of 13 images in batches of 8, the last one filled up.
+# Of each network: five steps on a batch of 8, then a test of 13 images in batches of 8, the last
+# one filled up.
 WORKER = """
 import json, sys
 import numpy as np
@@ -25,11 +31,13 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * several)
 from vgg_tf.runtime.devices import choose
 devices = choose("cpu", "float32")
-assert (devices.engine, devices.replicas) == (engine, 1 if engine == "tensorflow" else several), devices
+replicas = 1 if engine == "tensorflow" else several
+assert (devices.engine, devices.replicas) == (engine, replicas), devices
 import contextlib, keras
 scopes = {1: contextlib.nullcontext, several: devices.scope}
 if engine == "tensorflow":
-    scopes = {1: devices.scope, several: tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(several)]).scope}
+    mirrored = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(several)])
+    scopes = {1: devices.scope, several: mirrored.scope}
 from tests.making import shallow
 from vgg_tf.training.model import compile_scores, evaluate, make_optimizer, scores_of
 from vgg_tf.models.vgg import build_vgg
@@ -41,28 +49,42 @@ labels = random.integers(0, 4, 53).astype(np.int32)
 told = {}
 def run(arch, muon, n):
     with scopes[n]():
-        model = build_vgg(arch, input_shape=(32, 32, 3), classes=4, width=0.125, head_width=16, dropout=0.0, std=(74.0,) * 3)
+        model = build_vgg(
+            arch,
+            input_shape=(32, 32, 3),
+            classes=4,
+            width=0.125,
+            head_width=16,
+            dropout=0.0,
+            std=(74.0,) * 3,
+        )
         for i, variable in enumerate(model.weights):
             if variable.name == "kernel":
                 shape = tuple(variable.shape)
-                variable.assign(np.random.default_rng(i).normal(0, (2 / np.prod(shape[:-1])) ** 0.5, shape).astype(np.float32))
+                deviation = (2 / np.prod(shape[:-1])) ** 0.5
+                values = np.random.default_rng(i).normal(0, deviation, shape)
+                variable.assign(values.astype(np.float32))
         scores = scores_of(model)
         compile_scores(scores, make_optimizer(Recipe(learning_rate=0.02, muon=muon), 5))
         assert type(scores.optimizer).__name__ == ("Muon" if muon else "SGD")
-        data = tf.data.Dataset.from_tensor_slices((images[:40], labels[:40])).batch(8, drop_remainder=True)
+        data = tf.data.Dataset.from_tensor_slices((images[:40], labels[:40]))
+        data = data.batch(8, drop_remainder=True)
         history = scores.fit(data, verbose=0, shuffle=False).history
         mask = np.float32([1] * 13 + [0] * 3)
         rest = [np.concatenate([x[40:], np.zeros_like(x[:3])]) for x in (images, labels)]
         errors = evaluate(scores, tf.data.Dataset.from_tensor_slices((*rest, mask)).batch(8))
         posteriors = model.predict(images[40:48], verbose=0)
-        evaluator = Evaluator(model, [(32, "dense"), (40, "dense"), (40, "multi-crop"), (40, "center")], 3, n, static=True)
+        tests = [(32, "dense"), (40, "dense"), (40, "multi-crop"), (40, "center")]
+        evaluator = Evaluator(model, tests, 3, n, static=True)
         pictures = [image[: 32 - i % 2] for i, image in enumerate(images[40:])]  # of two sizes
-        found = dict(evaluator.see((i, [v.numpy() for v in evaluator.cut(p)]) for i, p in enumerate(pictures)))
+        cuts = ([view.numpy() for view in evaluator.cut(picture)] for picture in pictures)
+        found = dict(evaluator.see(enumerate(cuts)))
     assert sorted(found) == list(range(13))
     if engine == "jax" or n == 1:
         model.save(f"{out}{n}-{arch}.keras")
     views = np.stack([found[i] for i in range(13)])
-    np.savez(f"{out}{n}-{arch}", *[variable.numpy() for variable in model.weights], posteriors=posteriors, views=views)
+    weights = [variable.numpy() for variable in model.weights]
+    np.savez(f"{out}{n}-{arch}", *weights, posteriors=posteriors, views=views)
     told.setdefault(str(n), {})[arch] = history["loss"][0], errors
 
 with shallow(((3,), (3,), (), (), ())):
@@ -74,9 +96,14 @@ print(json.dumps(told))
 
 
 def train(folder, engine):
-    """Loss and test errors of both networks on one device and on several; the folder gets weights and posteriors."""
+    """Loss and test errors of both networks on one device and on several; the folder gets weights
+    and posteriors.
+    """
     n = str(SEVERAL[engine])
-    environment = os.environ | {"KERAS_BACKEND": engine, "XLA_FLAGS": f"--xla_force_host_platform_device_count={n}"}
+    environment = os.environ | {
+        "KERAS_BACKEND": engine,
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={n}",
+    }
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
     words = [sys.executable, "-c", WORKER, engine, n, json.dumps(NETWORKS), str(folder / engine)]
     result = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=ROOT)
@@ -86,10 +113,14 @@ def train(folder, engine):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """For each way: loss and errors of each network, and the path of its arrays without the network's name."""
+    """For each way: loss and errors of each network, and the path of its arrays without the
+    network's name.
+    """
     folder = tmp_path_factory.mktemp("engines")
     with ThreadPoolExecutor(2) as pool:  # they spend half of their time on imports
-        told = dict(zip(SEVERAL, pool.map(lambda engine: train(folder, engine), SEVERAL), strict=True))
+        told = dict(
+            zip(SEVERAL, pool.map(lambda engine: train(folder, engine), SEVERAL), strict=True)
+        )
     return [(told[engine][str(n)], folder / f"{engine}{n}") for engine, n in WAYS]
 
 
@@ -106,5 +137,7 @@ def test_five_steps_end_alike_on_both_engines_and_on_one_two_and_four_devices(re
         assert other_loss == pytest.approx(loss, rel=1e-4)
         assert other_errors == pytest.approx(errors, rel=1e-4)
         for name, value in weights.items():
-            np.testing.assert_allclose(others[name], value, rtol=1e-4, atol=1e-4, err_msg=f"{engine} {n} {name}")
+            np.testing.assert_allclose(
+                others[name], value, rtol=1e-4, atol=1e-4, err_msg=f"{engine} {n} {name}"
+            )
     assert np.abs(first - start).max() > 1e-3

@@ -1,7 +1,8 @@
-"""The loop: its arithmetic, what it minimizes, what it reports, and that an interrupted run ends as an uninterrupted one.
+"""The loop: its arithmetic, what it minimizes, what it reports, and that an interrupted run ends as
+an uninterrupted one.
 
-The loop does not depend on the depth, so most networks here have one convolution. A training takes a CPU second nevertheless,
-nearly all of it for the tracing of what `fit` and `evaluate` run.
+The loop does not depend on the depth, so most networks here have one convolution. A training takes
+a CPU second nevertheless, nearly all of it for the tracing of what `fit` and `evaluate` run.
 """
 
 import csv
@@ -45,9 +46,20 @@ from vgg_tf.weights.inheritance import inherit_weights, statistics
 CLASSES = 4
 # With dropout, whose seeds a .keras file lacks, a plateau that fires, and averaged weights.
 RECIPE = Recipe(
-    epochs=5, batch_size=8, learning_rate=0.02, patience=1, drops=1, size=32, scale=(32, 32), rgb_shift=0.0, width=0.0625,
-    head_width=16, standardize=True, seed=5, average=0.9,
-)  # fmt: skip
+    epochs=5,
+    batch_size=8,
+    learning_rate=0.02,
+    patience=1,
+    drops=1,
+    size=32,
+    scale=(32, 32),
+    rgb_shift=0.0,
+    width=0.0625,
+    head_width=16,
+    standardize=True,
+    seed=5,
+    average=0.9,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -71,7 +83,11 @@ def batches(n, batch, seed=0):
 def masked(n, batch, seed=1):
     images, labels = pictures(n, seed)
     fill = -n % batch
-    arrays = (np.pad(images, [(0, fill)] + [(0, 0)] * 3), np.pad(labels, (0, fill)), np.float32([1] * n + [0] * fill))
+    arrays = (
+        np.pad(images, [(0, fill)] + [(0, 0)] * 3),
+        np.pad(labels, (0, fill)),
+        np.float32([1] * n + [0] * fill),
+    )
     return tf.data.Dataset.from_tensor_slices(arrays).batch(batch)
 
 
@@ -94,9 +110,20 @@ class StopError(Exception):
 
 
 def train(
-    folder, recipe=RECIPE, stop=None, batch=8, validated=True, source=None, check=True, arch="shallow", lines=None, **options
+    folder,
+    recipe=RECIPE,
+    stop=None,
+    batch=8,
+    validated=True,
+    source=None,
+    check=True,
+    arch="shallow",
+    lines=None,
+    **options,
 ):
-    """Train on 24 pictures, whose order depends on the epoch; raise StopError, as a kill would, after a line."""
+    """Train on 24 pictures, whose order depends on the epoch; raise StopError, as a kill would,
+    after a line.
+    """
     keras.utils.set_random_seed(recipe.seed)
     lines = [] if lines is None else lines
 
@@ -108,9 +135,17 @@ def train(
     with open_run(folder, recipe, arch) as run:
         model = build(arch, recipe, collection())
         state = loop.train(
-            run, model, 24 // batch, batch, lambda e: batches(24, batch, seed=e), masked(13, 8) if validated else None, say,
-            begin=source and (lambda: inherit_weights(source, model, say=say)), check=check, **options,
-        )  # fmt: skip
+            run,
+            model,
+            24 // batch,
+            batch,
+            lambda e: batches(24, batch, seed=e),
+            masked(13, 8) if validated else None,
+            say,
+            begin=source and (lambda: inherit_weights(source, model, say=say)),
+            check=check,
+            **options,
+        )
     return state, lines
 
 
@@ -141,7 +176,9 @@ def stopped(once):
 
 @pytest.fixture(autouse=True)
 def _undrawn(monkeypatch):
-    """Curves take half a second, so only those of `whole`, which is trained before this, are drawn."""
+    """Curves take half a second, so only those of `whole`, which is trained before this, are
+    drawn.
+    """
     monkeypatch.setattr(run_folder.Run, "draw", lambda run, make: None)
 
 
@@ -158,7 +195,9 @@ def same_bits(one, other):
     """Whether two runs ended with the same bits in the last state and in the best network."""
     states = [load_file(folder / run_folder.LAST) for folder in (one, other)]
     best = [reading.read_weights(folder).fingerprint() for folder in (one, other)]
-    same = states[0].keys() == states[1].keys() and all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
+    same = states[0].keys() == states[1].keys() and all(
+        np.array_equal(states[0][key], states[1][key]) for key in states[0]
+    )
     return same and best[0] == best[1]
 
 
@@ -177,7 +216,9 @@ def test_the_state_holds_weights_dropout_seeds_and_optimizer(whole):
     weights, seeds = len(model.weights), 2
     assert len([key for key in arrays if key.startswith("model")]) == weights + seeds
     learned = len(model.trainable_variables)
-    assert len([key for key in arrays if key.startswith("optimizer")]) == 2 + 2 * learned  # momentum and average
+    assert (
+        len([key for key in arrays if key.startswith("optimizer")]) == 2 + 2 * learned
+    )  # momentum and average
 
 
 def test_a_torn_state_falls_back_to_the_one_before(whole, stopped, tmp_path):
@@ -185,7 +226,10 @@ def test_a_torn_state_falls_back_to_the_one_before(whole, stopped, tmp_path):
     path = folder / run_folder.LAST
     path.write_bytes(path.read_bytes()[:1000])
     _, lines = train(folder)
-    assert lines[0] == "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 2"
+    assert (
+        lines[0]
+        == "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 2"
+    )
     assert same_bits(whole, folder)
 
 
@@ -196,13 +240,21 @@ def test_an_empty_state_counts_as_torn(stopped, tmp_path):
         train(folder, stop="last.safetensors is torn")
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run_and_the_folder_makes_way_for_the_fixed_command(tmp_path):
-    with pytest.raises(FloatingPointError, match=r"The loss is (nan|inf) at step 3 of epoch 1\..*--learning-rate 1e\+29"):
+def test_a_loss_that_is_not_a_number_stops_the_run_and_the_folder_makes_way_for_the_fixed_command(
+    tmp_path,
+):
+    with pytest.raises(
+        FloatingPointError,
+        match=r"The loss is (nan|inf) at step 3 of epoch 1\..*--learning-rate 1e\+29",
+    ):
         train(tmp_path / "run", dataclasses.replace(RECIPE, learning_rate=1e30))
     assert not (tmp_path / "run" / run_folder.LAST).exists()
     assert not (tmp_path / "run" / "model.keras").exists()
     with open_run(tmp_path / "run"):
-        assert run_folder.read_run(tmp_path / "run").settings.recipe.learning_rate == RECIPE.learning_rate
+        assert (
+            run_folder.read_run(tmp_path / "run").settings.recipe.learning_rate
+            == RECIPE.learning_rate
+        )
 
 
 def test_an_epoch_that_explodes_in_its_last_step_is_not_kept(tmp_path):
@@ -214,7 +266,9 @@ def test_an_epoch_that_explodes_in_its_last_step_is_not_kept(tmp_path):
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
-def test_an_interrupted_run_that_inherited_ends_with_the_bits_and_the_mean_of_an_uninterrupted_one(tmp_path):
+def test_an_interrupted_run_that_inherited_ends_with_the_bits_and_the_mean_of_an_uninterrupted_one(
+    tmp_path,
+):
     # The mean and std of the source's input are constants of the network, not variables.
     options = {"input_shape": (32, 32, 3), "classes": CLASSES, "width": 0.0625, "head_width": 16}
     build_vgg("shallow", **options, mean=(9, 8, 7), seed=3).save(tmp_path / "source.keras")
@@ -237,13 +291,19 @@ def test_before_a_block_nothing_learns_and_from_it_on_all_kernels_do():
         model = build("shallow", recipe, collection())
     start = {layer.name: layer.kernel.numpy() for layer in model.layers if layer.weights}
     compiled(model, recipe, 1).train_on_batch(*pictures(24))
-    changed = [name for name, kernel in start.items() if not np.array_equal(kernel, model.get_layer(name).kernel)]
+    changed = [
+        name
+        for name, kernel in start.items()
+        if not np.array_equal(kernel, model.get_layer(name).kernel)
+    ]
     assert changed == ["block4_conv1", "block5_conv1", "fc1", "fc2", "predictions"]
 
 
 def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_otherwise(tmp_path):
     recipe = dataclasses.replace(RECIPE, initializer="ones", epochs=1)
-    with pytest.raises(FloatingPointError, match=r"A look at one batch: explodes at block\d_conv\d: .*auto is safe"):
+    with pytest.raises(
+        FloatingPointError, match=r"A look at one batch: explodes at block\d_conv\d: .*auto is safe"
+    ):
         train(tmp_path / "run", recipe, arch="vgg11")
     assert not (tmp_path / "run" / run_folder.LAST).exists()
 
@@ -256,17 +316,23 @@ def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_o
     assert lines[0].startswith("a look at one batch: explodes")
 
 
-def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_any_engine_loads(tmp_path):
+def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_any_engine_loads(
+    tmp_path,
+):
     # Keras refuses synchronized=True on JAX.
     with open_run(tmp_path / "run") as run:
         model = build("shallow_bn", dataclasses.replace(RECIPE, average=0.0), collection())
-        norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        norms = [
+            layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)
+        ]
         for layer in norms:
             layer.synchronized = True
         run.save_best(model)
         assert all(layer.synchronized for layer in norms)
     loaded = keras.saving.load_model(run.best)
-    assert [layer.synchronized for layer in loaded.layers if hasattr(layer, "synchronized")] == [False] * len(norms)
+    assert [layer.synchronized for layer in loaded.layers if hasattr(layer, "synchronized")] == [
+        False
+    ] * len(norms)
 
 
 def test_averages_and_batch_normalization_are_not_mixed():
@@ -289,29 +355,45 @@ def test_the_log_has_a_row_an_epoch_and_the_curve_is_drawn(whole):
 
 
 def test_training_learns_and_keeps_the_best_network(tmp_path):
-    recipe = dataclasses.replace(RECIPE, epochs=12, average=0.0, dropout=0.0, schedule="one-cycle", warmup=0.25)
+    recipe = dataclasses.replace(
+        RECIPE, epochs=12, average=0.0, dropout=0.0, schedule="one-cycle", warmup=0.25
+    )
     state, _ = train(tmp_path / "run", recipe)
     errors = [(row["validation_error"], row["validation_loss"]) for row in state.rows]
     assert state.best == min(errors)
     assert state.best[0] < 40 < errors[0][0]
     assert state.best_epoch == 1 + errors.index(min(errors))
-    best = compiled(keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False), recipe, 3)
+    best = compiled(
+        keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False), recipe, 3
+    )
     assert evaluate(best, masked(13, 8))["top1_error"] == state.best[0]
 
 
 def test_evaluation_counts_every_image_once_whatever_the_batch():
-    model = build_vgg("shallow", input_shape=(32, 32, 3), classes=7, width=0.125, head_width=16, std=(50.0,) * 3, seed=1)
+    model = build_vgg(
+        "shallow",
+        input_shape=(32, 32, 3),
+        classes=7,
+        width=0.125,
+        head_width=16,
+        std=(50.0,) * 3,
+        seed=1,
+    )
     images, labels = pictures(11, seed=1)
     posteriors = model(images).numpy().astype(np.float64)
     order = np.argsort(-posteriors, axis=1)
     top1 = 100 * np.mean(order[:, 0] != labels)
-    top5 = 100 * np.mean([label not in row for label, row in zip(labels, order[:, :5], strict=True)])
+    top5 = 100 * np.mean(
+        [label not in row for label, row in zip(labels, order[:, :5], strict=True)]
+    )
     loss = -np.log(posteriors[np.arange(11), labels]).mean()
     scores = scores_of(model)
     compile_scores(scores)
     for batch in (1, 3, 4, 11, 16):
         errors = evaluate(scores, masked(11, batch))
-        np.testing.assert_allclose([errors["top1_error"], errors["top5_error"]], [top1, top5], rtol=1e-5)
+        np.testing.assert_allclose(
+            [errors["top1_error"], errors["top5_error"]], [top1, top5], rtol=1e-5
+        )
         np.testing.assert_allclose(errors["loss"], loss, rtol=1e-5)
 
 
@@ -337,13 +419,16 @@ def test_accumulating_two_halves_makes_the_update_of_the_whole_batch():
         results.append(scores.get_weights())
     start = build("shallow", RECIPE, collection()).get_weights()
     for whole, halves, before in zip(*results, start, strict=True):
-        np.testing.assert_allclose(whole, halves, rtol=1e-4, atol=1e-5 * np.abs(whole - before).max())
+        np.testing.assert_allclose(
+            whole, halves, rtol=1e-4, atol=1e-5 * np.abs(whole - before).max()
+        )
 
 
 @pytest.mark.slow
 def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp_path):
-    # Without validation the last network is the best. Dropout 0 and one step an epoch: the last weights after k epochs are
-    # those of plain training, the network kept is average_k = average_(k-1) / 2 + weights_k / 2, average_1 = weights_1.
+    # Without validation the last network is the best. Dropout 0 and one step an epoch: the last
+    # weights after k epochs are those of plain training, the network kept is average_k =
+    # average_(k-1) / 2 + weights_k / 2, average_1 = weights_1.
     recipe = dataclasses.replace(RECIPE, dropout=0.0, batch_size=24)
     average = None
     for k in (1, 2, 3):
@@ -353,7 +438,9 @@ def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp
         weights = load_file(plain / run_folder.LAST)["model/0000"]
         np.testing.assert_array_equal(load_file(kept / run_folder.LAST)["model/0000"], weights)
         average = weights if average is None else 0.5 * average + 0.5 * weights
-        best = keras.saving.load_model(kept / "model.keras").get_layer("block1_conv1").kernel.numpy()
+        best = (
+            keras.saving.load_model(kept / "model.keras").get_layer("block1_conv1").kernel.numpy()
+        )
         np.testing.assert_allclose(best, average, rtol=1e-5)
 
 
@@ -369,13 +456,19 @@ def test_half_precision_trains_with_averaged_weights(tmp_path):
     for policy in ("mixed_float16", "mixed_bfloat16"):
         keras.config.set_dtype_policy(policy)
         try:
-            state, _ = train(tmp_path / policy, dataclasses.replace(RECIPE, epochs=2, average=0.5), arch="shallow")
+            state, _ = train(
+                tmp_path / policy,
+                dataclasses.replace(RECIPE, epochs=2, average=0.5),
+                arch="shallow",
+            )
         finally:
             keras.config.set_dtype_policy("float32")
         assert all(math.isfinite(row["loss"]) for row in state.rows)
 
 
-@pytest.mark.parametrize(("kind", "warmup"), [("cosine", 0), ("cosine", 20), ("one-cycle", 30), ("step", 0)])
+@pytest.mark.parametrize(
+    ("kind", "warmup"), [("cosine", 0), ("cosine", 20), ("one-cycle", 30), ("step", 0)]
+)
 def test_schedules_follow_their_formulas(kind, warmup):
     schedule = Schedule(kind, 0.1, total=100, warmup=warmup, factor=0.1, drops=3)
     rates = np.array([float(schedule(step)) for step in range(100)])
@@ -411,7 +504,9 @@ def test_batches_are_divided_as_the_recipe_says():
 def test_the_smoke_of_every_recipe_fits_eight_devices():
     for name in ("paper", "cifar", "digits"):
         for accumulate in (1, 2):
-            recipe = dataclasses.replace(preset(name, "vgg16"), batch_size=32, accumulate=accumulate)
+            recipe = dataclasses.replace(
+                preset(name, "vgg16"), batch_size=32, accumulate=accumulate
+            )
             assert arithmetic(smoke(recipe), 1295, 8).batch == 8
 
 
@@ -419,9 +514,24 @@ def test_the_smoke_of_every_recipe_fits_eight_devices():
     ("n", "options", "replicas", "message"),
     [
         (1000, {"steps_per_epoch": 4}, 1, "1000 images make 3 updates of 256"),
-        (1000, {"batch_size": 100}, 8, "8 devices share a batch, 100 does not divide by it. Try --batch-size 96"),
-        (1000, {"batch_size": 100, "accumulate": 2}, 8, "50 does not divide by it. Try --batch-size 96"),
-        (1000, {"batch_size": 4}, 8, "8 devices share a batch, 4 does not divide by it. Try --batch-size 8"),
+        (
+            1000,
+            {"batch_size": 100},
+            8,
+            "8 devices share a batch, 100 does not divide by it. Try --batch-size 96",
+        ),
+        (
+            1000,
+            {"batch_size": 100, "accumulate": 2},
+            8,
+            "50 does not divide by it. Try --batch-size 96",
+        ),
+        (
+            1000,
+            {"batch_size": 4},
+            8,
+            "8 devices share a batch, 4 does not divide by it. Try --batch-size 8",
+        ),
         (3, {}, 8, "too few"),
     ],
 )
@@ -434,7 +544,10 @@ def test_a_folder_with_another_run_is_left_alone(stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
     before = {path: path.read_bytes() for path in folder.iterdir()}
     other = dataclasses.replace(RECIPE, epochs=7, learning_rate=0.5)
-    with pytest.raises(FileExistsError, match=r"another run: epochs 5 there, 7 here, learning_rate 0.02 there, 0.5 here"):
+    with pytest.raises(
+        FileExistsError,
+        match=r"another run: epochs 5 there, 7 here, learning_rate 0.02 there, 0.5 here",
+    ):
         open_run(folder, other).__enter__()
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
@@ -447,7 +560,10 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path):
 
 
 def test_a_run_has_one_writer_at_a_time(tmp_path):
-    with open_run(tmp_path / "run"), pytest.raises(BlockingIOError, match="trained by another process"):
+    with (
+        open_run(tmp_path / "run"),
+        pytest.raises(BlockingIOError, match="trained by another process"),
+    ):
         open_run(tmp_path / "run").__enter__()
     with open_run(tmp_path / "run"):
         pass
@@ -455,7 +571,9 @@ def test_a_run_has_one_writer_at_a_time(tmp_path):
 
 def test_settings_and_recipe_survive_their_json(tmp_path):
     recipe = dataclasses.replace(RECIPE, scale=(256, 512), freeze_until="block4")
-    settings = Settings("vgg13_bn", "somewhere", "abc", "float32", recipe, inherit="there", inherit_layers="fc1,fc2")
+    settings = Settings(
+        "vgg13_bn", "somewhere", "abc", "float32", recipe, inherit="there", inherit_layers="fc1,fc2"
+    )
     assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 

@@ -1,4 +1,6 @@
-"""Muon's steps beside the same written with a singular value decomposition in numpy, and where they are refused."""
+"""Muon's steps beside the same written with a singular value decomposition in numpy, and where they
+are refused.
+"""
 
 import dataclasses
 import functools
@@ -17,7 +19,9 @@ from vgg_tf.training.optimizers import SGD
 
 
 def turned(matrix):
-    """Each singular value, as a share of the norm, goes thrice through the polynomial; the vectors stay."""
+    """Each singular value, as a share of the norm, goes thrice through the polynomial; the vectors
+    stay.
+    """
     left, values, right = np.linalg.svd(matrix, full_matrices=False)
     values = values / np.linalg.norm(values)
     for _ in range(3):
@@ -42,7 +46,9 @@ def test_in_bfloat16_it_is_the_same_but_for_rounding():
         found = optimizers.orthogonal(tf.constant(matrix, tf.float32)).numpy()
     finally:
         keras.config.set_dtype_policy("float32")
-    assert np.linalg.norm(found - turned(matrix)) < 0.06 * np.linalg.norm(found)  # eight bits, enlarged by the polynomial
+    assert np.linalg.norm(found - turned(matrix)) < 0.06 * np.linalg.norm(
+        found
+    )  # eight bits, enlarged by the polynomial
 
 
 def apply(optimizer, variables, gradients):
@@ -86,7 +92,10 @@ def test_the_norm_makes_the_step_of_sgd_along_the_kernel():
     start, gradient = random.normal(size=(2, 3, 3, 8, 4))
     along = (gradient * start).sum() / (start**2).sum() * start
     norms = []
-    for optimizer, g in ((optimizers.Muon(1e-3, share=1.0, momentum=0.9), gradient), (keras.optimizers.SGD(1e-3), along)):
+    for optimizer, g in (
+        (optimizers.Muon(1e-3, share=1.0, momentum=0.9), gradient),
+        (keras.optimizers.SGD(1e-3), along),
+    ):
         kernel = keras.Variable(start, dtype="float32")
         optimizer.apply([tf.constant(g, tf.float32)], [kernel])
         norms.append(np.linalg.norm(kernel.numpy()))
@@ -98,8 +107,12 @@ def test_the_norm_makes_the_step_of_sgd_along_the_kernel():
 def test_a_gradient_without_measure_scales_a_kernel_by_no_more_than_e(factor, expected):
     start = np.random.default_rng(0).normal(size=(3, 3, 8, 4))
     kernel = keras.Variable(start, dtype="float32")
-    optimizers.Muon(0.1, share=1.0, momentum=0.9).apply([tf.constant(factor * start, tf.float32)], [kernel])
-    assert np.linalg.norm(kernel.numpy()) == pytest.approx(expected * np.linalg.norm(start), rel=1e-5)
+    optimizers.Muon(0.1, share=1.0, momentum=0.9).apply(
+        [tf.constant(factor * start, tf.float32)], [kernel]
+    )
+    assert np.linalg.norm(kernel.numpy()) == pytest.approx(
+        expected * np.linalg.norm(start), rel=1e-5
+    )
 
 
 def test_a_recipe_turns_it_on_where_there_is_a_momentum():
@@ -110,7 +123,9 @@ def test_a_recipe_turns_it_on_where_there_is_a_momentum():
     for wrong in (-0.1, 1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="--muon must be from 0 to below 1"):
             Recipe(muon=wrong)
-    with pytest.raises(ValueError, match="--momentum must be from 0 to below 1, above 0 with --muon"):
+    with pytest.raises(
+        ValueError, match="--momentum must be from 0 to below 1, above 0 with --muon"
+    ):
         Recipe(muon=0.1, momentum=0.0)
 
 
@@ -120,16 +135,23 @@ def test_decay_pulls_at_what_sgd_moves_alone_and_a_frozen_trunk_is_refused(arch)
     collection = types.SimpleNamespace(classes=["a", "b"], mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
     with shallow(((3,), (), (), (), (3,))):
         model = build(arch, dataclasses.replace(recipe, freeze_until="block5"), collection)
-        with pytest.raises(ValueError, match=f"No convolution of {arch} learns: --muon would move nothing"):
+        with pytest.raises(
+            ValueError, match=f"No convolution of {arch} learns: --muon would move nothing"
+        ):
             build(arch, dataclasses.replace(recipe, freeze_until="fc1"), collection)
     heads = [model.get_layer(name).kernel.numpy() for name in ("fc1", "fc2", "predictions")]
     # Frozen kernels of blocks 1 to 4 have none either, as in all trainings.
-    assert float(sum(model.losses)) == pytest.approx(0.05 * sum((kernel**2).sum() for kernel in heads), rel=1e-5)
+    assert float(sum(model.losses)) == pytest.approx(
+        0.05 * sum((kernel**2).sum() for kernel in heads), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize(("gradient", "most"), [(0.0, 0.0), (1.0, 1e-5)])
 def test_zeros_stay_finite(gradient, most):
-    optimizer, kernel = optimizers.Muon(0.1, share=1.0, momentum=0.9), keras.Variable(np.zeros((3, 3, 4, 4)), dtype="float32")
+    optimizer, kernel = (
+        optimizers.Muon(0.1, share=1.0, momentum=0.9),
+        keras.Variable(np.zeros((3, 3, 4, 4)), dtype="float32"),
+    )
     for _ in range(3):
         optimizer.apply([gradient * tf.ones(kernel.shape)], [kernel])
     assert np.abs(kernel.numpy()).max() <= most

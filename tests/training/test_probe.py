@@ -15,7 +15,11 @@ from vgg_tf.training.probe import LOSS_LIMIT, images_per_second, photographs, pr
 
 
 def net(arch="vgg11", **options):
-    return build_vgg(arch, **{"input_shape": (64, 64, 3), "classes": 10, "width": 0.25, "head_width": 64, "seed": 1} | options)
+    return build_vgg(
+        arch,
+        **{"input_shape": (64, 64, 3), "classes": 10, "width": 0.25, "head_width": 64, "seed": 1}
+        | options,
+    )
 
 
 def chain(*kernels, **options):
@@ -41,10 +45,15 @@ def test_the_photographs_are_eight_different_views_of_the_size(pixels):
 
 
 def test_scales_and_loss_are_those_of_the_layers_outputs(pixels):
-    # The other route: each layer's output by a model of its own as it is trained, the loss by Keras.
+    # The other route: each layer's output by a model of its own as it is trained, the loss by
+    # Keras.
     model, labels = chain((3,), (3,), arch="shallow_bn", dropout=0.0), np.arange(8) % 10
     found = probe(model, pixels, labels)
-    for name, layer in (("normalize", "normalize"), ("block2_conv1", "block2_relu1"), ("fc1", "fc1")):
+    for name, layer in (
+        ("normalize", "normalize"),
+        ("block2_conv1", "block2_relu1"),
+        ("fc1", "fc1"),
+    ):
         out = keras.Model(model.input, model.get_layer(layer).output)(pixels, training=True).numpy()
         assert found.scales[name] == pytest.approx(np.sqrt((out**2).mean()), rel=1e-4)
     scores = keras.Model(model.input, model.get_layer("predictions").output)(pixels, training=True)
@@ -60,17 +69,26 @@ def test_the_look_leaves_moments_dropout_and_its_seeds_as_they_were(pixels):
     model = chain((3,), arch="shallow_bn")
     before = [variable.numpy() for variable in model.variables]
     first = probe(model, pixels)
-    assert all(np.array_equal(a, b) for a, b in zip(before, (variable.numpy() for variable in model.variables), strict=True))
-    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.5, 0.5]
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(before, (variable.numpy() for variable in model.variables), strict=True)
+    )
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [
+        0.5,
+        0.5,
+    ]
     assert probe(model, pixels) == first
 
 
 @pytest.mark.parametrize("arch", ["vgg11_bn", "vgg19_bn"])
 def test_batch_normalisation_carries_any_start_as_it_does_in_training(pixels, arch):
-    # By the moments that a fresh network has, 0 and 1, the input's scale of 80 would reach the logits: a loss of hundreds.
+    # By the moments that a fresh network has, 0 and 1, the input's scale of 80 would reach the
+    # logits: a loss of hundreds.
     found = probe(net(arch), pixels)
     assert not found.fatal
-    assert found.scales["block5_conv1"] == pytest.approx(0.7, abs=0.1), "half a Gaussian of variance 1 passes a ReLU"
+    assert found.scales["block5_conv1"] == pytest.approx(0.7, abs=0.1), (
+        "half a Gaussian of variance 1 passes a ReLU"
+    )
 
 
 def test_only_eight_images_are_looked_at(pixels):
@@ -80,10 +98,15 @@ def test_only_eight_images_are_looked_at(pixels):
 
 
 @pytest.mark.parametrize(("std", "gain"), [(0.1, 4.8), (0.01, 0.48)])
-def test_a_gaussian_multiplies_the_signal_of_512_channels_by_std_times_the_root_of_half_its_inputs(pixels, std, gain):
-    # He et al. 2015: sqrt(4608 / 2) * 0.1 = 4.8. Of a map of 8 by 8, (3 - 2 / 8)^2 of 9 inputs are not padding.
+def test_a_gaussian_multiplies_the_signal_of_512_channels_by_std_times_the_root_of_half_its_inputs(
+    pixels, std, gain
+):
+    # He et al. 2015: sqrt(4608 / 2) * 0.1 = 4.8. Of a map of 8 by 8, (3 - 2 / 8)^2 of 9 inputs are
+    # not padding.
     name = {0.1: "paper", 0.01: "gaussian"}[std]
-    scales = probe(chain((3,), (3,), (3,), (3, 3, 3), width=1.0, head_width=16, initializer=name), pixels).scales
+    scales = probe(
+        chain((3,), (3,), (3,), (3, 3, 3), width=1.0, head_width=16, initializer=name), pixels
+    ).scales
     inside = (3 - 2 / 8) / 3
     assert scales["block4_conv3"] / scales["block4_conv2"] == pytest.approx(gain * inside, rel=0.1)
 
@@ -101,7 +124,9 @@ def test_a_gaussian_multiplies_the_signal_of_512_channels_by_std_times_the_root_
         ("auto", (58.0, 57.0, 57.0), "(alive|loud)", False),
     ],
 )
-def test_each_initialiser_gets_the_verdict_that_theory_and_practice_give_it(small_pixels, initializer, std, verdict, fatal):
+def test_each_initialiser_gets_the_verdict_that_theory_and_practice_give_it(
+    small_pixels, initializer, std, verdict, fatal
+):
     # At half the width and that head, as the effect depends on the number of inputs.
     shape = {"input_shape": (32, 32, 3), "width": 0.5, "head_width": 512}
     found = probe(net("vgg13", **shape, initializer=initializer, std=std), small_pixels)
@@ -118,10 +143,19 @@ def test_a_nan_is_told_with_its_layer(pixels):
     assert found.verdict == "not a number from block3_conv1 on"
 
 
-def test_the_literal_gaussian_has_the_papers_variance_and_torchvisions_kernels_hes_over_the_outputs():
-    # Section 3.1: variance 1e-2. torchvision: 2 / (9 * outputs) for convolutions. Tolerance: 147,456 draws and more.
-    for name, expected in (("paper", 0.1), ("gaussian", 0.01), ("torchvision", math.sqrt(2 / (9 * 128)))):
-        kernel = chain((3,), (3, 3), width=1.0, initializer=name, seed=0).get_layer("block2_conv2").kernel.numpy()
+def test_the_literal_gaussian_has_the_papers_variance_and_torchvisions_kernels_hes_over_outputs():
+    # Section 3.1: variance 1e-2. torchvision: 2 / (9 * outputs) for convolutions. Tolerance:
+    # 147,456 draws and more.
+    for name, expected in (
+        ("paper", 0.1),
+        ("gaussian", 0.01),
+        ("torchvision", math.sqrt(2 / (9 * 128))),
+    ):
+        kernel = (
+            chain((3,), (3, 3), width=1.0, initializer=name, seed=0)
+            .get_layer("block2_conv2")
+            .kernel.numpy()
+        )
         assert kernel.std() == pytest.approx(expected, rel=0.02)
         assert abs(kernel.mean()) < 0.01 * expected
 
@@ -134,7 +168,10 @@ def test_every_kernel_of_a_named_initialiser_is_its_own_predictions_too():
 
 
 def test_an_unknown_initialiser_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"Known: auto, paper, gaussian, glorot, he, torchvision, dirac, and Keras' own names"):
+    with pytest.raises(
+        ValueError,
+        match=r"Known: auto, paper, gaussian, glorot, he, torchvision, dirac, and Keras' own names",
+    ):
         initialization("magic", standardized=False)
     assert all(row.source for row in INITIALIZERS.values())
 

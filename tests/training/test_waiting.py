@@ -1,4 +1,6 @@
-"""Steps do not wait for the device, and views stay fresh, in `fit` on JAX: one process for both, since Keras has one engine."""
+"""Steps do not wait for the device, and views stay fresh, in `fit` on JAX: one process for both,
+since Keras has one engine.
+"""
 
 import json
 import os
@@ -95,10 +97,16 @@ for _ in range(5):  # the fastest of some, where other processes take the cores
     seen = fit(ours)
     if pace(seen) < 1.05 * DEVICE:
         break
-found = {"watched": pace(seen), "waiting": pace(fit(Waits)), "left": [(done, seconds) for _, done, seconds in seen]}
+found = {
+    "watched": pace(seen),
+    "waiting": pace(fit(Waits)),
+    "left": [(done, seconds) for _, done, seconds in seen],
+}
 
 views = []
-paths = tf.data.Dataset.from_tensor_slices(sys.argv[1:]).map(lambda path: process_path(path, ["a", "b"], 16, (16, 24)))
+paths = tf.data.Dataset.from_tensor_slices(sys.argv[1:]).map(
+    lambda path: process_path(path, ["a", "b"], 16, (16, 24))
+)
 
 
 def look(pixels, label):
@@ -136,8 +144,8 @@ def found(once):
 
 @needs_jax
 def test_a_step_takes_as_long_as_the_device_or_the_host_and_not_both(found):
-    # One process, with 4 s of waiting, for the first three tests.
-    # The device takes 80 ms, the host 50. A callback that Keras runs after each step makes them 130.
+    # One process, with 4 s of waiting, for the first three tests. The device takes 80 ms, the host
+    # 50. A callback that Keras runs after each step makes them 130.
     assert found["waiting"] > 0.125
     assert found["watched"] < 0.088
 
@@ -151,7 +159,9 @@ def test_the_time_that_is_left_is_that_of_the_device_however_far_ahead_the_host_
 
 
 @needs_jax
-def test_views_are_fresh_in_every_epoch_of_fit_on_jax_also_where_operations_are_deterministic(found):
+def test_views_are_fresh_in_every_epoch_of_fit_on_jax_also_where_operations_are_deterministic(
+    found,
+):
     different, views = found["views"]
     assert different == views >= 12
 

@@ -6,13 +6,29 @@ import keras
 import numpy as np
 import pytest
 
-from vgg_tf import build_vgg, convert_head, inherit_weights, load_weights, read_weights, write_weights
+from vgg_tf import (
+    build_vgg,
+    convert_head,
+    inherit_weights,
+    load_weights,
+    read_weights,
+    write_weights,
+)
 from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.weights.inheritance import adapt_channels, freeze, set_statistics, statistics
 
-# Section 3.1: "we initialised the first four convolutional layers and the last three fully-connected layers with the layers
-# of net A". A's convolutions in order are the first of its stages 1 and 2 and the two of stage 3.
-PAPER = ["block1_conv1", "block2_conv1", "block3_conv1", "block3_conv2", "fc1", "fc2", "predictions"]
+# Section 3.1: "we initialised the first four convolutional layers and the last three
+# fully-connected layers with the layers of net A". A's convolutions in order are the first of its
+# stages 1 and 2 and the two of stage 3.
+PAPER = [
+    "block1_conv1",
+    "block2_conv1",
+    "block3_conv1",
+    "block3_conv2",
+    "fc1",
+    "fc2",
+    "predictions",
+]
 
 
 def tiny(arch="vgg11", **options):
@@ -22,10 +38,14 @@ def tiny(arch="vgg11", **options):
 
 @functools.cache
 def scrambled(arch="vgg11", **options):
-    """A network whose every weight, biases and moments too, is another number. One for all tests: it is only read."""
+    """A network whose every weight, biases and moments too, is another number. One for all tests:
+    it is only read.
+    """
     model = tiny(arch, **options)
     rng = np.random.default_rng(options.get("seed", 5))
-    model.set_weights([rng.uniform(0.01, 0.1, w.shape).astype(np.float32) for w in model.get_weights()])
+    model.set_weights(
+        [rng.uniform(0.01, 0.1, w.shape).astype(np.float32) for w in model.get_weights()]
+    )
     return model
 
 
@@ -53,7 +73,9 @@ def test_the_paper_copies_seven_layers_of_a_into_any_net_and_leaves_the_others(a
     # Every layer of the target is told of once.
     told = [*report.copied, *report.random, *report.skipped]
     assert sorted(told) == sorted(after)
-    norms = {"block1_bn1", "block2_bn1", "block3_bn1", "block3_bn2"} if arch.endswith("_bn") else set()
+    norms = (
+        {"block1_bn1", "block2_bn1", "block3_bn1", "block3_bn2"} if arch.endswith("_bn") else set()
+    )
     assert report.skipped == dict.fromkeys(sorted(norms), "not in the source")
 
 
@@ -70,15 +92,23 @@ def test_what_the_source_alone_has_is_told():
     report = inherit_weights(scrambled("vgg13_bn"), tiny("vgg11"), say=None)
     assert list(report.copied) == PAPER
     assert report.notes[0] == (
-        "in the source alone: block1_bn1, block1_bn2, block1_conv2, block2_bn1, block2_bn2, block2_conv2, "
-        + ", ".join(f"block{i}_bn{j}" for i in (3, 4, 5) for j in (1, 2))
+        "in the source alone: block1_bn1, block1_bn2, block1_conv2, block2_bn1, block2_bn2, "
+        "block2_conv2, " + ", ".join(f"block{i}_bn{j}" for i in (3, 4, 5) for j in (1, 2))
     )
-    assert inherit_weights(scrambled("vgg11_lrn"), tiny("vgg11"), say=None).notes[0] == "in the source alone: block1_lrn"
+    assert (
+        inherit_weights(scrambled("vgg11_lrn"), tiny("vgg11"), say=None).notes[0]
+        == "in the source alone: block1_lrn"
+    )
 
 
-@pytest.mark.parametrize("form", ["model", "run folder", "a.keras", "a.weights.h5", "a.safetensors"])
+@pytest.mark.parametrize(
+    "form", ["model", "run folder", "a.keras", "a.weights.h5", "a.safetensors"]
+)
 def test_a_network_may_lie_in_memory_in_a_run_folder_or_in_any_file(form, tmp_path):
-    source, target = scrambled("vgg11_bn", mean=(90.0, 100.0, 110.0), std=(50.0, 60.0, 70.0)), tiny("vgg13_bn")
+    source, target = (
+        scrambled("vgg11_bn", mean=(90.0, 100.0, 110.0), std=(50.0, 60.0, 70.0)),
+        tiny("vgg13_bn"),
+    )
     place = source if form == "model" else tmp_path if form == "run folder" else tmp_path / form
     if form.startswith("a.s") or form.startswith("a.w"):
         write_weights(source, place)
@@ -87,7 +117,9 @@ def test_a_network_may_lie_in_memory_in_a_run_folder_or_in_any_file(form, tmp_pa
     report = inherit_weights(place, target)
     assert len(report.copied) == 11
     for name in report.copied:
-        assert same(target.get_layer(name).get_weights(), source.get_layer(name).get_weights()), name
+        assert same(target.get_layer(name).get_weights(), source.get_layer(name).get_weights()), (
+            name
+        )
     mean, std = statistics(target)
     np.testing.assert_allclose([mean, std], [(90, 100, 110), (50, 60, 70)])
     assert str(source.name if form == "model" else place) in str(report)
@@ -98,7 +130,8 @@ def test_the_report_is_printed_with_copied_random_and_skipped_layers(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "weights from the network vgg11 (a Keras model): 6 layers copied, 7 left as they were",
         "  copied   block1_conv1, block2_conv1, block3_conv1, block3_conv2, fc1, fc2",
-        "  left     block1_conv2, block2_conv2, block4_conv1, block4_conv2, block5_conv1, block5_conv2",
+        "  left     block1_conv2, block2_conv2, block4_conv1, block4_conv2, block5_conv1, "
+        "block5_conv2",
         "  skipped  predictions: 7 classes there (16, 7), 5 here (16, 5)",
         "  note     mean (123.68, 116.779, 103.939) and no std of the source",
     ]
@@ -126,7 +159,10 @@ def test_as_many_classes_of_other_names_are_other_classes(tmp_path):
     write_weights(scrambled(), tmp_path / "a.weights.h5", classes="abcde")
     report = inherit_weights(tmp_path / "a.weights.h5", tiny(), classes=["a", "b", "c", "d", "f"])
     assert report.skipped == {"predictions": "other classes there, as many as here"}
-    assert "predictions" in inherit_weights(tmp_path / "a.weights.h5", tiny(), classes=list("abcde")).copied
+    assert (
+        "predictions"
+        in inherit_weights(tmp_path / "a.weights.h5", tiny(), classes=list("abcde")).copied
+    )
 
 
 def test_all_that_matches_between_c_and_d_is_all_but_the_1x1_convolutions():
@@ -139,7 +175,10 @@ def test_all_that_matches_between_c_and_d_is_all_but_the_1x1_convolutions():
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        (["block6_conv1"], r"No layers block6_conv1 to copy into. The network has block1_conv1, .*predictions"),
+        (
+            ["block6_conv1"],
+            r"No layers block6_conv1 to copy into. The network has block1_conv1, .*predictions",
+        ),
         ("fc1", r"layers is 'paper', 'all-matching' or a list of names. Received: 'fc1'"),
         ([], "No layer could be copied"),
     ],
@@ -152,7 +191,9 @@ def test_layers_that_are_none_are_refused(layers, message):
 def test_a_transfer_that_copies_nothing_is_an_error_that_tells_why():
     target = tiny(width=1 / 8)
     before = arrays_of(target)
-    with pytest.raises(ValueError, match=r"No layer could be copied(.|\n)*fc1: \(128, 16\) there, \(256, 16\) here"):
+    with pytest.raises(
+        ValueError, match=r"No layer could be copied(.|\n)*fc1: \(128, 16\) there, \(256, 16\) here"
+    ):
         inherit_weights(scrambled(mean=(1, 2, 3)), target, layers=["block1_conv1", "fc1"])
     assert all(same(arrays, before[name]) for name, arrays in arrays_of(target).items())
     assert statistics(target) == ((123.68, 116.779, 103.939), None)
@@ -162,16 +203,21 @@ def test_a_transfer_that_copies_nothing_is_an_error_that_tells_why():
 
 
 def test_the_sources_mean_and_std_are_taken_and_said_and_the_answers_are_the_sources(tmp_path):
-    # Two seconds: that no compiled function keeps the old mean shows only where each is compiled before and after.
+    # Two seconds: that no compiled function keeps the old mean shows only where each is compiled
+    # before and after.
     options = {"input_shape": (32, 32, 3)}
-    source, target = tiny(mean=(90, 100, 110), std=(50, 60, 70), **options), tiny(seed=2, l2=0, **options)
+    source, target = (
+        tiny(mean=(90, 100, 110), std=(50, 60, 70), **options),
+        tiny(seed=2, l2=0, **options),
+    )
     images = noise(2, 32, 32, 3)
     target.compile("sgd", "categorical_crossentropy")
     target.predict(images, verbose=0)  # which compiles the old mean
     target.evaluate(images, np.eye(5)[:2], verbose=0)
     report = inherit_weights(source, target, layers="all-matching")
     assert report.notes == (
-        "mean (90, 100, 110) and std (50, 60, 70) of the source taken, mean (123.68, 116.779, 103.939) and no std before",
+        "mean (90, 100, 110) and std (50, 60, 70) of the source taken, mean (123.68, 116.779, "
+        "103.939) and no std before",
     )
     expected = source(images).numpy()
     assert expected.std() > 1e-3
@@ -185,7 +231,10 @@ def test_the_sources_mean_and_std_are_taken_and_said_and_the_answers_are_the_sou
 
 def test_without_the_first_layer_the_mean_stays():
     target = tiny()
-    assert inherit_weights(scrambled(mean=(1, 2, 3)), target, layers=["fc1", "block2_conv1"]).notes == ()
+    assert (
+        inherit_weights(scrambled(mean=(1, 2, 3)), target, layers=["fc1", "block2_conv1"]).notes
+        == ()
+    )
     assert statistics(target) == ((123.68, 116.779, 103.939), None)
 
 
@@ -199,7 +248,9 @@ def test_statistics_are_told_as_they_were_set():
     set_statistics(model, (1.5, 2.5, 3.5), (4, 5, 6))
     assert statistics(model) == ((1.5, 2.5, 3.5), (4, 5, 6))
     inside = keras.Model(model.input, model.get_layer("normalize").output)
-    np.testing.assert_allclose(inside(np.full((1, 64, 64, 3), 7.5))[0, 0, 0], [6 / 4, 5 / 5, 4 / 6], rtol=1e-6)
+    np.testing.assert_allclose(
+        inside(np.full((1, 64, 64, 3), 7.5))[0, 0, 0], [6 / 4, 5 / 5, 4 / 6], rtol=1e-6
+    )
     set_statistics(model, (1.5, 2.5, 3.5), None)
     assert statistics(model) == ((1.5, 2.5, 3.5), None)
 
@@ -217,17 +268,32 @@ def test_all_weights_of_the_same_network_come_over():
 def test_a_head_of_convolutions_comes_over_into_one_of_matrices():
     source, target = scrambled(), tiny(seed=2)
     report = load_weights(target, convert_head(source))
-    assert all(same(a.flat, b.flat) for a, b in zip(source.get_weights(), target.get_weights(), strict=True))
+    assert all(
+        same(a.flat, b.flat)
+        for a, b in zip(source.get_weights(), target.get_weights(), strict=True)
+    )
     assert report.copied["fc1"].startswith("kernel (2, 2, 32, 16) as (128, 16)")
 
 
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [
-        ({"arch": "vgg11"}, {"arch": "vgg13"}, "block1_conv2: not in the source; block2_conv2: not in the source"),
-        ({"arch": "vgg13"}, {"arch": "vgg11"}, "block1_conv2 is not in vgg11; block2_conv2 is not in vgg11"),
+        (
+            {"arch": "vgg11"},
+            {"arch": "vgg13"},
+            "block1_conv2: not in the source; block2_conv2: not in the source",
+        ),
+        (
+            {"arch": "vgg13"},
+            {"arch": "vgg11"},
+            "block1_conv2 is not in vgg11; block2_conv2 is not in vgg11",
+        ),
         ({"arch": "vgg19"}, {"arch": "vgg11"}, "block3_conv3 is not in vgg11 and 5 more"),
-        ({"arch": "vgg16"}, {"arch": "vgg16c"}, r"block3_conv3: \(3, 3, 16, 16\) there, \(1, 1, 16, 16\) here"),
+        (
+            {"arch": "vgg16"},
+            {"arch": "vgg16c"},
+            r"block3_conv3: \(3, 3, 16, 16\) there, \(1, 1, 16, 16\) here",
+        ),
         ({"arch": "vgg11_bn"}, {"arch": "vgg11"}, "block1_bn1 is not in vgg11"),
         ({"arch": "vgg11"}, {"arch": "vgg11_bn"}, "block1_bn1: not in the source"),
         # The same layers with weights; only the normalisation between them differs.
@@ -235,9 +301,17 @@ def test_a_head_of_convolutions_comes_over_into_one_of_matrices():
         ({"arch": "vgg11"}, {"arch": "vgg11_lrn"}, "block1_lrn: not in the source"),
         ({"classes": 7}, {}, r"predictions: 7 classes there \(16, 7\), 5 here \(16, 5\)"),
         ({"input_shape": (96, 96, 3)}, {}, r"fc1: \(288, 16\) there, \(128, 16\) here"),
-        ({"input_shape": (32, 128, 3)}, {}, "fc1: a map of 1x4 there, of 2x2 here"),  # of as many positions
+        (
+            {"input_shape": (32, 128, 3)},
+            {},
+            "fc1: a map of 1x4 there, of 2x2 here",
+        ),  # of as many positions
         ({"include_top": False}, {}, "fc1: not in the source"),
-        ({"input_shape": (64, 64, 1)}, {}, r"block1_conv1: \(3, 3, 1, 4\) there, \(3, 3, 3, 4\) here"),
+        (
+            {"input_shape": (64, 64, 1)},
+            {},
+            r"block1_conv1: \(3, 3, 1, 4\) there, \(3, 3, 3, 4\) here",
+        ),
     ],
     ids=str,
 )
@@ -261,7 +335,9 @@ def test_a_new_head_may_be_asked_for_but_no_new_trunk():
     report = load_weights(target, scrambled(include_top=False), new_head=True)
     assert list(report.skipped) == ["fc1", "fc2", "predictions"]
     for other in ({"width": 1 / 8}, {"head_width": 8}, {"input_shape": (96, 96, 3)}):
-        with pytest.raises(ValueError, match=r"is not for this vgg11: (block1_conv1|fc1): \(.* there, \(.* here"):
+        with pytest.raises(
+            ValueError, match=r"is not for this vgg11: (block1_conv1|fc1): \(.* there, \(.* here"
+        ):
             load_weights(target, scrambled(**other), new_head=True)
 
 
@@ -338,8 +414,15 @@ def test_what_is_frozen_keeps_its_weights_and_moments_in_training_and_the_rest_l
 def test_freezing_until_a_layer_stops_just_before_it():
     model = tiny()
     freeze(model, "fc2")
-    assert [layer.name for layer in model.layers if layer.weights and layer.trainable] == ["fc2", "predictions"]
+    assert [layer.name for layer in model.layers if layer.weights and layer.trainable] == [
+        "fc2",
+        "predictions",
+    ]
     with pytest.raises(
-        ValueError, match=r"No layer 'block6' to freeze until. Try block1, .*block5, block1_conv1, .*predictions"
+        ValueError,
+        match=(
+            r"No layer 'block6' to freeze until. "
+            r"Try block1, .*block5, block1_conv1, .*predictions"
+        ),
     ):
         freeze(model, "block6")

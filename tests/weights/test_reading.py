@@ -1,4 +1,6 @@
-"""Foreign files score as those who wrote them would, by a slow numpy that shares nothing with Keras."""
+"""Foreign files score as those who wrote them would, by a slow numpy that shares nothing with
+Keras.
+"""
 
 import functools
 import io
@@ -17,7 +19,13 @@ from safetensors.numpy import load_file, save_file
 
 import vgg_tf
 from vgg_tf import build_vgg, read_weights, write_weights
-from vgg_tf.paper.architectures import ARCHITECTURES, IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVISION_STD, Architecture
+from vgg_tf.paper.architectures import (
+    ARCHITECTURES,
+    IMAGENET_MEAN,
+    TORCHVISION_MEAN,
+    TORCHVISION_STD,
+    Architecture,
+)
 from vgg_tf.runs import run_folder
 from vgg_tf.weights import reading
 from vgg_tf.weights.reading import UNKNOWN_MEAN, imagenet_weights
@@ -45,7 +53,9 @@ def log_softmax(scores):
 
 
 def outputs(model, images=IMAGES):
-    """As `predict` has them. Layer by layer: of few images that saves half of a second for each network."""
+    """As `predict` has them. Layer by layer: of few images that saves half of a second for each
+    network.
+    """
     return np.asarray(model(images, training=False))
 
 
@@ -72,7 +82,10 @@ def torch_state(arch, map_side=2, seed=0):
         channels = int(int(word) * WIDTH)
         if arch.endswith("_bn"):
             norm = f"features.{index + 1}"
-            state[f"{norm}.weight"], state[f"{norm}.bias"] = rng.uniform(0.8, 1.2, channels), rng.normal(0, 0.1, channels)
+            state[f"{norm}.weight"], state[f"{norm}.bias"] = (
+                rng.uniform(0.8, 1.2, channels),
+                rng.normal(0, 0.1, channels),
+            )
             state[f"{norm}.running_mean"] = rng.normal(0, 0.1, channels)
             # So small that an epsilon of 1e-3, which is Keras' default, would be seen.
             state[f"{norm}.running_var"] = rng.uniform(0.001, 0.01, channels)
@@ -94,11 +107,16 @@ def torch_scores(state, arch, images, mean=TORCHVISION_MEAN, std=TORCHVISION_STD
             x = x.reshape(n, c, h // 2, 2, w // 2, 2).max((3, 5))
             index += 1
             continue
-        kernel, padded = state[f"features.{index}.weight"], np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)])
+        kernel, padded = (
+            state[f"features.{index}.weight"],
+            np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)]),
+        )
         x = state[f"features.{index}.bias"][:, None, None]
         for i in range(3):
             for j in range(3):
-                x = x + np.einsum("nchw,oc->nohw", padded[:, :, i : i + h, j : j + w], kernel[:, :, i, j])
+                x = x + np.einsum(
+                    "nchw,oc->nohw", padded[:, :, i : i + h, j : j + w], kernel[:, :, i, j]
+                )
         if arch.endswith("_bn"):
             scale, shift, mean, variance = (
                 state[f"features.{index + 1}.{name}"][:, None, None]
@@ -117,7 +135,9 @@ def torch_scores(state, arch, images, mean=TORCHVISION_MEAN, std=TORCHVISION_STD
 def spread(state, scores, name="classifier.6", words=("weight", "bias"), to=2):
     """The state with its last layer scaled, so that the scores of a picture differ by `to`."""
     factor = to / scores.std(1).mean()
-    return state | {f"{name}.{word}": np.float32(state[f"{name}.{word}"] * factor) for word in words}
+    return state | {
+        f"{name}.{word}": np.float32(state[f"{name}.{word}"] * factor) for word in words
+    }
 
 
 def torch_mistakes(state, map_side=2):
@@ -127,8 +147,10 @@ def torch_mistakes(state, map_side=2):
     return {
         "channels swapped": state | {"features.0.weight": first[:, ::-1]},
         "fc1 row by row": state | {"classifier.0.weight": order},
-        "kernels flipped": state | {name: a[..., ::-1, ::-1] for name, a in state.items() if a.ndim == 4},
-        "rows as columns": state | {name: a.swapaxes(2, 3) for name, a in state.items() if a.ndim == 4},
+        "kernels flipped": state
+        | {name: a[..., ::-1, ::-1] for name, a in state.items() if a.ndim == 4},
+        "rows as columns": state
+        | {name: a.swapaxes(2, 3) for name, a in state.items() if a.ndim == 4},
     }
 
 
@@ -143,7 +165,9 @@ def agrees_and_mistakes_do_not(ours, scores, mistaken):
 def timm_names(state, map_side=2):
     trunk = {name: array for name, array in state.items() if name.startswith("features")}
     return trunk | {
-        "pre_logits.fc1.weight": state["classifier.0.weight"].reshape(HIDDEN, -1, map_side, map_side),
+        "pre_logits.fc1.weight": state["classifier.0.weight"].reshape(
+            HIDDEN, -1, map_side, map_side
+        ),
         "pre_logits.fc1.bias": state["classifier.0.bias"],
         "pre_logits.fc2.weight": state["classifier.3.weight"][:, :, None, None],
         "pre_logits.fc2.bias": state["classifier.3.bias"],
@@ -152,11 +176,15 @@ def timm_names(state, map_side=2):
     }
 
 
-@pytest.mark.parametrize("arch", ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"])
+@pytest.mark.parametrize(
+    "arch", ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]
+)
 def test_a_state_dict_scores_as_in_torch_and_no_likely_mistake_would(arch, tmp_path):
     state = torch_state(arch)
     state = spread(state, torch_scores(state, arch, IMAGES))
-    mistaken = {name: torch_scores(wrong, arch, IMAGES) for name, wrong in torch_mistakes(state).items()}
+    mistaken = {
+        name: torch_scores(wrong, arch, IMAGES) for name, wrong in torch_mistakes(state).items()
+    }
     mistaken["the paper's mean"] = torch_scores(state, arch, IMAGES, IMAGENET_MEAN, (1, 1, 1))
     if arch.endswith("_bn"):
         mistaken["Keras' epsilon"] = torch_scores(state, arch, IMAGES, epsilon=1e-3)
@@ -180,10 +208,15 @@ def test_fc1_on_the_map_of_224_pixels_is_in_torchs_order(tmp_path):
     images = np.random.default_rng(1).uniform(0, 255, (2, 224, 224, 3)).astype(np.float32)
     state = torch_state("vgg11", map_side=7)
     state = spread(state, torch_scores(state, "vgg11", images))
-    mistaken = {name: torch_scores(wrong, "vgg11", images) for name, wrong in torch_mistakes(state, 7).items()}
+    mistaken = {
+        name: torch_scores(wrong, "vgg11", images)
+        for name, wrong in torch_mistakes(state, 7).items()
+    }
     save_file(state, tmp_path / "model.safetensors")
     model = tiny(weights=tmp_path / "model.safetensors", input_shape=(224, 224, 3))
-    agrees_and_mistakes_do_not(log_posteriors(model, images), torch_scores(state, "vgg11", images), mistaken)
+    agrees_and_mistakes_do_not(
+        log_posteriors(model, images), torch_scores(state, "vgg11", images), mistaken
+    )
 
 
 @pytest.mark.parametrize("arch", ["vgg11", "vgg16_bn"])
@@ -197,17 +230,35 @@ def test_torch_itself_scores_so(arch, tmp_path):
         layers.append(nn.Conv2d(channels, int(int(word) * WIDTH), 3, padding=1))
         channels = int(int(word) * WIDTH)
         layers += [nn.BatchNorm2d(channels)] * arch.endswith("_bn") + [nn.ReLU()]
-    head = [nn.Linear(4 * channels, HIDDEN), nn.ReLU(), nn.Dropout(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Dropout()]
-    net = nn.ModuleDict({"features": nn.Sequential(*layers), "classifier": nn.Sequential(*head, nn.Linear(HIDDEN, CLASSES))})
+    head = [
+        nn.Linear(4 * channels, HIDDEN),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.Linear(HIDDEN, HIDDEN),
+        nn.ReLU(),
+        nn.Dropout(),
+    ]
+    net = nn.ModuleDict(
+        {
+            "features": nn.Sequential(*layers),
+            "classifier": nn.Sequential(*head, nn.Linear(HIDDEN, CLASSES)),
+        }
+    )
     state = torch_state(arch)
     state = spread(state, torch_scores(state, arch, IMAGES))
     net.load_state_dict({name: torch.tensor(array) for name, array in state.items()}, strict=False)
     net.eval()
-    x = torch.tensor(((IMAGES - np.float32(TORCHVISION_MEAN)) / np.float32(TORCHVISION_STD)).transpose(0, 3, 1, 2).copy())
+    x = torch.tensor(
+        ((IMAGES - np.float32(TORCHVISION_MEAN)) / np.float32(TORCHVISION_STD))
+        .transpose(0, 3, 1, 2)
+        .copy()
+    )
     with torch.no_grad():
         expected = torch.log_softmax(net["classifier"](net["features"](x).flatten(1)), 1).numpy()
     save_file(state, tmp_path / "model.safetensors")
-    np.testing.assert_allclose(log_posteriors(tiny(arch, weights=tmp_path / "model.safetensors")), expected, atol=TOLERANCE)
+    np.testing.assert_allclose(
+        log_posteriors(tiny(arch, weights=tmp_path / "model.safetensors")), expected, atol=TOLERANCE
+    )
 
 
 def test_half_precision_is_read_as_it_is(tmp_path):
@@ -215,10 +266,15 @@ def test_half_precision_is_read_as_it_is(tmp_path):
 
     state = torch_state("vgg11")
     for name, dtype in (("a", np.float16), ("b", ml_dtypes.bfloat16)):
-        save_file({key: array.astype(dtype) for key, array in state.items()}, tmp_path / f"{name}.safetensors")
+        save_file(
+            {key: array.astype(dtype) for key, array in state.items()},
+            tmp_path / f"{name}.safetensors",
+        )
         kernel = read_weights(tmp_path / f"{name}.safetensors").layers["fc2"]["kernel"]
         assert kernel.dtype == np.float32
-        np.testing.assert_array_equal(kernel, state["classifier.3.weight"].T.astype(dtype).astype(np.float32))
+        np.testing.assert_array_equal(
+            kernel, state["classifier.3.weight"].T.astype(dtype).astype(np.float32)
+        )
 
 
 # --- Keras, written out: [n, h, w, c] and kernels [h, w, in, out] ---
@@ -230,7 +286,9 @@ def keras_layers(arch="vgg16", top=True, seed=0):
     layers, channels = {}, 3
 
     def layer(name, *shape):
-        layers[f"{name}.kernel"] = rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape).astype(np.float32)
+        layers[f"{name}.kernel"] = rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape).astype(
+            np.float32
+        )
         layers[f"{name}.bias"] = rng.normal(0, 0.1, shape[-1]).astype(np.float32)
 
     for block, words in enumerate(CONFIGURATIONS[arch].split("M")[:-1], 1):
@@ -250,7 +308,10 @@ def names_of(layers):
 
 def keras_scores(layers, x):
     """Scores of what the first layer gets; without a head the last map."""
-    layers, x = {name: array.astype(np.float64) for name, array in layers.items()}, x.astype(np.float64)
+    layers, x = (
+        {name: array.astype(np.float64) for name, array in layers.items()},
+        x.astype(np.float64),
+    )
     names = names_of(layers)
     for k, name in enumerate(names):
         n, h, w = x.shape[:3] if x.ndim == 4 else (len(x), 0, 0)
@@ -275,7 +336,9 @@ def caffe(images):
 
 
 def old_h5(path, layers, style, whole=False, nested=False):
-    """A file as Keras 1 and 2 wrote it: `W` as on the servers of keras.applications, `kernel` since, `numbered` in TF 1."""
+    """A file as Keras 1 and 2 wrote it: `W` as on the servers of keras.applications, `kernel`
+    since, `numbered` in TF 1.
+    """
 
     def stored(name, variable):
         numbered = {"kernel": "kernel:0", "bias": "bias:0"}[variable]
@@ -295,13 +358,19 @@ def old_h5(path, layers, style, whole=False, nested=False):
         for group, names in groups.items():
             written = root.create_group(group)
             there = {
-                stored(name, v): layers[f"{name}.{v}"] for name in names if f"{name}.bias" in layers for v in ("kernel", "bias")
+                stored(name, v): layers[f"{name}.{v}"]
+                for name in names
+                if f"{name}.bias" in layers
+                for v in ("kernel", "bias")
             }
             written.attrs["weight_names"] = [name.encode() for name in there]
             for name, array in there.items():
                 written[name] = array
         if whole:
-            config = {"name": "vgg16", "layers": [{"class_name": "InputLayer", "config": {"name": "input_1"}}]}
+            config = {
+                "name": "vgg16",
+                "layers": [{"class_name": "InputLayer", "config": {"name": "input_1"}}],
+            }
             file.attrs["model_config"] = json.dumps({"class_name": "Functional", "config": config})
             file.create_group("optimizer_weights").attrs["weight_names"] = []
 
@@ -326,7 +395,9 @@ def caffe_case():
     fc1 = layers["fc1.kernel"].reshape(2, 2, -1, HIDDEN).transpose(2, 0, 1, 3).reshape(-1, HIDDEN)
     return layers, {
         "channels swapped": keras_scores(layers, caffe(IMAGES)[..., ::-1]),
-        "the mean of BGR on RGB": keras_scores(layers, (IMAGES - np.array([103.939, 116.779, 123.68]))[..., ::-1]),
+        "the mean of BGR on RGB": keras_scores(
+            layers, (IMAGES - np.array([103.939, 116.779, 123.68]))[..., ::-1]
+        ),
         "fc1 channel by channel": keras_scores(layers | {"fc1.kernel": fc1}, caffe(IMAGES)),
         "kernels flipped": keras_scores(
             {name: a[::-1, ::-1] if a.ndim == 4 else a for name, a in layers.items()}, caffe(IMAGES)
@@ -346,7 +417,9 @@ def caffe_case():
     ],
     ids=lambda options: " ".join(map(str, options.values())),
 )
-def test_a_file_of_keras_applications_scores_as_caffe_did_and_no_likely_mistake_would(options, tmp_path):
+def test_a_file_of_keras_applications_scores_as_caffe_did_and_no_likely_mistake_would(
+    options, tmp_path
+):
     layers, mistaken = caffe_case()
     old_h5(tmp_path / "vgg16.h5", layers, **options)
     model = tiny("vgg16", weights=tmp_path / "vgg16.h5")
@@ -358,7 +431,11 @@ def test_so_does_a_file_of_todays_keras(tmp_path):
     new_h5(tmp_path / "a.weights.h5", layers, optimizer=True)
     model = tiny("vgg16", weights=tmp_path / "a.weights.h5")
     agrees_and_mistakes_do_not(log_posteriors(model), keras_scores(layers, caffe(IMAGES)), mistaken)
-    assert read_weights(tmp_path / "a.weights.h5").notes[0].startswith("no layer normalize: taken for BGR")
+    assert (
+        read_weights(tmp_path / "a.weights.h5")
+        .notes[0]
+        .startswith("no layer normalize: taken for BGR")
+    )
 
 
 def test_a_file_without_top_gives_the_same_maps(tmp_path):
@@ -375,7 +452,9 @@ def kerass():
 
     def narrow(layer):
         config = layer.get_config()
-        return type(layer).from_config(config | ({"filters": config["filters"] // 16} if "filters" in config else {}))
+        return type(layer).from_config(
+            config | ({"filters": config["filters"] // 16} if "filters" in config else {})
+        )
 
     whole = keras.applications.VGG16(weights=None, input_shape=(32, 32, 3), include_top=False)
     model = keras.models.clone_model(whole, clone_function=narrow)
@@ -390,7 +469,14 @@ def test_kerass_own_vgg16_gives_its_features_from_every_file_keras_writes(tmp_pa
     theirs = kerass()
     images = IMAGES[:2, :32, :32]
     expected = outputs(theirs, keras.applications.vgg16.preprocess_input(images.copy()))
-    wrapped = keras.Sequential([keras.Input((32, 32, 3)), theirs, keras.layers.Flatten(), keras.layers.Dense(3, name="mine")])
+    wrapped = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            theirs,
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, name="mine"),
+        ]
+    )
     ours = tiny("vgg16", include_top=False, input_shape=(32, 32, 3))
     for model, name in (
         (theirs, "a.h5"),
@@ -407,7 +493,9 @@ def test_kerass_own_vgg16_gives_its_features_from_every_file_keras_writes(tmp_pa
         assert weights.layers.keys() == {layer.name for layer in theirs.layers if layer.weights}
         for layer, values in weights.layers.items():
             kernel, bias = theirs.get_layer(layer).get_weights()
-            np.testing.assert_array_equal(values["kernel"], kernel[:, :, ::-1] if layer == "block1_conv1" else kernel)
+            np.testing.assert_array_equal(
+                values["kernel"], kernel[:, :, ::-1] if layer == "block1_conv1" else kernel
+            )
             np.testing.assert_array_equal(values["bias"], bias)
             if name == "a.h5":  # all files have the same numbers
                 ours.get_layer(layer).set_weights(list(values.values()))
@@ -419,21 +507,33 @@ def test_kerass_own_vgg16_gives_its_features_from_every_file_keras_writes(tmp_pa
 
 
 def preset(folder, layers, converter=None, head=True, dense=True):
-    """A folder as `save_to_preset` of keras-hub 0.32 writes it: the head is in task.weights.h5, the trunk is not."""
+    """A folder as `save_to_preset` of keras-hub 0.32 writes it: the head is in task.weights.h5, the
+    trunk is not.
+    """
     folder.mkdir()
     trunk = {name: array for name, array in layers.items() if name.startswith("block")}
     rest = {name: array for name, array in layers.items() if name not in trunk}
     if not dense:  # pooling="avg" and "max"
         rest["fc1.kernel"] = rest["fc1.kernel"].reshape(2, 2, -1, HIDDEN)
         rest["fc2.kernel"] = rest["fc2.kernel"].reshape(1, 1, HIDDEN, HIDDEN)
-    (folder / "config.json").write_text(json.dumps({"class_name": "VGGBackbone", "registered_name": "keras_hub>VGGBackbone"}))
+    (folder / "config.json").write_text(
+        json.dumps({"class_name": "VGGBackbone", "registered_name": "keras_hub>VGGBackbone"})
+    )
     (folder / "metadata.json").write_text(json.dumps({"keras_hub_version": "0.32.0"}))
     new_h5(folder / "model.weights.h5", trunk, "vgg_backbone")
     if head:
         (folder / "task.json").write_text("{}")
-        new_h5(folder / "task.weights.h5", rest, "vgg_image_classifier", "layers/sequential/", optimizer=True)
+        new_h5(
+            folder / "task.weights.h5",
+            rest,
+            "vgg_image_classifier",
+            "layers/sequential/",
+            optimizer=True,
+        )
     if converter is not None:
-        config = {"config": {"image_converter": {"class_name": "VGGImageConverter", "config": converter}}}
+        config = {
+            "config": {"image_converter": {"class_name": "VGGImageConverter", "config": converter}}
+        }
         (folder / "preprocessor.json").write_text(json.dumps(config))
 
 
@@ -442,18 +542,29 @@ def preset(folder, layers, converter=None, head=True, dense=True):
     ("converter", "scale", "offset"),
     [
         # As of the presets vgg_*_imagenet, which were torchvision's.
-        ({"scale": [0.017, 0.018, 0.017], "offset": [-2.1, -2.0, -1.8]}, (0.017, 0.018, 0.017), (-2.1, -2.0, -1.8)),
+        (
+            {"scale": [0.017, 0.018, 0.017], "offset": [-2.1, -2.0, -1.8]},
+            (0.017, 0.018, 0.017),
+            (-2.1, -2.0, -1.8),
+        ),
         ({"scale": 1 / 255, "offset": None}, 1 / 255, 0),
         ({"scale": None, "offset": -100.0}, 1, -100),
     ],
-)  # fmt: skip
-def test_a_preset_of_keras_hub_scores_as_its_scale_and_offset_say(converter, scale, offset, dense, tmp_path):
+)
+def test_a_preset_of_keras_hub_scores_as_its_scale_and_offset_say(
+    converter, scale, offset, dense, tmp_path
+):
     layers = keras_layers("vgg11")
-    layers = spread(layers, keras_scores(layers, IMAGES * scale + offset), "predictions", ("kernel", "bias"))
+    layers = spread(
+        layers, keras_scores(layers, IMAGES * scale + offset), "predictions", ("kernel", "bias")
+    )
     preset(tmp_path / "vgg", layers, converter, dense=dense)
     model = tiny(weights=tmp_path / "vgg")
     x = IMAGES * np.array(scale) + np.array(offset)
-    mistaken = {"BGR": keras_scores(layers, x[..., ::-1]), "the paper's mean": keras_scores(layers, IMAGES - IMAGENET_MEAN)}
+    mistaken = {
+        "BGR": keras_scores(layers, x[..., ::-1]),
+        "the paper's mean": keras_scores(layers, IMAGES - IMAGENET_MEAN),
+    }
     agrees_and_mistakes_do_not(log_posteriors(model), keras_scores(layers, x), mistaken)
 
 
@@ -462,9 +573,15 @@ def test_a_preset_of_a_trunk_alone_says_that_it_lacks_the_head_and_the_mean(tmp_
     preset(tmp_path / "vgg", layers, head=False)
     weights = read_weights(tmp_path / "vgg")
     assert weights.notes == ("the preset lacks fc1, fc2, predictions", UNKNOWN_MEAN)
-    np.testing.assert_array_equal(weights.layers["block1_conv1"]["kernel"], layers["block1_conv1.kernel"])
+    np.testing.assert_array_equal(
+        weights.layers["block1_conv1"]["kernel"], layers["block1_conv1.kernel"]
+    )
     only = {name: array for name, array in layers.items() if "fc" not in name}
-    preset(tmp_path / "cut", only | {"predictions.kernel": layers["predictions.kernel"]}, {"scale": 1, "offset": 0})
+    preset(
+        tmp_path / "cut",
+        only | {"predictions.kernel": layers["predictions.kernel"]},
+        {"scale": 1, "offset": 0},
+    )
     assert read_weights(tmp_path / "cut").notes == ("the preset lacks fc1, fc2",)
 
 
@@ -473,7 +590,9 @@ def test_a_file_out_of_a_preset_is_not_taken_for_bgr(tmp_path):
     preset(tmp_path / "vgg", layers)
     weights = read_weights(tmp_path / "vgg" / "model.weights.h5")
     assert (weights.mean, weights.notes) == (None, (UNKNOWN_MEAN,))
-    np.testing.assert_array_equal(weights.layers["block1_conv1"]["kernel"], layers["block1_conv1.kernel"])
+    np.testing.assert_array_equal(
+        weights.layers["block1_conv1"]["kernel"], layers["block1_conv1.kernel"]
+    )
 
 
 @pytest.mark.parametrize("name", ["a.keras", "a.weights.h5", "model"])
@@ -485,7 +604,9 @@ def test_a_network_that_rescales_its_input_is_not_taken_for_bgr(name, tmp_path):
         (model.save if name == "a.keras" else model.save_weights)(tmp_path / name)
     weights = read_weights(model if name == "model" else tmp_path / name)
     assert (weights.mean, weights.notes) == (None, (UNKNOWN_MEAN,))
-    np.testing.assert_array_equal(weights.layers["block1_conv1"]["kernel"], model.get_layer("block1_conv1").kernel)
+    np.testing.assert_array_equal(
+        weights.layers["block1_conv1"]["kernel"], model.get_layer("block1_conv1").kernel
+    )
 
 
 # --- Our own files, and out again ---
@@ -495,7 +616,9 @@ def scrambled(arch="vgg11", **options):
     """A network whose every weight, biases and moments too, is another number."""
     model = tiny(arch, **{"classes": CLASSES} | options)
     rng = np.random.default_rng(5)
-    model.set_weights([rng.uniform(0.1, 1, w.shape).astype(np.float32) for w in model.get_weights()])
+    model.set_weights(
+        [rng.uniform(0.1, 1, w.shape).astype(np.float32) for w in model.get_weights()]
+    )
     return model
 
 
@@ -503,15 +626,24 @@ SHALLOW, SHALLOW_C = ((3,), (), (), (), (3,)), ((3,), (), (), (), (3, 1))
 
 
 @pytest.mark.parametrize("form", ["a.safetensors", "a.weights.h5"])
-@pytest.mark.parametrize("options", [{"std": (58.4, 57.1, 57.4)}, {"include_top": False}, {"dense": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"std": (58.4, 57.1, 57.4)}, {"include_top": False}, {"dense": True}], ids=str
+)
 @pytest.mark.parametrize("arch", ["shallow_lrn", "shallow_c_bn"])
 def test_what_is_written_is_read_bit_by_bit(arch, options, form, tmp_path, monkeypatch):
-    for row in (Architecture("shallow_lrn", "-", SHALLOW, lrn=True), Architecture("shallow_c_bn", "-", SHALLOW_C, True)):
+    for row in (
+        Architecture("shallow_lrn", "-", SHALLOW, lrn=True),
+        Architecture("shallow_c_bn", "-", SHALLOW_C, True),
+    ):
         monkeypatch.setitem(ARCHITECTURES, row.name, row)
     model = scrambled(arch, **options, mean=(100.25, 110.5, 120.1))
     write_weights(model, tmp_path / form, classes=("a", "b", "c", "d", "e"))
     weights = read_weights(tmp_path / form)
-    assert (weights.mean, weights.classes, weights.notes) == ((100.25, 110.5, 120.1), ("a", "b", "c", "d", "e"), ())
+    assert (weights.mean, weights.classes, weights.notes) == (
+        (100.25, 110.5, 120.1),
+        ("a", "b", "c", "d", "e"),
+        (),
+    )
     assert weights.std == options.get("std", weights.std)
     written = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     assert weights.layers.keys() - {"block1_lrn"} == written.keys()
@@ -556,7 +688,9 @@ def test_a_whole_network_of_ours_tells_its_mean_and_std(name, tmp_path):
     model.save(tmp_path / name)
     weights = read_weights(tmp_path / name)
     assert (weights.mean, weights.std, weights.notes) == ((1, 2, 3), (4, 5, 6), ())
-    np.testing.assert_array_equal(weights.layers["block1_conv1"]["kernel"], model.get_layer("block1_conv1").kernel)
+    np.testing.assert_array_equal(
+        weights.layers["block1_conv1"]["kernel"], model.get_layer("block1_conv1").kernel
+    )
     moments = model.get_layer("block1_bn1").get_weights()
     np.testing.assert_array_equal(weights.layers["block1_bn1"]["moving_variance"], moments[3])
 
@@ -567,7 +701,9 @@ def test_a_run_folder_gives_its_network_and_the_names_of_its_classes(tmp_path):
     with pytest.raises(ValueError, match=r"has no model\.keras yet: its first epoch is not done"):
         read_weights(tmp_path)
     model.save(tmp_path / "model.keras")
-    (tmp_path / "dataset.json").write_text(json.dumps({"classes": ["cat", "dog", "eel", "fly", "gnu"]}))
+    (tmp_path / "dataset.json").write_text(
+        json.dumps({"classes": ["cat", "dog", "eel", "fly", "gnu"]})
+    )
     weights = read_weights(tmp_path)
     assert weights.classes == ("cat", "dog", "eel", "fly", "gnu")
     np.testing.assert_array_equal(weights.layers["fc1"]["kernel"], model.get_layer("fc1").kernel)
@@ -578,19 +714,27 @@ def test_weights_saved_by_keras_alone_do_not_tell_the_mean_and_that_is_said(tmp_
     model.save_weights(tmp_path / "a.weights.h5")
     weights = read_weights(tmp_path / "a.weights.h5")
     assert (weights.mean, weights.notes) == (None, (UNKNOWN_MEAN,))
-    np.testing.assert_array_equal(weights.layers["block1_conv1"]["kernel"], model.get_layer("block1_conv1").kernel)
+    np.testing.assert_array_equal(
+        weights.layers["block1_conv1"]["kernel"], model.get_layer("block1_conv1").kernel
+    )
 
 
 def test_only_networks_of_ours_and_known_names_of_files_are_written(tmp_path):
     inputs = keras.Input((32, 32, 3))
-    other = keras.Model(inputs, keras.layers.Conv2D(3, 3, name="block1_conv1")(inputs), name="other")
-    with pytest.raises(ValueError, match=r"Only networks of build_vgg can be written. other has block1_conv1"):
+    other = keras.Model(
+        inputs, keras.layers.Conv2D(3, 3, name="block1_conv1")(inputs), name="other"
+    )
+    with pytest.raises(
+        ValueError, match=r"Only networks of build_vgg can be written. other has block1_conv1"
+    ):
         write_weights(other, tmp_path / "a.safetensors")
     model = scrambled()
     longer = keras.Model(model.input, keras.layers.Dense(2, name="mine")(model.output))
     with pytest.raises(ValueError, match=r"has normalize, block1_conv1, .*, predictions, mine"):
         write_weights(longer, tmp_path / "a.safetensors")
-    with pytest.raises(ValueError, match=r"written as \*\.weights\.h5 or \*\.safetensors. Received: a.pth"):
+    with pytest.raises(
+        ValueError, match=r"written as \*\.weights\.h5 or \*\.safetensors. Received: a.pth"
+    ):
         write_weights(model, tmp_path / "a.pth")
     assert list(tmp_path.iterdir()) == []
 
@@ -616,15 +760,22 @@ def test_imagenet_weights_come_from_keras_and_are_turned_to_rgb(monkeypatch):
     assert asked == [("imagenet", False)]
     images = IMAGES[:, :32, :32]
     expected = outputs(theirs, keras.applications.vgg16.preprocess_input(images.copy()))
-    np.testing.assert_allclose(outputs(model, images), expected, rtol=1e-4, atol=1e-5 * expected.max())
+    np.testing.assert_allclose(
+        outputs(model, images), expected, rtol=1e-4, atol=1e-5 * expected.max()
+    )
 
 
 def test_without_a_network_imagenet_says_what_to_do(monkeypatch):
     def fails():
-        raise Exception("URL fetch failure on https://storage.googleapis.com/...: None -- [Errno -2]")
+        raise Exception(
+            "URL fetch failure on https://storage.googleapis.com/...: None -- [Errno -2]"
+        )
 
     published(monkeypatch, fails)
-    with pytest.raises(OSError, match=r"URL fetch failure .* Get the \.h5 file elsewhere and give its path as weights"):
+    with pytest.raises(
+        OSError,
+        match=r"URL fetch failure .* Get the \.h5 file elsewhere and give its path as weights",
+    ):
         imagenet_weights("vgg16")
 
 
@@ -655,7 +806,10 @@ def test_a_torn_file_is_refused_wherever_it_ends(name, tmp_path):
     data = (tmp_path / name).read_bytes()
     for length in (0, 1, 7, 9, 100, len(data) // 2, len(data) - 1):
         (tmp_path / name).write_bytes(data[:length])
-        message = rf"{name} is (no file of weights\. Known forms: a run folder|torn or damaged \(.*\)\. Get it again)"
+        message = (
+            rf"{name} is (no file of weights\. Known forms: a run folder|"
+            r"torn or damaged \(.*\)\. Get it again)"
+        )
         with pytest.raises(ValueError, match=message):
             read_weights(tmp_path / name)
 
@@ -688,7 +842,9 @@ def test_a_pickle_is_never_loaded_and_the_conversion_is_told(zipped, tmp_path):
             archive.writestr("vgg11/data/0", b"0000")
     else:
         path.write_bytes(data)
-    with pytest.raises(ValueError, match="is a pickle, which can run any program when it is loaded: it is not") as error:
+    with pytest.raises(
+        ValueError, match="is a pickle, which can run any program when it is loaded: it is not"
+    ) as error:
         read_weights(path)
     assert not (tmp_path / "sprung").exists()
     pickle.loads(data)["features.0.weight"].close()
@@ -713,7 +869,10 @@ def test_numbers_that_are_none_are_refused_with_their_layer(name, value, tmp_pat
         old_h5(tmp_path / name, keras_layers("vgg11") | {"block3_conv2.kernel": kernel}, "W")
     else:
         write_weights(model, tmp_path / name)
-    with pytest.raises(ValueError, match=rf"{name} has weights that are not numbers \(NaN or infinite\) in block3_conv2\."):
+    with pytest.raises(
+        ValueError,
+        match=rf"{name} has weights that are not numbers \(NaN or infinite\) in block3_conv2\.",
+    ):
         read_weights(tmp_path / name)
 
 
@@ -723,7 +882,10 @@ def other_h5(path):
 
 
 def theanos(path):
-    layers = {name.replace("block", "convolution2d_"): array for name, array in keras_layers("vgg11", top=False).items()}
+    layers = {
+        name.replace("block", "convolution2d_"): array
+        for name, array in keras_layers("vgg11", top=False).items()
+    }
     old_h5(path, layers, "W")
 
 
@@ -762,22 +924,39 @@ def arrays_zip(path):
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (lambda path: path.write_text("weights, honestly"), r"is no file of weights\. Known forms: a run folder, \.keras"),
+        (
+            lambda path: path.write_text("weights, honestly"),
+            r"is no file of weights\. Known forms: a run folder, \.keras",
+        ),
         (lambda path: path.mkdir(), r"holds no weights: it has nothing\. Known forms"),
         (arrays_zip, r"is a zip archive, but no \.keras file: it has a\.npy\. Known forms"),
-        (other_h5, r"holds no VGG network: layers such as block1_conv1 and fc1 expected, found no arrays at all"),
-        (theanos, r"layers such as block1_conv1 and fc1 expected, found convolution2d_1_conv1, .*, \.\.\.\."),
+        (
+            other_h5,
+            r"holds no VGG network: "
+            r"layers such as block1_conv1 and fc1 expected, found no arrays at all",
+        ),
+        (
+            theanos,
+            r"layers such as block1_conv1 and fc1 expected, "
+            r"found convolution2d_1_conv1, .*, \.\.\.\.",
+        ),
         (
             one_bias_too_many,
-            r"block1_conv1 has arrays of shapes \(3, 3, 3, 4\), \(4,\), \(4,\); kernel, bias were expected",
+            r"block1_conv1 has arrays of shapes \(3, 3, 3, 4\), \(4,\), \(4,\); "
+            r"kernel, bias were expected",
         ),
-        (vector_as_kernel, r"has a kernel of shape \(27, 4\) in block1_conv1, which is none of a VGG network"),
+        (
+            vector_as_kernel,
+            r"has a kernel of shape \(27, 4\) in block1_conv1, which is none of a VGG network",
+        ),
         (whole_numbers, r"fc1 holds whole numbers \(int8\): quantised weights cannot be read"),
         (nameless, r"tells no names of layers \(at layers/conv2d_0/vars\), only their order"),
         (twice, r"has two layers called block1_conv1: one network is expected"),
     ],
 )
-def test_what_holds_no_vgg_network_is_refused_with_what_was_expected_and_found(write, message, tmp_path):
+def test_what_holds_no_vgg_network_is_refused_with_what_was_expected_and_found(
+    write, message, tmp_path
+):
     write(tmp_path / "source")
     with pytest.raises(ValueError, match=message) as error:
         read_weights(tmp_path / "source")
@@ -785,13 +964,21 @@ def test_what_holds_no_vgg_network_is_refused_with_what_was_expected_and_found(w
 
 
 def test_state_dicts_of_other_networks_are_refused_with_names_and_file(tmp_path):
-    save_file({"layer1.0.conv1.weight": np.zeros((2, 2, 3, 3), np.float32)}, tmp_path / "resnet18.safetensors")
-    with pytest.raises(ValueError, match=r"resnet18\.safetensors: names of torchvision.* found layer1\.0\.conv1\.weight"):
+    save_file(
+        {"layer1.0.conv1.weight": np.zeros((2, 2, 3, 3), np.float32)},
+        tmp_path / "resnet18.safetensors",
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"resnet18\.safetensors: names of torchvision.* found layer1\.0\.conv1\.weight",
+    ):
         read_weights(tmp_path / "resnet18.safetensors")
 
 
 def test_nothing_there_is_said_with_the_known_forms(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"No weights at .*none\.h5\. Known forms: a run folder"):
+    with pytest.raises(
+        FileNotFoundError, match=r"No weights at .*none\.h5\. Known forms: a run folder"
+    ):
         read_weights(tmp_path / "none.h5")
 
 
@@ -804,11 +991,14 @@ def test_a_network_that_learnt_its_mean_with_adapt_is_said_not_to_tell_it():
     assert (weights.mean, weights.notes) == (None, (UNKNOWN_MEAN,))
 
 
-# --- Files whose data are in other files: `file` holds the weights, `kernel` is the place of one of them in it ---
+# --- Files whose data are in other files: `file` holds the weights, `kernel` is the place of one of
+# them in it ---
 
 
 def as_a_secret(file, kernel, place):
-    """Another file of this machine with data of the right shape, to which a link to the kernel's group would fit as well."""
+    """Another file of this machine with data of the right shape, to which a link to the kernel's
+    group would fit as well.
+    """
     with h5py.File(place / "secret.h5", "w") as secret:
         group = secret.create_group("group")
         group.attrs.update(file[kernel].parent.attrs)
@@ -822,7 +1012,9 @@ def external_storage(file, kernel, place):
     shape = file[kernel].shape
     np.ones(shape, np.float32).tofile(place / "secret")
     del file[kernel]
-    file.create_dataset(kernel, shape, np.float32, external=[(str(place / "secret"), 0, 4 * int(np.prod(shape)))])
+    file.create_dataset(
+        kernel, shape, np.float32, external=[(str(place / "secret"), 0, 4 * int(np.prod(shape)))]
+    )
 
 
 def external_link(file, kernel, place):
@@ -876,13 +1068,18 @@ def written(tmp_path_factory):
 
 
 def changed(written, name, change, place):
-    """A copy of a file in which `change` was at work; `model.keras` in a run folder. Gives what `read_weights` takes."""
+    """A copy of a file in which `change` was at work; `model.keras` in a run folder. Gives what
+    `read_weights` takes.
+    """
     if not name.endswith(".keras"):
         path = place / name
         path.write_bytes((written / name).read_bytes())
         with h5py.File(path, "a") as file:
             change(
-                file, {"a.weights.h5": "layers/conv2d_0/vars/0"}.get(name, "model_weights/block1_conv1/block1_conv1/kernel:0")
+                file,
+                {"a.weights.h5": "layers/conv2d_0/vars/0"}.get(
+                    name, "model_weights/block1_conv1/block1_conv1/kernel:0"
+                ),
             )
         return path
     (place / "run").mkdir()
@@ -902,10 +1099,14 @@ FORMS = ("a.weights.h5", "a.h5", "a.keras", "model.keras")
 
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("change", LEADING_ELSEWHERE)
-def test_files_that_would_read_other_files_of_this_machine_are_refused(change, name, written, tmp_path):
+def test_files_that_would_read_other_files_of_this_machine_are_refused(
+    change, name, written, tmp_path
+):
     path = changed(written, name, lambda file, kernel: change(file, kernel, tmp_path), tmp_path)
     named = rf"{re.escape(name)} must hold all of its weights itself\. Received: /.* is "
-    with pytest.raises(ValueError, match=rf"{named}.*which reads another file.*Get the weights again"):
+    with pytest.raises(
+        ValueError, match=rf"{named}.*which reads another file.*Get the weights again"
+    ):
         read_weights(path)
     with pytest.raises(ValueError, match=LEADING_ELSEWHERE[change]):
         read_weights(path)
@@ -915,9 +1116,18 @@ def test_files_that_would_read_other_files_of_this_machine_are_refused(change, n
 
 
 def test_keras_gets_no_file_that_was_not_checked(written, tmp_path, monkeypatch):
-    """Keras from 3.12.1 on refuses some of them as well; here it is one that would read all of them."""
-    path = changed(written, "model.keras", lambda file, kernel: external_storage(file, kernel, tmp_path), tmp_path)
-    monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("Keras has opened it"))
+    """Keras from 3.12.1 on refuses some of them as well; here it is one that would read all of
+    them.
+    """
+    path = changed(
+        written,
+        "model.keras",
+        lambda file, kernel: external_storage(file, kernel, tmp_path),
+        tmp_path,
+    )
+    monkeypatch.setattr(
+        keras.saving, "load_model", lambda *_, **__: pytest.fail("Keras has opened it")
+    )
     with pytest.raises(ValueError, match=r"model\.keras must hold all of its weights itself"):
         run_folder.Run(str(path), None).load_best()
     (path / "model.keras").write_bytes(b"no archive")
@@ -946,14 +1156,19 @@ def test_names_that_are_references_are_refused(written, tmp_path):
         root.attrs["layer_names"] = np.array([root["block1_conv1"].ref], h5py.ref_dtype)
 
     path = changed(written, "a.h5", change, tmp_path)
-    with pytest.raises(ValueError, match=r"a\.h5: layer_names of /model_weights must be names. Received: <HDF5 object ref"):
+    with pytest.raises(
+        ValueError,
+        match=r"a\.h5: layer_names of /model_weights must be names. Received: <HDF5 object ref",
+    ):
         read_weights(path)
 
 
 def test_every_file_of_keras_is_opened_where_it_is_checked():
     places = {
-        "h5py.File(": {"keras_formats.py", "writing.py"}, ".load_model(": {"run_folder.py"}, ".load_weights(": set(),
-    }  # fmt: skip
+        "h5py.File(": {"keras_formats.py", "writing.py"},
+        ".load_model(": {"run_folder.py"},
+        ".load_weights(": set(),
+    }
     for path in Path(reading.__file__).parents[1].rglob("*.py"):
         for call, where in places.items():
             assert call not in path.read_text() or path.name in where, f"{path.name} calls {call}"

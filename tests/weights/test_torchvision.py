@@ -21,7 +21,11 @@ def state(arch="vgg11", sides=(2, 3), classes=5, hidden=6):
     arrays, index, channels = {}, 0, 3
 
     def layer(name, *shape, buffers=()):
-        for word, size in [("weight", shape), ("bias", shape[:1]), *((word, shape[:1]) for word in buffers)]:
+        for word, size in [
+            ("weight", shape),
+            ("bias", shape[:1]),
+            *((word, shape[:1]) for word in buffers),
+        ]:
             arrays[f"{name}.{word}"] = rng.normal(size=size).astype(np.float32)
 
     for word in CONFIGURATIONS[arch.removesuffix("_bn")].split():
@@ -40,7 +44,9 @@ def state(arch="vgg11", sides=(2, 3), classes=5, hidden=6):
     return arrays
 
 
-@pytest.mark.parametrize("arch", ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"])
+@pytest.mark.parametrize(
+    "arch", ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]
+)
 def test_every_array_of_torchvision_is_used_and_goes_out_again_bit_by_bit(arch):
     arrays = state(arch)
     layers, others = from_state_dict(arrays, (2, 3))
@@ -73,9 +79,12 @@ def test_fc1_of_torch_reads_channel_by_channel_and_ours_row_by_row():
 def test_without_being_told_the_map_is_square():
     arrays = state(sides=(3, 3))
     np.testing.assert_array_equal(
-        from_state_dict(arrays)[0]["fc1"]["kernel"], from_state_dict(arrays, (3, 3))[0]["fc1"]["kernel"]
+        from_state_dict(arrays)[0]["fc1"]["kernel"],
+        from_state_dict(arrays, (3, 3))[0]["fc1"]["kernel"],
     )
-    with pytest.raises(ValueError, match="fc1 reads 48 numbers, which are no map of 2x2 with 8 channels"):
+    with pytest.raises(
+        ValueError, match="fc1 reads 48 numbers, which are no map of 2x2 with 8 channels"
+    ):
         from_state_dict(state())
 
 
@@ -94,7 +103,9 @@ def test_timms_convolutions_of_the_head_are_torchvisions_rows():
     assert layers["fc1"]["kernel"].shape == (2, 3, 8, 6)
     for name, values in theirs.items():
         for word, array in values.items():
-            np.testing.assert_array_equal(layers[name][word].reshape(array.shape), array, err_msg=f"{name} {word}")
+            np.testing.assert_array_equal(
+                layers[name][word].reshape(array.shape), array, err_msg=f"{name} {word}"
+            )
     # Out again only as torchvision's, from the convolutions, too.
     back = to_state_dict(layers, ARCHITECTURES["vgg11"], (2, 3))
     for name, array in arrays.items():
@@ -130,14 +141,32 @@ def test_a_lrn_keeps_a_place_of_its_own_among_torchs_numbers():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a: {"layer1.0.conv1.weight": a["features.0.weight"]}, "features.0.weight.* found layer1.0.conv1.weight"),
+        (
+            lambda a: {"layer1.0.conv1.weight": a["features.0.weight"]},
+            "features.0.weight.* found layer1.0.conv1.weight",
+        ),
         (lambda a: {}, "expected.* found nothing"),
         (lambda a: {f"module.{k}": v for k, v in a.items()}, "found module.classifier.0.bias"),
-        (lambda a: {k: v for k, v in a.items() if not k.startswith("features.18")}, "all other layers of one of vgg11"),
-        (lambda a: {k: v for k, v in a.items() if k != "features.0.bias"}, "features.0.bias, .* all other layers"),
-        (lambda a: {k: v for k, v in a.items() if k != "classifier.0.weight"}, "classifier.0.weight not found"),
-        (lambda a: {k: v for k, v in a.items() if k != "classifier.6.bias"}, "classifier.6.bias not found"),
-        (lambda a: a | {"classifier.3.weight": np.zeros((6, 6, 1))}, r"classifier.3.weight has the shape \(6, 6, 1\)"),
+        (
+            lambda a: {k: v for k, v in a.items() if not k.startswith("features.18")},
+            "all other layers of one of vgg11",
+        ),
+        (
+            lambda a: {k: v for k, v in a.items() if k != "features.0.bias"},
+            "features.0.bias, .* all other layers",
+        ),
+        (
+            lambda a: {k: v for k, v in a.items() if k != "classifier.0.weight"},
+            "classifier.0.weight not found",
+        ),
+        (
+            lambda a: {k: v for k, v in a.items() if k != "classifier.6.bias"},
+            "classifier.6.bias not found",
+        ),
+        (
+            lambda a: a | {"classifier.3.weight": np.zeros((6, 6, 1))},
+            r"classifier.3.weight has the shape \(6, 6, 1\)",
+        ),
     ],
 )
 def test_names_of_another_network_and_layers_in_parts_are_refused(change, message):

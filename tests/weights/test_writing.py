@@ -9,23 +9,39 @@ from vgg_tf.evaluation.checkpoint import open_trained
 
 
 def tiny(**options):
-    return build_vgg("vgg11_bn", input_shape=(32, 32, 3), classes=4, width=1 / 16, head_width=8, seed=0, **options)
+    return build_vgg(
+        "vgg11_bn",
+        input_shape=(32, 32, 3),
+        classes=4,
+        width=1 / 16,
+        head_width=8,
+        seed=0,
+        **options,
+    )
 
 
 def test_float16_is_read_back_as_the_rounded_numbers_and_halves_the_file(tmp_path):
     model = tiny()
     for dtype in ("float32", "float16"):
         write_weights(model, tmp_path / f"{dtype}.safetensors", dtype=dtype)
-    whole, half = (read_weights(tmp_path / f"{dtype}.safetensors") for dtype in ("float32", "float16"))
+    whole, half = (
+        read_weights(tmp_path / f"{dtype}.safetensors") for dtype in ("float32", "float16")
+    )
     for name, arrays in whole.layers.items():
         for variable, array in arrays.items():
             found = half.layers[name][variable]
             assert found.dtype == np.float32
             np.testing.assert_array_equal(found, array.astype(np.float16).astype(np.float32))
     state = load_file(tmp_path / "float16.safetensors")
-    assert {array.dtype for name, array in state.items() if "tracked" not in name} == {np.dtype(np.float16)}
-    parameters = model.count_params() - 7  # without the statistics of the input: mean, variance, count
-    saved = (tmp_path / "float32.safetensors").stat().st_size - (tmp_path / "float16.safetensors").stat().st_size
+    assert {array.dtype for name, array in state.items() if "tracked" not in name} == {
+        np.dtype(np.float16)
+    }
+    parameters = (
+        model.count_params() - 7
+    )  # without the statistics of the input: mean, variance, count
+    saved = (tmp_path / "float32.safetensors").stat().st_size - (
+        tmp_path / "float16.safetensors"
+    ).stat().st_size
     assert abs(saved - 2 * parameters) < 300  # the headers differ by some letters
 
 
@@ -37,7 +53,9 @@ def test_float16_refuses_what_it_cannot_hold_and_leaves_what_was_there(tmp_path)
     with pytest.raises(ValueError, match=r"classifier\.0\.bias has numbers beyond float16's 65504"):
         write_weights(model, path, dtype="float16")
     assert path.read_bytes() == before
-    with pytest.raises(ValueError, match=r"float16 in \*\.safetensors. Received: 'float16' for a\.weights\.h5"):
+    with pytest.raises(
+        ValueError, match=r"float16 in \*\.safetensors. Received: 'float16' for a\.weights\.h5"
+    ):
         write_weights(model, tmp_path / "a.weights.h5", dtype="float16")
 
 
@@ -55,12 +73,21 @@ def test_a_crop_that_is_no_square_is_not_taken_for_one_of_as_many_positions(name
     write_weights(model, tmp_path / name)
     if name == "timm.safetensors":  # whose fc1 is a convolution, and tells it itself
         state = load_file(tmp_path / name)
-        for ours, theirs, sides in ((0, "pre_logits.fc1", (1, 4)), (3, "pre_logits.fc2", (1, 1)), (6, "head.fc", ())):
+        for ours, theirs, sides in (
+            (0, "pre_logits.fc1", (1, 4)),
+            (3, "pre_logits.fc2", (1, 1)),
+            (6, "head.fc", ()),
+        ):
             kernel, bias = (state.pop(f"classifier.{ours}.{word}") for word in ("weight", "bias"))
-            state |= {f"{theirs}.weight": kernel.reshape(len(kernel), -1, *sides), f"{theirs}.bias": bias}
+            state |= {
+                f"{theirs}.weight": kernel.reshape(len(kernel), -1, *sides),
+                f"{theirs}.bias": bias,
+            }
         save_file(state, tmp_path / name)
     assert read_weights(tmp_path / name).map_sides == (1, 4)
-    with pytest.raises(ValueError, match=r"was trained on crops that are no squares \(fc1 is \(.*8\)\)"):
+    with pytest.raises(
+        ValueError, match=r"was trained on crops that are no squares \(fc1 is \(.*8\)\)"
+    ):
         open_trained(tmp_path / name)
     again = build_vgg("vgg11", weights=tmp_path / name, **shape)
     np.testing.assert_array_equal(again.get_layer("fc1").kernel, model.get_layer("fc1").kernel)

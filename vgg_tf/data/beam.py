@@ -1,7 +1,9 @@
-"""The writing of shards as an Apache Beam pipeline: on this machine, or on Dataflow, Flink and Spark, which Beam hands over to.
+"""The writing of shards as an Apache Beam pipeline: on this machine, or on Dataflow, Flink and
+Spark, which Beam hands over to.
 
-A shard is an element: whoever takes it writes it as the local writer does, to the same bytes. What the workers need to
-know of it lies in the work folder, as they may run on other machines: the collection and the output must then be remote.
+A shard is an element: whoever takes it writes it as the local writer does, to the same bytes. What
+the workers need to know of it lies in the work folder, as they may run on other machines: the
+collection and the output must then be remote.
 """
 
 import os
@@ -10,14 +12,18 @@ import shlex
 
 from vgg_tf.runtime import files
 
-MISSING = 'writing with Beam needs Apache Beam: pip install "vgg_tf[beam]" (or "apache-beam[tfrecord]")'
+MISSING = (
+    'writing with Beam needs Apache Beam: pip install "vgg_tf[beam]" (or "apache-beam[tfrecord]")'
+)
 
 
 def runner(arguments):
-    """A function that writes shards as `encoding.write_shards` does, on the Beam runner that `arguments` name.
+    """A function that writes shards as `encoding.write_shards` does, on the Beam runner that
+    `arguments` name.
 
     Args:
-        arguments: Beam's flags in one string, `--runner=DataflowRunner --project=...`; empty for its own local runner.
+        arguments: Beam's flags in one string, `--runner=DataflowRunner --project=...`; empty for
+            its own local runner.
 
     Raises:
         ModuleNotFoundError: Beam is not installed; the message says how to install it.
@@ -34,7 +40,9 @@ def runner(arguments):
 
         common = [files.absolute(out), files.absolute(work)]
         for job in jobs:
-            files.write_whole(_job_path(work, job.name), pickle.dumps((job, classes, texts, skip_bad)))
+            files.write_whole(
+                _job_path(work, job.name), pickle.dumps((job, classes, texts, skip_bad))
+            )
         try:
             with beam.Pipeline(options=options) as pipeline:
                 (
@@ -43,7 +51,8 @@ def runner(arguments):
                     | beam.Reshuffle()  # else the shards are fused into one piece of work
                     | beam.Map(write_one, *common)
                 )
-        except Exception as error:  # runners tell of a worker's error by its traceback, in an error of their own
+        # Runners tell of a worker's error by its traceback, in an error of their own.
+        except Exception as error:
             if said := [line for line in str(error).splitlines() if line.startswith("OSError: ")]:
                 raise OSError(said[-1].removeprefix("OSError: ")) from error
             raise

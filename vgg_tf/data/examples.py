@@ -30,7 +30,8 @@ class Shown(NamedTuple):
 
 
 def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
-    """Yield up to `n` images of a split as `Shown`: of our shards the first ones, of other sources some drawn by chance.
+    """Yield up to `n` images of a split as `Shown`: of our shards the first ones, of other sources
+    some drawn by chance.
 
     Args:
         source: as for `loading.load_dataset`.
@@ -60,14 +61,20 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
                     raise ValueError(f"{path}, record {record.index}: {what}")
                 fields, where = record.read(), f"{path}, record {record.index}"
                 words = _words(fields.class_name, fields.text)
-                yield Shown(where, fields.filename, fields.encoded, fields.label, words, fields.boxes)
+                yield Shown(
+                    where, fields.filename, fields.encoded, fields.label, words, fields.boxes
+                )
         return
     opened = opening.open_source(str(source), selection)
     images = np.arange(opened.images(split))
     for i in np.sort(np.random.default_rng(seed).permutation(images)[:n]):
         part, label = opened.splits[split], int(opened.splits[split].labels[i])
         content, encoded = part.contents[i], part.read(i)
-        where = f"{content.path}, record {content.index}" if isinstance(content, schema.Record) else part.names[i]
+        where = (
+            f"{content.path}, record {content.index}"
+            if isinstance(content, schema.Record)
+            else part.names[i]
+        )
         words = _words(opened.classes[label], opened.texts[label] if opened.texts else "")
         h, w, _ = decode_named(encoded, part.names[i]).shape
         yield Shown(where, part.names[i], encoded, label, words, part.boxes_of(i, w, h))
@@ -101,10 +108,15 @@ def show(source, out, split="train", n=24, seed=0, selection=EVERYTHING):
         image = decode_named(example.encoded, example.name)
         h, w, _ = image.shape
         boxes = f", {len(example.boxes.names)} boxes" if example.boxes.names else ""
-        print(f"{example.where}: {example.class_name} ({example.label}), {w} x {h}, {len(example.encoded):,} bytes{boxes}")
+        print(
+            f"{example.where}: {example.class_name} ({example.label}), {w} x {h}, "
+            f"{len(example.encoded):,} bytes{boxes}"
+        )
         shown.append(example)
         pixels.append(image)
     titles = [example.class_name for example in shown]
-    sheet = sheets.contact_sheet(pixels, titles, [example.boxes for example in shown], f"{source}, {split}")
+    sheet = sheets.contact_sheet(
+        pixels, titles, [example.boxes for example in shown], f"{source}, {split}"
+    )
     drawing.save(sheet, out, dpi=150)
     print(f"{len(shown)} images on {out}")

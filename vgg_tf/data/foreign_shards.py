@@ -1,7 +1,7 @@
 """Third-party shards: TF-Slim, Cloud TPU, TensorFlow Datasets.
 
-Labels of slim and Cloud TPU begin at 1, those of tensorflow-datasets at 0, others vary: the base is read off the labels,
-or declared, never assumed.
+Labels of slim and Cloud TPU begin at 1, those of tensorflow-datasets at 0, others vary: the base is
+read off the labels, or declared, never assumed.
 """
 
 import contextlib
@@ -14,7 +14,8 @@ from vgg_tf.records import collection, integrity, schema
 from vgg_tf.records.splits import SPLIT_NAMES, Source, Split
 from vgg_tf.runtime import files, quiet
 
-SHARD = re.compile(  # train-00000-of-01024, flowers_train_00000-of-00005.tfrecord, mnist-train.tfrecord-00000-of-00001
+# train-00000-of-01024, flowers_train_00000-of-00005.tfrecord, mnist-train.tfrecord-00000-of-00001.
+SHARD = re.compile(
     r"(?:.+[-_./])?(?P<split>train|validation|valid|val|test)[-_.](?:(?P<suffix>[a-z]\w*)-)?(?P<index>\d{5})-of-(?P<count>\d{5})"
     r"(?:\.tfrecords?)?"
 )
@@ -22,20 +23,30 @@ BATCH = 64  # records parsed at a time
 
 
 def shards_in(folder):
-    """`{split: [path of each shard, in order]}` of a folder of foreign shards, or of its `train/` and so on; may be empty.
+    """`{split: [path of each shard, in order]}` of a folder of foreign shards, or of its `train/`
+    and so on; may be empty.
 
     Raises:
         FileNotFoundError: some of a split's shards are missing; the message names them.
         ValueError: shards in a format that TensorFlow does not read.
     """
     found, there = {}, files.names(folder) if files.is_folder(folder) else []
-    for below in [name for name in there if name.lower() in SPLIT_NAMES and files.is_folder(f"{folder}/{name}")]:
+    for below in [
+        name
+        for name in there
+        if name.lower() in SPLIT_NAMES and files.is_folder(f"{folder}/{name}")
+    ]:
         there += [f"{below}/{name}" for name in files.names(f"{folder}/{below}")]  # as Cloud TPU's
     for name in there:
         if match := SHARD.fullmatch(name):
             if match["suffix"] not in (None, "tfrecord", "tfrecords"):
-                raise ValueError(f"{folder}/{name} is no TFRecord file. Prepare the set anew with file_format='tfrecord'.")
-            of_set = found.setdefault((SPLIT_NAMES[match["split"]], name[: match.start("index")], match["count"]), {})
+                raise ValueError(
+                    f"{folder}/{name} is no TFRecord file. Prepare the set anew with "
+                    "file_format='tfrecord'."
+                )
+            of_set = found.setdefault(
+                (SPLIT_NAMES[match["split"]], name[: match.start("index")], match["count"]), {}
+            )
             of_set[int(match["index"])] = name
     splits = {}
     for (split, _, count), shards in sorted(found.items()):
@@ -44,8 +55,9 @@ def shards_in(folder):
             raise ValueError(f"{folder} holds {split} shards of two sets. Move one of them away.")
         if missing := sorted(set(range(count)) - set(shards)):
             raise FileNotFoundError(
-                f"{len(missing)} of {count} {split} shards in {folder} are missing: {', '.join(map(str, missing[:5]))}, beside "
-                f"{next(iter(shards.values()))}. Fetch them."
+                f"{len(missing)} of {count} {split} shards in {folder} are missing: "
+                f"{', '.join(map(str, missing[:5]))}, beside {next(iter(shards.values()))}. "
+                "Fetch them."
             )
         splits[split] = [f"{folder}/{shards[i]}" for i in range(count)]
     return splits
@@ -65,15 +77,21 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
         A `splits.Source` whose contents are `schema.Record`.
 
     Raises:
-        ValueError: damaged shards, unlabelled images, or labels that leave the base open; the message names what and where.
+        ValueError: damaged shards, unlabelled images, or labels that leave the base open; the
+            message names what and where.
     """
     ours = collection.Collection.read(folder) if collection.holds_shards(folder) else None
-    known = (classes, ()) if classes else (ours.classes, ours.texts) if ours else _class_names(folder)
+    known = (
+        (classes, ()) if classes else (ours.classes, ours.texts) if ours else _class_names(folder)
+    )
     if known and labels_from:
-        raise ValueError(f"{folder} tells its classes, from 0 on. Leave --labels-from {labels_from} away.")
+        raise ValueError(
+            f"{folder} tells its classes, from 0 on. Leave --labels-from {labels_from} away."
+        )
     scanned = {split: _scan(paths, progress) for split, paths in splits.items()}
     notes, train = [], scanned["train"].labels if "train" in scanned else np.zeros(1)
-    least = 1 if not known and labels_from != 0 and train.min() > 0 else 0  # where labels count from 1, 0 is none
+    # Where labels count from 1, 0 is none.
+    least = 1 if not known and labels_from != 0 and train.min() > 0 else 0
     for split in [split for split, scan in scanned.items() if (scan.labels < least).all()]:
         notes.append(f"the {split} images have no labels: left out")
         del scanned[split]
@@ -83,13 +101,20 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
         if (scan.labels < 0).any():
             raise ValueError(f"{scan.where(np.argmax(scan.labels < 0))} has no label. Remove it.")
     labels = np.unique(np.concatenate([scan.labels for scan in scanned.values()]))
-    base = 0 if known else _base(folder, {split: np.unique(scan.labels) for split, scan in scanned.items()}, labels_from)
+    base = (
+        0
+        if known
+        else _base(
+            folder, {split: np.unique(scan.labels) for split, scan in scanned.items()}, labels_from
+        )
+    )
     if labels[0] < base or (known and labels[-1] >= len(known[0])):
         wrong = labels[0] if labels[0] < base else labels[-1]
         scan = next(scan for scan in scanned.values() if wrong in scan.labels)
         numbers = f"{base} to {len(known[0]) - 1}" if known else f"{base} on"
         raise ValueError(
-            f"{scan.where(np.argmax(scan.labels == wrong))} has the label {wrong}, out of the range of {numbers}. "
+            f"{scan.where(np.argmax(scan.labels == wrong))} has the label {wrong}, out of the "
+            f"range of {numbers}. "
             + ("Mend the class list, or the shards." if known else "Give another --labels-from.")
         )
     if not known:
@@ -114,8 +139,12 @@ class _Scan:
         self.counts = [sum(len(part[0]) for part in parts) for parts in self.shards]
         columns = list(zip(*(part for parts in self.shards for part in parts), strict=True))
         if not columns:
-            raise ValueError(f"{self.paths[0]} and the {len(self.paths) - 1} beside it hold no records.")
-        self.lengths, self.labels, self.filenames, self.synsets, self.texts = map(np.concatenate, columns)
+            raise ValueError(
+                f"{self.paths[0]} and the {len(self.paths) - 1} beside it hold no records."
+            )
+        self.lengths, self.labels, self.filenames, self.synsets, self.texts = map(
+            np.concatenate, columns
+        )
 
     def where(self, i):
         shard = np.searchsorted(np.cumsum(self.counts), i, side="right")
@@ -153,27 +182,50 @@ def _scan(paths, progress):
 
     def columns(shard, batch):
         example = tf.io.parse_example(batch, features)
-        return shard, (tf.strings.length(batch), example[form.label], *(example[key] for key in words))
+        return shard, (
+            tf.strings.length(batch),
+            example[form.label],
+            *(example[key] for key in words),
+        )
 
     def of_shard(shard, path):
-        return tf.data.TFRecordDataset(path, buffer_size=2**23).batch(BATCH).map(lambda batch: columns(shard, batch))
+        return (
+            tf.data.TFRecordDataset(path, buffer_size=2**23)
+            .batch(BATCH)
+            .map(lambda batch: columns(shard, batch))
+        )
 
     shards = tf.data.Dataset.from_tensor_slices(paths).enumerate()
-    parts = shards.interleave(of_shard, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    parts = shards.interleave(
+        of_shard, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
     scan = _Scan(paths)
-    with tqdm(unit=" records", desc=os.path.dirname(paths[0]), disable=None if progress else True, mininterval=0.5) as bar:
+    with tqdm(
+        unit=" records",
+        desc=os.path.dirname(paths[0]),
+        disable=None if progress else True,
+        mininterval=0.5,
+    ) as bar:
         try:
             for shard, part in untuned(parts.prefetch(8)).as_numpy_iterator():
                 scan.shards[shard].append([part[0].astype(np.int64), *part[1:]])
                 bar.update(len(part[0]))
         except (tf.errors.OpError, UnicodeDecodeError) as error:
-            found = [f"{path}, record {index}: {what}" for path in paths for index, what in _faults(path)]
+            found = [
+                f"{path}, record {index}: {what}" for path in paths for index, what in _faults(path)
+            ]
             what = "\n  ".join(found) or f"{paths[0]} or one beside it: {error}"
-            raise ValueError(f"these shards cannot be read; fetch or write them anew:\n  {what}") from None
+            raise ValueError(
+                f"these shards cannot be read; fetch or write them anew:\n  {what}"
+            ) from None
     for path, parts in zip(paths, scan.shards, strict=True):
-        read = sum(int(part[0].sum()) + len(part[0]) * (schema.BEFORE + schema.AFTER) for part in parts)
+        read = sum(
+            int(part[0].sum()) + len(part[0]) * (schema.BEFORE + schema.AFTER) for part in parts
+        )
         if read != files.size(path):  # TensorFlow takes a shard that ends within a header for whole
-            what = "\n  ".join(f"{path}, record {index}: {what}" for index, what in integrity.damages(path))
+            what = "\n  ".join(
+                f"{path}, record {index}: {what}" for index, what in integrity.damages(path)
+            )
             raise ValueError(f"these shards cannot be read; fetch or write them anew:\n  {what}")
     scan.close()
     return scan
@@ -200,12 +252,17 @@ def is_tfds(paths):
     for path in paths:
         with contextlib.suppress(tf.errors.OpError, DecodeError):  # the scan will name it
             for serialized in tf.data.TFRecordDataset(path, buffer_size=2**16).take(1):
-                return schema.TFDS.encoded in tf.train.Example.FromString(serialized.numpy()).features.feature
+                return (
+                    schema.TFDS.encoded
+                    in tf.train.Example.FromString(serialized.numpy()).features.feature
+                )
     return False
 
 
 def _class_names(folder):
-    """Class names and texts that lie beside the shards, in the label file of tensorflow-datasets."""
+    """Class names and texts that lie beside the shards, in the label file of
+    tensorflow-datasets.
+    """
     labels = f"{folder}/{schema.TFDS.label}.labels.txt"
     return (files.read(labels).decode().splitlines(), ()) if files.exists(labels) else None
 
@@ -216,20 +273,25 @@ def _base(folder, labels_of, declared):
         return declared
     labels = np.unique(np.concatenate(list(labels_of.values())))
     from_0 = {split: found[-1] for split, found in labels_of.items() if found[0] == 0}
-    # Classes that some split lacks are no matter, but one that train lacks, or a number beyond those that count from 0, is.
+    # Classes that some split lacks are no matter, but one that train lacks, or a number beyond
+    # those that count from 0, is.
     if from_0 and ("train" not in from_0 or labels[-1] > max(from_0.values())):
-        ranges = ", ".join(f"those of {split} {found[0]} to {found[-1]}" for split, found in labels_of.items())
+        ranges = ", ".join(
+            f"those of {split} {found[0]} to {found[-1]}" for split, found in labels_of.items()
+        )
         raise ValueError(
-            f"the labels of {folder} count from 0 in some splits and from 1 in others: {ranges}. Write them anew, or say what "
-            "holds for all with --labels-from 0 or --labels-from 1."
+            f"the labels of {folder} count from 0 in some splits and from 1 in others: "
+            f"{ranges}. Write them anew, or say what holds for all with --labels-from 0 or "
+            "--labels-from 1."
         )
     if from_0:
         return 0
     if labels[0] == 1 and len(labels) == labels[-1]:
         return 1
     raise ValueError(
-        f"the labels of {folder} are {len(labels)} numbers from {labels[0]} to {labels[-1]}: from 0 or from 1 on? Say "
-        "--labels-from 0 or --labels-from 1 (slim and Cloud TPU count from 1)."
+        f"the labels of {folder} are {len(labels)} numbers from {labels[0]} to {labels[-1]}: "
+        "from 0 or from 1 on? Say --labels-from 0 or --labels-from 1 (slim and Cloud TPU count "
+        "from 1)."
     )
 
 
@@ -242,13 +304,20 @@ def _names_in_records(scanned, base, n):
     names, texts = [None] * n, [""] * n
     for scan in scanned.values():
         given = np.where(scan.synsets != b"", scan.synsets, scan.texts)
-        for i in np.unique(np.char.add(np.char.mod(b"%d ", scan.labels), given.astype(bytes)), return_index=True)[1]:
+        for i in np.unique(
+            np.char.add(np.char.mod(b"%d ", scan.labels), given.astype(bytes)), return_index=True
+        )[1]:
             label, name = scan.labels[i] - base, given[i].decode(errors="replace")
             if name and names[label] not in (None, name):
-                raise ValueError(f"{scan.where(i)} calls label {label + base} {name!r}, others call it {names[label]!r}.")
+                raise ValueError(
+                    f"{scan.where(i)} calls label {label + base} {name!r}, others call it "
+                    f"{names[label]!r}."
+                )
             names[label] = name or names[label]
             texts[label] = scan.texts[i].decode(errors="replace") or texts[label]
     names = [name or str(label) for label, name in enumerate(names)]
     if len(set(names)) < n:
         names = [f"{label} {name}" for label, name in enumerate(names)]
-    return names, texts if any(text not in ("", name) for text, name in zip(texts, names, strict=True)) else []
+    return names, texts if any(
+        text not in ("", name) for text, name in zip(texts, names, strict=True)
+    ) else []

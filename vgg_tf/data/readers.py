@@ -1,4 +1,6 @@
-"""A split becomes a dataset of encoded images with their labels, from files, from our shards or from those of others."""
+"""A split becomes a dataset of encoded images with their labels, from files, from our shards or
+from those of others.
+"""
 
 import os
 from dataclasses import dataclass
@@ -46,7 +48,9 @@ class Share:
         """Its rows of the batches that would be made of these examples."""
         if self.processes == 1:
             return examples
-        mine = examples.enumerate().filter(lambda i, _: i % self.whole // self.batch == self.process)
+        mine = examples.enumerate().filter(
+            lambda i, _: i % self.whole // self.batch == self.process
+        )
         return mine.map(lambda _, example: example)
 
 
@@ -68,15 +72,26 @@ class Reader:
 
 
 def open_reader(source, split, selection, share):
-    """Return the `Reader` of a split; arguments as for `loading.load_dataset`, and the `Share` of this process."""
+    """Return the `Reader` of a split; arguments as for `loading.load_dataset`, and the `Share`
+    of this process.
+    """
     if holds_shards(source) and not selection:
         collection = Collection.read(source)
         n, paths = collection.images(split), shard_paths(source, collection, split)
         counts = collection.splits[split].get("per_shard")
         if counts is None and share.processes > 1:
-            raise ValueError(f"{source} was written by an earlier version, without counts of its shards. Write it anew.")
+            raise ValueError(
+                f"{source} was written by an earlier version, without counts of its shards. "
+                "Write it anew."
+            )
         return _shard_reader(
-            paths, counts, n, share, collection.bytes_per_image, collection.covariance_rgb, classes=len(collection.classes)
+            paths,
+            counts,
+            n,
+            share,
+            collection.bytes_per_image,
+            collection.covariance_rgb,
+            classes=len(collection.classes),
         )
     source = opened(source, selection)
     n = source.images(split)
@@ -86,17 +101,36 @@ def open_reader(source, split, selection, share):
     return _file_reader(images_of, n, share)
 
 
-def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=None, labels=None, form=schema.SLIM):
-    """A reader of `n` images in shards of so many records (`counts`; None where they are not known).
+def _shard_reader(
+    paths,
+    counts,
+    n,
+    share,
+    bytes_per_image,
+    covariance,
+    classes=None,
+    labels=None,
+    form=schema.SLIM,
+):
+    """A reader of `n` images in shards of so many records (`counts`; None where they are not
+    known).
 
-    `labels` tells the labels of all records, through all shards, -1 for those of other splits. Without it the records tell
-    their own, each of `classes` from 0 on.
+    `labels` tells the labels of all records, through all shards, -1 for those of other splits.
+    Without it the records tell their own, each of `classes` from 0 on.
     """
 
     def columns(start, end):
-        """Paths of the shards that hold images start to end; of each the records to skip, to take, the number of the first."""
-        if labels is None and (start, end) == (0, n):  # whatever is there: too many are an error as well
-            return np.array(paths), np.zeros(len(paths), np.int64), np.full(len(paths), -1), np.zeros(len(paths), np.int64)
+        """Paths of the shards that hold images start to end; of each the records to skip, to
+        take, the number of the first.
+        """
+        # Whatever is there: too many are an error as well.
+        if labels is None and (start, end) == (0, n):
+            return (
+                np.array(paths),
+                np.zeros(len(paths), np.int64),
+                np.full(len(paths), -1),
+                np.zeros(len(paths), np.int64),
+            )
         if labels is not None and (start, end) == (0, n):
             start, end = 0, len(labels)
         elif labels is not None:
@@ -111,10 +145,18 @@ def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=
     def examples(paths, skip, count, first):
         @tf.autograph.experimental.do_not_convert
         def of_shard(path, skip, count, first):
-            return tf.data.TFRecordDataset(path, buffer_size=2**23).skip(skip).take(count).enumerate(first)
+            return (
+                tf.data.TFRecordDataset(path, buffer_size=2**23)
+                .skip(skip)
+                .take(count)
+                .enumerate(first)
+            )
 
         return tf.data.Dataset.from_tensor_slices((paths, skip, count, first)).interleave(
-            of_shard, cycle_length=min(READ_SHARDS, paths.shape[0]), num_parallel_calls=AUTO, deterministic=True
+            of_shard,
+            cycle_length=min(READ_SHARDS, paths.shape[0]),
+            num_parallel_calls=AUTO,
+            deterministic=True,
         )
 
     table = None if labels is None else tf.constant(labels)
@@ -124,7 +166,8 @@ def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=
         contents, label = schema.parse(serialized, form)
         if table is not None:
             return _keyed(contents, table[number])
-        tf.debugging.Assert((label >= 0) & (label < classes), ["a label is out of range", label])  # no loss would tell
+        # No loss would tell.
+        tf.debugging.Assert((label >= 0) & (label < classes), ["a label is out of range", label])
         return _keyed(contents, label)
 
     def of_split(examples):
@@ -138,7 +181,9 @@ def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=
         order = tf.random.experimental.stateless_shuffle(range(len(mine[0])), seed=seeds)
         in_order = [tf.gather(column, order) for column in mine]
         buffer = max(1, min(n, SHUFFLE_BYTES // bytes_per_image))
-        return shuffle(of_split(examples(*in_order)), buffer, seed, epoch).map(parse, num_parallel_calls=AUTO)
+        return shuffle(of_split(examples(*in_order)), buffer, seed, epoch).map(
+            parse, num_parallel_calls=AUTO
+        )
 
     def ordered(start, end):
         return of_split(examples(*columns(start, end))).map(parse, num_parallel_calls=AUTO)
@@ -147,7 +192,9 @@ def _shard_reader(paths, counts, n, share, bytes_per_image, covariance, classes=
 
 
 def _record_reader(split, share):
-    """A reader of some records of foreign shards: the shards are read through, as random access is slow, others left out."""
+    """A reader of some records of foreign shards: the shards are read through, as random access
+    is slow, others left out.
+    """
     shards = {}
     for record, label in zip(split.contents, split.labels.tolist(), strict=True):
         shards.setdefault(record.path, {})[record.index] = label
@@ -160,14 +207,18 @@ def _record_reader(split, share):
     ours = holds_shards(folder)
     covariance = Collection.read(folder).covariance_rgb if ours else IMAGENET_COVARIANCE
     mean_bytes = max(1, sum(record.length for record in split.contents) // len(split))
-    return _shard_reader(list(shards), counts, len(split), share, mean_bytes, covariance, labels=table, form=form)
+    return _shard_reader(
+        list(shards), counts, len(split), share, mean_bytes, covariance, labels=table, form=form
+    )
 
 
 def _file_reader(files, n, share):
     contents = tf.data.Dataset.from_tensor_slices((files.contents, files.labels))
 
     def read(content, label):
-        return _keyed(content if isinstance(files.contents[0], bytes) else tf.io.read_file(content), label)
+        return _keyed(
+            content if isinstance(files.contents[0], bytes) else tf.io.read_file(content), label
+        )
 
     def shuffled(seed, epoch):
         return share.rows(shuffle(contents, n, seed, epoch)).map(read, num_parallel_calls=AUTO)
@@ -179,22 +230,32 @@ def _file_reader(files, n, share):
 
 
 def opened(source, selection=EVERYTHING):
-    """Return a `splits.Source` of what `opening.open_source` opens, or of a part of an opened one."""
+    """Return a `splits.Source` of what `opening.open_source` opens, or of a part of an opened
+    one.
+    """
     if not isinstance(source, Source):
         return opening.open_source(str(source), selection)
     return selection.of(source) if selection else source
 
 
 def shuffle(dataset, buffer, seed, epoch):
-    """Shuffle by seed and epoch alone. `Dataset.shuffle` mixes in the program's seed, and takes no seed that is a tensor."""
-    key = tf.random.stateless_uniform([], tf.stack([tf.constant(seed, tf.int64), epoch]), 1, 2**31 - 1, tf.int32)
+    """Shuffle by seed and epoch alone. `Dataset.shuffle` mixes in the program's seed, and takes
+    no seed that is a tensor.
+    """
+    key = tf.random.stateless_uniform(
+        [], tf.stack([tf.constant(seed, tf.int64), epoch]), 1, 2**31 - 1, tf.int32
+    )
     spec = dataset.element_spec
     flat = tf.nest.flatten(spec)
     shuffled = tf.raw_ops.ShuffleDataset(
-        input_dataset=tf.data.experimental.to_variant(dataset), buffer_size=buffer, seed=0, seed2=tf.cast(key, tf.int64),
-        output_types=[part.dtype for part in flat], output_shapes=[part.shape for part in flat],
+        input_dataset=tf.data.experimental.to_variant(dataset),
+        buffer_size=buffer,
+        seed=0,
+        seed2=tf.cast(key, tf.int64),
+        output_types=[part.dtype for part in flat],
+        output_shapes=[part.shape for part in flat],
         reshuffle_each_iteration=False,
-    )  # fmt: skip
+    )
     return tf.data.experimental.from_variant(shuffled, spec)
 
 

@@ -1,7 +1,7 @@
 """The views of test images through a network, and the mean of their posteriors (section 3.2).
 
-The protocols are in `paper.protocols`. Posteriors are averaged here over the views of a scale; over scales and networks
-by who asks.
+The protocols are in `paper.protocols`. Posteriors are averaged here over the views of a scale; over
+scales and networks by who asks.
 """
 
 import math
@@ -18,7 +18,8 @@ from vgg_tf.paper.protocols import BORDER, STRIDE, corners
 WAITING = 2**30  # bytes of images that may wait for others of their size
 
 
-@tf.autograph.experimental.do_not_convert  # nothing in it to convert for tf.data, which would take a second
+# Nothing in it to convert for tf.data, which would take a second.
+@tf.autograph.experimental.do_not_convert
 def cut(image, units, crop, static=False):
     """All that the network is to see of an image, which was decoded once.
 
@@ -64,12 +65,14 @@ class Evaluator:
         Args:
             model: a network of `build_vgg` with its head, that takes square crops.
             units: pairs of a scale in pixels and a kind of views.
-            batch_size: crops, or pixels of as many crops in whole images, that go through the network at a time.
+            batch_size: crops, or pixels of as many crops in whole images, that go through the
+                network at a time.
             replicas: devices that share a batch.
-            static: round the sides of whole images to multiples of 32 pixels and fill all batches up, so that few programs are
-                compiled: for JAX and TPUs.
-            describe: give the outputs of fc2 after its ReLU, averaged over positions and flip (appendix B), or of a network
-                without a head those of its last map, in place of posteriors. All units are dense then.
+            static: round the sides of whole images to multiples of 32 pixels and fill all batches
+                up, so that few programs are compiled: for JAX and TPUs.
+            describe: give the outputs of fc2 after its ReLU, averaged over positions and flip
+                (appendix B), or of a network without a head those of its last map, in place of
+                posteriors. All units are dense then.
 
         Raises:
             ValueError: the network has no head that gives posteriors, or is not of `build_vgg`.
@@ -85,7 +88,10 @@ class Evaluator:
             self.dense, self.outputs = keras.Model(dense.input, last), last.shape[-1]
             return
         if "predictions" not in names:
-            raise ValueError(f"{model.name} has no layer predictions, and so no posteriors. Give a network with its head.")
+            raise ValueError(
+                f"{model.name} has no layer predictions, and so no posteriors. Give a network "
+                "with its head."
+            )
         self.model = faster(keras.Model(model.input, model.get_layer("predictions").output))
         self.outputs = self.model.output.shape[-1]
         if any(kind == "dense" for _, kind in self.units):
@@ -99,16 +105,20 @@ class Evaluator:
         """Posteriors, or descriptors, of images, as they are done.
 
         Args:
-            examples: iterable of `(number, views)`, the views as `cut` gives them. Numbers are any that tell images apart.
+            examples: iterable of `(number, views)`, the views as `cut` gives them. Numbers are any
+                that tell images apart.
 
         Yields:
-            `(number, float64 [units, outputs])`, posteriors of sum 1; in another order, as images of a size go together.
+            `(number, float64 [units, outputs])`, posteriors of sum 1; in another order, as images
+            of a size go together.
         """
         found, waiting = {}, {}  # by number: the units; by unit and shape: numbers and views
 
         def together(key):
             numbers, views = zip(*waiting.pop(key), strict=True)
-            for number, row in zip(numbers, self._see(self.units[key[0]][1], np.stack(views)), strict=True):
+            for number, row in zip(
+                numbers, self._see(self.units[key[0]][1], np.stack(views)), strict=True
+            ):
                 found.setdefault(number, {})[key[0]] = row
                 if len(found[number]) == len(self.units):
                     rows = found.pop(number)
@@ -121,7 +131,9 @@ class Evaluator:
                 if len(waiting[key]) == self._together(key[1]):
                     yield from together(key)
             while sum(len(value) * value[0][1].nbytes for value in waiting.values()) > WAITING:
-                yield from together(max(waiting, key=lambda key: len(waiting[key]) * math.prod(key[1])))
+                yield from together(
+                    max(waiting, key=lambda key: len(waiting[key]) * math.prod(key[1]))
+                )
         for key in list(waiting):
             yield from together(key)
 
@@ -130,13 +142,19 @@ class Evaluator:
         return max(1, self.pixels // math.prod(shape[:-1]))
 
     def _see(self, kind, views):
-        """Posteriors or descriptors, `[images, outputs]`, of uint8 views `[images, views, h, w, 3]`."""
+        """Posteriors or descriptors, `[images, outputs]`, of uint8 views `[images, views, h, w,
+        3]`.
+        """
         n, count = views.shape[:2]
         full = self._together(views.shape[1:]) if self.static else n
         views = np.concatenate([views, np.zeros((full - n, *views.shape[1:]), np.uint8)])
         flat = views.reshape(-1, *views.shape[2:])
         both = flat if kind == "center" else np.concatenate([flat, flat[:, :, ::-1]])
-        values = self._run(self.dense, both).mean((1, 2)) if kind == "dense" else self._run(self.model, both)
+        values = (
+            self._run(self.dense, both).mean((1, 2))
+            if kind == "dense"
+            else self._run(self.model, both)
+        )
         rows = values if self.describe else softmax(values)
         return rows.reshape(-1, full, count, self.outputs).mean((0, 2))[:n]
 

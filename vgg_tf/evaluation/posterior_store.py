@@ -23,26 +23,43 @@ class Store:
 
     def __init__(self, trained, images, data, unit, static, precision, describe):
         self.images, self.unit, self.what = images, unit, FOLDERS[describe]
-        self.weights = trained.fingerprint if trained.run else f"{trained.fingerprint} in {precision}"
-        self.rows = np.full((len(images), trained.depth if describe else trained.number), np.nan, np.float32)
+        self.weights = (
+            trained.fingerprint if trained.run else f"{trained.fingerprint} in {precision}"
+        )
+        self.rows = np.full(
+            (len(images), trained.depth if describe else trained.number), np.nan, np.float32
+        )
         self.done = np.zeros(len(images), bool)
         self.checksums = np.zeros(len(images), np.uint32)
         sides = "-sides-of-32" if static and unit[1] == "dense" else ""
-        self.folder, self.name = os.path.join(trained.folder, self.what), f"{data}-{unit[1]}-{unit[0]}{sides}"
+        self.folder, self.name = (
+            os.path.join(trained.folder, self.what),
+            f"{data}-{unit[1]}-{unit[0]}{sides}",
+        )
 
     def read(self):
-        """Take what is there for these weights and names, in one file or in parts of several processes."""
+        """Take what is there for these weights and names, in one file or in parts of several
+        processes.
+        """
         for name in files.names(self.folder) if files.is_folder(self.folder) else ():
             if name.endswith(".npz") and name.split(".")[0] == self.name:
                 path = os.path.join(self.folder, name)
                 try:
                     with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as file:
-                        if file["weights"] == self.weights and file["names"].tolist() == self.images.names:
+                        if (
+                            file["weights"] == self.weights
+                            and file["names"].tolist() == self.images.names
+                        ):
                             done = file["done"]
-                            self.rows[done], self.checksums[done] = file[self.what][done], file["checksums"][done]
+                            self.rows[done], self.checksums[done] = (
+                                file[self.what][done],
+                                file["checksums"][done],
+                            )
                             self.done |= done
                 except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-                    raise ValueError(f"{path} cannot be read ({error}). Delete it: it will be computed anew.") from None
+                    raise ValueError(
+                        f"{path} cannot be read ({error}). Delete it: it will be computed anew."
+                    ) from None
 
     def write(self, part):
         """Write all rows, `part` of them by one of several processes."""
@@ -50,13 +67,24 @@ class Store:
             return
         data = io.BytesIO()
         np.savez(
-            data, names=np.array(self.images.names), labels=self.images.labels, checksums=self.checksums,
-            done=self.done, weights=self.weights, scale=self.unit[0], views=self.unit[1], **{self.what: self.rows},
-        )  # fmt: skip
+            data,
+            names=np.array(self.images.names),
+            labels=self.images.labels,
+            checksums=self.checksums,
+            done=self.done,
+            weights=self.weights,
+            scale=self.unit[0],
+            views=self.unit[1],
+            **{self.what: self.rows},
+        )
         files.make_folder(self.folder)
         middle = f".{part[0]}-of-{part[1]}" if part else ""
         files.write_whole(os.path.join(self.folder, f"{self.name}{middle}.npz"), data.getvalue())
         if not part:
             for name in files.names(self.folder):
-                if name.endswith(".npz") and name != f"{self.name}.npz" and name.split(".")[0] == self.name:
+                if (
+                    name.endswith(".npz")
+                    and name != f"{self.name}.npz"
+                    and name.split(".")[0] == self.name
+                ):
                     files.remove(os.path.join(self.folder, name))

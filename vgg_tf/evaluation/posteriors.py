@@ -1,4 +1,6 @@
-"""Posteriors of a split, or descriptors: computed once, kept in files that whoever asks again takes them from, resumed."""
+"""Posteriors of a split, or descriptors: computed once, kept in files that whoever asks again
+takes them from, resumed.
+"""
 
 import time
 import zlib
@@ -23,9 +25,9 @@ AUTO = tf.data.AUTOTUNE
 def posteriors(trained, source, split, units, devices, batch_size=0, say=print, describe=False):
     """Posteriors of all images of a split, in all ways that are asked for.
 
-    What lies in the folder `posteriors` of the network's folder is taken from there. The rest is computed, image by image,
-    and saved every minute, so that the same call goes on where it was interrupted. Of several processes each computes a part;
-    the first one has them all in the end.
+    What lies in the folder `posteriors` of the network's folder is taken from there. The rest is
+    computed, image by image, and saved every minute, so that the same call goes on where it was
+    interrupted. Of several processes each computes a part; the first one has them all in the end.
 
     Args:
         trained: the `checkpoint.Trained`.
@@ -35,10 +37,12 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print, 
         devices: the `devices.Devices`.
         batch_size: crops that go through the network at a time; 0: by the size of the crops.
         say: called with lines for the user.
-        describe: descriptors in place of posteriors, see `evaluator.Evaluator`; they are kept in the folder `descriptors`.
+        describe: descriptors in place of posteriors, see `evaluator.Evaluator`; they are kept in
+            the folder `descriptors`.
 
     Returns:
-        found: float32 `[units, n, classes]`, or `[units, n, trained.depth]`; rows of images that cannot be read are NaN. None
+        found: float32 `[units, n, classes]`, or `[units, n, trained.depth]`; rows of images that
+        cannot be read are NaN. None
             but in the first process.
         problems: `{number of image: what is wrong with it}`.
 
@@ -47,7 +51,10 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print, 
     """
     images = source.splits[split]
     data = f"{split}-{replace(source, splits={split: images}).fingerprint()[:8]}"
-    stores = [Store(trained, images, data, unit, _static(devices), devices.policy, describe) for unit in units]
+    stores = [
+        Store(trained, images, data, unit, _static(devices), devices.policy, describe)
+        for unit in units
+    ]
     for store in stores:
         store.read()
     _check(images, stores)
@@ -57,7 +64,16 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print, 
     problems = {}
     if needed:
         process, processes = devices.part
-        problems = _compute(trained, images, needed, missing[process::processes], devices.alone(), batch_size, say, describe)
+        problems = _compute(
+            trained,
+            images,
+            needed,
+            missing[process::processes],
+            devices.alone(),
+            batch_size,
+            say,
+            describe,
+        )
         devices.wait(f"{FOLDERS[describe]} of {trained.fingerprint}")
         if process:
             return None, problems
@@ -73,12 +89,19 @@ def _compute(trained, images, stores, numbers, devices, batch_size, say, describ
     save_at = start + SAVE_EVERY
     checksums = {}
     try:
-        for number, rows in see(trained, images, numbers, units, devices, batch_size, problems, checksums, describe):
+        for number, rows in see(
+            trained, images, numbers, units, devices, batch_size, problems, checksums, describe
+        ):
             for store, row in zip(stores, rows, strict=True):
-                store.rows[number], store.done[number], store.checksums[number] = row, True, checksums[number]
+                store.rows[number], store.done[number], store.checksums[number] = (
+                    row,
+                    True,
+                    checksums[number],
+                )
             if (now := time.perf_counter()) > save_at:
                 _save(stores, part)
-                save_at = time.perf_counter() + max(SAVE_EVERY, 20 * (time.perf_counter() - now))  # a twentieth of the time
+                # A twentieth of the time.
+                save_at = time.perf_counter() + max(SAVE_EVERY, 20 * (time.perf_counter() - now))
     finally:
         _save(stores, part)
     seconds = time.perf_counter() - start
@@ -114,25 +137,30 @@ def see(trained, images, numbers, units, devices, batch_size, problems, checksum
             if not np.isfinite(rows).all():
                 policy = trained.run.settings.policy if trained.run else devices.policy
                 raise ValueError(
-                    f"{trained.path} gives numbers that are none for {images.names[number]}. Its weights are damaged, or they "
-                    f"overflow in this precision ({policy})."
+                    f"{trained.path} gives numbers that are none for {images.names[number]}. "
+                    f"Its weights are damaged, or they overflow in this precision ({policy})."
                 )
             bar.update()
             yield number, rows
 
 
 def evaluator(trained, units, devices, batch_size=0, describe=False):
-    """The `evaluator.Evaluator` of a trained network, on these devices; arguments as for `posteriors`.
+    """The `evaluator.Evaluator` of a trained network, on these devices; arguments as for
+    `posteriors`.
 
     A run computes in the precision of its training, a file of weights in that of the devices.
     """
     batch_size = batch_size or devices.replicas * max(1, min(256, 32 * 224**2 // trained.crop**2))
     with devices.scope():
-        return Evaluator(trained.load(), units, batch_size, devices.replicas, _static(devices), describe)
+        return Evaluator(
+            trained.load(), units, batch_size, devices.replicas, _static(devices), describe
+        )
 
 
 def _within(scope, rows):
-    """Compute each row in a scope of its own, which the caller, at work between two rows, is not in."""
+    """Compute each row in a scope of its own, which the caller, at work between two rows, is not
+    in.
+    """
     rows = iter(rows)
     while True:
         with scope():
@@ -147,7 +175,9 @@ def refuse(problems):
     if problems:
         more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         listed = "".join(f"\n  {problem}" for problem in list(problems.values())[:SHOWN])
-        raise ValueError(f"{len(problems)} images cannot be tested; mend them, or remove them:{listed}{more}")
+        raise ValueError(
+            f"{len(problems)} images cannot be tested; mend them, or remove them:{listed}{more}"
+        )
 
 
 def _static(devices):
@@ -162,7 +192,11 @@ def _check(images, stores):
     numbers = np.flatnonzero(np.any([store.done for store in stores], 0)).tolist()
     with ThreadPoolExecutor(READ) as pool:
         checksums = pool.map(lambda i: zlib.crc32(_contents(images, i)), numbers)
-        for i, checksum in zip(numbers, tqdm(checksums, "compare", len(numbers), unit=" images", disable=None), strict=True):
+        for i, checksum in zip(
+            numbers,
+            tqdm(checksums, "compare", len(numbers), unit=" images", disable=None),
+            strict=True,
+        ):
             for store in stores:
                 store.done[i] &= store.checksums[i] == checksum
     for store in stores:
@@ -183,7 +217,9 @@ def _save(stores, part):
 
 
 def _examples(images, numbers, evaluator, least, problems, checksums):
-    """`(number, views)` of images that can be read; `problems` is told of the others, `checksums` of all."""
+    """`(number, views)` of images that can be read; `problems` is told of the others,
+    `checksums` of all.
+    """
 
     def read(some):
         contents = [_contents(images, i) for i in some]
@@ -194,19 +230,29 @@ def _examples(images, numbers, evaluator, least, problems, checksums):
         pixels = decode(contents)
         side = tf.reduce_min(tf.shape(pixels)[:2])
         # What is too small to be seen is not enlarged: a line of a pixel would take gigabytes.
-        pixels = tf.cond(side < least, lambda: tf.zeros([least, least, 3], tf.uint8), lambda: pixels)
+        pixels = tf.cond(
+            side < least, lambda: tf.zeros([least, least, 3], tf.uint8), lambda: pixels
+        )
         return i, side, evaluator.cut(tf.ensure_shape(pixels, [None, None, 3]))
 
     numbers = np.array(numbers, np.int64)
-    chunks = tf.data.Dataset.from_tensor_slices(numbers).batch(READ)  # a call of Python's for each would take most of the time
-    contents = chunks.map(lambda some: (some, tf.numpy_function(read, [some], tf.string)), num_parallel_calls=AUTO)
-    dataset = untuned(contents.unbatch().map(views, num_parallel_calls=AUTO).ignore_errors().prefetch(2 * READ))
+    # A call of Python's for each would take most of the time.
+    chunks = tf.data.Dataset.from_tensor_slices(numbers).batch(READ)
+    contents = chunks.map(
+        lambda some: (some, tf.numpy_function(read, [some], tf.string)), num_parallel_calls=AUTO
+    )
+    dataset = untuned(
+        contents.unbatch().map(views, num_parallel_calls=AUTO).ignore_errors().prefetch(2 * READ)
+    )
     seen = set()
-    for number, side, found in dataset:  # as_numpy_iterator would take a third of the time of small images
+    # as_numpy_iterator would take a third of the time of small images.
+    for number, side, found in dataset:
         number, side = int(number), int(side)
         seen.add(number)
         if side < least:
-            problems[number] = f"{images.names[number]} has a side of {side} pixels, less than {least}"
+            problems[number] = (
+                f"{images.names[number]} has a side of {side} pixels, less than {least}"
+            )
         else:
             yield number, [view.numpy() for view in found]
     for number in sorted(set(numbers.tolist()) - seen):
@@ -226,7 +272,9 @@ def _problem(images, i):
         decoding.decode_named(images.read(i), images.names[i])
     except (ValueError, OSError) as error:
         return str(error)
-    raise RuntimeError(f"{images.names[i]} could be read now, but not before. Give the same command again.")
+    raise RuntimeError(
+        f"{images.names[i]} could be read now, but not before. Give the same command again."
+    )
 
 
 def _gather(images, stores, problems):
@@ -235,4 +283,7 @@ def _gather(images, stores, problems):
         store.read()
         store.write(None)
     unread = np.flatnonzero(~np.all([store.done for store in stores], 0))
-    return {int(i): problems.get(int(i), f"{images.names[i]} could not be read by another process") for i in unread}
+    return {
+        int(i): problems.get(int(i), f"{images.names[i]} could not be read by another process")
+        for i in unread
+    }

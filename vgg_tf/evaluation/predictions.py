@@ -10,13 +10,13 @@ def decode_predictions(posteriors, classes, top=5):
 
     Args:
         posteriors: `[B, classes]`, of a network.
-        classes: what the network was trained on: a sequence of names in the order of the labels, a run or shard folder (its
-            dataset.json), or a `collection.Collection`.
+        classes: what the network was trained on: a sequence of names in the order of the labels, a
+            run or shard folder (its dataset.json), or a `collection.Collection`.
         top: how many of each image; fewer where there are fewer classes.
 
     Returns:
-        a list an image of `(name, text, posterior)`, the most likely first. `text` is the description of the class where
-        dataset.json has one, as for synsets, else the name again.
+        a list an image of `(name, text, posterior)`, the most likely first. `text` is the
+        description of the class where dataset.json has one, as for synsets, else the name again.
 
     Raises:
         ValueError: not as many names as posteriors, or posteriors that are not numbers.
@@ -28,11 +28,17 @@ def decode_predictions(posteriors, classes, top=5):
         classes, texts = classes.classes, classes.texts
     posteriors = np.asarray(posteriors)
     if posteriors.ndim != 2 or posteriors.shape[1] != len(classes):
-        raise ValueError(f"posteriors are [B, {len(classes)}] for {len(classes)} classes. Received: {posteriors.shape}.")
+        raise ValueError(
+            f"posteriors are [B, {len(classes)}] for {len(classes)} classes. Received: "
+            f"{posteriors.shape}."
+        )
     if not np.isfinite(posteriors).all():
         raise ValueError("posteriors has numbers that are none (NaN or infinite).")
     if top < 1:
         raise ValueError(f"top is at least 1. Received: {top}.")
     best = np.argsort(-posteriors, axis=1, kind="stable")[:, :top]
     texts = texts or classes
-    return [[(classes[i], texts[i], float(row[i])) for i in indices] for row, indices in zip(posteriors, best, strict=True)]
+    return [
+        [(classes[i], texts[i], float(row[i])) for i in indices]
+        for row, indices in zip(posteriors, best, strict=True)
+    ]

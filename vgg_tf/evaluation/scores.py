@@ -1,4 +1,6 @@
-"""Posteriors and labels become numbers: errors with intervals, precision and recall, ROC, calibration, confusions, mistakes."""
+"""Posteriors and labels become numbers: errors with intervals, precision and recall, ROC,
+calibration, confusions, mistakes.
+"""
 
 import warnings
 
@@ -18,11 +20,13 @@ def score(posteriors, labels, classes):
         classes: names.
 
     Returns:
-        dict that JSON can hold. Errors are in %, each with its 95 % interval (Wilson's); the loss in nats; the other rates
-        0..1. A class without images has None where it has no number, and does not count in the means over classes.
+        dict that JSON can hold. Errors are in %, each with its 95 % interval (Wilson's); the loss
+        in nats; the other rates 0..1. A class without images has None where it has no number, and
+        does not count in the means over classes.
 
     Raises:
-        ValueError: posteriors that are not numbers, or of another shape than the labels and classes.
+        ValueError: posteriors that are not numbers, or of another shape than the labels and
+            classes.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -43,7 +47,9 @@ def score(posteriors, labels, classes):
         "mean_class_recall": float(columns[1][there].mean()),
         "macro": _means(columns, there / there.sum()),
         "weighted": _means(columns, counts / n),
-        "auc_macro": float(np.mean(known)) if (known := [value for value in areas if value is not None]) else None,
+        "auc_macro": float(np.mean(known))
+        if (known := [value for value in areas if value is not None])
+        else None,
         "calibration": calibration(posteriors, labels),
         "confused": _confused(confusion(labels, predicted, len(classes)), classes),
         "per_class": [
@@ -53,7 +59,10 @@ def score(posteriors, labels, classes):
                 "top1_error": 100 * float(wrong[0][i] / counts[i]) if counts[i] else None,
                 "top1_interval": interval(int(wrong[0][i]), int(counts[i])) if counts[i] else None,
                 "top5_error": 100 * float(wrong[1][i] / counts[i]) if counts[i] else None,
-                **{key: float(column[i]) for key, column in zip(("precision", "recall", "f1"), columns, strict=True)},
+                **{
+                    key: float(column[i])
+                    for key, column in zip(("precision", "recall", "f1"), columns, strict=True)
+                },
                 "auc": areas[i],
             }
             for i, name in enumerate(classes)
@@ -62,23 +71,32 @@ def score(posteriors, labels, classes):
 
 
 def check(posteriors, labels, classes):
-    """The posteriors as float64 and the labels, or a ValueError that says what is wrong with them."""
+    """The posteriors as float64 and the labels, or a ValueError that says what is wrong with
+    them.
+    """
     posteriors, labels = np.float64(posteriors), np.asarray(labels)
     if posteriors.shape != (len(labels), len(classes)) or not len(labels):
         raise ValueError(
-            f"posteriors are [{len(labels)}, {len(classes)}] for {len(labels)} labels and {len(classes)} classes, and at least "
-            f"one. Received: {posteriors.shape}."
+            f"posteriors are [{len(labels)}, {len(classes)}] for {len(labels)} labels and "
+            f"{len(classes)} classes, and at least one. Received: {posteriors.shape}."
         )
     bad = np.flatnonzero(~np.isfinite(posteriors).all(1))
     if len(bad):
-        raise ValueError(f"{len(bad)} rows of posteriors have numbers that are none (NaN or infinite), first row {bad[0]}.")
+        raise ValueError(
+            f"{len(bad)} rows of posteriors have numbers that are none (NaN or infinite), first "
+            f"row {bad[0]}."
+        )
     if labels.min() < 0 or labels.max() >= len(classes):
-        raise ValueError(f"labels are 0 to {len(classes) - 1}. Received: {labels.min()} to {labels.max()}.")
+        raise ValueError(
+            f"labels are 0 to {len(classes) - 1}. Received: {labels.min()} to {labels.max()}."
+        )
     return posteriors, labels
 
 
 def ranks(posteriors, labels):
-    """Place of each image's own class among its posteriors, 0 for the most likely; of equal ones the lower label is first."""
+    """Place of each image's own class among its posteriors, 0 for the most likely; of equal ones
+    the lower label is first.
+    """
     own = posteriors[np.arange(len(labels)), labels][:, np.newaxis]
     before = np.arange(posteriors.shape[1]) < np.asarray(labels)[:, np.newaxis]
     return ((posteriors > own) | ((posteriors == own) & before)).sum(1)
@@ -93,14 +111,20 @@ def interval(wrong, n):
 
 
 def area(posteriors, positive):
-    """Area under the ROC curve of one class against all others; None where all images are of one side."""
+    """Area under the ROC curve of one class against all others; None where all images are of one
+    side.
+    """
     from sklearn.metrics import roc_auc_score
 
-    return float(roc_auc_score(positive, posteriors)) if 0 < positive.sum() < len(positive) else None
+    return (
+        float(roc_auc_score(positive, posteriors)) if 0 < positive.sum() < len(positive) else None
+    )
 
 
 def roc(posteriors, positive):
-    """ROC curve of one class against all others: false and true positive rate, 0..1, float64 `[points]` each."""
+    """ROC curve of one class against all others: false and true positive rate, 0..1, float64
+    `[points]` each.
+    """
     from sklearn.metrics import roc_curve
 
     with warnings.catch_warnings():
@@ -119,8 +143,9 @@ def calibration(posteriors, labels):
     """How often the most likely class is right, against how likely it was said to be.
 
     Returns:
-        dict: `ece`, the expected calibration error 0..1: the mean over the images of what lies between the two in their bin;
-        `bins`, for each of `BINS` equal ones that holds images its mean `confidence`, its `accuracy` (0..1) and its `n`.
+        dict: `ece`, the expected calibration error 0..1: the mean over the images of what lies
+        between the two in their bin; `bins`, for each of `BINS` equal ones that holds images its
+        mean `confidence`, its `accuracy` (0..1) and its `n`.
     """
     confidence, right = posteriors.max(1), posteriors.argmax(1) == labels
     bin_of = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -142,11 +167,12 @@ def average_precision(scores, positive, form="area"):
     Args:
         scores: float `[n]`, higher for surer.
         positive: bool `[n]`.
-        form: `area` under the precision, made to fall (VOC 2010 and later), or `11-point`: the mean of the precision at recalls
-            of 0, 0.1, ... 1 (VOC 2007).
+        form: `area` under the precision, made to fall (VOC 2010 and later), or `11-point`: the mean
+            of the precision at recalls of 0, 0.1, ... 1 (VOC 2007).
 
     Returns:
-        0..1, or None where nothing is positive. Equal scores are one step, so that their order does not count.
+        0..1, or None where nothing is positive. Equal scores are one step, so that their order does
+        not count.
     """
     scores, positive = np.float64(scores), np.asarray(positive, bool)
     if not positive.any():
@@ -165,7 +191,9 @@ def average_precision(scores, positive, form="area"):
 
 
 def worst(posteriors, labels, n):
-    """Numbers of up to `n` images whose wrong class was the most likely by the highest posterior, that one first."""
+    """Numbers of up to `n` images whose wrong class was the most likely by the highest
+    posterior, that one first.
+    """
     predicted = posteriors.argmax(1)
     mistakes = np.flatnonzero(predicted != labels)
     return mistakes[np.argsort(-posteriors[mistakes].max(1), kind="stable")][:n]
@@ -176,7 +204,10 @@ def _error(name, wrong, n):
 
 
 def _means(columns, weights):
-    return {key: float(column @ weights) for key, column in zip(("precision", "recall", "f1"), columns, strict=True)}
+    return {
+        key: float(column @ weights)
+        for key, column in zip(("precision", "recall", "f1"), columns, strict=True)
+    }
 
 
 def _confused(counts, classes):
@@ -184,7 +215,12 @@ def _confused(counts, classes):
     off = counts * (1 - np.eye(len(counts), dtype=int))
     order = np.argsort(-off, axis=None, kind="stable")[:CONFUSED]
     return [
-        {"true": classes[i], "predicted": classes[j], "n": int(off[i, j]), "share": float(off[i, j] / counts[i].sum())}
+        {
+            "true": classes[i],
+            "predicted": classes[j],
+            "n": int(off[i, j]),
+            "share": float(off[i, j] / counts[i].sum()),
+        }
         for i, j in zip(*np.unravel_index(order, off.shape), strict=True)
         if off[i, j]
     ]

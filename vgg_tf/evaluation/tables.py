@@ -13,8 +13,8 @@ def rows(preset, networks):
         networks: sequence of `checkpoint.Trained`.
 
     Returns:
-        A list of `(networks, [their Protocol], the paper's top-1 and top-5 error or None)`: in the first three tables a
-        network each, in the last all together.
+        A list of `(networks, [their Protocol], the paper's top-1 and top-5 error or None)`: in the
+        first three tables a network each, in the last all together.
 
     Raises:
         ValueError: Table 6, which is of several networks, for one.
@@ -22,19 +22,28 @@ def rows(preset, networks):
     number = int(preset[-1])
     several = number != 3
     protocols = {
-        name: [Protocol(name, evaluation_scales(_scale(network), network.crop, several), network.crop) for network in networks]
+        name: [
+            Protocol(name, evaluation_scales(_scale(network), network.crop, several), network.crop)
+            for network in networks
+        ]
         for name in (TECHNIQUES if number > 4 else ("dense",))
     }
     if number == 6:
         if len(networks) < 2:
             raise ValueError("Table 6 is of several networks together. Give two runs or more.")
-        told = PAPER[6].get(frozenset(map(_key, networks)), {}) if len(networks) == len(set(map(_key, networks))) else {}
+        told = (
+            PAPER[6].get(frozenset(map(_key, networks)), {})
+            if len(networks) == len(set(map(_key, networks)))
+            else {}
+        )
         return [(list(networks), protocols[name], told.get(name)) for name in TECHNIQUES]
     found = []
     for i, network in enumerate(networks):
         for name, of_each in protocols.items():
             told = PAPER[number].get(_key(network))
-            found.append(([network], [of_each[i]], told.get(name) if isinstance(told, dict) else told))
+            found.append(
+                ([network], [of_each[i]], told.get(name) if isinstance(told, dict) else told)
+            )
     return found
 
 
@@ -44,7 +53,9 @@ def _scale(network):
 
 
 def _key(network):
-    """Column of Table 1 and S, as the paper's tables name a network; None for those that it has not."""
+    """Column of Table 1 and S, as the paper's tables name a network; None for those that it has
+    not.
+    """
     row = architecture(network.arch)
     return None if row.batch_norm or network.crop != 224 else (row.column, tuple(network.scale))
 
@@ -53,19 +64,33 @@ def table(lines):
     """A table in Markdown.
 
     Args:
-        lines: of `(networks, protocols, told, found)`, the first three of `rows`, `found` what `scores.score` says.
+        lines: of `(networks, protocols, told, found)`, the first three of `rows`, `found` what
+            `scores.score` says.
     """
-    header = ["network", "S", "Q", "protocol", "top-1 error (%)", "top-5 error (%)", "the paper's top-1", "top-5"]
+    header = [
+        "network",
+        "S",
+        "Q",
+        "protocol",
+        "top-1 error (%)",
+        "top-5 error (%)",
+        "the paper's top-1",
+        "top-5",
+    ]
     cells = [header, ["---"] * len(header)]
     for networks, protocols, told, found in lines:
-        cells.append([
-            " and ".join(f"{architecture(network.arch).column} ({network.name})" for network in networks),
-            _each("-".join(map(str, dict.fromkeys(network.scale))) for network in networks),
-            _each(", ".join(map(str, protocol.scales)) for protocol in protocols),
-            protocols[0].name,
-*(_error(found, name) for name in ("top1", "top5")),
-            *(map(str, told) if told else ("-", "-")),
-        ])  # fmt: skip
+        cells.append(
+            [
+                " and ".join(
+                    f"{architecture(network.arch).column} ({network.name})" for network in networks
+                ),
+                _each("-".join(map(str, dict.fromkeys(network.scale))) for network in networks),
+                _each(", ".join(map(str, protocol.scales)) for protocol in protocols),
+                protocols[0].name,
+                *(_error(found, name) for name in ("top1", "top5")),
+                *(map(str, told) if told else ("-", "-")),
+            ]
+        )
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 

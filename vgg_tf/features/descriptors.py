@@ -1,10 +1,11 @@
 """Appendix B: descriptors of images, for other tasks than the network was trained for.
 
-The image is rescaled so that its smaller side is Q, and goes through the network as convolutions. The outputs of fc2, after
-their ReLU (4096 in the paper's networks, 512 in the CIFAR form), are averaged over all positions and over the image and its
-flip; a network without a head gives the channels of its last map. Several Q are averaged, stacked, or the largest taken, and
-the descriptor is divided by its length. Of several networks the descriptors are stacked, each of length 1, and the whole is
-divided by its length once more.
+The image is rescaled so that its smaller side is Q, and goes through the network as convolutions.
+The outputs of fc2, after their ReLU (4096 in the paper's networks, 512 in the CIFAR form), are
+averaged over all positions and over the image and its flip; a network without a head gives the
+channels of its last map. Several Q are averaged, stacked, or the largest taken, and the descriptor
+is divided by its length. Of several networks the descriptors are stacked, each of length 1, and the
+whole is divided by its length once more.
 """
 
 import os
@@ -20,27 +21,44 @@ from vgg_tf.runtime.devices import choose
 AGGREGATES = ("average", "stack", "max")
 
 
-def extract(images, networks, scales="one", how="average", split="train", batch_size=0, devices=None, say=print):
+def extract(
+    images,
+    networks,
+    scales="one",
+    how="average",
+    split="train",
+    batch_size=0,
+    devices=None,
+    say=print,
+):
     """Descriptors of images.
 
     Args:
-        images: a sequence of uint8 `[h, w, 3]`, RGB 0..255; or a source, a `splits.Source` or what `opening.open_source` opens.
-        networks: a run folder, a file of weights, with a head or without, or a list of several, whose descriptors are stacked.
-        scales: Q in pixels, with commas between, such as `256,384,512`; `one`, the training's, or `several` (section 4.2).
+        images: a sequence of uint8 `[h, w, 3]`, RGB 0..255; or a source, a `splits.Source` or what
+            `opening.open_source` opens.
+        networks: a run folder, a file of weights, with a head or without, or a list of several,
+            whose descriptors are stacked.
+        scales: Q in pixels, with commas between, such as `256,384,512`; `one`, the training's, or
+            `several` (section 4.2).
         how: `average`, `stack` or `max` over the scales.
         split: of a source.
-        batch_size: crops' worth of pixels that go through a network at a time; 0: by the size of the crops.
+        batch_size: crops' worth of pixels that go through a network at a time; 0: by the size of
+            the crops.
         devices: the `devices.Devices`; None: what is there.
         say: called with lines for the user.
 
     Returns:
-        float32 `[n, d]`, rows of length 1. Of a source they are kept beside the run, or in `evaluations`, as they are computed:
-        the same call goes on where it was interrupted.
+        float32 `[n, d]`, rows of length 1. Of a source they are kept beside the run, or in
+        `evaluations`, as they are computed: the same call goes on where it was interrupted.
 
     Raises:
-        ValueError: scales below the network's crop, images that cannot be read: the message names them.
+        ValueError: scales below the network's crop, images that cannot be read: the message names
+            them.
     """
-    networks = [_opened(network) for network in (networks if isinstance(networks, list | tuple) else [networks])]
+    networks = [
+        _opened(network)
+        for network in (networks if isinstance(networks, list | tuple) else [networks])
+    ]
     devices = devices or choose("auto", "auto")
     from_source = isinstance(images, str | os.PathLike | Source)
     source = images if isinstance(images, Source) or not from_source else open_source(images)
@@ -48,7 +66,9 @@ def extract(images, networks, scales="one", how="average", split="train", batch_
     for network in networks:
         units = Protocol("dense", network.scales(scales), network.crop).units
         if from_source:
-            rows, problems = posteriors.posteriors(network, source, split, units, devices, batch_size, say, describe=True)
+            rows, problems = posteriors.posteriors(
+                network, source, split, units, devices, batch_size, say, describe=True
+            )
             posteriors.refuse(problems)
         else:
             rows = _of_arrays(images, network, units, batch_size, devices)
@@ -75,7 +95,11 @@ def aggregate(rows, how):
 
 
 def _opened(network):
-    return network if isinstance(network, checkpoint.Trained) else checkpoint.open_trained(network, headless=True)
+    return (
+        network
+        if isinstance(network, checkpoint.Trained)
+        else checkpoint.open_trained(network, headless=True)
+    )
 
 
 def _unit_length(rows):
@@ -87,5 +111,10 @@ def _unit_length(rows):
 def _of_arrays(images, network, units, batch_size, devices):
     evaluator = posteriors.evaluator(network, units, devices, batch_size, describe=True)
     with devices.scope():
-        rows = dict(evaluator.see((i, [view.numpy() for view in evaluator.cut(image)]) for i, image in enumerate(images)))
+        rows = dict(
+            evaluator.see(
+                (i, [view.numpy() for view in evaluator.cut(image)])
+                for i, image in enumerate(images)
+            )
+        )
     return np.stack([rows[i] for i in range(len(images))], 1)

@@ -1,4 +1,6 @@
-"""Sources of appendix B prepared and tested by the protocols of `svm`, with reports and nearest neighbors."""
+"""Sources of appendix B prepared and tested by the protocols of `svm`, with reports and nearest
+neighbors.
+"""
 
 import os
 
@@ -27,13 +29,18 @@ def whole(source, protocol):
     contents = [content for part in parts for content in part.contents]
     boxes = [box for part in parts for box in (part.boxes or [None] * len(part))]
     images = Split(names, labels, contents, boxes)
-    tested = np.concatenate([np.full(len(part), split == "test") for split, part in source.splits.items()])
+    tested = np.concatenate(
+        [np.full(len(part), split == "test") for split, part in source.splits.items()]
+    )
     counts = np.bincount(labels, minlength=len(source.classes))
     few = [i for i in range(len(source.classes)) if counts[i] < 2] if protocol == "caltech" else []
     kept = sorted(np.flatnonzero(~np.isin(labels, few)), key=names.__getitem__)
     skipped = [f"left out: {source.classes[i]}: {counts[i]} of at least 2 pictures" for i in few]
     if len(source.classes) - len(few) < 2:
-        raise ValueError(f"{source.name} has {len(source.classes) - len(few)} categories of 2 pictures or more; 2 are needed.")
+        raise ValueError(
+            f"{source.name} has {len(source.classes) - len(few)} categories of 2 pictures or "
+            "more; 2 are needed."
+        )
     return replace(source, splits={"train": images.take(kept)}), skipped, tested[kept]
 
 
@@ -43,23 +50,31 @@ def _caltech(rows, source, tested, flags, folder):
     from vgg_tf.figures import charts, drawing
 
     labels = source.splits["train"].labels
-    every = [svm.caltech(rows, labels, seed, flags.train, flags.test) for seed in range(flags.splits)]
+    every = [
+        svm.caltech(rows, labels, seed, flags.train, flags.test) for seed in range(flags.splits)
+    ]
     means = 100 * np.array([found.mean for found in every])
     counts = np.sum([found.counts for found in every], 0)
     some = np.flatnonzero(counts.sum(1))
     drawn = os.path.join(folder, "confusion.png")
     with programs.noting(drawn):
-        drawing.save(charts.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some]), drawn)
+        drawing.save(
+            charts.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some]), drawn
+        )
     spread = f" +- {means.std(ddof=1):.1f}" if len(means) > 1 else ""
     report = {
-        "protocol": "caltech", "train": flags.train, "test": flags.test, "mean_class_recall": means.tolist(),
+        "protocol": "caltech",
+        "train": flags.train,
+        "test": flags.test,
+        "mean_class_recall": means.tolist(),
         "costs": [found.cost for found in every],
-        "per_class": {
-            source.classes[i]: float(counts[i, i] / counts[i].sum()) for i in some
-        },
-    }  # fmt: skip
+        "per_class": {source.classes[i]: float(counts[i, i] / counts[i].sum()) for i in some},
+    }
     asked = sum(len(found.test) for found in every) // len(every)
-    words = f"mean class recall {means.mean():.1f}{spread} % over {len(means)} splits of {len(some)} categories, "
+    words = (
+        f"mean class recall {means.mean():.1f}{spread} % over {len(means)} splits of "
+        f"{len(some)} categories, "
+    )
     return f"{words}{len(every[0].train):,} to train on, {asked:,} to test on; ", report
 
 
@@ -70,7 +85,8 @@ def _voc(rows, source, tested, flags, folder):
 
     images = source.splits["train"]
     named = [
-        {name for name in images.boxes_of(i, 1, 1).names if not nameless(name)} | {source.classes[images.labels[i]]}
+        {name for name in images.boxes_of(i, 1, 1).names if not nameless(name)}
+        | {source.classes[images.labels[i]]}
         for i in range(len(images))
     ]
     classes = sorted(set().union(*named))
@@ -78,15 +94,28 @@ def _voc(rows, source, tested, flags, folder):
     ask = tested.copy()
     if not ask.any():
         ask[np.random.default_rng(0).permutation(len(ask))[: max(1, len(ask) // 5)]] = True
-    every = [svm.voc(rows, targets, np.flatnonzero(~ask), np.flatnonzero(ask), seed) for seed in range(flags.splits)]
-    means = {form: 100 * np.array([svm.mean_of(found[form]) for found, _ in every]) for form in every[0][0]}
+    every = [
+        svm.voc(rows, targets, np.flatnonzero(~ask), np.flatnonzero(ask), seed)
+        for seed in range(flags.splits)
+    ]
+    means = {
+        form: 100 * np.array([svm.mean_of(found[form]) for found, _ in every])
+        for form in every[0][0]
+    }
     report = {
-        "protocol": "voc", "test_images": int(ask.sum()), "costs": [cost for _, cost in every],
+        "protocol": "voc",
+        "test_images": int(ask.sum()),
+        "costs": [cost for _, cost in every],
         "mean_average_precision": {form: values.tolist() for form, values in means.items()},
-        "per_class": {name: {form: every[0][0][form][i] for form in means} for i, name in enumerate(classes)},
-    }  # fmt: skip
+        "per_class": {
+            name: {form: every[0][0][form][i] for form in means} for i, name in enumerate(classes)
+        },
+    }
     told = ", ".join(f"{values.mean():.1f} % ({form})" for form, values in means.items())
-    return f"mean average precision {told} of {len(classes)} classes on {ask.sum():,} pictures, ", report
+    return (
+        f"mean average precision {told} of {len(classes)} classes on {ask.sum():,} pictures, ",
+        report,
+    )
 
 
 def _nothing(rows, source, tested, flags, folder):

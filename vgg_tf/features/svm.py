@@ -1,4 +1,6 @@
-"""Linear support vector machines on descriptors, one against the rest, and the protocols of appendix B."""
+"""Linear support vector machines on descriptors, one against the rest, and the protocols of
+appendix B.
+"""
 
 import warnings
 from dataclasses import dataclass
@@ -55,7 +57,10 @@ def caltech(descriptors, labels, seed, train=TRAIN, test=TEST):
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
         if len(members) < 2:
-            raise ValueError(f"category {label} has {len(members)} image: one to train on and one to test on are needed.")
+            raise ValueError(
+                f"category {label} has {len(members)} image: one to train on and one to test on "
+                "are needed."
+            )
         n = min(train, len(members) - 1)
         learn.append(members[:n])
         ask.append(members[n : n + test])
@@ -64,7 +69,9 @@ def caltech(descriptors, labels, seed, train=TRAIN, test=TEST):
     predicted = _trained(descriptors[learn], labels[learn], cost, seed).predict(descriptors[ask])
     counts = scores.confusion(labels[ask], predicted, labels.max() + 1)
     some = counts.sum(1) > 0
-    return Recalls(counts.diagonal()[some] / counts.sum(1)[some], counts, cost, learn, ask, predicted)
+    return Recalls(
+        counts.diagonal()[some] / counts.sum(1)[some], counts, cost, learn, ask, predicted
+    )
 
 
 def voc(descriptors, targets, learn, ask, seed=0):
@@ -77,9 +84,11 @@ def voc(descriptors, targets, learn, ask, seed=0):
         seed: of the draw of the part that chooses C.
 
     Returns:
-        precisions: for each form of `scores.average_precision`, for each class 0..1, or None where the images to train on
+        precisions: for each form of `scores.average_precision`, for each class 0..1, or None where
+        the images to train on
             are all, or none, of that class, or none of those to test on is.
-        cost: C of the SVM, one for all classes: that of the highest mean average precision on a fifth of `learn`.
+        cost: C of the SVM, one for all classes: that of the highest mean average precision on a
+        fifth of `learn`.
     """
 
     def values(rows, cost, others, form):
@@ -89,7 +98,11 @@ def voc(descriptors, targets, learn, ask, seed=0):
                 found.append(None)
                 continue
             machine = _trained(descriptors[rows], target[rows], cost, seed)
-            found.append(scores.average_precision(machine.decision_function(descriptors[others]), target[others], form))
+            found.append(
+                scores.average_precision(
+                    machine.decision_function(descriptors[others]), target[others], form
+                )
+            )
         return found
 
     order = np.random.default_rng(seed).permutation(learn)
@@ -106,7 +119,9 @@ def mean_of(values):
 
 
 def choose_cost(descriptors, labels, seed, measure):
-    """C that gives the best `measure(labels, predicted)` on a fifth of these images, of each category; the lowest such."""
+    """C that gives the best `measure(labels, predicted)` on a fifth of these images, of each
+    category; the lowest such.
+    """
     random, held = np.random.default_rng(seed), []
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
@@ -116,7 +131,10 @@ def choose_cost(descriptors, labels, seed, measure):
         return 1.0
     learn = np.setdiff1d(np.arange(len(labels)), held)
     reached = {
-        cost: measure(labels[held], _trained(descriptors[learn], labels[learn], cost, seed).predict(descriptors[held]))
+        cost: measure(
+            labels[held],
+            _trained(descriptors[learn], labels[learn], cost, seed).predict(descriptors[held]),
+        )
         for cost in COSTS
     }
     return max(reached, key=reached.get)
@@ -131,5 +149,6 @@ def _trained(descriptors, labels, cost, seed):
     from sklearn.svm import LinearSVC
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # how good it is at a high C, its score tells
+        # How good it is at a high C, its score tells.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         return LinearSVC(C=cost, random_state=seed).fit(descriptors, labels)

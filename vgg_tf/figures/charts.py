@@ -18,8 +18,13 @@ def curves(lines, title, xlabel, ylabel):
     """
     figure = Drawing(8, 4.5)
     axes = figure.subplots()
-    drawn = {label: axes.plot(x, y, style, marker="o", markersize=3)[0] for label, (x, y, style) in lines.items()}
-    axes.set(title=line(title, 80), xlabel=line(xlabel, 80), ylabel=line(ylabel, 40), ylim=(0, None))
+    drawn = {
+        label: axes.plot(x, y, style, marker="o", markersize=3)[0]
+        for label, (x, y, style) in lines.items()
+    }
+    axes.set(
+        title=line(title, 80), xlabel=line(xlabel, 80), ylabel=line(ylabel, 40), ylim=(0, None)
+    )
     axes.xaxis.get_major_locator().set_params(integer=True)
     legend(figure, drawn, 90, row=90, loc="outside lower center")
     axes.grid(alpha=0.3)
@@ -88,7 +93,13 @@ def confusion(counts, classes):
     if n <= 20:
         for i, j in zip(*np.nonzero(counts), strict=True):
             axes.text(
-                j, i, counts[i, j], ha="center", va="center", fontsize=7, color="white" if shares[i, j] > 0.5 else "black"
+                j,
+                i,
+                counts[i, j],
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if shares[i, j] > 0.5 else "black",
             )
     return figure
 
@@ -110,7 +121,14 @@ def class_errors(rows):
     low, high = np.array([row["top1_interval"] for row in worst]).T
     at = range(len(worst))
     axes.barh(at, errors, color="C0", alpha=0.6)
-    axes.errorbar(errors, at, xerr=np.maximum([errors - low, high - errors], 0), fmt="none", ecolor="0.3", elinewidth=1)
+    axes.errorbar(
+        errors,
+        at,
+        xerr=np.maximum([errors - low, high - errors], 0),
+        fmt="none",
+        ecolor="0.3",
+        elinewidth=1,
+    )
     axes.set_yticks(at, [f"{line(row['class'], 24)} ({row['n']})" for row in worst], fontsize=8)
     axes.invert_yaxis()
     axes.margins(y=0.01)
@@ -131,9 +149,17 @@ def calibration(found):
     """
     figure = Drawing(5.5, 6)
     curve, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    confidence, accuracy, n = (np.array([row[key] for row in found["bins"]]) for key in ("confidence", "accuracy", "n"))
+    confidence, accuracy, n = (
+        np.array([row[key] for row in found["bins"]]) for key in ("confidence", "accuracy", "n")
+    )
     curve.plot([0, 1], [0, 1], color="0.6", linestyle=":", label="as often as said")
-    curve.plot(confidence, accuracy, marker="o", markersize=4, label=f"this test, expected error {found['ece']:.4f}")
+    curve.plot(
+        confidence,
+        accuracy,
+        marker="o",
+        markersize=4,
+        label=f"this test, expected error {found['ece']:.4f}",
+    )
     curve.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
     curve.legend(frameon=False)
     counts.bar(confidence, n, width=0.03, color="C0", alpha=0.6)
@@ -154,10 +180,20 @@ def roc(curves):
     """
     figure = Drawing(8, 5)
     axes = figure.subplots()
-    drawn = {label: axes.plot(false, true, linewidth=1.2)[0] for label, (false, true) in curves.items()}
-    axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1), ylim=(0, 1.01))
+    drawn = {
+        label: axes.plot(false, true, linewidth=1.2)[0] for label, (false, true) in curves.items()
+    }
+    axes.set(
+        xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1), ylim=(0, 1.01)
+    )
     if curves:
-        legend(axes, drawn, title="area, the smallest first", loc="center left", bbox_to_anchor=(1, 0.5))
+        legend(
+            axes,
+            drawn,
+            title="area, the smallest first",
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+        )
     axes.grid(alpha=0.3)
     return figure
 
@@ -183,7 +219,9 @@ def counts(classes, splits, title):
     left, drawn = np.zeros(len(order)), {}
     for (name, values), colour in zip(splits.items(), COLORS.values(), strict=False):
         some = np.asarray(values)[order]
-        drawn[f"{name}, {sum(values):,} images"] = axes.barh(range(len(order)), some, left=left, color=colour)
+        drawn[f"{name}, {sum(values):,} images"] = axes.barh(
+            range(len(order)), some, left=left, color=colour
+        )
         left += some
     axes.set_yticks(range(len(order)), [line(classes[i], 28) for i in order], fontsize=8)
     axes.invert_yaxis()
@@ -195,11 +233,16 @@ def counts(classes, splits, title):
 
 
 def confused(pairs, title):
-    """The pairs of classes that are taken for each other most often: rows of `scores.score`'s `confused`."""
+    """The pairs of classes that are taken for each other most often: rows of `scores.score`'s
+    `confused`.
+    """
     figure = Drawing(8, 1.6 + 0.3 * max(1, len(pairs)), title)
     axes = figure.subplots()
     axes.barh(range(len(pairs)), [100 * pair["share"] for pair in pairs], color=COLORS["conv"])
-    names = [f"{line(pair['true'], 24)} taken for {line(pair['predicted'], 24)} ({pair['n']})" for pair in pairs]
+    names = [
+        f"{line(pair['true'], 24)} taken for {line(pair['predicted'], 24)} ({pair['n']})"
+        for pair in pairs
+    ]
     axes.set_yticks(range(len(pairs)), names, fontsize=8)
     axes.invert_yaxis()
     axes.set(xlabel="share of the images of the class (%)")

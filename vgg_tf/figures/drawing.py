@@ -13,15 +13,18 @@ from matplotlib.figure import Figure
 
 from vgg_tf.runtime import files
 
-COLORS = {"conv": "#4477aa", "pool": "#ccbb44", "fc": "#228833"}  # of Tol's scheme for colour-blind readers
-_UNDRAWABLE = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's categories of control characters, lone surrogates and separators of lines
+# Of Tol's scheme for colour-blind readers.
+COLORS = {"conv": "#4477aa", "pool": "#ccbb44", "fc": "#228833"}
+# Unicode's categories of control characters, lone surrogates and separators of lines.
+_UNDRAWABLE = {"Cc", "Cs", "Zl", "Zp"}
 
 
 def line(words, letters=100):
     r"""Return any text as one line that matplotlib draws character by character.
 
-    A `$` begins no formula. Control characters, ends of lines and the undecodable bytes of file names cannot be drawn: they
-    become escapes such as `\n`. A long text loses its middle, because paths often differ at their ends only.
+    A `$` begins no formula. Control characters, ends of lines and the undecodable bytes of file
+    names cannot be drawn: they become escapes such as `\n`. A long text loses its middle, because
+    paths often differ at their ends only.
 
     Args:
         words: the text, such as the name of a class, a file or a run.
@@ -38,15 +41,16 @@ def line(words, letters=100):
     """
     words = "".join(repr(c)[1:-1] if unicodedata.category(c) in _UNDRAWABLE else c for c in words)
     if len(words) > letters:
-        words = f"{words[: letters // 2]}\N{HORIZONTAL ELLIPSIS}{words[len(words) - (letters - 1) // 2 :]}"
+        end = len(words) - (letters - 1) // 2
+        words = f"{words[: letters // 2]}\N{HORIZONTAL ELLIPSIS}{words[end:]}"
     return words.replace("$", r"\$")
 
 
 class Drawing(Figure):
     """A figure that Agg draws.
 
-    A character that the font lacks is drawn as a box, without a warning for each. For such names list other fonts in your
-    matplotlibrc: `font.family: DejaVu Sans, Noto Sans CJK JP`.
+    A character that the font lacks is drawn as a box, without a warning for each. For such names
+    list other fonts in your matplotlibrc: `font.family: DejaVu Sans, Noto Sans CJK JP`.
 
     Args:
         width, height: in inches.
@@ -73,7 +77,9 @@ class Drawing(Figure):
 @contextlib.contextmanager
 def _boxes_for_missing_glyphs():
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from|Matplotlib currently does not support", UserWarning)
+        warnings.filterwarnings(
+            "ignore", r"Glyph \d+ .*missing from|Matplotlib currently does not support", UserWarning
+        )
         yield
 
 
@@ -91,7 +97,13 @@ def legend(place, artists, letters=40, row=0, **options):
     """
     names = [line(name, letters) for name in artists]
     columns = max(1, min(3, row // max(1, *map(len, names), 1)))
-    made = place.legend(list(artists.values()), [str(i) for i in range(len(names))], ncols=columns, frameon=False, **options)
+    made = place.legend(
+        list(artists.values()),
+        [str(i) for i in range(len(names))],
+        ncols=columns,
+        frameon=False,
+        **options,
+    )
     for text, name in zip(made.get_texts(), names, strict=True):
         text.set_text(name)
 
@@ -114,11 +126,16 @@ def save(figure, path, dpi=120):
         except OSError:
             raise
         except Exception as error:
-            raise ValueError(f"{path} could not be drawn ({type(error).__name__}: {error}).") from error
+            raise ValueError(
+                f"{path} could not be drawn ({type(error).__name__}: {error})."
+            ) from error
 
 
 def check_suffix(path):
     """Raise a ValueError if the suffix of a path is no format that figures can be saved in."""
     known = FigureCanvasAgg.get_supported_filetypes()
     if os.path.splitext(path)[1][1:].lower() not in known:
-        raise ValueError(f"a picture's name ends in {', '.join(f'.{name}' for name in sorted(known))}. Received: {path}.")
+        raise ValueError(
+            f"a picture's name ends in {', '.join(f'.{name}' for name in sorted(known))}. "
+            f"Received: {path}."
+        )

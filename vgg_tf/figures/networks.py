@@ -30,10 +30,17 @@ def heat_over(image, maps, title):
     for axes, (name, values) in zip(grid[1:], maps.items(), strict=False):
         axes.imshow(image.mean(2), cmap="gray", vmin=0, vmax=255)
         extent = (-0.5, w - 0.5, h - 0.5, -0.5)
-        shown = axes.imshow(values, cmap=HEAT, vmin=0, vmax=1, alpha=0.6, extent=extent, interpolation="bilinear")
+        shown = axes.imshow(
+            values, cmap=HEAT, vmin=0, vmax=1, alpha=0.6, extent=extent, interpolation="bilinear"
+        )
         axes.set_title(line(name, 36), fontsize=8)
     if shown is not None:
-        figure.colorbar(shown, ax=list(grid), label="how much a place speaks for the class, of the most", shrink=0.7)
+        figure.colorbar(
+            shown,
+            ax=list(grid),
+            label="how much a place speaks for the class, of the most",
+            shrink=0.7,
+        )
     return figure
 
 
@@ -51,7 +58,9 @@ def maps(values, title):
     columns = min(8, len(order))
     figure, grid = _grid(-(-len(order) // columns), columns, 1.2, title)
     for axes, channel in zip(grid, order, strict=False):
-        shown = axes.imshow(values[..., channel], cmap="viridis", vmin=min(0, values.min()), vmax=values.max() or 1)
+        shown = axes.imshow(
+            values[..., channel], cmap="viridis", vmin=min(0, values.min()), vmax=values.max() or 1
+        )
         axes.set_title(f"channel {channel}", fontsize=6, pad=2)
     figure.colorbar(shown, ax=list(grid), label="activation", shrink=0.7)
     return figure
@@ -63,27 +72,43 @@ def kernels(pictures, title):
     columns = min(8, len(some))
     figure, grid = _grid(-(-len(some) // columns), columns, 0.9, title)
     for i, (axes, picture) in enumerate(zip(grid, some, strict=False)):
-        axes.imshow(picture if picture.shape[-1] == 3 else picture[..., :1].repeat(3, -1), interpolation="nearest")
+        axes.imshow(
+            picture if picture.shape[-1] == 3 else picture[..., :1].repeat(3, -1),
+            interpolation="nearest",
+        )
         axes.set_title(str(i), fontsize=6, pad=2)
     return figure
 
 
 def field(image, corners, name):
-    """The square of pixels that a unit sees, on the image: `corners` xmin, ymin, xmax, ymax in pixels, perhaps beyond it."""
+    """The square of pixels that a unit sees, on the image: `corners` xmin, ymin, xmax, ymax in
+    pixels, perhaps beyond it.
+    """
     figure, (axes,) = _grid(1, 1, 4, f"what the unit of {name} sees")
     h, w, _ = image.shape
     axes.imshow(image)
     xmin, ymin, xmax, ymax = corners
     for colour, thick in (("black", 3), ("yellow", 1.2)):
-        box = Rectangle((xmin - 0.5, ymin - 0.5), xmax - xmin, ymax - ymin, fill=False, edgecolor=colour, linewidth=thick)
+        box = Rectangle(
+            (xmin - 0.5, ymin - 0.5),
+            xmax - xmin,
+            ymax - ymin,
+            fill=False,
+            edgecolor=colour,
+            linewidth=thick,
+        )
         axes.add_patch(box)
     axes.set(xlim=(min(0, xmin) - 1, max(w, xmax) + 1), ylim=(max(h, ymax) + 1, min(0, ymin) - 1))
-    axes.set_title(f"{xmax - xmin} x {ymax - ymin} pixels of {w} x {h}; beyond the image there is padding", fontsize=8)
+    axes.set_title(
+        f"{xmax - xmin} x {ymax - ymin} pixels of {w} x {h}; beyond the image there is padding",
+        fontsize=8,
+    )
     return figure
 
 
 def architecture(rows, title):
-    """A network drawn to scale: each map a block as high as its side, as wide as the logarithm of its channels.
+    """A network drawn to scale: each map a block as high as its side, as wide as the logarithm of
+    its channels.
 
     Args:
         rows: of `costs.layers`.
@@ -111,13 +136,19 @@ def architecture(rows, title):
             [(right, low), (right + back, low + back), (right + back, high + back), (right, high)],
         )
         for face, alpha in zip(faces, (0.95, 0.6, 0.75), strict=True):
-            axes.add_patch(Polygon(face, facecolor=COLORS[kind], alpha=alpha, edgecolor="white", linewidth=0.4))
+            axes.add_patch(
+                Polygon(face, facecolor=COLORS[kind], alpha=alpha, edgecolor="white", linewidth=0.4)
+            )
         words = f"{line(row['name'], 24)}\n{' x '.join(map(str, shape))}"
         axes.text(x + wide / 2, -0.62, words, rotation=90, ha="center", va="top", fontsize=7)
         x += wide + 0.12
     axes.set(xlim=(-0.1, x + 0.3), ylim=(-1.25, 0.75))
     axes.set_axis_off()
-    names = {"conv": "convolution 3 x 3 (1 x 1), ReLU", "pool": "max pooling 2 x 2", "fc": "fully connected"}
+    names = {
+        "conv": "convolution 3 x 3 (1 x 1), ReLU",
+        "pool": "max pooling 2 x 2",
+        "fc": "fully connected",
+    }
     blocks = {name: Rectangle((0, 0), 1, 1, color=COLORS[kind]) for kind, name in names.items()}
     legend(figure, blocks, row=110, loc="outside lower center", fontsize=8)
     return figure

@@ -31,9 +31,17 @@ def contact_sheet(images, titles, boxes, title, columns=None):
         axes.set_title("\n".join(line(words, 24) for words in lines), fontsize=7)
         for (xmin, ymin, xmax, ymax), label in zip(corners, names, strict=True):
             # In pixel edges, which imshow puts at halves; black under yellow shows on any ground.
-            corner, width, height = (xmin * w - 0.5, ymin * h - 0.5), (xmax - xmin) * w, (ymax - ymin) * h
+            corner, width, height = (
+                (xmin * w - 0.5, ymin * h - 0.5),
+                (xmax - xmin) * w,
+                (ymax - ymin) * h,
+            )
             for colour, thickness in (("black", 2.5), ("yellow", 1)):
-                axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=thickness))
+                axes.add_patch(
+                    Rectangle(
+                        corner, width, height, fill=False, edgecolor=colour, linewidth=thickness
+                    )
+                )
             if label and not any(label in words for words in lines):
                 axes.text(*corner, line(label, 40), fontsize=5, color="yellow", va="bottom")
     return figure

@@ -1,4 +1,5 @@
-"""What compiled training steps tell of a chip: which batches fit, the least time that its published numbers allow, one table.
+"""What compiled training steps tell of a chip: which batches fit, the least time that its published
+numbers allow, one table.
 
 Nothing here was measured on a TPU.
 """
@@ -6,13 +7,17 @@ Nothing here was measured on a TPU.
 from dataclasses import dataclass
 
 GIB = 2**30
-KAGGLE, KAGGLE_HOURS = "v5e:2x4", 20  # what Kaggle lends, and its hours a week, as Kaggle publishes them
-FITTING = 3  # compilations of batches that fit, which take minutes for VGG-16 on 2 cores; of those that do not, a second
+# What Kaggle lends, and its hours a week, as Kaggle publishes them.
+KAGGLE, KAGGLE_HOURS = "v5e:2x4", 20
+# Compilations of batches that fit, which take minutes for VGG-16 on 2 cores; of those that do not,
+# a second.
+FITTING = 3
 
 
 @dataclass(frozen=True)
 class Chip:
-    """Published numbers of one JAX device, which is a chip, and half a chip of v3 and v4 (cloud.google.com/tpu/docs).
+    """Published numbers of one JAX device, which is a chip, and half a chip of v3 and v4
+    (cloud.google.com/tpu/docs).
 
     Attributes:
         peak: bfloat16 multiplications and additions a second, TFLOP/s.
@@ -23,9 +28,14 @@ class Chip:
     bandwidth: float
 
 
-CHIPS = {"v3": Chip(61.5, 450), "v4": Chip(137.5, 614), "v5e": Chip(197, 819), "v6e": Chip(918, 1640)}
-# Those that libtpu is known to compile for in minutes, and their JAX devices; of others it refuses some and never ends
-# with some.
+CHIPS = {
+    "v3": Chip(61.5, 450),
+    "v4": Chip(137.5, 614),
+    "v5e": Chip(197, 819),
+    "v6e": Chip(918, 1640),
+}
+# Those that libtpu is known to compile for in minutes, and their JAX devices; of others it refuses
+# some and never ends with some.
 TOPOLOGIES = {"v3:2x2": 8, "v4:2x2x1": 8, "v5e:2x2": 4, "v5e:2x4": 8, "v6e:2x2": 4}
 
 
@@ -45,8 +55,8 @@ def topologies(words, batch):
             raise ValueError(f"No topology {name!r}. Known: {', '.join(TOPOLOGIES)}.")
         if batch % TOPOLOGIES[name]:
             raise ValueError(
-                f"The {TOPOLOGIES[name]} devices of {name} share the images of a step, and {batch} do not divide by it. Give "
-                "another --batch-size or --accumulate."
+                f"The {TOPOLOGIES[name]} devices of {name} share the images of a step, and "
+                f"{batch} do not divide by it. Give another --batch-size or --accumulate."
             )
     return names
 
@@ -60,7 +70,8 @@ class Step:
         batch: images a step, on all devices.
         needed: memory a device needs, bytes; of a step that does not fit its temporaries alone.
         available: memory of a device, bytes.
-        flops, bytes: operations and memory traffic of a device, by XLA's count; 0 where it does not fit.
+        flops, bytes: operations and memory traffic of a device, by XLA's count; 0 where it does not
+            fit.
         seconds: that the compilation took.
     """
 
@@ -84,7 +95,8 @@ class Step:
 
 
 def largest_batch(first, second):
-    """The batch that fills the memory, by the line through two steps that fit: a multiple of 8 a device.
+    """The batch that fills the memory, by the line through two steps that fit: a multiple of 8 a
+    device.
 
     Args:
         first, second: `Step`s of different batches.
@@ -97,10 +109,12 @@ def largest_batch(first, second):
 
 
 def next_batch(steps):
-    """The batch to compile next, in search of the largest that fits: a multiple of 8 a device; 0 ends the search.
+    """The batch to compile next, in search of the largest that fits: a multiple of 8 a device; 0
+    ends the search.
 
-    While all fit: twice the batch, then that of the line through the two. While none fits: half the batch, or less where the
-    memory tells so. Between one that fits and one that does not: the middle.
+    While all fit: twice the batch, then that of the line through the two. While none fits: half the
+    batch, or less where the memory tells so. Between one that fits and one that does not: the
+    middle.
 
     Args:
         steps: the `Step`s so far, at least one.
@@ -142,7 +156,9 @@ class Bounds:
 
     @property
     def step(self):
-        """The `Step` that the times are of: the asked one if it fits, else the largest that does, else None."""
+        """The `Step` that the times are of: the asked one if it fits, else the largest that
+        does, else None.
+        """
         return self.asked if self.asked.fits else self.largest
 
     @property
@@ -198,7 +214,9 @@ _FINDINGS = {
     ),
     "images/s (bound, not measured)": lambda row: f"{row.speed:,.0f}",
     "hours of {epochs} epochs (bound, not measured)": lambda row: f"{row.hours:.1f}",
-    "weeks of Kaggle's {hours} hours (bound, not measured)": lambda row: "-" if row.weeks is None else f"{row.weeks:.2f}",
+    "weeks of Kaggle's {hours} hours (bound, not measured)": lambda row: (
+        "-" if row.weeks is None else f"{row.weeks:.2f}"
+    ),
 }
 
 
@@ -209,7 +227,10 @@ def table(rows):
         rows: `Bounds` of the same network, batch and epochs.
     """
     words = {"batch": rows[0].asked.batch, "epochs": rows[0].epochs, "hours": KAGGLE_HOURS}
-    lines = [[heading.format(**words) for heading in (*_FACTS, *_FINDINGS)], ["---"] * len(_FACTS | _FINDINGS)]
+    lines = [
+        [heading.format(**words) for heading in (*_FACTS, *_FINDINGS)],
+        ["---"] * len(_FACTS | _FINDINGS),
+    ]
     for row in rows:
         found = [cell(row) if row.step else "-" for cell in _FINDINGS.values()]
         lines.append([*(cell(row) for cell in _FACTS.values()), *found])

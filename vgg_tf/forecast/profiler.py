@@ -1,4 +1,6 @@
-"""Where the time of a training step goes: some steps under TensorFlow's or JAX' profiler, its trace as a table."""
+"""Where the time of a training step goes: some steps under TensorFlow's or JAX' profiler, its
+trace as a table.
+"""
 
 import collections
 import contextlib
@@ -11,10 +13,13 @@ import keras
 from vgg_tf.runtime import files
 
 WARM_UP = 2  # steps, of which the first compiles
-LAYER = re.compile(r"/((?:block\d+_[a-z]+\d*|fc\d|predictions|normalize|flatten)(?:_dropout)?)(?:_\d+)*/")
+LAYER = re.compile(
+    r"/((?:block\d+_[a-z]+\d*|fc\d|predictions|normalize|flatten)(?:_dropout)?)(?:_\d+)*/"
+)
 OPERATION = re.compile(r"^(\S*?)(?::_?\w+)?$")
 WAITING = "IteratorGetNextOp::DoCompute"  # of TensorFlow's fit, for the next batch
-KERNEL_LINES = ("tf_Compute", "tf_XLA", "XLA Ops", "Stream #")  # of the threads and devices that compute
+# Of the threads and devices that compute.
+KERNEL_LINES = ("tf_Compute", "tf_XLA", "XLA Ops", "Stream #")
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,10 @@ class Profile:
         step: seconds.
         batch: images a step.
         input_alone: images/s of the input where nothing else runs.
-        waiting: seconds a step in which it waits for data; None where the trace does not tell (JAX).
-        parts: `{(what, "forward" or "backward" or ""): seconds a step}` of the operations. Those of a CPU may run at the same
-            time and share its cores: their sum is not the step's time.
+        waiting: seconds a step in which it waits for data; None where the trace does not tell
+            (JAX).
+        parts: `{(what, "forward" or "backward" or ""): seconds a step}` of the operations. Those of
+            a CPU may run at the same time and share its cores: their sum is not the step's time.
         device: what they ran on, by the profiler's name.
     """
 
@@ -42,22 +48,40 @@ class Profile:
         total = sum(self.parts.values())
         names = dict.fromkeys(name for name, _ in sorted(self.parts, key=_order))
         width = max(map(len, names), default=0)
-        rows = [[self.parts.get((name, phase), 0.0) for phase in ("forward", "backward", "")] for name in names]
+        rows = [
+            [self.parts.get((name, phase), 0.0) for phase in ("forward", "backward", "")]
+            for name in names
+        ]
         lines = [
-            f"a step of {self.batch} images: {1e3 * self.step:.1f} ms, {self.batch / self.step:,.0f} images/s",
-            f"the input alone: {self.input_alone:,.0f} images/s, {self.input_alone * self.step / self.batch:.1f} times as many",
+            f"a step of {self.batch} images: {1e3 * self.step:.1f} ms, "
+            f"{self.batch / self.step:,.0f} images/s",
+            f"the input alone: {self.input_alone:,.0f} images/s, "
+            f"{self.input_alone * self.step / self.batch:.1f} times as many",
         ]
         if self.waiting is not None:
-            lines.append(f"waiting for it: {1e3 * self.waiting:.2f} ms a step, {self.waiting / self.step:.2%}")
-        lines += ["", f"operations on {self.device}, ms a step", f"{'':{width}}  forward  backward    other  share"]
+            lines.append(
+                f"waiting for it: {1e3 * self.waiting:.2f} ms a step, "
+                f"{self.waiting / self.step:.2%}"
+            )
+        lines += [
+            "",
+            f"operations on {self.device}, ms a step",
+            f"{'':{width}}  forward  backward    other  share",
+        ]
         for name, row in zip(names, rows, strict=True):
             if sum(row) < 5e-4 * total:
                 continue
-            cells = [f"{1e3 * value:{n}.2f}" if value else " " * n for value, n in zip(row, (9, 10, 9), strict=True)]
+            cells = [
+                f"{1e3 * value:{n}.2f}" if value else " " * n
+                for value, n in zip(row, (9, 10, 9), strict=True)
+            ]
             share = sum(row) / total
-            lines.append(f"{name:{width}}{''.join(cells)}  {share:5.1%}  {'#' * round(60 * share)}".rstrip())
+            lines.append(
+                f"{name:{width}}{''.join(cells)}  {share:5.1%}  {'#' * round(60 * share)}".rstrip()
+            )
         sums = [sum(column) for column in zip(*rows, strict=True)]
-        lines.append(f"{'all':{width}}{''.join(f'{1e3 * v:{n}.2f}' for v, n in zip(sums, (9, 10, 9), strict=True))}")
+        cells = [f"{1e3 * value:{n}.2f}" for value, n in zip(sums, (9, 10, 9), strict=True)]
+        lines.append(f"{'all':{width}}{''.join(cells)}")
         return "\n".join(lines)
 
 
@@ -66,10 +90,13 @@ def profile(scores, batches, steps, folder, callbacks=lambda steps: None):
 
     Args:
         scores: a compiled network of scores.
-        batches: function of the epoch that gives batches `(images, labels)`, a `tf.data.Dataset` of known length.
+        batches: function of the epoch that gives batches `(images, labels)`, a `tf.data.Dataset` of
+            known length.
         steps: how many.
-        folder: where the trace goes, for TensorBoard's profiler or Perfetto; what lies there is left.
-        callbacks: function of a number of steps that gives Keras callbacks for so many; those that a training has.
+        folder: where the trace goes, for TensorBoard's profiler or Perfetto; what lies there is
+            left.
+        callbacks: function of a number of steps that gives Keras callbacks for so many; those that
+            a training has.
 
     Returns:
         A `Profile`.
@@ -79,20 +106,34 @@ def profile(scores, batches, steps, folder, callbacks=lambda steps: None):
     """
     images = batches(0)
     if (there := int(images.cardinality())) < steps + WARM_UP:
-        raise ValueError(f"An epoch has {there} steps here: --profile takes at most {there - WARM_UP}.")
-    scores.fit(images.take(WARM_UP), epochs=1, verbose=0, shuffle=False, callbacks=callbacks(WARM_UP))
-    for variable in scores.trainable_variables:  # on JAX those and their averages are the same arrays now, as in `training`
+        raise ValueError(
+            f"An epoch has {there} steps here: --profile takes at most {there - WARM_UP}."
+        )
+    scores.fit(
+        images.take(WARM_UP), epochs=1, verbose=0, shuffle=False, callbacks=callbacks(WARM_UP)
+    )
+    # On JAX those and their averages are the same arrays now, as in `training`.
+    for variable in scores.trainable_variables:
         variable.assign(variable.numpy())
     batch, alone = _alone(batches(1), steps)
     before = set(_traces(folder))
     with _recording(folder):
         start = time.perf_counter()
-        scores.fit(batches(2).take(steps), epochs=1, verbose=0, shuffle=False, callbacks=callbacks(steps))
+        scores.fit(
+            batches(2).take(steps), epochs=1, verbose=0, shuffle=False, callbacks=callbacks(steps)
+        )
         seconds = time.perf_counter() - start
     (trace,) = set(_traces(folder)) - before
     device, parts, waiting = read(trace)
     in_fit = waiting / steps if keras.config.backend() == "tensorflow" else None
-    return Profile(seconds / steps, batch, alone, in_fit, {key: value / steps for key, value in parts.items()}, device)
+    return Profile(
+        seconds / steps,
+        batch,
+        alone,
+        in_fit,
+        {key: value / steps for key, value in parts.items()},
+        device,
+    )
 
 
 def _alone(batches, steps):
@@ -126,7 +167,11 @@ def _recording(folder):
 
 
 def _traces(folder):
-    return [f"{folder}/{name}" for name in files.walk(folder) if name.endswith(".xplane.pb")] if files.exists(folder) else []
+    return (
+        [f"{folder}/{name}" for name in files.walk(folder) if name.endswith(".xplane.pb")]
+        if files.exists(folder)
+        else []
+    )
 
 
 def read(path):
@@ -137,8 +182,8 @@ def read(path):
 
     Returns:
         device: the name of what computed, the first accelerator if there is one, else the host.
-        parts: `{(what, phase): seconds}`: layers by their names where the trace has them, else kinds of operations.
-        waiting: seconds in which the step waited for data, under TensorFlow.
+        parts: `{(what, phase): seconds}`: layers by their names where the trace has them, else
+        kinds of operations. waiting: seconds in which the step waited for data, under TensorFlow.
     """
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -153,13 +198,17 @@ def read(path):
                 name = plane.event_metadata[event.metadata_id].name
                 if name == WAITING:
                     waiting += event.duration_ps / 1e12
-                elif plane is device and line.name.startswith(KERNEL_LINES) and (what := _what(name)):
+                elif (
+                    plane is device and line.name.startswith(KERNEL_LINES) and (what := _what(name))
+                ):
                     parts[what] += event.duration_ps / 1e12
     return device.name, dict(parts), waiting
 
 
 def _what(name):
-    """Which part of a step an operation belongs to, and its phase; None for what is none, such as the executor's own."""
+    """Which part of a step an operation belongs to, and its phase; None for what is none, such
+    as the executor's own.
+    """
     path = OPERATION.match(name)
     if not path or "::" in name or name == "ParallelFor":
         return None
@@ -180,5 +229,10 @@ def _order(key):
     stage = next((i for i, word in enumerate(stages) if key[0].startswith(word)), len(stages))
     if stage == 1:  # convolution, normalisation and activation of the same number together
         block, kind, number = re.match(r"block(\d+)_([a-z]+)(\d*)", key[0]).groups()
-        return stage, int(block), int(number or 99), ("conv", "bn", "relu", "lrn", "pool").index(kind)
+        return (
+            stage,
+            int(block),
+            int(number or 99),
+            ("conv", "bn", "relu", "lrn", "pool").index(kind),
+        )
     return stage, key[0]

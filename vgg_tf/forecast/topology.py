@@ -1,8 +1,9 @@
-"""Compile a training step for a TPU that is not here: how much memory does it take, how much does it compute.
+"""Compile a training step for a TPU that is not here: how much memory does it take, how much does
+it compute.
 
-libtpu compiles for a topology without the chips. The step is the one that Keras on JAX runs: the recipe's network and
-optimizer, metrics, uint8 images shared among all devices. The first topology imports Keras, on JAX, for the whole
-process.
+libtpu compiles for a topology without the chips. The step is the one that Keras on JAX runs: the
+recipe's network and optimizer, metrics, uint8 images shared among all devices. The first topology
+imports Keras, on JAX, for the whole process.
 """
 
 import functools
@@ -18,12 +19,20 @@ from vgg_tf.runtime import quiet, scopes
 
 _JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
 # Without them libtpu would ask Google's servers for minutes.
-_LIBTPU = {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v5litepod-8", "TPU_WORKER_HOSTNAMES": "localhost"}
+_LIBTPU = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-8",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+}
 
 
 def environment():
-    """Context in which Keras is imported on JAX, JAX on the CPU, and libtpu is loaded without chips."""
-    return scopes.environment(**{name: os.environ.get(name, value) for name, value in _LIBTPU.items()} | _JAX)
+    """Context in which Keras is imported on JAX, JAX on the CPU, and libtpu is loaded without
+    chips.
+    """
+    return scopes.environment(
+        **{name: os.environ.get(name, value) for name, value in _LIBTPU.items()} | _JAX
+    )
 
 
 class Topology:
@@ -50,8 +59,8 @@ class Topology:
 
             if (engine := keras.config.backend()) != "jax":
                 raise ValueError(
-                    f"A topology needs Keras on JAX, but Keras was imported on {engine}. Compile in a process of its own: "
-                    "python -m vgg_tf.preflight --topology."
+                    f"A topology needs Keras on JAX, but Keras was imported on {engine}. "
+                    "Compile in a process of its own: python -m vgg_tf.preflight --topology."
                 )
             found = topologies.get_topology_desc(platform="tpu", topology_name=name)
 
@@ -65,8 +74,12 @@ class Topology:
             self.scores = scores_of(model)
             compile_scores(self.scores, make_optimizer(recipe, 1), recipe.label_smoothing)
             self.scores.optimizer.build(self.scores.trainable_variables)
-            images, labels = np.zeros((2, recipe.size, recipe.size, 3), np.uint8), np.zeros(2, np.int32)
-            self.scores._symbolic_build(data_batch=(images, labels))  # makes the metrics' variables, as fit would
+            images, labels = (
+                np.zeros((2, recipe.size, recipe.size, 3), np.uint8),
+                np.zeros(2, np.int32),
+            )
+            # Makes the metrics' variables, as fit would.
+            self.scores._symbolic_build(data_batch=(images, labels))
 
     @property
     def devices(self):
@@ -87,7 +100,8 @@ class Topology:
         raise AssertionError("libtpu compiled a program of 4 TiB")
 
     def compile(self, batch):
-        """Compile the step for `batch` images on all devices together: of `recipe.accumulate` parts of a batch, one.
+        """Compile the step for `batch` images on all devices together: of `recipe.accumulate` parts
+        of a batch, one.
 
         Returns:
             A `Step`.
@@ -95,7 +109,10 @@ class Topology:
         import jax
 
         spec = jax.sharding.PartitionSpec
-        replicated, shared = jax.sharding.NamedSharding(self.mesh, spec()), jax.sharding.NamedSharding(self.mesh, spec("batch"))
+        replicated, shared = (
+            jax.sharding.NamedSharding(self.mesh, spec()),
+            jax.sharding.NamedSharding(self.mesh, spec("batch")),
+        )
         scores, side = self.scores, self.recipe.size
         state = tuple(
             [jax.ShapeDtypeStruct(v.value.shape, v.value.dtype, sharding=replicated) for v in group]
@@ -116,19 +133,31 @@ class Topology:
             compiled = lowered.compile()
         except jax.errors.JaxRuntimeError as error:
             needed = _out_of_memory(error)[0]
-            return Step(self.devices, batch, needed, self.available, 0.0, 0.0, time.perf_counter() - start)
+            return Step(
+                self.devices, batch, needed, self.available, 0.0, 0.0, time.perf_counter() - start
+            )
         seconds = time.perf_counter() - start
         memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
         # Outputs lie in the place of the arguments they replace.
         needed = memory.argument_size_in_bytes + memory.temp_size_in_bytes
         needed += memory.output_size_in_bytes - memory.alias_size_in_bytes
-        return Step(self.devices, batch, needed, self.available, cost["flops"], cost["bytes accessed"], seconds)
+        return Step(
+            self.devices,
+            batch,
+            needed,
+            self.available,
+            cost["flops"],
+            cost["bytes accessed"],
+            seconds,
+        )
 
 
 def _out_of_memory(error):
     """Bytes needed and there, of XLA's error; any other error is raised."""
     units = {"K": 2**10, "M": 2**20, "G": GIB, "T": 2**40}
-    found = re.search(r"\(([\d.]+)([KMGT])\) exceeds available HBM \(([\d.]+)([KMGT])\)", str(error))
+    found = re.search(
+        r"\(([\d.]+)([KMGT])\) exceeds available HBM \(([\d.]+)([KMGT])\)", str(error)
+    )
     if "RESOURCE_EXHAUSTED" not in str(error) or not found:
         raise error
     needed, unit, available, other = found.groups()
@@ -136,10 +165,11 @@ def _out_of_memory(error):
 
 
 def analytic_flops(model):
-    """Operations of a training step, an image: a multiplication and an addition a weight and position, padding not counted.
+    """Operations of a training step, an image: a multiplication and an addition a weight and
+    position, padding not counted.
 
-    Forward, and backward twice that: to the weights, and to the input, which the first layer that learns needs not. Frozen
-    layers before it go forward only.
+    Forward, and backward twice that: to the weights, and to the input, which the first layer that
+    learns needs not. Frozen layers before it go forward only.
 
     Args:
         model: a network of `build_vgg` with its head, for crops of one size.
@@ -152,7 +182,8 @@ def analytic_flops(model):
         if len(layer.kernel.shape) == 4:
             for side in layer.output.shape[1:3]:
                 reach = layer.kernel.shape[0]
-                # of `reach` rows under the kernel, reach // 2 are missing at either edge, one less a step inwards
+                # of `reach` rows under the kernel, reach // 2 are missing at either edge, one less
+                # a step inwards
                 forward *= (side * reach - reach // 2 * (reach // 2 + 1)) / reach
         total += forward * (1 + layer.trainable + below)
         below = below or layer.trainable

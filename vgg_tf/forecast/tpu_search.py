@@ -8,7 +8,9 @@ from vgg_tf.forecast import bounds
 
 
 def search(flags, name):
-    """Compile the step for one topology, of the asked images and in search of the most; print and return the `Bounds`."""
+    """Compile the step for one topology, of the asked images and in search of the most; print
+    and return the `Bounds`.
+    """
     from vgg_tf.forecast import topology
 
     recipe = flags.numbers
@@ -20,23 +22,42 @@ def search(flags, name):
     )
     steps, batch = [], recipe.micro_batch_size
     if recipe.accumulate > 1:
-        print(f"a batch of {recipe.batch_size:,} images takes {recipe.accumulate} steps of {batch:,}, which add up", flush=True)
+        print(
+            f"a batch of {recipe.batch_size:,} images takes {recipe.accumulate} steps of "
+            f"{batch:,}, which add up",
+            flush=True,
+        )
     while batch:
         step = target.compile(batch)
         steps.append(step)
         verdict = "fits" if step.fits else "does not fit"
-        print(f"  {batch:6,} images a step: {verdict}, {step.need} a device; compiled in {step.seconds:.0f} s", flush=True)
+        print(
+            f"  {batch:6,} images a step: {verdict}, {step.need} a device; compiled in "
+            f"{step.seconds:.0f} s",
+            flush=True,
+        )
         batch = bounds.next_batch(steps)
         if batch and len(steps) == 2 and all(step.fits for step in steps):
-            print(f"the most images a step that fit, by the line through the two: {batch:,}", flush=True)
+            print(
+                f"the most images a step that fit, by the line through the two: {batch:,}",
+                flush=True,
+            )
     largest = max((step for step in steps if step.fits), key=lambda step: step.batch, default=None)
-    images = recipe.steps_per_epoch * recipe.batch_size or flags.images  # an update is of a whole batch
+    # An update is of a whole batch.
+    images = recipe.steps_per_epoch * recipe.batch_size or flags.images
     row = bounds.Bounds(name, steps[0], largest, recipe.epochs, images)
     if largest is None:
-        print("Fewer than 8 images a device might fit: take a smaller --size or --width, or more chips.", flush=True)
+        print(
+            "Fewer than 8 images a device might fit: take a smaller --size or --width, or more "
+            "chips.",
+            flush=True,
+        )
         return row
     above = [step.batch for step in steps if not step.fits]
-    print(f"the most compiled that fit: {largest.batch:,}; " + (f"{min(above):,} do not" if above else "more may"))
+    print(
+        f"the most compiled that fit: {largest.batch:,}; "
+        + (f"{min(above):,} do not" if above else "more may")
+    )
     _bounds(row, topology.analytic_flops(target.scores) / 1e9, _input_rate(recipe))
     return row
 
@@ -50,15 +71,22 @@ def _bounds(row, counted, here):
         here: images/s of the training input on this machine, and its cores.
     """
     rate, cores = here
-    step, kaggle = row.step, "" if row.weeks is None else f"{row.weeks:.2f} weeks of Kaggle's {bounds.KAGGLE_HOURS} hours; "
+    step, kaggle = (
+        row.step,
+        ""
+        if row.weeks is None
+        else f"{row.weeks:.2f} weeks of Kaggle's {bounds.KAGGLE_HOURS} hours; ",
+    )
     print(
         f"{row.gflop:.1f} GFLOP an image by XLA's count, {counted:.1f} by ours; "
-        f"{step.bytes * step.devices / step.batch / 1e6:.0f} MB of memory traffic an image by XLA's count"
+        f"{step.bytes * step.devices / step.batch / 1e6:.0f} MB of memory traffic an image by "
+        "XLA's count"
     )
     print("BOUND, NOT MEASURED, from the published peak of the chip:")
     print(
-        f"  a step of {step.batch:,} images takes at least {1e3 * row.floor:.0f} ms ({1e3 * row.compute:.0f} of computing, "
-        f"{1e3 * row.traffic:.0f} of memory traffic): at most {row.speed:,.0f} images/s"
+        f"  a step of {step.batch:,} images takes at least {1e3 * row.floor:.0f} ms "
+        f"({1e3 * row.compute:.0f} of computing, {1e3 * row.traffic:.0f} of memory traffic): at "
+        f"most {row.speed:,.0f} images/s"
     )
     print(
         f"  {row.epochs} epochs of {row.images:,} images: at least {row.hours:.1f} hours; {kaggle}"
@@ -66,8 +94,9 @@ def _bounds(row, counted, here):
     )
     needed = row.speed / (rate / cores)
     print(
-        f"the training input on this machine: {rate:,.0f} images/s on {cores} cores, measured on two photographs of 640 x 427; "
-        f"the bound asks for {needed:,.0f} such cores, 40 % of it for {0.4 * needed:,.0f}",
+        f"the training input on this machine: {rate:,.0f} images/s on {cores} cores, measured "
+        f"on two photographs of 640 x 427; the bound asks for {needed:,.0f} such cores, 40 % of "
+        f"it for {0.4 * needed:,.0f}",
         flush=True,
     )
 
@@ -99,7 +128,12 @@ def _input_rate(recipe, seconds=5.0):
             cutout=recipe.cutout,
         )
 
-    views = untuned(tf.data.Dataset.range(10**9).map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(64).prefetch(2))
+    views = untuned(
+        tf.data.Dataset.range(10**9)
+        .map(view, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(64)
+        .prefetch(2)
+    )
     start, n = None, 0
     for _ in views:
         if start is None:

@@ -9,14 +9,16 @@ from vgg_tf.training.session import training_batches
 
 
 def timing(arguments, source=None):
-    """What a training will cost here, without doing it: steps are made for a few seconds on a network that is thrown away.
+    """What a training will cost here, without doing it: steps are made for a few seconds on a
+    network that is thrown away.
 
     Args:
         arguments, source: as for `parse`.
 
     Returns:
-        images of the whole training, at most; images a second, with the data they wait for, in batches of at most 32: too
-        few for `muon`, whose own work is the same for a batch of any size.
+        images of the whole training, at most; images a second, with the data they wait for, in
+        batches of at most 32: too few for `muon`, whose own work is the same for a batch of any
+        size.
     """
     flags, source = parse(arguments, source)
     scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)
@@ -25,12 +27,15 @@ def timing(arguments, source=None):
     from vgg_tf.training.probe import images_per_second
 
     with devices.scope(), naming_the_unreadable(source or flags.data):
-        speed = images_per_second(scores, itertools.chain.from_iterable(map(batches, itertools.count())))
+        speed = images_per_second(
+            scores, itertools.chain.from_iterable(map(batches, itertools.count()))
+        )
     return flags.numbers.epochs * plan.steps * plan.batch, speed
 
 
 def profile(flags, source, out):
-    """Tell where the time of a step goes, on a network that is thrown away; the trace lies beside the run folder.
+    """Tell where the time of a step goes, on a network that is thrown away; the trace lies beside
+    the run folder.
 
     Args:
         flags, source: of `parse`.
@@ -47,14 +52,26 @@ def profile(flags, source, out):
     print(devices.reason)
 
     def callbacks(steps):
-        return [progress.Watch(0, flags.numbers, steps, plan.batch, shown=True, heed=lambda seconds: None, after=0.0)]
+        return [
+            progress.Watch(
+                0,
+                flags.numbers,
+                steps,
+                plan.batch,
+                shown=True,
+                heed=lambda seconds: None,
+                after=0.0,
+            )
+        ]
 
     with devices.scope(), loading.naming_the_unreadable(source or flags.data):
         return profiler.profile(scores, batches, flags.profile, f"{out}-profile", callbacks)
 
 
 def _thrown_away(flags, source, batch_size=None):
-    """A compiled network as the training would make, its batches by epoch, the `model.Arithmetic` and the devices."""
+    """A compiled network as the training would make, its batches by epoch, the
+    `model.Arithmetic` and the devices.
+    """
     recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
 
     from vgg_tf.records import statistics
@@ -66,4 +83,9 @@ def _thrown_away(flags, source, batch_size=None):
         scores = scores_of(build(flags.arch, recipe, collection))
         compile_scores(scores, make_optimizer(recipe, plan.steps), recipe.label_smoothing)
     batch = min(plan.batch, batch_size * devices.replicas) if batch_size else plan.batch
-    return scores, training_batches(source or flags.data, recipe, collection, batch, None), plan, devices
+    return (
+        scores,
+        training_batches(source or flags.data, recipe, collection, batch, None),
+        plan,
+        devices,
+    )

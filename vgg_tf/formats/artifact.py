@@ -1,7 +1,8 @@
-"""A network of one size that takes raw pixels, ready for export, and the comparison of a file with it.
+"""A network of one size that takes raw pixels, ready for export, and the comparison of a file with
+it.
 
-A format is a module with `write(network, path, ...)` and `read(path)`, which gives a function of uint8
-`[n, h, w, 3]`, RGB 0..255, to float `[n, classes]`, posteriors, by the format's own runtime.
+A format is a module with `write(network, path, ...)` and `read(path)`, which gives a function of
+uint8 `[n, h, w, 3]`, RGB 0..255, to float `[n, classes]`, posteriors, by the format's own runtime.
 """
 
 import hashlib
@@ -26,7 +27,8 @@ class Network:
     """A network to ship.
 
     Attributes:
-        model: a Keras model in float32, `[n, height, width, 3]`, raw RGB 0..255, to posteriors `[n, classes]`.
+        model: a Keras model in float32, `[n, height, width, 3]`, raw RGB 0..255, to posteriors `[n,
+            classes]`.
         height, width: of its input, in pixels.
         scale: smaller side that a picture is rescaled to before the centre is cut out, in pixels.
         classes: names.
@@ -49,18 +51,30 @@ class Network:
 
     def contents(self):
         """Number of layers with kernels, and all weights."""
-        arrays = [array for layer in self.layers if layer.name != "normalize" for array in layer.get_weights()]
+        arrays = [
+            array
+            for layer in self.layers
+            if layer.name != "normalize"
+            for array in layer.get_weights()
+        ]
         return sum(array.ndim > 1 for array in arrays), arrays
 
     def about(self):
         """What a file tells of itself, as JSON."""
         layers, arrays = self.contents()
-        about = {"name": self.name, "architecture": self.arch, "input": "uint8 RGB 0..255", "height": self.height}
+        about = {
+            "name": self.name,
+            "architecture": self.arch,
+            "input": "uint8 RGB 0..255",
+            "height": self.height,
+        }
         about |= {"width": self.width, "scale": self.scale, "classes": list(self.classes)}
         return json.dumps(about | {"weights": digest(arrays), "layers": layers})
 
     def view(self, picture):
-        """What the network sees of a picture, uint8 `[h, w, 3]`: its centre after rescaling, uint8 `[height, width, 3]`."""
+        """What the network sees of a picture, uint8 `[h, w, 3]`: its centre after rescaling,
+        uint8 `[height, width, 3]`.
+        """
         whole = views.rescale(picture, self.scale).numpy()
         top, left = (whole.shape[0] - self.height) // 2, (whole.shape[1] - self.width) // 2
         return whole[top : top + self.height, left : left + self.width]
@@ -68,8 +82,12 @@ class Network:
 
 def digest(arrays):
     """Hex digest of weights, whatever their order and layout: of the sorted numbers of each."""
-    # 0.0 and -0.0, which half-precision weights have many of, are equal: sorting leaves them in any order.
-    of_each = (hashlib.blake2b(np.sort(np.float32(array) + 0.0, None).tobytes(), digest_size=8).digest() for array in arrays)
+    # 0.0 and -0.0, which half-precision weights have many of, are equal: sorting leaves them in any
+    # order.
+    of_each = (
+        hashlib.blake2b(np.sort(np.float32(array) + 0.0, None).tobytes(), digest_size=8).digest()
+        for array in arrays
+    )
     return hashlib.blake2b(b"".join(sorted(of_each)), digest_size=8).hexdigest()
 
 
@@ -78,8 +96,8 @@ def network_of(trained, size=None):
 
     Args:
         trained: a `checkpoint.Trained`, in whatever precision it was trained.
-        size: `(height, width)` in pixels; None is the crop of its training. Larger ones go through the network as
-            convolutions, whose scores are averaged over all positions.
+        size: `(height, width)` in pixels; None is the crop of its training. Larger ones go through
+            the network as convolutions, whose scores are averaged over all positions.
 
     Returns:
         A `Network` in float32.
@@ -91,7 +109,8 @@ def network_of(trained, size=None):
     height, width = size or (crop, crop)
     if min(height, width) < crop:
         raise ValueError(
-            f"{trained.path} was trained on crops of {crop} pixels: both sides are at least that. Received: {height}x{width}."
+            f"{trained.path} was trained on crops of {crop} pixels: both sides are at least "
+            f"that. Received: {height}x{width}."
         )
     with precision("float32"):
         model = trained.build()
@@ -104,7 +123,15 @@ def network_of(trained, size=None):
     (Q,) = trained.scales("one")
     scale = max(round(Q * max(height, width) / crop), height, width)
     classes = trained.classes or tuple(f"class {i}" for i in range(trained.number))
-    return Network(keras.Model(inputs, x, name=trained.arch), height, width, scale, tuple(classes), trained.arch, trained.name)
+    return Network(
+        keras.Model(inputs, x, name=trained.arch),
+        height,
+        width,
+        scale,
+        tuple(classes),
+        trained.arch,
+        trained.name,
+    )
 
 
 def compare(network, run, pixels):
@@ -116,8 +143,9 @@ def compare(network, run, pixels):
         pixels: uint8 `[n, height, width, 3]`.
 
     Returns:
-        dict: `log_posterior`, the largest difference of a log posterior above 1e-6; `posterior`, that of a posterior;
-        `top1_agreement`, share of the pictures; `ms_an_image`, of the fastest of three passes; `n`.
+        dict: `log_posterior`, the largest difference of a log posterior above 1e-6; `posterior`,
+        that of a posterior; `top1_agreement`, share of the pictures; `ms_an_image`, of the fastest
+        of three passes; `n`.
     """
     expected = np.float64(network.model.predict_on_batch(np.float32(pixels)))
     found, seconds = None, []
@@ -130,7 +158,9 @@ def compare(network, run, pixels):
     some = expected > 1e-6
     logs = np.abs(np.log(np.maximum(found, TINY)) - np.log(np.maximum(expected, TINY)))[some]
     return {
-        "log_posterior": float(logs.max()), "posterior": float(np.abs(found - expected).max()),
+        "log_posterior": float(logs.max()),
+        "posterior": float(np.abs(found - expected).max()),
         "top1_agreement": float((found.argmax(1) == expected.argmax(1)).mean()),
-        "ms_an_image": 1000 * min(seconds) / len(pixels), "n": len(pixels),
-    }  # fmt: skip
+        "ms_an_image": 1000 * min(seconds) / len(pixels),
+        "n": len(pixels),
+    }

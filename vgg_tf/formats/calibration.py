@@ -14,10 +14,11 @@ def views_of(flags, opened, network, calibrate):
     """Views to compare on and, for int8, others to calibrate by.
 
     Returns:
-        pixels: uint8 `[n, height, width, 3]`, to compare on.
-        where: they come from, in words.
-        learnt: uint8 `[CALIBRATION, height, width, 3]`: of the run's train split where its data open, else of --pictures, none
-            of which is compared; where these are too few, windows of photographs. None without `calibrate`.
+        pixels: uint8 `[n, height, width, 3]`, to compare on. where: they come from, in words.
+        learnt: uint8 `[CALIBRATION, height, width, 3]`: of the run's train split where its data
+        open, else of --pictures, none
+            of which is compared; where these are too few, windows of photographs. None without
+            `calibrate`.
         calibrated: where they come from, in words; empty without.
     """
     from vgg_tf.data import opening
@@ -45,12 +46,23 @@ def views_of(flags, opened, network, calibrate):
         pixels, where, seen = _photographs(network, flags.n), PHOTOGRAPHS, set()
     if not calibrate:
         return np.stack(pixels), where, None, ""
-    train, words = (source.splits["train"], f"{source.name}, train") if source else (compared, flags.pictures)
-    rest = [i for i, content in enumerate(train.contents) if _known(content) not in seen] if train else []
+    train, words = (
+        (source.splits["train"], f"{source.name}, train") if source else (compared, flags.pictures)
+    )
+    rest = (
+        [i for i, content in enumerate(train.contents) if _known(content) not in seen]
+        if train
+        else []
+    )
     learnt = views(train, _spread(rest, CALIBRATION))
     parts = {words: len(learnt), PHOTOGRAPHS: CALIBRATION - len(learnt)}
     learnt += _photographs(network, parts[PHOTOGRAPHS], seed=1)
-    return np.stack(pixels), where, np.stack(learnt), " and ".join(f"{n} views of {of}" for of, n in parts.items() if n)
+    return (
+        np.stack(pixels),
+        where,
+        np.stack(learnt),
+        " and ".join(f"{n} views of {of}" for of, n in parts.items() if n),
+    )
 
 
 def _known(content):
@@ -60,7 +72,10 @@ def _known(content):
 
 def _spread(numbers, n):
     """Up to `n` of these, evenly spread."""
-    return [numbers[i] for i in np.unique(np.linspace(0, len(numbers) - 1, min(n, len(numbers))).astype(int))]
+    return [
+        numbers[i]
+        for i in np.unique(np.linspace(0, len(numbers) - 1, min(n, len(numbers))).astype(int))
+    ]
 
 
 def _photographs(network, n, seed=0):

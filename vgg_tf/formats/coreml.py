@@ -1,7 +1,9 @@
-"""Networks as Core ML: an image in, the name of the class and all posteriors out; checked by interpreting the saved program.
+"""Networks as Core ML: an image in, the name of the class and all posteriors out; checked by
+interpreting the saved program.
 
-Core ML runs on Apple's systems only. So the program that was saved is read from its file and computed here, operation by
-operation: this checks graph, weights, sizes and names, but neither Apple's runtime nor how it decodes and scales pictures.
+Core ML runs on Apple's systems only. So the program that was saved is read from its file and
+computed here, operation by operation: this checks graph, weights, sizes and names, but neither
+Apple's runtime nor how it decodes and scales pictures.
 """
 
 import contextlib
@@ -16,18 +18,24 @@ import numpy as np
 from vgg_tf.runtime import files
 
 NEEDED = 'Core ML needs a package: pip install "vgg_tf[coreml]" (coremltools; Linux or macOS)'
-UNCHECKED = "Core ML was interpreted from its file: neither Apple's runtime nor its decoding of pictures was checked."
+UNCHECKED = (
+    "Core ML was interpreted from its file: neither Apple's runtime nor its decoding "
+    "of pictures was checked."
+)
 WEIGHTS = "Data/com.apple.CoreML/weights"
 
 
 def check(path):
     """Raise FileExistsError where something else lies than a Core ML package."""
     if os.path.exists(path) and not os.path.exists(os.path.join(path, "Manifest.json")):
-        raise FileExistsError(f"{path} is there and is no Core ML package. Choose another --out, or remove it.")
+        raise FileExistsError(
+            f"{path} is there and is no Core ML package. Choose another --out, or remove it."
+        )
 
 
 def write(network, path):
-    """Write an `artifact.Network` as a package, whole or not at all, in float32 for iOS 15, macOS 12 and later.
+    """Write an `artifact.Network` as a package, whole or not at all, in float32 for iOS 15, macOS
+    12 and later.
 
     Raises:
         ModuleNotFoundError: coremltools is not installed.
@@ -46,7 +54,9 @@ def write(network, path):
             compute_precision=ct.precision.FLOAT32,
             minimum_deployment_target=ct.target.iOS15,
         )
-        package.short_description = f"{network.name}: {network.arch} on {network.width} x {network.height} pixels"
+        package.short_description = (
+            f"{network.name}: {network.arch} on {network.width} x {network.height} pixels"
+        )
         package.user_defined_metadata["vgg_tf"] = network.about()
         with files.writing_folder(path) as temporary:
             package.save(temporary)
@@ -57,7 +67,8 @@ def read(path):
 
     Raises:
         ModuleNotFoundError: coremltools is not installed.
-        ValueError: it is none of ours, or torn; or its image, labels or operations are not those that were written.
+        ValueError: it is none of ours, or torn; or its image, labels or operations are not those
+            that were written.
     """
     path = str(path).rstrip("/")
     with _quietly() as ct:
@@ -68,12 +79,16 @@ def read(path):
             about = json.loads(spec.description.metadata.userDefined["vgg_tf"])
             program = load(spec, spec.specificationVersion, os.path.join(path, WEIGHTS))
         except Exception as error:  # of many libraries, without a common parent
-            raise ValueError(f"{path} is no Core ML package of vgg_tf, or torn ({str(error).splitlines()[0][:200]}).") from None
+            raise ValueError(
+                f"{path} is no Core ML package of vgg_tf, or torn "
+                f"({str(error).splitlines()[0][:200]})."
+            ) from None
     image = spec.description.input[0].type.imageType
     found, told = (image.width, image.height), (about["width"], about["height"])
     if found != told or spec.description.predictedFeatureName != "classLabel":
         raise ValueError(
-            f"{path} takes {found[0]} x {found[1]} pixels, which are not {told[0]} x {told[1]}, or names no class."
+            f"{path} takes {found[0]} x {found[1]} pixels, which are not {told[0]} x {told[1]}, "
+            "or names no class."
         )
     operations = list(program.functions["main"].operations)
     labels = [str(value) for value in _value(operations[-1].inputs["classes"])]
@@ -81,7 +96,9 @@ def read(path):
         raise ValueError(f"{path} names other classes than it tells of: {', '.join(labels[:5])}.")
 
     def run(pixels):
-        return np.concatenate([_interpret(operations, picture.transpose(2, 0, 1)[np.newaxis]) for picture in pixels])
+        return np.concatenate(
+            [_interpret(operations, picture.transpose(2, 0, 1)[np.newaxis]) for picture in pixels]
+        )
 
     run.layers = sum(operation.op_type in ("conv", "linear", "matmul") for operation in operations)
     return run, about
@@ -129,7 +146,10 @@ def _interpret(operations, image):
         if operation.op_type == "const":
             continue
         if operation.op_type not in _OPERATIONS:
-            raise ValueError(f"The Core ML program has the operation {operation.op_type}, which is not known here.")
+            raise ValueError(
+                f"The Core ML program has the operation {operation.op_type}, which is not known "
+                "here."
+            )
         known[operation.outputs[0].name] = _OPERATIONS[operation.op_type](**given)
     raise ValueError("The Core ML program does not end with classes.")
 
@@ -148,11 +168,16 @@ def _conv(x, weight, pad_type, strides=(1, 1), pad=(0, 0, 0, 0), bias=None, **_)
 def _max_pool(x, kernel_sizes, strides, **_):
     import tensorflow as tf
 
-    return np.transpose(tf.nn.max_pool2d(np.transpose(x, (0, 2, 3, 1)), kernel_sizes, strides, "VALID").numpy(), (0, 3, 1, 2))
+    return np.transpose(
+        tf.nn.max_pool2d(np.transpose(x, (0, 2, 3, 1)), kernel_sizes, strides, "VALID").numpy(),
+        (0, 3, 1, 2),
+    )
 
 
 def _batch_norm(x, mean, variance, gamma, beta, epsilon, **_):
-    mean, variance, gamma, beta = (np.reshape(values, (1, -1, 1, 1)) for values in (mean, variance, gamma, beta))
+    mean, variance, gamma, beta = (
+        np.reshape(values, (1, -1, 1, 1)) for values in (mean, variance, gamma, beta)
+    )
     return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
 
 
@@ -163,7 +188,11 @@ def _pad(x, pad, constant_val=0.0, **_):
 def _slice(x, begin, end, begin_mask=None, end_mask=None, **_):
     masks = (mask if mask is not None else [False] * len(begin) for mask in (begin_mask, end_mask))
     rows = zip(begin, end, *masks, strict=True)
-    return x[tuple(slice(None if no_begin else b, None if no_end else e) for b, e, no_begin, no_end in rows)]
+    return x[
+        tuple(
+            slice(None if no_begin else b, None if no_end else e) for b, e, no_begin, no_end in rows
+        )
+    ]
 
 
 def _softmax(x, axis, **_):

@@ -1,4 +1,6 @@
-"""Networks as LiteRT (TensorFlow Lite): float32, float16, int8; the names of the classes in a zip at the file's end."""
+"""Networks as LiteRT (TensorFlow Lite): float32, float16, int8; the names of the classes in a
+zip at the file's end.
+"""
 
 import io
 import json
@@ -14,17 +16,21 @@ KINDS = ("float32", "float16", "int8")
 
 
 def write(network, path, kind="float32", pictures=None):
-    """Write an `artifact.Network`: a signature with input `image`, `[1, h, w, 3]`, and output `posteriors`, float32.
+    """Write an `artifact.Network`: a signature with input `image`, `[1, h, w, 3]`, and output
+    `posteriors`, float32.
 
-    The input is uint8, RGB 0..255. What is known of the network and `labels.txt`, a line a class, are appended as a zip
-    archive, as TensorFlow's metadata are: `unzip` lists them, interpreters do not see them.
+    The input is uint8, RGB 0..255. What is known of the network and `labels.txt`, a line a class,
+    are appended as a zip archive, as TensorFlow's metadata are: `unzip` lists them, interpreters do
+    not see them.
 
     Args:
         network: the `artifact.Network`.
         path: `*.tflite`.
-        kind: `float32`; `float16`, weights of half the bytes; `int8`, weights and maps of whole numbers.
-        pictures: uint8 `[n, h, w, 3]`, real ones, for int8: they tell how large the numbers between the layers are. A black and
-            a white pixel is put into each, so that the input's numbers are the pixels' (scale 1, zero point 0).
+        kind: `float32`; `float16`, weights of half the bytes; `int8`, weights and maps of whole
+            numbers.
+        pictures: uint8 `[n, h, w, 3]`, real ones, for int8: they tell how large the numbers between
+            the layers are. A black and a white pixel is put into each, so that the input's numbers
+            are the pixels' (scale 1, zero point 0).
 
     Raises:
         ValueError: a layer that LiteRT has no operation for, with what to do.
@@ -33,19 +39,24 @@ def write(network, path, kind="float32", pictures=None):
 
     if any("lrn" in layer.name for layer in network.layers):
         raise ValueError(
-            f"LiteRT cannot carry the local response normalisation of {network.arch} in whole numbers, and slowly in others. "
-            "Export vgg11, which the paper found no worse, or ONNX."
+            f"LiteRT cannot carry the local response normalisation of {network.arch} in whole "
+            "numbers, and slowly in others. Export vgg11, which the paper found no worse, or "
+            "ONNX."
         )
     module = tf.Module()
     module.kept = [variable.value for variable in network.model.variables]
     quantised = kind == "int8"
-    spec = tf.TensorSpec([1, network.height, network.width, 3], tf.float32 if quantised else tf.uint8, "image")
+    spec = tf.TensorSpec(
+        [1, network.height, network.width, 3], tf.float32 if quantised else tf.uint8, "image"
+    )
 
     def call(image):
         return {"posteriors": network.model(tf.cast(image, tf.float32), training=False)}
 
     module.call = tf.function(call, input_signature=[spec])
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.call.get_concrete_function()], module)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.call.get_concrete_function()], module
+    )
     if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
@@ -53,7 +64,9 @@ def write(network, path, kind="float32", pictures=None):
     if quantised:
         seen = np.array(pictures)
         seen[:, 0, 0], seen[:, -1, -1] = 0, 255
-        converter.representative_dataset = lambda: ([np.float32(picture)[np.newaxis]] for picture in seen)
+        converter.representative_dataset = lambda: (
+            [np.float32(picture)[np.newaxis]] for picture in seen
+        )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
     data = io.BytesIO(converter.convert())
@@ -80,10 +93,15 @@ def read(path):
         interpreter = Interpreter(path, num_threads=os.cpu_count())
         interpreter.allocate_tensors()
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} is no LiteRT file of vgg_tf, or torn ({str(error).splitlines()[0][:200]}).") from None
+        raise ValueError(
+            f"{path} is no LiteRT file of vgg_tf, or torn ({str(error).splitlines()[0][:200]})."
+        ) from None
     (given,), (gotten,) = interpreter.get_input_details(), interpreter.get_output_details()
     if given["dtype"] is not np.uint8 or given["quantization"] not in ((0.0, 0), (1.0, 0)):
-        raise ValueError(f"{path} takes {given['dtype'].__name__} of scale {given['quantization']}, and not pixels.")
+        raise ValueError(
+            f"{path} takes {given['dtype'].__name__} of scale {given['quantization']}, and not "
+            "pixels."
+        )
 
     def run(pixels):
         rows = []

@@ -1,4 +1,6 @@
-"""Networks as ONNX: the chain of layers written with `onnx.helper`, and read back by ONNX Runtime."""
+"""Networks as ONNX: the chain of layers written with `onnx.helper`, and read back by ONNX
+Runtime.
+"""
 
 import json
 
@@ -11,9 +13,11 @@ NEEDED = 'ONNX needs two packages: pip install "vgg_tf[onnx]" (onnx, onnxruntime
 
 
 def write(network, path):
-    """Write an `artifact.Network`: input `image`, uint8 `[n, h, w, 3]`; output `posteriors`, float32 `[n, classes]`.
+    """Write an `artifact.Network`: input `image`, uint8 `[n, h, w, 3]`; output `posteriors`,
+    float32 `[n, classes]`.
 
-    Preprocessing is inside, names of the classes and what else is known in the metadata, under `vgg_tf`.
+    Preprocessing is inside, names of the classes and what else is known in the metadata, under
+    `vgg_tf`.
 
     Raises:
         ModuleNotFoundError: onnx is not installed.
@@ -42,24 +46,50 @@ def write(network, path):
     for layer in network.layers:
         name = layer.name
         if isinstance(layer, keras.layers.Normalization):
-            mean, std = (np.float32(np.ravel(values)) for values in (layer.input_mean, np.sqrt(layer.input_variance)))
+            mean, std = (
+                np.float32(np.ravel(values))
+                for values in (layer.input_mean, np.sqrt(layer.input_variance))
+            )
             x = node("Sub", [x, constant(f"{name}.mean", mean)], "centred")
-            x = node("Div", [x, constant(f"{name}.std", std)], "normalized") if (std != 1).any() else x
+            x = (
+                node("Div", [x, constant(f"{name}.std", std)], "normalized")
+                if (std != 1).any()
+                else x
+            )
             x = node("Transpose", [x], "channels_first", perm=[0, 3, 1, 2])
         elif isinstance(layer, keras.layers.Conv2D):
             kernel, bias = layer.get_weights()
             side = kernel.shape[0] // 2 if layer.padding == "same" else 0
-            inputs = [x, constant(f"{name}.kernel", kernel.transpose(3, 2, 0, 1)), constant(f"{name}.bias", bias)]
+            inputs = [
+                x,
+                constant(f"{name}.kernel", kernel.transpose(3, 2, 0, 1)),
+                constant(f"{name}.bias", bias),
+            ]
             x = node("Conv", inputs, name, kernel_shape=kernel.shape[:2], pads=[side] * 4)
-            x = node("Relu", [x], f"{name}.relu") if layer.activation is keras.activations.relu else x
+            x = (
+                node("Relu", [x], f"{name}.relu")
+                if layer.activation is keras.activations.relu
+                else x
+            )
         elif isinstance(layer, keras.layers.BatchNormalization):
             names = ("gamma", "beta", "mean", "variance")
-            inputs = [constant(f"{name}.{n}", v) for n, v in zip(names, layer.get_weights(), strict=True)]
+            inputs = [
+                constant(f"{name}.{n}", v) for n, v in zip(names, layer.get_weights(), strict=True)
+            ]
             x = node("BatchNormalization", [x, *inputs], name, epsilon=layer.epsilon)
         elif isinstance(layer, keras.layers.ReLU):
             x = node("Relu", [x], name)
-        elif isinstance(layer, LocalResponseNormalization):  # ONNX divides alpha by the number of channels
-            x = node("LRN", [x], name, alpha=layer.alpha * layer.n, beta=layer.beta, bias=layer.k, size=layer.n)
+        # ONNX divides alpha by the number of channels.
+        elif isinstance(layer, LocalResponseNormalization):
+            x = node(
+                "LRN",
+                [x],
+                name,
+                alpha=layer.alpha * layer.n,
+                beta=layer.beta,
+                bias=layer.k,
+                size=layer.n,
+            )
         elif isinstance(layer, keras.layers.MaxPooling2D):
             x = node("MaxPool", [x], name, kernel_shape=[2, 2], strides=[2, 2])
         elif isinstance(layer, keras.layers.Flatten):
@@ -70,21 +100,41 @@ def write(network, path):
         elif isinstance(layer, keras.layers.Dense):
             kernel, bias = layer.get_weights()
             if flat:  # Keras flattens row by row, ONNX channel by channel
-                kernel, flat = kernel.reshape(*flat, -1).transpose(2, 0, 1, 3).reshape(len(kernel), -1), None
-            x = node("Gemm", [x, constant(f"{name}.kernel", kernel), constant(f"{name}.bias", bias)], name)
-            x = node("Relu", [x], f"{name}.relu") if layer.activation is keras.activations.relu else x
+                kernel, flat = (
+                    kernel.reshape(*flat, -1).transpose(2, 0, 1, 3).reshape(len(kernel), -1),
+                    None,
+                )
+            x = node(
+                "Gemm",
+                [x, constant(f"{name}.kernel", kernel), constant(f"{name}.bias", bias)],
+                name,
+            )
+            x = (
+                node("Relu", [x], f"{name}.relu")
+                if layer.activation is keras.activations.relu
+                else x
+            )
         elif isinstance(layer, keras.layers.Softmax):
             x = node("Softmax", [x], "posteriors", axis=-1)
         else:
-            raise ValueError(f"ONNX: no way is known for the layer {name} ({type(layer).__name__}).")
+            raise ValueError(
+                f"ONNX: no way is known for the layer {name} ({type(layer).__name__})."
+            )
     shape = ["n", network.height, network.width, 3]
     graph = helper.make_graph(
-        nodes, network.arch,
+        nodes,
+        network.arch,
         [helper.make_tensor_value_info("image", TensorProto.UINT8, shape)],
-        [helper.make_tensor_value_info("posteriors", TensorProto.FLOAT, ["n", len(network.classes)])],
+        [
+            helper.make_tensor_value_info(
+                "posteriors", TensorProto.FLOAT, ["n", len(network.classes)]
+            )
+        ],
         weights,
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="vgg_tf")
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="vgg_tf"
+    )
     helper.set_model_props(model, {"vgg_tf": network.about()})
     with files.writing(path) as temporary:
         onnx.save(model, temporary)
@@ -105,7 +155,9 @@ def read(path):
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         about = json.loads(session.get_modelmeta().custom_metadata_map["vgg_tf"])
     except Exception as error:  # its own exceptions have no common parent
-        raise ValueError(f"{path} is no ONNX file of vgg_tf, or torn ({str(error).splitlines()[0][:200]}).") from None
+        raise ValueError(
+            f"{path} is no ONNX file of vgg_tf, or torn ({str(error).splitlines()[0][:200]})."
+        ) from None
 
     def run(pixels):
         return session.run(["posteriors"], {"image": pixels})[0]
@@ -124,4 +176,8 @@ def contents(path):
 
     graph = onnx.load(path).graph
     layers = sum(node.op_type in ("Conv", "Gemm") for node in graph.node)
-    return layers, [numpy_helper.to_array(tensor) for tensor in graph.initializer if "normalize" not in tensor.name]
+    return layers, [
+        numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if "normalize" not in tensor.name
+    ]

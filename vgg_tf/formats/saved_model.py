@@ -1,4 +1,6 @@
-"""Networks as TensorFlow's SavedModel: one signature on pixels, one on encoded pictures, the variables stored once."""
+"""Networks as TensorFlow's SavedModel: one signature on pixels, one on encoded pictures, the
+variables stored once.
+"""
 
 import json
 import os
@@ -16,15 +18,24 @@ class _Served(tf.Module):
     def __init__(self, network):
         super().__init__(name=network.arch)
         self.kept = [variable.value for variable in network.model.variables]
-        model, classes, about = network.model, tf.constant(network.classes), tf.constant(network.about())
+        model, classes, about = (
+            network.model,
+            tf.constant(network.classes),
+            tf.constant(network.about()),
+        )
 
         def outputs(pixels):
-            return {"posteriors": model(tf.cast(pixels, tf.float32), training=False), "classes": classes}
+            return {
+                "posteriors": model(tf.cast(pixels, tf.float32), training=False),
+                "classes": classes,
+            }
 
         def view(contents):
             whole = views.rescale(decoding.decode(contents), network.scale)
             corner = (tf.shape(whole)[:2] - (network.height, network.width)) // 2
-            cut = whole[corner[0] : corner[0] + network.height, corner[1] : corner[1] + network.width]
+            cut = whole[
+                corner[0] : corner[0] + network.height, corner[1] : corner[1] + network.width
+            ]
             return tf.ensure_shape(cut, [network.height, network.width, 3])
 
         shape = [None, network.height, network.width, 3]
@@ -39,14 +50,17 @@ class _Served(tf.Module):
 def check(path):
     """Raise FileExistsError where something else lies than a SavedModel."""
     if os.path.exists(path) and not os.path.exists(os.path.join(path, "saved_model.pb")):
-        raise FileExistsError(f"{path} is there and is no SavedModel. Choose another --out, or remove it.")
+        raise FileExistsError(
+            f"{path} is there and is no SavedModel. Choose another --out, or remove it."
+        )
 
 
 def write(network, path):
     """Write an `artifact.Network` into a folder, whole or not at all.
 
-    Signatures: `serving_default`, `image` uint8 `[n, h, w, 3]`; `encoded`, `contents` strings `[n]` of JPEG, PNG, GIF or BMP
-    files, rescaled and cut inside. Both give `posteriors`, float32 `[n, classes]`, and `classes`, strings.
+    Signatures: `serving_default`, `image` uint8 `[n, h, w, 3]`; `encoded`, `contents` strings `[n]`
+    of JPEG, PNG, GIF or BMP files, rescaled and cut inside. Both give `posteriors`, float32 `[n,
+    classes]`, and `classes`, strings.
 
     Raises:
         FileExistsError: there is something else.
@@ -54,9 +68,17 @@ def write(network, path):
     path = str(path).rstrip("/")
     check(path)
     served = _Served(network)
-    signatures = {"serving_default": served.pixels, "encoded": served.encoded, "about": served.about}
+    signatures = {
+        "serving_default": served.pixels,
+        "encoded": served.encoded,
+        "about": served.about,
+    }
     with files.writing_folder(path) as temporary:
-        tf.saved_model.save(served, temporary, {name: call.get_concrete_function() for name, call in signatures.items()})
+        tf.saved_model.save(
+            served,
+            temporary,
+            {name: call.get_concrete_function() for name, call in signatures.items()},
+        )
 
 
 def read(path):
@@ -69,7 +91,9 @@ def read(path):
         loaded = tf.saved_model.load(str(path))
         about = json.loads(loaded.signatures["about"]()["about"].numpy())
     except (OSError, KeyError, ValueError, tf.errors.OpError, AttributeError) as error:
-        raise ValueError(f"{path} is no SavedModel of vgg_tf, or torn ({str(error).splitlines()[0][:200]}).") from None
+        raise ValueError(
+            f"{path} is no SavedModel of vgg_tf, or torn ({str(error).splitlines()[0][:200]})."
+        ) from None
     call = loaded.signatures["serving_default"]
 
     def run(pixels):

@@ -1,4 +1,6 @@
-"""Exported files at work: whatever is needed to name what is in pictures, without TensorFlow where the runtime needs none."""
+"""Exported files at work: whatever is needed to name what is in pictures, without TensorFlow
+where the runtime needs none.
+"""
 
 import io
 import os
@@ -14,13 +16,16 @@ def open_model(path):
     """Open an exported file.
 
     Args:
-        path: `*.onnx`, `*.tflite`, `*.mlpackage` (interpreted, slowly), or the folder of a SavedModel.
+        path: `*.onnx`, `*.tflite`, `*.mlpackage` (interpreted, slowly), or the folder of a
+            SavedModel.
 
     Returns:
-        A function of uint8 `[n, h, w, 3]` to posteriors `[n, classes]`; and a dict of what the file tells of itself.
+        A function of uint8 `[n, h, w, 3]` to posteriors `[n, classes]`; and a dict of what the file
+        tells of itself.
 
     Raises:
-        FileNotFoundError, ValueError, ModuleNotFoundError: it is not there, none of ours, or its runtime is missing.
+        FileNotFoundError, ValueError, ModuleNotFoundError: it is not there, none of ours, or its
+            runtime is missing.
     """
     path = str(path).rstrip("/")
     if not os.path.exists(path):
@@ -35,12 +40,15 @@ def open_model(path):
     elif os.path.isdir(path):
         from vgg_tf.formats import saved_model as module
     else:
-        raise ValueError(f"{path} is no folder of a SavedModel and does not end in {', '.join(SUFFIXES)}.")
+        raise ValueError(
+            f"{path} is no folder of a SavedModel and does not end in {', '.join(SUFFIXES)}."
+        )
     return module.read(path)
 
 
 def view(contents, about, name):
-    """What an exported network sees of an encoded picture: rescaled as PIL does it, its centre cut out.
+    """What an exported network sees of an encoded picture: rescaled as PIL does it, its centre cut
+    out.
 
     Args:
         contents: bytes.
@@ -51,14 +59,18 @@ def view(contents, about, name):
         uint8 `[height, width, 3]`, within a grey level of what training and tests see.
 
     Raises:
-        ValueError: it is no picture, or one of more pixels than PIL takes for honest; the message names it.
+        ValueError: it is no picture, or one of more pixels than PIL takes for honest; the message
+            names it.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(contents)) as image:
-            deep = image.mode.startswith("I")  # grey of 16 bits: of these TensorFlow keeps the upper byte, convert clips them
-            picture = (Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if deep else image).convert("RGB")
+            # Grey of 16 bits: of these TensorFlow keeps the upper byte, convert clips them.
+            deep = image.mode.startswith("I")
+            picture = (
+                Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if deep else image
+            ).convert("RGB")
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
         raise ValueError(f"cannot read {name}: {error}") from None
     w, h = picture.size

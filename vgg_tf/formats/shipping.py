@@ -8,10 +8,15 @@ import numpy as np
 from vgg_tf.runtime import files
 
 SUFFIXES = {
-    "savedmodel": "-savedmodel", "litert": ".tflite", "litert-float16": "-float16.tflite", "litert-int8": "-int8.tflite",
-    "onnx": ".onnx", "coreml": ".mlpackage",
-}  # fmt: skip
-# The largest difference of a log posterior that passes; float16 rounds weights to three digits, int8 is told and not judged.
+    "savedmodel": "-savedmodel",
+    "litert": ".tflite",
+    "litert-float16": "-float16.tflite",
+    "litert-int8": "-int8.tflite",
+    "onnx": ".onnx",
+    "coreml": ".mlpackage",
+}
+# The largest difference of a log posterior that passes; float16 rounds weights to three digits,
+# int8 is told and not judged.
 LIMITS = {"litert-float16": 0.2, "litert-int8": np.inf}
 LIMIT = 1e-3
 AGREEING = 0.9  # share of equal top-1 classes below which a file is kept, and told about
@@ -22,7 +27,10 @@ def check_space(folder, network, formats):
     needed = 4 * network.model.count_params() * (formats + 1) + 10**6
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise OSError(f"{folder} lies on a disk with {free / 1e6:,.0f} MB left; up to {needed / 1e6:,.0f} MB are needed.")
+        raise OSError(
+            f"{folder} lies on a disk with {free / 1e6:,.0f} MB left; up to {needed / 1e6:,.0f} "
+            "MB are needed."
+        )
 
 
 def _module(kind):
@@ -39,7 +47,8 @@ def _module(kind):
 
 
 def ship(kind, network, path, pictures, *known):
-    """Write a file or folder beside its place, read it back, and only then put it there; what lay there stays till then.
+    """Write a file or folder beside its place, read it back, and only then put it there; what lay
+    there stays till then.
 
     Args:
         kind, network: the format, and the `artifact.Network`.
@@ -81,13 +90,20 @@ def _read_back(kind, module, network, path, pixels, layers, arrays):
     name = os.path.basename(path)
     run, about = serving.open_model(path)
     found, theirs = module.contents(path) if hasattr(module, "contents") else (run.layers, None)
-    if found != layers or (theirs is not None and artifact.digest(theirs) != artifact.digest(arrays)):
-        raise ValueError(f"{name} has {found} layers with weights, {layers} were written, or other weights.")
+    if found != layers or (
+        theirs is not None and artifact.digest(theirs) != artifact.digest(arrays)
+    ):
+        raise ValueError(
+            f"{name} has {found} layers with weights, {layers} were written, or other weights."
+        )
     if tuple(about["classes"]) != network.classes:
         raise ValueError(f"{name} names other classes than the network.")
     row, limit = artifact.compare(network, run, pixels), LIMITS.get(kind, LIMIT)
     if not row["log_posterior"] <= limit:
-        raise ValueError(f"{name} differs by {row['log_posterior']:.3g} in a log posterior; {limit:g} is allowed.")
+        raise ValueError(
+            f"{name} differs by {row['log_posterior']:.3g} in a log posterior; {limit:g} is "
+            "allowed."
+        )
     weights = "equal" if theirs is not None else "within its operations"
     return {**row, "bytes": _bytes(path), "layers": found, "weights": weights}
 
@@ -95,5 +111,9 @@ def _read_back(kind, module, network, path, pixels, layers, arrays):
 def _bytes(path):
     """Size of a file or of all files in a folder."""
     if os.path.isdir(path):
-        return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
+        return sum(
+            os.path.getsize(os.path.join(folder, name))
+            for folder, _, names in os.walk(path)
+            for name in names
+        )
     return os.path.getsize(path)

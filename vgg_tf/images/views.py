@@ -1,8 +1,10 @@
-"""One image, from its bytes to what the network sees: rescale to S, crop, flip, RGB shift (section 3.1).
+"""One image, from its bytes to what the network sees: rescale to S, crop, flip, RGB shift (section
+3.1).
 
-Every function works eagerly and inside `tf.data`; what is random is a function of a seed. Rescaling is bilinear and
-antialiased (PIL's bilinear), pixel centres at halves, and done once, only for the pixels of the crop. Orientation tags
-(EXIF) are not applied, as in Caffe, TensorFlow and torchvision: pictures are seen as they are stored.
+Every function works eagerly and inside `tf.data`; what is random is a function of a seed. Rescaling
+is bilinear and antialiased (PIL's bilinear), pixel centres at halves, and done once, only for the
+pixels of the crop. Orientation tags (EXIF) are not applied, as in Caffe, TensorFlow and
+torchvision: pictures are seen as they are stored.
 """
 
 import tensorflow as tf
@@ -13,7 +15,8 @@ from vgg_tf.runtime.passes import fresh_seed
 
 
 def rescaled_size(h, w, scale):
-    """Height and width after the smaller side has become `scale` pixels, proportions kept; rounded to nearest.
+    """Height and width after the smaller side has become `scale` pixels, proportions kept; rounded
+    to nearest.
 
     Args:
         h, w: int scalars, pixels.
@@ -24,7 +27,9 @@ def rescaled_size(h, w, scale):
     """
     h, w, scale = (tf.cast(side, tf.int64) for side in (h, w, scale))
     smaller = tf.minimum(h, w)
-    return tuple(tf.cast((2 * side * scale + smaller) // (2 * smaller), tf.int32) for side in (h, w))
+    return tuple(
+        tf.cast((2 * side * scale + smaller) // (2 * smaller), tf.int32) for side in (h, w)
+    )
 
 
 def crop_of_rescaled(image, scale, top, left, crop):
@@ -54,8 +59,8 @@ def rescale(image, scale, multiple=1):
         multiple: round both sides to multiples of so many pixels, upwards from the half.
 
     Returns:
-        uint8 `[h', w', 3]`, with the sides of `rescaled_size`; its centre crop is `center_view`, but for a grey level where a
-        pixel lies half between two.
+        uint8 `[h', w', 3]`, with the sides of `rescaled_size`; its centre crop is `center_view`,
+        but for a grey level where a pixel lies half between two.
     """
     size = tf.shape(image)[:2]
     new = (tf.stack(rescaled_size(size[0], size[1], scale)) + multiple // 2) // multiple * multiple
@@ -63,13 +68,15 @@ def rescale(image, scale, multiple=1):
 
 
 def _resample(image, factors, corner, crop):
-    """The crop at `corner` of the image enlarged by `factors`, both `[2]`, in pixels of the enlarged image.
+    """The crop at `corner` of the image enlarged by `factors`, both `[2]`, in pixels of the
+    enlarged image.
 
     `crop` is its side, or its height and width.
 
-    ScaleAndTranslate would do both axes at once and to the same bits, but its loop over columns has an inner one over three
-    channels. Turned in between, each pass mixes whole rows: 0.25 ms in place of 1.1 for a crop of 224 pixels. Where nothing is
-    enlarged, as with CIFAR's images, it would give the pixels as they are, and they are cut out instead.
+    ScaleAndTranslate would do both axes at once and to the same bits, but its loop over columns has
+    an inner one over three channels. Turned in between, each pass mixes whole rows: 0.25 ms in
+    place of 1.1 for a crop of 224 pixels. Where nothing is enlarged, as with CIFAR's images, it
+    would give the pixels as they are, and they are cut out instead.
 
     Returns:
         float32 `[width, height * 3]`, a row for each column of the crop, as `_upright` takes it.
@@ -79,7 +86,11 @@ def _resample(image, factors, corner, crop):
     w = shape[1]
     top_left = tf.cast(corner, tf.int32)
     inside = (top_left >= 0) & (top_left + tf.stack([height, width]) <= shape[:2])
-    as_they_are = tf.equal(factors, 1) & inside & tf.equal(tf.cast(top_left, tf.float64), tf.cast(corner, tf.float64))
+    as_they_are = (
+        tf.equal(factors, 1)
+        & inside
+        & tf.equal(tf.cast(top_left, tf.float64), tf.cast(corner, tf.float64))
+    )
 
     def cut():
         part = tf.slice(image, tf.concat([top_left, [0]], 0), tf.stack([height, width, 3]))
@@ -113,27 +124,44 @@ def _upright(columns):
 
 
 def _to_pixels(image, shift=0.0):
-    """Add the shift and round to nearest, halves upwards: three passes over the pixels, where round and minimum make five."""
-    return tf.cast(tf.raw_ops.ClipByValue(t=image + (shift + 0.5), clip_value_min=0.0, clip_value_max=255.0), tf.uint8)
+    """Add the shift and round to nearest, halves upwards: three passes over the pixels, where
+    round and minimum make five.
+    """
+    return tf.cast(
+        tf.raw_ops.ClipByValue(t=image + (shift + 0.5), clip_value_min=0.0, clip_value_max=255.0),
+        tf.uint8,
+    )
 
 
-@tf.autograph.experimental.do_not_convert  # nothing in it to convert for tf.data, which would take a second
+# Nothing in it to convert for tf.data, which would take a second.
+@tf.autograph.experimental.do_not_convert
 def train_view(
-    contents, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE, padding=0, cutout=0
+    contents,
+    seed,
+    crop=224,
+    scale=(256, 256),
+    flip=True,
+    shift=0.1,
+    covariance=IMAGENET_COVARIANCE,
+    padding=0,
+    cutout=0,
 ):
-    """One random view of an encoded image as in section 3.1; of a JPEG only the crop's window is decoded.
+    """One random view of an encoded image as in section 3.1; of a JPEG only the crop's window is
+    decoded.
 
     Args:
         contents: scalar string, the encoded image.
         seed: int64 `[2]`; the same seed gives the same view.
         crop: side of the crop, in pixels.
-        scale: `(S_min, S_max)`: the smaller side is rescaled to S, drawn uniformly from these whole numbers (pixels).
+        scale: `(S_min, S_max)`: the smaller side is rescaled to S, drawn uniformly from these whole
+            numbers (pixels).
         flip: mirror left and right for half of the seeds.
         shift: standard deviation of the amounts of `rgb_shift`; 0 for none.
         covariance: of the colours, for `rgb_shift`.
-        padding: the crop may reach so many pixels beyond the rescaled image, which is mirrored there.
-        cutout: side of a square, around a pixel of the view drawn by chance, that gets the view's mean colour; what lies
-            beyond the view is cut off (DeVries & Taylor 2017); 0 for none.
+        padding: the crop may reach so many pixels beyond the rescaled image, which is mirrored
+            there.
+        cutout: side of a square, around a pixel of the view drawn by chance, that gets the view's
+            mean colour; what lies beyond the view is cut off (DeVries & Taylor 2017); 0 for none.
 
     Returns:
         uint8 `[crop, crop, 3]`, RGB 0..255.
@@ -146,23 +174,40 @@ def train_view(
         return image, tf.shape(image)[:2]
 
     def pixels(corner, crop, factors):
-        return tf.cond(jpeg, lambda: _window(contents, shape, corner, crop, factors), lambda: (image, corner))
+        return tf.cond(
+            jpeg, lambda: _window(contents, shape, corner, crop, factors), lambda: (image, corner)
+        )
 
-    # What follows the decoding is traced once for both, which halves the time to trace it and to start a pass.
-    image, shape = tf.cond(jpeg, lambda: (tf.zeros([0, 0, 3], tf.uint8), tf.io.extract_jpeg_shape(contents)[:2]), whole)
+    # What follows the decoding is traced once for both, which halves the time to trace it and to
+    # start a pass.
+    image, shape = tf.cond(
+        jpeg, lambda: (tf.zeros([0, 0, 3], tf.uint8), tf.io.extract_jpeg_shape(contents)[:2]), whole
+    )
     return _train_view(pixels, shape, seed, crop, scale, flip, shift, covariance, padding, cutout)
 
 
 @tf.autograph.experimental.do_not_convert
 def train_view_of_pixels(
-    image, seed, crop=224, scale=(256, 256), flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE, padding=0, cutout=0
+    image,
+    seed,
+    crop=224,
+    scale=(256, 256),
+    flip=True,
+    shift=0.1,
+    covariance=IMAGENET_COVARIANCE,
+    padding=0,
+    cutout=0,
 ):
-    """`train_view` of an image that is decoded already: uint8 `[h, w, 3]` to uint8 `[crop, crop, 3]`."""
+    """`train_view` of an image that is decoded already: uint8 `[h, w, 3]` to uint8 `[crop, crop,
+    3]`.
+    """
 
     def pixels(corner, crop, factors):
         return image, corner
 
-    return _train_view(pixels, tf.shape(image)[:2], seed, crop, scale, flip, shift, covariance, padding, cutout)
+    return _train_view(
+        pixels, tf.shape(image)[:2], seed, crop, scale, flip, shift, covariance, padding, cutout
+    )
 
 
 def geometry(seed, shape, crop=224, scale=(256, 256), flip=True, padding=0):
@@ -173,14 +218,20 @@ def geometry(seed, shape, crop=224, scale=(256, 256), flip=True, padding=0):
         shape: int32, height and width of the image, and what may follow.
 
     Returns:
-        int32 `[2]`, height and width of the rescaled image; int32 `[2]`, top and left of the crop in it, which with padding
-        may lie beyond; whether the crop is mirrored, scalar bool. All in pixels.
+        int32 `[2]`, height and width of the rescaled image; int32 `[2]`, top and left of the crop
+        in it, which with padding may lie beyond; whether the crop is mirrored, scalar bool. All in
+        pixels.
     """
     low, high = scale
     if not crop <= low <= high:
-        raise ValueError(f"scale must be (S_min, S_max) with crop <= S_min <= S_max. Received: {scale}, crop={crop}.")
+        raise ValueError(
+            f"scale must be (S_min, S_max) with crop <= S_min <= S_max. Received: {scale}, "
+            f"crop={crop}."
+        )
     if not 0 <= padding < crop:
-        raise ValueError(f"padding is 0 or more pixels, fewer than the crop's {crop}. Received: {padding}.")
+        raise ValueError(
+            f"padding is 0 or more pixels, fewer than the crop's {crop}. Received: {padding}."
+        )
     chances = draws(seed)
     size = tf.stack(rescaled_size(shape[0], shape[1], low + _up_to(chances[0], high - low)))
     corner, flipped = place(chances, size - crop + 2 * padding, flip)
@@ -188,12 +239,16 @@ def geometry(seed, shape, crop=224, scale=(256, 256), flip=True, padding=0):
 
 
 def draws(seed):
-    """What a view hangs on: float64 `[4]` in [0, 1), for S, top, left and the flip, of a seed `[2]`."""
+    """What a view hangs on: float64 `[4]` in [0, 1), for S, top, left and the flip, of a seed
+    `[2]`.
+    """
     return tf.random.stateless_uniform([4], tf.cast(seed, tf.int64), dtype=tf.float64)
 
 
 def place(chances, free, flip):
-    """Corner of the crop, int32 `[..., 2]`, of 0 .. free pixels, and whether it is mirrored, by `draws`, `[..., 4]`."""
+    """Corner of the crop, int32 `[..., 2]`, of 0 .. free pixels, and whether it is mirrored, by
+    `draws`, `[..., 4]`.
+    """
     return _up_to(chances[..., 1:3], free), chances[..., 3] < (0.5 if flip else 0.0)
 
 
@@ -208,25 +263,33 @@ def _up_to(draw, n):
 
 
 def _window(jpeg, shape, corner, crop, factors):
-    """Decode what the crop's pixels are mixed from; the image, and the corner of the crop in it, float64 `[2]`."""
-    # A pixel reaches max(1, 1 / factor) source pixels to each side. Two more keep the chroma upsampling of the window's edge
-    # out of the crop.
+    """Decode what the crop's pixels are mixed from; the image, and the corner of the crop in it,
+    float64 `[2]`.
+    """
+    # A pixel reaches max(1, 1 / factor) source pixels to each side. Two more keep the chroma
+    # upsampling of the window's edge out of the crop.
     reach = tf.maximum(1 / factors, 1) + 2
     first = tf.cast(tf.maximum(tf.floor(corner / factors - reach), 0), tf.int32)
     last = tf.cast(tf.math.ceil((corner + crop) / factors + reach), tf.int32)
     extent = tf.minimum(last, shape) - first
-    image = tf.image.decode_and_crop_jpeg(jpeg, tf.concat([first, extent], 0), channels=3, dct_method="INTEGER_ACCURATE")
+    image = tf.image.decode_and_crop_jpeg(
+        jpeg, tf.concat([first, extent], 0), channels=3, dct_method="INTEGER_ACCURATE"
+    )
     return image, corner - tf.cast(first, tf.float64) * factors
 
 
 def _train_view(pixels, shape, seed, crop, scale, flip, shift, covariance, padding, cutout):
-    """The view of an image of this shape; `pixels(corner, crop, factors)` gives pixels of it and the corner in them."""
+    """The view of an image of this shape; `pixels(corner, crop, factors)` gives pixels of it and
+    the corner in them.
+    """
     size, drawn, flipped = geometry(seed, shape, crop, scale, flip, padding)
     seed = tf.cast(seed, tf.int64)
-    clamped = tf.clip_by_value(drawn, 0, size - crop)  # what is mirrored around lies in the nearest crop inside
+    # What is mirrored around lies in the nearest crop inside.
+    clamped = tf.clip_by_value(drawn, 0, size - crop)
     factors = size / shape
     image, corner = pixels(tf.cast(clamped, tf.float64), crop, factors)
-    # The view lies on its side until the end: its columns are then reversed as whole rows, and the shift is one row.
+    # The view lies on its side until the end: its columns are then reversed as whole rows, and the
+    # shift is one row.
     columns = _resample(image, factors, corner, crop)
     colour = tf.zeros([3])
     if shift:
@@ -251,7 +314,9 @@ def mirrored(indices, n):
 
 
 def cut_out(view, centre, side):
-    """Views, uint8 `[..., n, n, 3]`, with their mean colour in a square of this side around the centre `(y, x)`, `[..., 2]`."""
+    """Views, uint8 `[..., n, n, 3]`, with their mean colour in a square of this side around the
+    centre `(y, x)`, `[..., 2]`.
+    """
     offsets = tf.range(view.shape[-2]) - centre[..., tf.newaxis]
     inside = tf.abs(2 * offsets + 1 - side % 2) < side
     square = inside[..., 0, :, tf.newaxis] & inside[..., 1, tf.newaxis, :]
@@ -267,16 +332,19 @@ def center_view(image, crop=224, scale=256, torchvision=False):
         image: uint8 `[h, w, 3]`.
         crop: side of the crop, in pixels.
         scale: Q, the smaller side after rescaling, in pixels.
-        torchvision: what networks trained by torchvision were scored with (`transforms.Resize(scale)` and
-            `CenterCrop(crop)` of a PIL image): the longer side is cut down to a whole number of pixels, not rounded, and the
-            corner is half the rest, rounded half to even. The resize is the same but for PIL's rounding to whole levels
+        torchvision: what networks trained by torchvision were scored with
+            (`transforms.Resize(scale)` and `CenterCrop(crop)` of a PIL image): the longer side is
+            cut down to a whole number of pixels, not rounded, and the corner is half the rest,
+            rounded half to even. The resize is the same but for PIL's rounding to whole levels
             between its two passes, which moves a pixel by one grey level at most.
 
     Returns:
         uint8 `[crop, crop, 3]`.
     """
     if not crop <= scale:
-        raise ValueError(f"scale must be at least the crop's side. Received: scale={scale}, crop={crop}.")
+        raise ValueError(
+            f"scale must be at least the crop's side. Received: scale={scale}, crop={crop}."
+        )
     size = tf.shape(image)[:2]
     if torchvision:
         new = scale * size // tf.reduce_min(size)
@@ -289,9 +357,20 @@ def center_view(image, crop=224, scale=256, torchvision=False):
 
 @tf.autograph.experimental.do_not_convert
 def process_path(
-    path, class_names, crop=224, scale=256, *, training=True, seed=None, flip=True, shift=0.1, covariance=IMAGENET_COVARIANCE,
-    padding=0, cutout=0, **old,
-):  # fmt: skip
+    path,
+    class_names,
+    crop=224,
+    scale=256,
+    *,
+    training=True,
+    seed=None,
+    flip=True,
+    shift=0.1,
+    covariance=IMAGENET_COVARIANCE,
+    padding=0,
+    cutout=0,
+    **old,
+):
     """Read one image file, ready for the network.
 
     Cache before the map, never after: a cache after it repeats the views of the first pass.
@@ -301,18 +380,20 @@ def process_path(
 
         # New views in each pass, the same ones each time the program runs.
         seeds = tf.data.Dataset.random(seed=0, rerandomize_each_iteration=True)
-        tf.data.Dataset.zip(paths, seeds).map(lambda path, seed: process_path(path, class_names, seed=seed))
+        tf.data.Dataset.zip(paths, seeds).map(
+            lambda path, seed: process_path(path, class_names, seed=seed)
+        )
 
     Args:
         path: scalar string, `.../<class name>/<file>`.
         class_names: sequence of class names; the label is the position of the file's folder in it.
         crop: side of the square crop, in pixels.
-        scale: smaller side after rescaling, in pixels, or `(low, high)` to draw one per image (section 3.1); without
-            `training` the middle of them is taken (section 4.1).
+        scale: smaller side after rescaling, in pixels, or `(low, high)` to draw one per image
+            (section 3.1); without `training` the middle of them is taken (section 4.1).
         training: a random view (crop, flip, RGB shift), else the centre crop.
-        seed: None: a new view at each call, so in each pass over a dataset. An int or an integer scalar tensor fixes the view
-            of a file, together with its bytes; the number of the epoch gives the pixels of
-            `load_dataset(source, epoch=seed, seed=0)`.
+        seed: None: a new view at each call, so in each pass over a dataset. An int or an integer
+            scalar tensor fixes the view of a file, together with its bytes; the number of the epoch
+            gives the pixels of `load_dataset(source, epoch=seed, seed=0)`.
         flip, shift, covariance, padding, cutout: as for `train_view`.
 
     Returns:
@@ -320,16 +401,17 @@ def process_path(
         label: int64 scalar.
 
     Raises:
-        InvalidArgumentError: the folder is not in `class_names`, or the file is no image: the message names the file. A
-            damaged image gets the message of TensorFlow's decoder, which names none.
+        InvalidArgumentError: the folder is not in `class_names`, or the file is no image: the
+            message names the file. A damaged image gets the message of TensorFlow's decoder, which
+            names none.
         TypeError: arguments of an older form.
     """
     if unknown := sorted(set(old) - {"cut", "S", "max_delta"}):
         raise TypeError(f"process_path() got an unexpected keyword argument {unknown[0]!r}")
     if old:
         raise TypeError(
-            f"process_path() takes crop= for cut=, scale= for S=, and shift= (a shift of the colours) for max_delta= (a shift "
-            f"of the hue). Received: {', '.join(old)}."
+            "process_path() takes crop= for cut=, scale= for S=, and shift= (a shift of the "
+            f"colours) for max_delta= (a shift of the hue). Received: {', '.join(old)}."
         )
     path = tf.convert_to_tensor(path)
     folder = tf.strings.split(path, "/")[-2]
@@ -337,7 +419,12 @@ def process_path(
     contents = tf.io.read_file(path)
     known = tf.debugging.Assert(tf.reduce_any(matches), ["The folder is not in class_names:", path])
     start = tf.strings.substr(contents, 0, 4)
-    is_image = is_jpeg(contents) | is_bmp(contents) | (start == PNG) | (tf.strings.substr(start, 0, 3) == b"GIF")
+    is_image = (
+        is_jpeg(contents)
+        | is_bmp(contents)
+        | (start == PNG)
+        | (tf.strings.substr(start, 0, 3) == b"GIF")
+    )
     readable = tf.debugging.Assert(is_image, ["The file is no JPEG, PNG, GIF or BMP image:", path])
     with tf.control_dependencies([op for op in (known, readable) if op is not None]):
         label = tf.argmax(matches, output_type=tf.int64)
@@ -345,5 +432,7 @@ def process_path(
     low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
     if training:
         pair = tf.stack([key(contents), fresh_seed() if seed is None else tf.cast(seed, tf.int64)])
-        return train_view(contents, pair, crop, (low, high), flip, shift, covariance, padding, cutout), label
+        return train_view(
+            contents, pair, crop, (low, high), flip, shift, covariance, padding, cutout
+        ), label
     return center_view(decode(contents), crop, (low + high) // 2), label

@@ -1,8 +1,9 @@
 """Boxes around objects: forms, overlap, how they follow a view, how many become one (appendix A).
 
-A box is four numbers on a last axis: its corners (xmin, ymin, xmax, ymax), or its centre and size (x, y, width, height), which
-is what a network learns to give. Those of an image are shares of its width and height, 0..1; those of a view are shares of
-its side, and may reach beyond it, where the view cuts the object.
+A box is four numbers on a last axis: its corners (xmin, ymin, xmax, ymax), or its centre and size
+(x, y, width, height), which is what a network learns to give. Those of an image are shares of its
+width and height, 0..1; those of a view are shares of its side, and may reach beyond it, where the
+view cuts the object.
 """
 
 import numpy as np
@@ -32,11 +33,15 @@ def _together(first, second):
 
 def mirrored(corners):
     """Boxes of an image's mirror image, `[..., 4]`, as boxes of the image; numpy."""
-    return np.stack([1 - corners[..., 2], corners[..., 1], 1 - corners[..., 0], corners[..., 3]], -1)
+    return np.stack(
+        [1 - corners[..., 2], corners[..., 1], 1 - corners[..., 0], corners[..., 3]], -1
+    )
 
 
 def iou(a, b):
-    """Intersection over union of each box with each: corners `[n, 4]` and `[m, 4]` give float64 `[n, m]`, 0..1."""
+    """Intersection over union of each box with each: corners `[n, 4]` and `[m, 4]` give float64
+    `[n, m]`, 0..1.
+    """
     a, b = (np.float64(np.reshape(boxes, (-1, 4))) for boxes in (a, b))
     low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
     both = np.maximum(high - low, 0).prod(2)
@@ -68,7 +73,8 @@ def into_view(corners, size, corner, crop, mirrored=False):
 
 
 def out_of_view(corners, size, corner, crop):
-    """Boxes of the image from those of a view that is not mirrored: the way back of `into_view`, in numpy.
+    """Boxes of the image from those of a view that is not mirrored: the way back of `into_view`, in
+    numpy.
 
     Args:
         corners: `[..., 4]`, shares of the view's side.
@@ -89,16 +95,19 @@ def shown(corners):
 
     sides = corners[..., 2:] - corners[..., :2]
     inside = tf.clip_by_value(corners, 0.0, 1.0)
-    return tf.reduce_prod(inside[..., 2:] - inside[..., :2], -1) / tf.maximum(tf.reduce_prod(sides, -1), 1e-12)
+    return tf.reduce_prod(inside[..., 2:] - inside[..., :2], -1) / tf.maximum(
+        tf.reduce_prod(sides, -1), 1e-12
+    )
 
 
 def merge(corners, scores, most=MATCH):
     """OverFeat's greedy merge: of all boxes, again and again, the two that match best become one.
 
-    OverFeat (section 4.3) adds the distance of the centres to the area of the intersection and merges the pair of the
-    smallest sum, so that boxes that overlap more would match less: a slip. Here a match is the distance of the centres, in
-    units of the mean side of the two boxes, minus their IoU: -1 for equal boxes, above 0 where they lie farther apart than
-    they overlap. A merged box is the mean of all boxes that went into it, not of the last two, and equal matches go by the
+    OverFeat (section 4.3) adds the distance of the centres to the area of the intersection and
+    merges the pair of the smallest sum, so that boxes that overlap more would match less: a slip.
+    Here a match is the distance of the centres, in units of the mean side of the two boxes, minus
+    their IoU: -1 for equal boxes, above 0 where they lie farther apart than they overlap. A merged
+    box is the mean of all boxes that went into it, not of the last two, and equal matches go by the
     boxes' numbers: so the order of the boxes does not count.
 
     Args:
@@ -107,7 +116,8 @@ def merge(corners, scores, most=MATCH):
         most: the highest match that is merged.
 
     Returns:
-        corners, float64 `[m, 4]`, and the sums of the scores that went into each, `[m]`; the surest first.
+        corners, float64 `[m, 4]`, and the sums of the scores that went into each, `[m]`; the surest
+        first.
     """
     corners, scores = np.float64(np.reshape(corners, (-1, 4))), np.float64(np.ravel(scores))
     order = np.lexsort((scores, *corners.T))

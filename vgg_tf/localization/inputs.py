@@ -1,10 +1,12 @@
 """Pictures with boxes as batches (appendix A). The loss is in `task`.
 
-The last fully connected layer gives a box for each class (PCR, per-class regression) or one for all (SCR, single-class
-regression): its centre and size as shares of the crop's side. The loss is Euclidean, half the squared distance, of the box of
-the picture's own class. What the paper leaves open: of several objects of that class one is drawn each time; a crop that
-shows less than half of it is drawn again, up to ten times, as a box of something unseen cannot be learnt; the box is that of
-the whole object, also where the crop cuts it, as the boxes of many crops are to agree in the dense test.
+The last fully connected layer gives a box for each class (PCR, per-class regression) or one for all
+(SCR, single-class regression): its centre and size as shares of the crop's side. The loss is
+Euclidean, half the squared distance, of the box of the picture's own class. What the paper leaves
+open: of several objects of that class one is drawn each time; a crop that shows less than half of
+it is drawn again, up to ten times, as a box of something unseen cannot be learnt; the box is that
+of the whole object, also where the crop cuts it, as the boxes of many crops are to agree in the
+dense test.
 """
 
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ class Annotated:
 
     Attributes:
         images: the `splits.Split` of those that have a box of their own class.
-        corners: of each, float32 `[k, 4]`, its boxes of its own class as shares of width and height, the largest first.
+        corners: of each, float32 `[k, 4]`, its boxes of its own class as shares of width and
+            height, the largest first.
         sizes: of each, width and height in pixels.
         notes: what was left out, in words, a line each.
     """
@@ -51,11 +54,12 @@ def annotated(images, classes):
         classes: names.
 
     Returns:
-        `Annotated`: boxes are cut at the picture's border; those that are then of no size, and pictures without a box of
-        their class, are left out and noted.
+        `Annotated`: boxes are cut at the picture's border; those that are then of no size, and
+        pictures without a box of their class, are left out and noted.
 
     Raises:
-        ValueError: an annotation or a picture that cannot be read: the message names it; or no picture is left.
+        ValueError: an annotation or a picture that cannot be read: the message names it; or no
+            picture is left.
     """
     from tqdm import tqdm
 
@@ -66,7 +70,10 @@ def annotated(images, classes):
         own = np.array([name in ("", classes[images.labels[i]]) for name in found.names], bool)
         area = (found.corners[:, 2:] - found.corners[:, :2]).prod(1)
         if none := int((own & ~(area > 0)).sum()):
-            notes.append(f"{images.names[i]}: {none} box{'es' * (none > 1)} of no size within the picture left out")
+            notes.append(
+                f"{images.names[i]}: {none} box{'es' * (none > 1)} of no size within the "
+                "picture left out"
+            )
         good = np.flatnonzero(own & (area > 0))
         if not len(good):
             notes.append(f"{images.names[i]} has no box of {classes[images.labels[i]]}: left out")
@@ -75,7 +82,10 @@ def annotated(images, classes):
         corners.append(found.corners[good[np.argsort(-area[good], kind="stable")]])
         sizes.append((width, height))
     if not kept:
-        raise ValueError("None of the pictures has a box of its class. Give Pascal-VOC annotations, or shards with boxes.")
+        raise ValueError(
+            "None of the pictures has a box of its class. Give Pascal-VOC annotations, or "
+            "shards with boxes."
+        )
     return Annotated(images.take(kept), corners, sizes, tuple(notes))
 
 
@@ -86,13 +96,15 @@ def batches(pictures, recipe, batch, steps=None, covariance=IMAGENET_COVARIANCE)
         pictures: `Annotated`.
         recipe: the `Recipe`.
         batch: pictures a batch.
-        steps: batches of a training pass. None: not for training, but each picture once, its centre crop, its largest box.
+        steps: batches of a training pass. None: not for training, but each picture once, its centre
+            crop, its largest box.
         covariance: of the colours, for the RGB shift.
 
     Returns:
-        Training: a function of the epoch, from 0, that gives a `tf.data.Dataset` of `(images, targets)`, uint8
-        `[batch, size, size, 3]` and float32 `[batch, 5]`: centre x and y, width, height as shares of the crop's side, and
-        the label. Else the dataset of `(images, targets, mask)`, the last batch filled up with black images of mask 0.
+        Training: a function of the epoch, from 0, that gives a `tf.data.Dataset` of `(images,
+        targets)`, uint8 `[batch, size, size, 3]` and float32 `[batch, 5]`: centre x and y, width,
+        height as shares of the crop's side, and the label. Else the dataset of `(images, targets,
+        mask)`, the last batch filled up with black images of mask 0.
     """
     most = max(map(len, pictures.corners))
     corners = np.stack([np.resize(own, (most, 4)) for own in pictures.corners]).astype(np.float32)
@@ -108,7 +120,12 @@ def batches(pictures, recipe, batch, steps=None, covariance=IMAGENET_COVARIANCE)
 
     def at(i):
         contents = tf.ensure_shape(tf.numpy_function(read, [i], tf.string), [])
-        return contents, tf.gather(corners, i), tf.gather(counts, i), tf.cast(tf.gather(labels, i), tf.float32)
+        return (
+            contents,
+            tf.gather(corners, i),
+            tf.gather(counts, i),
+            tf.cast(tf.gather(labels, i), tf.float32),
+        )
 
     def target(corners, label):
         return tf.concat([boxes.centred(corners), [label]], 0)
@@ -116,17 +133,32 @@ def batches(pictures, recipe, batch, steps=None, covariance=IMAGENET_COVARIANCE)
     @tf.autograph.experimental.do_not_convert
     def random(i, epoch):
         contents, own, count, label = at(i)
-        shape = tf.cond(is_jpeg(contents), lambda: tf.io.extract_jpeg_shape(contents), lambda: tf.shape(decode(contents)))
+        shape = tf.cond(
+            is_jpeg(contents),
+            lambda: tf.io.extract_jpeg_shape(contents),
+            lambda: tf.shape(decode(contents)),
+        )
         here = key(contents)
         seeds = [tf.stack([here + tries, epoch + (recipe.seed << 32)]) for tries in range(TRIES)]
         box = tf.gather(own, tf.random.stateless_uniform([], seeds[0] + 3, 0, count, tf.int64))
-        view = {"crop": recipe.size, "scale": recipe.scale, "flip": recipe.flip, "padding": recipe.padding}
+        view = {
+            "crop": recipe.size,
+            "scale": recipe.scale,
+            "flip": recipe.flip,
+            "padding": recipe.padding,
+        }
         lying = [boxes.into_view(box, *_place(seed, shape, view)) for seed in seeds]
         seen = boxes.shown(tf.stack(lying))
         enough = tf.cast(seen >= SHOWN, tf.float32)
-        best = tf.argmax(tf.where(tf.reduce_any(seen >= SHOWN), enough, seen))  # the first that shows enough, else the most
+        # The first that shows enough, else the most.
+        best = tf.argmax(tf.where(tf.reduce_any(seen >= SHOWN), enough, seen))
         look = views.train_view(
-            contents, tf.gather(seeds, best), shift=recipe.rgb_shift, covariance=covariance, cutout=recipe.cutout, **view
+            contents,
+            tf.gather(seeds, best),
+            shift=recipe.rgb_shift,
+            covariance=covariance,
+            cutout=recipe.cutout,
+            **view,
         )
         return look, target(tf.gather(lying, best), label)
 
@@ -140,10 +172,16 @@ def batches(pictures, recipe, batch, steps=None, covariance=IMAGENET_COVARIANCE)
         return views.center_view(pixels, crop, Q), target(box, label), 1.0
 
     def dataset(numbers, view, count, padding=None):
-        found = tf.data.Dataset.from_tensor_slices(np.int64(numbers)).map(view, num_parallel_calls=AUTO)
+        found = tf.data.Dataset.from_tensor_slices(np.int64(numbers)).map(
+            view, num_parallel_calls=AUTO
+        )
         if padding is not None:
             found = found.concatenate(padding)
-        found = found.batch(batch, drop_remainder=True).apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
+        found = (
+            found.batch(batch, drop_remainder=True)
+            .apply(tf.data.experimental.assert_cardinality(count))
+            .prefetch(2)
+        )
         options = tf.data.Options()
         options.deterministic = True
         return untuned(found.with_options(options))
@@ -152,9 +190,12 @@ def batches(pictures, recipe, batch, steps=None, covariance=IMAGENET_COVARIANCE)
     if steps is None:
         count = -(-n // batch)
         blank = (tf.zeros([recipe.size, recipe.size, 3], tf.uint8), tf.zeros([5]), 0.0)
-        return dataset(range(n), centre, count, tf.data.Dataset.from_tensors(blank).repeat(count * batch - n))
+        return dataset(
+            range(n), centre, count, tf.data.Dataset.from_tensors(blank).repeat(count * batch - n)
+        )
 
-    view = tf.function(random, autograph=False)  # all epochs share one graph, which takes 2 s to trace
+    # All epochs share one graph, which takes 2 s to trace.
+    view = tf.function(random, autograph=False)
 
     def one(epoch):
         order = np.random.default_rng((recipe.seed, epoch)).permutation(n)[: steps * batch]

@@ -19,7 +19,9 @@ DRAWN = 12  # pictures of the sheet
 def folder_of(run, split, facts):
     """Where a report lies by default: below the run, another folder for other facts."""
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
-    return os.path.join(run, "tests", f"boxes-{split}-{facts['protocol']}{'-flip' * facts['flip']}-{digest}")
+    return os.path.join(
+        run, "tests", f"boxes-{split}-{facts['protocol']}{'-flip' * facts['flip']}-{digest}"
+    )
 
 
 def tables_of(protocol, lines, errors, known):
@@ -35,11 +37,26 @@ def tables_of(protocol, lines, errors, known):
     if protocol == "center":
         rows = []
         for (name, (localizer,), _), error in zip(lines, told, strict=True):
-            rows.append((name, localizer.run.settings.recipe.freeze_until, localizer.kind, localizer.scale, error))
+            rows.append(
+                (
+                    name,
+                    localizer.run.settings.recipe.freeze_until,
+                    localizer.kind,
+                    localizer.scale,
+                    error,
+                )
+            )
         return tables.table8(rows)
     rows = []
     for (name, some, of), error in zip(lines, told, strict=True):
-        rows.append((name, some[0].scale if len(some) == 1 else None, sorted({Q for scales in of for Q in scales}), error))
+        rows.append(
+            (
+                name,
+                some[0].scale if len(some) == 1 else None,
+                sorted({Q for scales in of for Q in scales}),
+                error,
+            )
+        )
     text = tables.table9(rows, known)
     return text if known else f"{text}\n\n{tables.table10(told[-1])}"
 
@@ -56,13 +73,22 @@ def write(folder, facts, found, pictures, classes):
     """
     files.make_folder(folder)
     files.write_whole(os.path.join(folder, "report.json"), json.dumps(facts, indent=1).encode())
-    rows = [row(pictures.images.names[i], found[i], classes, pictures.sizes[i]) for i in range(len(pictures))]
+    rows = [
+        row(pictures.images.names[i], found[i], classes, pictures.sizes[i])
+        for i in range(len(pictures))
+    ]
     files.write_whole(os.path.join(folder, "boxes.json"), json.dumps(rows, indent=1).encode())
     sheet = os.path.join(folder, "boxes.png")
     with programs.noting(sheet):
         some = np.unique(np.linspace(0, len(pictures) - 1, DRAWN).astype(int))
-        shown = [decoding.decode_named(pictures.images.read(int(i)), pictures.images.names[i]) for i in some]
-        drawn = [annotations.Boxes(found[i][0].corners[np.newaxis], [classes[found[i][0].label]]) for i in some]
+        shown = [
+            decoding.decode_named(pictures.images.read(int(i)), pictures.images.names[i])
+            for i in some
+        ]
+        drawn = [
+            annotations.Boxes(found[i][0].corners[np.newaxis], [classes[found[i][0].label]])
+            for i in some
+        ]
         own = [classes[pictures.images.labels[i]] for i in some]
         save(contact_sheet(shown, own, drawn, "the boxes that were found"), sheet)
 

@@ -8,7 +8,9 @@ RIGHT = 0.5  # IoU above which a box is right (section A.2)
 
 
 def own_boxes(targets, outputs):
-    """Boxes that a network gives for the class at hand: `[B, 5]` and `[B, 4]` (SCR) or `[B, 4 classes]` (PCR) to `[B, 4]`."""
+    """Boxes that a network gives for the class at hand: `[B, 5]` and `[B, 4]` (SCR) or `[B, 4
+    classes]` (PCR) to `[B, 4]`.
+    """
     if outputs.shape[-1] == 4:
         return outputs
     every = keras.ops.reshape(outputs, (-1, outputs.shape[-1] // 4, 4))
@@ -17,26 +19,35 @@ def own_boxes(targets, outputs):
 
 
 def distance(targets, outputs):
-    """Euclidean loss on the box of the class at hand: `[B]`, half the squared distance, in squared sides of the crop."""
-    return keras.ops.sum(keras.ops.square(own_boxes(targets, outputs) - targets[:, :4]), axis=-1) / 2
+    """Euclidean loss on the box of the class at hand: `[B]`, half the squared distance, in
+    squared sides of the crop.
+    """
+    return (
+        keras.ops.sum(keras.ops.square(own_boxes(targets, outputs) - targets[:, :4]), axis=-1) / 2
+    )
 
 
 def right(targets, outputs):
-    """Whether the box of the class at hand is right, 1 or 0, `[B]`: its IoU with the object's is above 0.5."""
+    """Whether the box of the class at hand is right, 1 or 0, `[B]`: its IoU with the object's is
+    above 0.5.
+    """
     found, true = own_boxes(targets, outputs), targets[:, :4]
     low, high = (
         choose(found[:, :2] + sign * found[:, 2:] / 2, true[:, :2] + sign * true[:, 2:] / 2)
         for choose, sign in ((keras.ops.maximum, -1), (keras.ops.minimum, 1))
     )
     both = keras.ops.prod(keras.ops.maximum(high - low, 0), axis=-1)
-    areas = [keras.ops.prod(keras.ops.maximum(sides[:, 2:4], 0), axis=-1) for sides in (found, true)]
+    areas = [
+        keras.ops.prod(keras.ops.maximum(sides[:, 2:4], 0), axis=-1) for sides in (found, true)
+    ]
     return keras.ops.cast(both > RIGHT * (areas[0] + areas[1] - both), "float32")
 
 
 def task(recipe):
     """The `model.Task` of learning boxes: errors are shares of pictures whose box is not right.
 
-    A tenth of a few hundred pictures does not tell which epoch is the best: a schedule that ends by itself keeps the last one.
+    A tenth of a few hundred pictures does not tell which epoch is the best: a schedule that ends by
+    itself keeps the last one.
     """
     metric = keras.metrics.MeanMetricWrapper
 

@@ -1,8 +1,10 @@
-"""What a network looks at: Grad-CAM, Grad-CAM++, saliency, maps of features, receptive fields. Arrays in, arrays out.
+"""What a network looks at: Grad-CAM, Grad-CAM++, saliency, maps of features, receptive fields.
+Arrays in, arrays out.
 
-A network is taken apart into its `chain` of layers, so that the map of a layer can be had and the score be derived by it.
-Scores are those before the softmax; of a dense form their mean over all positions; of a network without a head that pools its
-last map, the pooled channels. On TensorFlow and on JAX.
+A network is taken apart into its `chain` of layers, so that the map of a layer can be had and the
+score be derived by it. Scores are those before the softmax; of a dense form their mean over all
+positions; of a network without a head that pools its last map, the pooled channels. On TensorFlow
+and on JAX.
 """
 
 from dataclasses import dataclass
@@ -18,24 +20,28 @@ METHODS = ("grad-cam", "grad-cam++", "saliency")
 def heat(model, image, layer=None, label=None, method="grad-cam"):
     """How much each place of a layer's map speaks for a class.
 
-    Grad-CAM (Selvaraju et al. 2017): the map's channels, each weighted by the mean of the score's derivatives by it, summed;
-    what is below 0 is cut off. Grad-CAM++ (Chattopadhay et al. 2018): the derivatives above 0 are weighted by how much of the
-    channel lies where they are. Saliency (Simonyan et al. 2014): the largest derivative, of any sign, by the colours of each
-    pixel of the input; `layer` does not count.
+    Grad-CAM (Selvaraju et al. 2017): the map's channels, each weighted by the mean of the score's
+    derivatives by it, summed; what is below 0 is cut off. Grad-CAM++ (Chattopadhay et al. 2018):
+    the derivatives above 0 are weighted by how much of the channel lies where they are. Saliency
+    (Simonyan et al. 2014): the largest derivative, of any sign, by the colours of each pixel of the
+    input; `layer` does not count.
 
     Args:
-        model: any Keras network that is a chain of layers: of `build_vgg`, dense or not, imported, nested, without a head.
+        model: any Keras network that is a chain of layers: of `build_vgg`, dense or not, imported,
+            nested, without a head.
         image: `[h, w, 3]`, RGB 0..255, of a size that the network takes.
-        layer: name of the layer, whose map is taken after batch normalisation and ReLU; None: the last convolution.
+        layer: name of the layer, whose map is taken after batch normalisation and ReLU; None: the
+            last convolution.
         label: number of the class, or of the unit; None: the one with the highest score.
         method: one of `METHODS`.
 
     Returns:
-        float32 `[h', w']`, the layer's resolution or the input's; 0 to 1, the highest is 1, or all 0 where nothing speaks for
-        the class. And the label.
+        float32 `[h', w']`, the layer's resolution or the input's; 0 to 1, the highest is 1, or all
+        0 where nothing speaks for the class. And the label.
 
     Raises:
-        ValueError: no such layer or label, or the network is no chain of layers; the message says what there is.
+        ValueError: no such layer or label, or the network is no chain of layers; the message says
+            what there is.
     """
     if method not in METHODS:
         raise ValueError(f"No method {method!r}. Known: {', '.join(METHODS)}.")
@@ -43,7 +49,9 @@ def heat(model, image, layer=None, label=None, method="grad-cam"):
     expected = scores_of(model, layers, x)
     label = int(expected.argmax()) if label is None else int(label)
     if not 0 <= label < len(expected):
-        raise ValueError(f"{model.name} has the classes 0 to {len(expected) - 1}. Received: {label}.")
+        raise ValueError(
+            f"{model.name} has the classes 0 to {len(expected) - 1}. Received: {label}."
+        )
     front, back = ([], layers) if method == "saliency" else parted(layers, layer or last_map(model))
     activations = apply(front, x)
     gradient = _gradient(lambda values: _score(apply(back, values), label), activations)[0]
@@ -61,7 +69,9 @@ def heat(model, image, layer=None, label=None, method="grad-cam"):
 
 
 def features(model, image, layer=None):
-    """The map that a layer makes of an image, after batch normalisation and ReLU: float32 `[h', w', channels]`."""
+    """The map that a layer makes of an image, after batch normalisation and ReLU: float32 `[h',
+    w', channels]`.
+    """
     layers, x = chain(model), np.float32(image)[np.newaxis]
     scores_of(model, layers, x)
     front, _ = parted(layers, layer or last_map(model))
@@ -105,13 +115,17 @@ class Field:
     start: int
 
     def of(self, row, column):
-        """Corners xmin, ymin, xmax, ymax of the square of a unit, which may reach beyond the image."""
+        """Corners xmin, ymin, xmax, ymax of the square of a unit, which may reach beyond the
+        image.
+        """
         top, left = self.start + self.step * row, self.start + self.step * column
         return left, top, left + self.side, top + self.side
 
 
 def receptive_field(model, layer=None):
-    """The `Field` of the units of a layer, from the kernels, strides and paddings of the layers before it."""
+    """The `Field` of the units of a layer, from the kernels, strides and paddings of the layers
+    before it.
+    """
     layers = chain(model)
     front, _ = parted(layers, layer or last_map(model))
     side, step, start = 1, 1, 0
@@ -128,7 +142,9 @@ def receptive_field(model, layer=None):
 
 
 def filters(model):
-    """The first layer's kernels as pictures: float32 `[filters, h, w, channels]`, each stretched to 0..1, grey is 0 weight."""
+    """The first layer's kernels as pictures: float32 `[filters, h, w, channels]`, each stretched
+    to 0..1, grey is 0 weight.
+    """
     first = next(layer for layer in chain(model) if isinstance(layer, keras.layers.Conv2D))
     kernels = np.moveaxis(keras.ops.convert_to_numpy(first.kernel).astype(np.float32), -1, 0)
     largest = np.abs(kernels).max((1, 2, 3), keepdims=True)

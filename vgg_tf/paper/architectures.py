@@ -5,13 +5,14 @@ from dataclasses import dataclass
 STAGE_WIDTHS = (64, 128, 256, 512, 512)  # doubled after each pooling up to 512 (section 2.1)
 HEAD_WIDTH = 4096  # fc1 and fc2
 
-# Statistics of the ILSVRC-2012 training set, RGB 0..255: the released Caffe nets' mean pixel, in RGB order; and
-# what torchvision's networks are trained with.
+# Statistics of the ILSVRC-2012 training set, RGB 0..255: the released Caffe nets' mean pixel, in
+# RGB order; and what torchvision's networks are trained with.
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
 TORCHVISION_MEAN = tuple(255 * v for v in (0.485, 0.456, 0.406))
 TORCHVISION_STD = tuple(255 * v for v in (0.229, 0.224, 0.225))
 
-# Kernel sides of the convolutions in the five stages. Configuration C has a 1x1 convolution at the end of stages 3 to 5.
+# Kernel sides of the convolutions in the five stages. Configuration C has a 1x1 convolution at the
+# end of stages 3 to 5.
 _KERNELS = {
     "vgg11": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
     "vgg13": ((3, 3), (3, 3), (3, 3), (3, 3), (3, 3)),
@@ -29,7 +30,8 @@ class Architecture:
         name: the name users type, `vgg16_bn`.
         column: the paper's letter, `D`.
         kernels: kernel sides (pixels) of the convolutions of each of the five stages.
-        batch_norm: batch normalisation between each convolution and its ReLU (not in the paper; torchvision's `_bn`).
+        batch_norm: batch normalisation between each convolution and its ReLU (not in the paper;
+            torchvision's `_bn`).
         lrn: local response normalisation after the first stage's convolution (A-LRN).
     """
 
@@ -57,12 +59,15 @@ ARCHITECTURES = {row.name: row for row in _table()}
 
 
 def filters_of(width):
-    """Numbers of filters of the convolutions of the five stages, at this multiple of the paper's."""
+    """Numbers of filters of the convolutions of the five stages, at this multiple of the
+    paper's.
+    """
     return tuple(max(1, round(stage_width * width)) for stage_width in STAGE_WIDTHS)
 
 
 def width_of(filters):
-    """A width that `filters_of` makes these numbers of; exactly the one that they are multiplied by where it is one number.
+    """A width that `filters_of` makes these numbers of; exactly the one that they are multiplied by
+    where it is one number.
 
     Args:
         filters: numbers of filters of the five stages.
@@ -70,15 +75,19 @@ def width_of(filters):
     Raises:
         ValueError: no width gives them.
     """
-    # 512 times the width is within a half of the last number. In between, another stage's number can change at the last number
-    # itself only: this one, one below and one above it are all that there is to try.
+    # 512 times the width is within a half of the last number. In between, another stage's number
+    # can change at the last number itself only: this one, one below and one above it are all that
+    # there is to try.
     last = 4 * filters[-1]
-    found = next((n / 2048 for n in (last, last - 1, last + 1) if filters_of(n / 2048) == tuple(filters)), None)
+    found = next(
+        (n / 2048 for n in (last, last - 1, last + 1) if filters_of(n / 2048) == tuple(filters)),
+        None,
+    )
     if found is None:
         told, paper = (", ".join(map(str, numbers)) for numbers in (filters, STAGE_WIDTHS))
         raise ValueError(
-            f"No width gives {told} filters, as these weights have: build_vgg multiplies {paper} by one number. Take what fits "
-            "with inherit_weights."
+            f"No width gives {told} filters, as these weights have: build_vgg multiplies "
+            f"{paper} by one number. Take what fits with inherit_weights."
         )
     return found
 

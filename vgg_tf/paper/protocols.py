@@ -1,19 +1,19 @@
 """Test protocols (section 3.2): scales, crops, whole images. Data, no Keras.
 
-The image is rescaled so that its smaller side is Q. A view is a crop of the training's size, or the whole image, through which
-the network goes as convolutions; each is seen flipped as well, but for the plain centre crop.
+The image is rescaled so that its smaller side is Q. A view is a crop of the training's size, or the
+whole image, through which the network goes as convolutions; each is seen flipped as well, but for
+the plain centre crop.
 
-| protocol | views at each scale |
-| --- | --- |
-| center | the centre crop |
-| ten-crop | four corners and the centre, flipped as well (Krizhevsky 2012) |
-| padded-ten-crop | the same of the image with a border around it, in which it is mirrored: 2 pixels for a crop of 32 |
-| multi-crop | a grid of 5 x 5 crops from edge to edge, flipped as well: 50 |
-| dense | the whole image, flipped as well; the scores are averaged over all positions, then comes the softmax |
-| multi-crop+dense | the mean of the two |
+| protocol | views at each scale | | --- | --- | | center | the centre crop | | ten-crop | four
+corners and the centre, flipped as well (Krizhevsky 2012) | | padded-ten-crop | the same of the
+image with a border around it, in which it is mirrored: 2 pixels for a crop of 32 | | multi-crop | a
+grid of 5 x 5 crops from edge to edge, flipped as well: 50 | | dense | the whole image, flipped as
+well; the scores are averaged over all positions, then comes the softmax | | multi-crop+dense | the
+mean of the two |
 
-The border, which is not the paper's, is for small images, and networks that were trained on crops that reach beyond the image
-(`padding` of a recipe): objects keep the size that they had in training, which a larger Q changes.
+The border, which is not the paper's, is for small images, and networks that were trained on crops
+that reach beyond the image (`padding` of a recipe): objects keep the size that they had in
+training, which a larger Q changes.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,9 @@ PROTOCOLS = {
     "multi-crop+dense": ("multi-crop", "dense"),
 }
 BORDER = 16  # a border is the crop's side divided by this
-STRIDE = 32  # pixels between two positions of the dense form; sides are grouped to multiples of it where shapes are static
+# Pixels between two positions of the dense form; sides are grouped to multiples of it where shapes
+# are static.
+STRIDE = 32
 
 
 def evaluation_scales(scale, crop=224, several=False):
@@ -37,8 +39,10 @@ def evaluation_scales(scale, crop=224, several=False):
 
     Args:
         scale: S, or `(S_min, S_max)`, of the training, in pixels.
-        crop: the training's crop, in pixels; the paper's 32 pixels around a fixed S are in proportion to it.
-        several: the three of section 4.2, S - 32, S and S + 32, or S_min, the middle and S_max; none below the crop.
+        crop: the training's crop, in pixels; the paper's 32 pixels around a fixed S are in
+            proportion to it.
+        several: the three of section 4.2, S - 32, S and S + 32, or S_min, the middle and S_max;
+            none below the crop.
 
     Returns:
         tuple of pixels.
@@ -61,7 +65,8 @@ def corners(height, width, crop, view):
         view: `center`, `ten-crop`, `padded-ten-crop` or `multi-crop`.
 
     Returns:
-        list of `(top, left)`: all crops lie within; those of the grid at `i (side - crop) / 4`, rounded down.
+        list of `(top, left)`: all crops lie within; those of the grid at `i (side - crop) / 4`,
+        rounded down.
     """
     down, right = height - crop, width - crop
     if view == "multi-crop":
@@ -89,18 +94,30 @@ class Protocol:
         if self.name not in PROTOCOLS:
             raise ValueError(f"No protocol {self.name!r}. Known: {', '.join(PROTOCOLS)}.")
         if not self.scales or min(self.scales) < self.crop:
-            raise ValueError(f"Scales are Q of at least the crop's {self.crop} pixels. Received: {self.scales}.")
+            raise ValueError(
+                f"Scales are Q of at least the crop's {self.crop} pixels. Received: {self.scales}."
+            )
 
     @property
     def units(self):
-        """What is averaged: pairs of a scale and a kind of views, each of which is worth as much."""
+        """What is averaged: pairs of a scale and a kind of views, each of which is worth as
+        much.
+        """
         return [(scale, kind) for scale in self.scales for kind in PROTOCOLS[self.name]]
 
     @property
     def views(self):
         """Number of views of an image, on all scales; a whole image and its flip are two."""
-        of_kind = {"center": 1, "ten-crop": 10, "padded-ten-crop": 10, "multi-crop": 2 * GRID**2, "dense": 2}
+        of_kind = {
+            "center": 1,
+            "ten-crop": 10,
+            "padded-ten-crop": 10,
+            "multi-crop": 2 * GRID**2,
+            "dense": 2,
+        }
         return sum(of_kind[kind] for _, kind in self.units)
 
 
-ProtocolName = Literal["center", "ten-crop", "padded-ten-crop", "multi-crop", "dense", "multi-crop+dense"]
+ProtocolName = Literal[
+    "center", "ten-crop", "padded-ten-crop", "multi-crop", "dense", "multi-crop+dense"
+]

@@ -3,7 +3,12 @@
 All are of ILSVRC-2012's validation images, Table 10 also of its test images (sections 4 and A.2).
 """
 
+import itertools
+
 FIXED, LARGE, JITTER = (256, 256), (384, 384), (256, 512)
+TECHNIQUES = ("dense", "multi-crop", "multi-crop+dense")
+# The submission to ILSVRC-2014.
+SEVEN = frozenset({("D", JITTER), *itertools.product("CDE", (FIXED, LARGE))})
 PAPER = {
     3: {  # one scale
         ("A", FIXED): (29.6, 10.4), ("A-LRN", FIXED): (29.7, 10.5), ("B", FIXED): (28.7, 9.9),
@@ -12,30 +17,31 @@ PAPER = {
         ("E", FIXED): (27.3, 9.0), ("E", LARGE): (26.9, 8.7), ("E", JITTER): (25.5, 8.0),
     },
     4: {  # three scales
-        ("B", FIXED): (28.2, 9.6), ("C", FIXED): (27.7, 9.2), ("C", LARGE): (27.8, 9.2), ("C", JITTER): (26.3, 8.2),
+        ("B", FIXED): (28.2, 9.6), ("C", FIXED): (27.7, 9.2), ("C", LARGE): (27.8, 9.2),
+        ("C", JITTER): (26.3, 8.2),
         ("D", FIXED): (26.6, 8.6), ("D", LARGE): (26.5, 8.6), ("D", JITTER): (24.8, 7.5),
         ("E", FIXED): (26.9, 8.7), ("E", LARGE): (26.7, 8.6), ("E", JITTER): (24.8, 7.5),
     },
     5: {  # three scales, by protocol
-        ("D", JITTER): {"dense": (24.8, 7.5), "multi-crop": (24.6, 7.5), "multi-crop+dense": (24.4, 7.2)},
-        ("E", JITTER): {"dense": (24.8, 7.5), "multi-crop": (24.6, 7.4), "multi-crop+dense": (24.4, 7.1)},
+        ("D", JITTER): dict(zip(TECHNIQUES, [(24.8, 7.5), (24.6, 7.5), (24.4, 7.2)], strict=True)),
+        ("E", JITTER): dict(zip(TECHNIQUES, [(24.8, 7.5), (24.6, 7.4), (24.4, 7.1)], strict=True)),
     },
     6: {  # several networks
-        frozenset({("D", JITTER), ("E", JITTER)}): {
-            "dense": (24.0, 7.1), "multi-crop": (23.9, 7.2), "multi-crop+dense": (23.7, 6.8),
-        },
-        frozenset({("D", FIXED), ("D", LARGE), ("D", JITTER), ("C", FIXED), ("C", LARGE), ("E", FIXED), ("E", LARGE)}): {
-            "dense": (24.7, 7.5),
-        },
+        frozenset({("D", JITTER), ("E", JITTER)}): dict(
+            zip(TECHNIQUES, [(24.0, 7.1), (23.9, 7.2), (23.7, 6.8)], strict=True)
+        ),
+        SEVEN: {"dense": (24.7, 7.5)},
     },
 }  # fmt: skip
 PRESETS = tuple(f"paper-table{number}" for number in PAPER)
-TECHNIQUES = ("dense", "multi-crop", "multi-crop+dense")
-
-
 # Table 8, protocol 1, D at S = 384: (what nothing learns before, kind) to the error in %.
 TABLE8 = {("fc1", "scr"): 36.4, ("fc1", "pcr"): 34.3, ("", "pcr"): 33.1}
 # Table 9, protocol 2, PCR, all layers: (S, Q) to the top-5 error on validation in %.
 TABLE9 = {(256, (256,)): 29.5, (384, (384,)): 28.2, (384, (352, 384)): 27.5}
 TABLE9_FUSION = 26.9  # of 256/256 and 384/352,384
-TABLE10 = {"VGG": (26.9, 25.3), "GoogLeNet": (None, 26.7), "OverFeat": (30.0, 29.9), "Krizhevsky et al.": (None, 34.2)}
+TABLE10 = {
+    "VGG": (26.9, 25.3),
+    "GoogLeNet": (None, 26.7),
+    "OverFeat": (30.0, 29.9),
+    "Krizhevsky et al.": (None, 34.2),
+}

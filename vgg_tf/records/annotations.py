@@ -1,4 +1,6 @@
-"""Boxes around objects, as data sets give them: Pascal-VOC XML (ImageNet's too) and the Kaggle solution files."""
+"""Boxes around objects, as data sets give them: Pascal-VOC XML (ImageNet's too) and the Kaggle
+solution files.
+"""
 
 import csv
 import io
@@ -26,14 +28,20 @@ NO_BOXES = Boxes(np.zeros((0, 4), np.float32), [])
 
 
 def relative(corners, names, width, height):
-    """Boxes from corners `[n, 4]` in pixels of an image of this size; put in order, and cut at the image's border."""
+    """Boxes from corners `[n, 4]` in pixels of an image of this size; put in order, and cut at
+    the image's border.
+    """
     corners = np.asarray(corners, np.float64).reshape(-1, 4) / [width, height, width, height]
-    low, high = np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])
+    low, high = (
+        np.minimum(corners[:, :2], corners[:, 2:]),
+        np.maximum(corners[:, :2], corners[:, 2:]),
+    )
     return Boxes(np.clip(np.concatenate([low, high], 1), 0, 1).astype(np.float32), list(names))
 
 
 def read_xml(path, width, height):
-    """Boxes of a Pascal-VOC annotation; its corners count in pixels of the size it states, else of the image's.
+    """Boxes of a Pascal-VOC annotation; its corners count in pixels of the size it states, else of
+    the image's.
 
     Args:
         path: of the XML file.
@@ -47,7 +55,9 @@ def read_xml(path, width, height):
 
 
 def classes_in_xml(path):
-    """Class name and area, in square pixels within the stated size, of each object of a Pascal-VOC annotation."""
+    """Class name and area, in square pixels within the stated size, of each object of a
+    Pascal-VOC annotation.
+    """
     corners, names, stated = _objects(path)
     if min(stated) > 0:
         corners = corners.clip(0, [*stated, *stated])
@@ -56,19 +66,26 @@ def classes_in_xml(path):
 
 
 def _objects(path):
-    """Corners, float64 `[n, 4]`, and names of the objects of a Pascal-VOC annotation; the size it states, 0 for none."""
+    """Corners, float64 `[n, 4]`, and names of the objects of a Pascal-VOC annotation; the size
+    it states, 0 for none.
+    """
     try:
         root = ElementTree.fromstring(files.read(path))
         stated = [float(root.findtext(f"size/{side}") or 0) for side in ("width", "height")]
         objects = root.findall("object")
-        corners = [[float(item.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")] for item in objects]
+        corners = [
+            [float(item.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")]
+            for item in objects
+        ]
         names = [item.findtext("name").strip() for item in objects]
         if not all(names):
             raise ValueError("an object has no name")
         if not np.isfinite(np.concatenate([stated, *corners])).all():
             raise ValueError("a number is not finite")
     except (ElementTree.ParseError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} is no Pascal-VOC annotation ({error}). Mend or remove it.") from error
+        raise ValueError(
+            f"{path} is no Pascal-VOC annotation ({error}). Mend or remove it."
+        ) from error
     return np.array(corners, np.float64).reshape(-1, 4), names, stated
 
 
@@ -76,7 +93,8 @@ def read_solution(path):
     """A Kaggle `LOC_*_solution.csv`: for each image its boxes in pixels.
 
     Returns:
-        dict: image id (file name without suffix) to a list of `(class name, xmin, ymin, xmax, ymax)`, in pixels.
+        dict: image id (file name without suffix) to a list of `(class name, xmin, ymin, xmax,
+        ymax)`, in pixels.
 
     Raises:
         ValueError: it is no such file; the message names it and the line.
@@ -95,5 +113,7 @@ def read_solution(path):
                 raise ValueError(f"{row[0]} is there twice, with other boxes")
     except (csv.Error, ValueError) as error:
         said = f"{error}. Received: {','.join(row)[:80]}"
-        raise ValueError(f"{path}, line {rows.line_num}: {said}. It is no solution file of the competition.") from error
+        raise ValueError(
+            f"{path}, line {rows.line_num}: {said}. It is no solution file of the competition."
+        ) from error
     return found

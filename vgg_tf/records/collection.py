@@ -20,8 +20,9 @@ class Collection:
         name: where the images came from.
         fingerprint: hex digest of classes, file names, labels and splits.
         classes: class names; the 0-based label is the position.
-        splits: for each split `images` (count), `per_class` (counts), `boxes` (count), `shards` (count; 0 for images that
-            lie in files), `per_shard` (counts of images; not in older files).
+        splits: for each split `images` (count), `per_class` (counts), `boxes` (count), `shards`
+            (count; 0 for images that lie in files), `per_shard` (counts of images; not in older
+            files).
         mean_rgb: `[3]`, 0..255, each image of train weighted equally.
         covariance_rgb: `[3, 3]`, in squared grey levels, likewise.
         statistics_images: number of images that mean and covariance come from.
@@ -52,18 +53,27 @@ class Collection:
             ValueError: there is no such split; the message lists those there are.
         """
         if split not in self.splits:
-            raise ValueError(f"{self.name} has no split {split!r}. It has {', '.join(self.splits)}.")
+            raise ValueError(
+                f"{self.name} has no split {split!r}. It has {', '.join(self.splits)}."
+            )
         return self.splits[split]["images"]
 
     def compare(self, folder, split, counts):
-        """Raise a ValueError that names the shards of `folder` with other `counts` of images than were written."""
+        """Raise a ValueError that names the shards of `folder` with other `counts` of images
+        than were written.
+        """
         expected = self.splits[split].get("per_shard", counts)
         names = [shard_name(split, i, len(counts)) for i in range(len(counts))]
-        wrong = [f"{name} holds {n} instead of {m}" for name, n, m in zip(names, counts, expected, strict=True) if n != m]
+        wrong = [
+            f"{name} holds {n} instead of {m}"
+            for name, n, m in zip(names, counts, expected, strict=True)
+            if n != m
+        ]
         if wrong or sum(counts) != self.images(split):
             raise ValueError(
-                f"{os.path.join(folder, COLLECTION_FILE)} tells of {self.images(split)} {split} images, not {sum(counts)}: "
-                f"{', '.join(wrong[:5]) or 'a shard is cut'}. Delete such shards: the command that wrote them restores them."
+                f"{os.path.join(folder, COLLECTION_FILE)} tells of {self.images(split)} {split} "
+                f"images, not {sum(counts)}: {', '.join(wrong[:5]) or 'a shard is cut'}. Delete "
+                "such shards: the command that wrote them restores them."
             )
 
     @property
@@ -82,7 +92,8 @@ class Collection:
 
         Raises:
             FileNotFoundError: there is none.
-            ValueError: it is not one that `write` wrote; the message says what is wrong, and how to get another.
+            ValueError: it is not one that `write` wrote; the message says what is wrong, and how to
+                get another.
         """
         path = os.path.join(folder, COLLECTION_FILE)
         try:
@@ -90,13 +101,19 @@ class Collection:
             if labels_from := values.pop("labels_from"):
                 raise ValueError(f"labels from {labels_from}, expected from 0")
             values["covariance_rgb"] = tuple(tuple(row) for row in values["covariance_rgb"])
-            values |= {key: tuple(values[key]) for key in ("classes", "mean_rgb", "notes", "texts") if key in values}
+            values |= {
+                key: tuple(values[key])
+                for key in ("classes", "mean_rgb", "notes", "texts")
+                if key in values
+            }
             _check(values)
             return cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:  # broken JSON and foreign bytes are ValueErrors
+        # Broken JSON and foreign bytes are ValueErrors.
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"{path} is no dataset.json of vgg_tf ({error}). Remove it: the shards beside it can be read without, and "
-                f"python -m tfrecords_tools.write {folder} OUT writes them anew with one."
+                f"{path} is no dataset.json of vgg_tf ({error}). Remove it: the shards beside "
+                f"it can be read without, and python -m tfrecords_tools.write {folder} OUT "
+                "writes them anew with one."
             ) from error
 
 
@@ -104,24 +121,38 @@ def _check(values):
     """Raise a ValueError, KeyError or TypeError if what `dataset.json` says cannot be meant."""
     for split, told in values["splits"].items():
         shards, n = told["shards"], len(values["classes"])
-        counts = [told["images"], told["boxes"], shards, *told["per_class"], *told.get("per_shard", ())]
+        counts = [
+            told["images"],
+            told["boxes"],
+            shards,
+            *told["per_class"],
+            *told.get("per_shard", ()),
+        ]
         if not all(type(count) is int and count >= 0 for count in counts):
             raise ValueError(f"a count of {split} is no number from 0 on")
         for key, m in (("per_class", n), ("per_shard", shards)):
             if key in told and len(told[key]) != m:
                 raise ValueError(f"{key} of {split} are {len(told[key])} counts, expected {m}")
-    if not all(isinstance(name, str) for key in ("classes", "notes", "texts") for name in values.get(key, ())):
+    if not all(
+        isinstance(name, str)
+        for key in ("classes", "notes", "texts")
+        for name in values.get(key, ())
+    ):
         raise ValueError("a class or a note is no text")
     if np.shape(values["mean_rgb"]) != (3,) or np.shape(values["covariance_rgb"]) != (3, 3):
         raise ValueError("mean_rgb is not 3 numbers, or covariance_rgb not 3 times 3")
-    if not np.isfinite(np.array([*values["mean_rgb"], *np.ravel(values["covariance_rgb"]), values["smaller_side"]])).all():
+    if not np.isfinite(
+        np.array([*values["mean_rgb"], *np.ravel(values["covariance_rgb"]), values["smaller_side"]])
+    ).all():
         raise ValueError("a number is not finite")
     if type(values["bytes_per_image"]) is not int or values["bytes_per_image"] < 1:
         raise ValueError(f"bytes_per_image is {values['bytes_per_image']!r}")
 
 
 def is_word(source):
-    """Tell whether a source is called by a word, `digits` or `tfds:NAME`. `./digits` is a folder."""
+    """Tell whether a source is called by a word, `digits` or `tfds:NAME`. `./digits` is a
+    folder.
+    """
     return str(source) == "digits" or str(source).startswith("tfds:")
 
 
@@ -145,14 +176,17 @@ def shard_paths(folder, collection, split):
     """
     count = collection.splits[split]["shards"]
     if not count:
-        raise ValueError(f"{folder} is a run folder, without shards. Give the data it was trained on, {collection.name}.")
+        raise ValueError(
+            f"{folder} is a run folder, without shards. Give the data it was trained on, "
+            f"{collection.name}."
+        )
     there = set(files.names(folder))
     names = [shard_name(split, i, count) for i in range(count)]
     paths = [os.path.join(folder, name) for name in names]
     missing = [path for name, path in zip(names, paths, strict=True) if name not in there]
     if missing:
         raise FileNotFoundError(
-            f"{len(missing)} of {count} {split} shards are missing, first {missing[0]}. The command that wrote them restores "
-            "them."
+            f"{len(missing)} of {count} {split} shards are missing, first {missing[0]}. The "
+            "command that wrote them restores them."
         )
     return paths

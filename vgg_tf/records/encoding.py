@@ -1,4 +1,6 @@
-"""Images into shards: read, checked, brought into the form of our records, measured, written whole or not at all."""
+"""Images into shards: read, checked, brought into the form of our records, measured, written
+whole or not at all.
+"""
 
 import collections
 import contextlib
@@ -21,7 +23,12 @@ JPEG_QUALITY = 95
 CALLS = 2 * (os.cpu_count() or 1)
 BATCH = 16
 # What the pipeline says of an image: kept as it is, or encoded anew as what.
-CHANGES = ["", f"CMYK, as JPEG of quality {JPEG_QUALITY}", "PNG of other than 8 bits, as 8-bit PNG", "as PNG"]
+CHANGES = [
+    "",
+    f"CMYK, as JPEG of quality {JPEG_QUALITY}",
+    "PNG of other than 8 bits, as 8-bit PNG",
+    "as PNG",
+]
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,8 @@ class Result:
 def write_shards(out, work, jobs, classes, texts=(), skip_bad=False, tick=lambda n=1: None):
     """Write shards one after the other, their images read and decoded in parallel.
 
-    A shard gets its name when it is whole; its `Result` is in `work` before. Shards with unreadable images are not
-    written, unless `skip_bad`, but searched to their end.
+    A shard gets its name when it is whole; its `Result` is in `work` before. Shards with unreadable
+    images are not written, unless `skip_bad`, but searched to their end.
 
     Args:
         out, work: folders, for the shards and for what is needed until all are done.
@@ -84,7 +91,9 @@ def write_shards(out, work, jobs, classes, texts=(), skip_bad=False, tick=lambda
     with ThreadPoolExecutor(1) as writing, contextlib.closing(_checked(jobs)) as found:
         settling = None
         for job in jobs:
-            result, settled = _write_shard(out, work, job, found, classes, texts, skip_bad, tick, writing)
+            result, settled = _write_shard(
+                out, work, job, found, classes, texts, skip_bad, tick, writing
+            )
             if settling:
                 yield _settled(*settling)
             settling = result, settled
@@ -104,7 +113,9 @@ def read_result(work, name):
 
 
 def _write_shard(out, work, job, found, classes, texts, skip_bad, tick, writing):
-    """The `Result` of a shard, and the future of its name: the thread `writing` still writes while the next is read."""
+    """The `Result` of a shard, and the future of its name: the thread `writing` still writes
+    while the next is read.
+    """
     temporary = os.path.join(work, f"{job.name}.tmp")
     total, labels, changed, bad, boxes_written = statistics.Measures(), [], [], [], 0
     label_of = {name: label for label, name in enumerate(classes)}
@@ -139,7 +150,16 @@ def _write_shard(out, work, job, found, classes, texts, skip_bad, tick, writing)
         labels.append(label)
         text = texts[label] if texts else ""
         serialized = schema.serialize(
-            checked.encoded, checked.format.decode(), h, w, label, classes[label], filename, text, boxes, box_labels
+            checked.encoded,
+            checked.format.decode(),
+            h,
+            w,
+            label,
+            classes[label],
+            filename,
+            text,
+            boxes,
+            box_labels,
         )
         ready.append(serialized)
         if len(ready) == BATCH:
@@ -149,7 +169,9 @@ def _write_shard(out, work, job, found, classes, texts, skip_bad, tick, writing)
     if under_way:
         under_way.result()
     _write(writer, ready, out, job.name)
-    result = Result(job.name, labels, boxes_written, total.to_json(), changed, bad, bool(bad and skip_bad))
+    result = Result(
+        job.name, labels, boxes_written, total.to_json(), changed, bad, bool(bad and skip_bad)
+    )
     return result, writing.submit(_finish, writer, out, work, result)
 
 
@@ -160,10 +182,15 @@ def _write(writer, examples, out, name):
 
 
 def _finish(writer, out, work, result):
-    path, temporary = (os.path.join(folder, name) for folder, name in ((out, result.name), (work, f"{result.name}.tmp")))
+    path, temporary = (
+        os.path.join(folder, name)
+        for folder, name in ((out, result.name), (work, f"{result.name}.tmp"))
+    )
     with files.naming(path):
         writer.close()
-        files.write_whole(os.path.join(work, f"{result.name}.json"), json.dumps(vars(result)).encode())
+        files.write_whole(
+            os.path.join(work, f"{result.name}.json"), json.dumps(vars(result)).encode()
+        )
         if result.bad and not result.left_out:
             files.remove(temporary)
             files.remove(path)  # of an earlier command that left them out
@@ -172,7 +199,8 @@ def _finish(writer, out, work, result):
 
 
 def _kept(boxes, label_of, own):
-    """The boxes of the classes there are that have an area, and how many were left out of other classes, and without.
+    """The boxes of the classes there are that have an area, and how many were left out of other
+    classes, and without.
 
     A box without a name is of the image's class.
     """
@@ -183,11 +211,15 @@ def _kept(boxes, label_of, own):
     return type(boxes)(boxes.corners[kept], [names[i] for i in kept]), *left_out
 
 
-_Checked = collections.namedtuple("_Checked", "encoded format change height width measured mean covariance")
+_Checked = collections.namedtuple(
+    "_Checked", "encoded format change height width measured mean covariance"
+)
 
 
 def _checked(jobs):
-    """A `_Checked` for each image of the jobs, in order, or the error that says why it cannot be read."""
+    """A `_Checked` for each image of the jobs, in order, or the error that says why it cannot be
+    read.
+    """
     at = [(job.images, i) for job in jobs for i in range(len(job.images))]
     look = [i % job.every == 0 for job in jobs for i in range(len(job.images))]
     contents = [split.contents[i] for split, i in at]
@@ -197,20 +229,30 @@ def _checked(jobs):
         split, k = at[i]
         return split.read(k)
 
-    @tf.autograph.experimental.do_not_convert  # nothing in them to convert, which would take longer than to trace them
+    # Nothing in them to convert, which would take longer than to trace them.
+    @tf.autograph.experimental.do_not_convert
     def of_file(i, look, path):
         return i, _check(tf.io.read_file(path), look)
 
     @tf.autograph.experimental.do_not_convert
     def of_memory(i, look):
-        return i, _check(tf.ensure_shape(tf.numpy_function(read, [i], tf.string, stateful=False), []), look)
+        return i, _check(
+            tf.ensure_shape(tf.numpy_function(read, [i], tf.string, stateful=False), []), look
+        )
 
     columns = (np.arange(len(at)), look, contents) if in_files else (np.arange(len(at)), look)
-    examples = tf.data.Dataset.from_tensor_slices(columns).map(of_file if in_files else of_memory, num_parallel_calls=CALLS)
-    # An image that cannot be read or decoded is missing in what follows, and explained by itself. In batches, because to take
-    # an element out of tf.data costs 0.2 ms, more than to copy its bytes.
-    batches = untuned(examples.ignore_errors(log_warning=False).batch(BATCH).prefetch(4)).as_numpy_iterator()
-    found = ((i, checked) for batch in batches for i, *checked in zip(batch[0], *batch[1], strict=True))
+    examples = tf.data.Dataset.from_tensor_slices(columns).map(
+        of_file if in_files else of_memory, num_parallel_calls=CALLS
+    )
+    # An image that cannot be read or decoded is missing in what follows, and explained by itself.
+    # In batches, because to take an element out of tf.data costs 0.2 ms, more than to copy its
+    # bytes.
+    batches = untuned(
+        examples.ignore_errors(log_warning=False).batch(BATCH).prefetch(4)
+    ).as_numpy_iterator()
+    found = (
+        (i, checked) for batch in batches for i, *checked in zip(batch[0], *batch[1], strict=True)
+    )
     coming, checked = next(found, (-1, None))
     for i, (split, k) in enumerate(at):
         if i != coming:
@@ -231,7 +273,8 @@ def _explain(split, k):
 
 
 def _check(contents, look):
-    """What to store of an encoded image; where `look`, it is decoded whole and measured. In a graph.
+    """What to store of an encoded image; where `look`, it is decoded whole and measured. In a
+    graph.
 
     Args:
         contents: scalar string.
@@ -244,14 +287,22 @@ def _check(contents, look):
     is_jpeg, is_png = decoding.is_jpeg(contents), tf.strings.substr(contents, 0, 4) == decoding.PNG
 
     def header():  # height, width, then the components of a JPEG or the bits of a PNG
-        return tf.cond(is_jpeg, lambda: tf.io.extract_jpeg_shape(contents), lambda: _png_header(contents))
+        return tf.cond(
+            is_jpeg, lambda: tf.io.extract_jpeg_shape(contents), lambda: _png_header(contents)
+        )
 
     h, w, kind = tf.unstack(tf.cond(is_jpeg | is_png, header, lambda: tf.zeros([3], tf.int32)))
-    change = tf.where(is_jpeg, tf.where(kind == 4, 1, 0), tf.where(is_png, tf.where(kind == 8, 0, 2), 3))
+    change = tf.where(
+        is_jpeg, tf.where(kind == 4, 1, 0), tf.where(is_png, tf.where(kind == 8, 0, 2), 3)
+    )
 
     def decoded():
         image = decoding.decode(contents)
-        encode = [lambda: contents, lambda: tf.io.encode_jpeg(image, quality=JPEG_QUALITY), lambda: tf.io.encode_png(image)]
+        encode = [
+            lambda: contents,
+            lambda: tf.io.encode_jpeg(image, quality=JPEG_QUALITY),
+            lambda: tf.io.encode_png(image),
+        ]
         stored = tf.switch_case(tf.minimum(change, 2), encode)
         return stored, tf.shape(image)[0], tf.shape(image)[1], True, *colors.colours(image)
 

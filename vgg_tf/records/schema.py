@@ -1,6 +1,7 @@
 """The TFRecord schema, written and read: the only module that knows the keys of an example.
 
-The keys are the ones that slim, Cloud TPU and Model Garden share; labels are 0-based in our shards, theirs begin at 1.
+The keys are the ones that slim, Cloud TPU and Model Garden share; labels are 0-based in our shards,
+theirs begin at 1.
 """
 
 import re
@@ -31,7 +32,18 @@ _LENGTH, _CRC = 8, 4  # bytes of the framing: length, its CRC, the data, their C
 BEFORE, AFTER = _LENGTH + _CRC, _CRC  # around the data of a record
 
 
-def serialize(contents, image_format, height, width, label, class_name, filename, text="", boxes=None, box_labels=()):
+def serialize(
+    contents,
+    image_format,
+    height,
+    width,
+    label,
+    class_name,
+    filename,
+    text="",
+    boxes=None,
+    box_labels=(),
+):
     """One image as a serialised `tf.train.Example`.
 
     Args:
@@ -60,31 +72,44 @@ def serialize(contents, image_format, height, width, label, class_name, filename
         TEXT: text or class_name,
     }.items():
         feature[key].bytes_list.value.append(value.encode())
-    for key, value in {"image/height": height, "image/width": width, "image/channels": 3, SLIM.label: label}.items():
+    for key, value in {
+        "image/height": height,
+        "image/width": width,
+        "image/channels": 3,
+        SLIM.label: label,
+    }.items():
         feature[key].int64_list.value.append(value)
     if boxes is not None and boxes.names:
         for key, values in zip(BOX_CORNERS, boxes.corners.T, strict=True):
             feature[key].float_list.value.extend(values.tolist())
         feature[BOX_LABEL].int64_list.value.extend(box_labels)
         feature[BOX_TEXT].bytes_list.value.extend(name.encode() for name in boxes.names)
-    return example.SerializeToString(deterministic=True)  # else the keys' order differs from process to process
+    # Else the keys' order differs from process to process.
+    return example.SerializeToString(deterministic=True)
 
 
 def parse(serialized, form=SLIM):
-    """Encoded bytes and label of a serialised Example: a scalar string and a scalar int64. For use in `tf.data`."""
+    """Encoded bytes and label of a serialised Example: a scalar string and a scalar int64. For
+    use in `tf.data`.
+    """
     import tensorflow as tf
 
-    features = {form.encoded: tf.io.FixedLenFeature([], tf.string), form.label: tf.io.FixedLenFeature([], tf.int64)}
+    features = {
+        form.encoded: tf.io.FixedLenFeature([], tf.string),
+        form.label: tf.io.FixedLenFeature([], tf.int64),
+    }
     example = tf.io.parse_single_example(serialized, features)
     return example[form.encoded], example[form.label]
 
 
 def parse_all(serialized):
-    """Encoded bytes of a serialised Example of ours, and a dict of all else it says. For use in `tf.data`.
+    """Encoded bytes of a serialised Example of ours, and a dict of all else it says. For use in
+    `tf.data`.
 
     Returns:
-        scalar string; and `label`, `height`, `width` (int64, -1 where absent), `filename`, `class_name`, `format` (string),
-        `corners` (four float32 `[n]`: xmin, ymin, xmax, ymax) and `box_labels` (int64 `[n]`).
+        scalar string; and `label`, `height`, `width` (int64, -1 where absent), `filename`,
+        `class_name`, `format` (string), `corners` (four float32 `[n]`: xmin, ymin, xmax, ymax) and
+        `box_labels` (int64 `[n]`).
     """
     import tensorflow as tf
 
@@ -93,7 +118,9 @@ def parse_all(serialized):
     features = {SLIM.encoded: tf.io.FixedLenFeature([], tf.string)}
     features |= {key: tf.io.FixedLenFeature([], tf.string, "") for key in words.values()}
     features |= {key: tf.io.FixedLenFeature([], tf.int64, -1) for key in numbers.values()}
-    features |= {key: tf.io.VarLenFeature(tf.float32) for key in BOX_CORNERS} | {BOX_LABEL: tf.io.VarLenFeature(tf.int64)}
+    features |= {key: tf.io.VarLenFeature(tf.float32) for key in BOX_CORNERS} | {
+        BOX_LABEL: tf.io.VarLenFeature(tf.int64)
+    }
     example = tf.io.parse_single_example(serialized, features)
     fields = {name: example[key] for name, key in (words | numbers).items()}
     fields["corners"] = tuple(example[key].values for key in BOX_CORNERS)
@@ -108,7 +135,8 @@ class Fields(NamedTuple):
         label: as it stands in the record.
         filename, class_name, text, image_format: str.
         height, width: pixels.
-        boxes: `annotations.Boxes`; a box that has no class but the image's is called by the empty name.
+        boxes: `annotations.Boxes`; a box that has no class but the image's is called by the empty
+            name.
     """
 
     encoded: bytes
@@ -138,7 +166,8 @@ def unpack(serialized):
     form = TFDS if TFDS.encoded in feature else SLIM
 
     def values(key, kind):  # of another kind there are none
-        return getattr(feature[key], f"{kind}_list").value if key in feature else ()  # to look it up would make it
+        # To look it up would make it.
+        return getattr(feature[key], f"{kind}_list").value if key in feature else ()
 
     def word(key):
         return next(iter(values(key, "bytes")), b"").decode(errors="replace")
@@ -166,9 +195,16 @@ def unpack(serialized):
         raise ValueError(f"it has {n} boxes, and {max(lengths)} of their labels or coordinates")
     boxes = annotations.Boxes(np.array(corners, np.float32).T.reshape(-1, 4), names)
     return Fields(
-        values(form.encoded, "bytes")[0], label, word(form.filename), word(SYNSET), word(TEXT), word("image/format"),
-        number("image/height"), number("image/width"), boxes,
-    )  # fmt: skip
+        values(form.encoded, "bytes")[0],
+        label,
+        word(form.filename),
+        word(SYNSET),
+        word(TEXT),
+        word("image/format"),
+        number("image/height"),
+        number("image/width"),
+        boxes,
+    )
 
 
 def nameless(box):
@@ -177,7 +213,9 @@ def nameless(box):
 
 
 class Record(NamedTuple):
-    """Where a record lies: its shard, its number there from 0, and where its data begin and how long they are, in bytes."""
+    """Where a record lies: its shard, its number there from 0, and where its data begin and how
+    long they are, in bytes.
+    """
 
     path: str
     index: int

@@ -1,4 +1,6 @@
-"""What every collection of images comes down to: classes, and split by split names, labels and where the bytes are."""
+"""What every collection of images comes down to: classes, and split by split names, labels and
+where the bytes are.
+"""
 
 import hashlib
 import io
@@ -11,7 +13,13 @@ from vgg_tf.records import annotations, schema
 from vgg_tf.runtime import files
 
 SPLITS = ("train", "validation", "test")
-SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+SPLIT_NAMES = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
 
 
 @dataclass(frozen=True)
@@ -21,9 +29,11 @@ class Split:
     Attributes:
         names: file names below the source, unique.
         labels: int64 `[n]`, 0-based positions in the source's classes.
-        contents: for each image its encoded bytes, the path of its file, or the `schema.Record` that holds it.
-        boxes: for each image None, the path of its Pascal-VOC annotation, or a list of `(class name, xmin, ymin, xmax,
-            ymax)` in pixels; or None for no boxes at all. Those of a Record are in it.
+        contents: for each image its encoded bytes, the path of its file, or the `schema.Record`
+            that holds it.
+        boxes: for each image None, the path of its Pascal-VOC annotation, or a list of `(class
+            name, xmin, ymin, xmax, ymax)` in pixels; or None for no boxes at all. Those of a Record
+            are in it.
     """
 
     names: list[str]
@@ -38,7 +48,12 @@ class Split:
     def take(self, indices):
         """The split of these images alone."""
         boxes = self.boxes and [self.boxes[i] for i in indices]
-        return Split([self.names[i] for i in indices], self.labels[indices], [self.contents[i] for i in indices], boxes)
+        return Split(
+            [self.names[i] for i in indices],
+            self.labels[indices],
+            [self.contents[i] for i in indices],
+            boxes,
+        )
 
     def read(self, i):
         """Encoded bytes of image `i`.
@@ -65,7 +80,9 @@ class Split:
             with Image.open(content if local else io.BytesIO(self.read(i))) as image:
                 return image.size
         except UnidentifiedImageError:
-            raise ValueError(f"{self.names[i]} is no image that can be read. Mend or remove it.") from None
+            raise ValueError(
+                f"{self.names[i]} is no image that can be read. Mend or remove it."
+            ) from None
         except Image.DecompressionBombError as error:
             raise ValueError(f"{self.names[i]} is too large ({error}). Make it smaller.") from None
 
@@ -78,12 +95,15 @@ class Split:
             return annotations.NO_BOXES
         if isinstance(boxes, str):
             return annotations.read_xml(boxes, width, height)
-        return annotations.relative([box[1:] for box in boxes], [box[0] for box in boxes], width, height)
+        return annotations.relative(
+            [box[1:] for box in boxes], [box[0] for box in boxes], width, height
+        )
 
 
 @dataclass(frozen=True)
 class Source:
-    """Classes and splits of a collection of single images; our own shards are described by `collection.Collection`.
+    """Classes and splits of a collection of single images; our own shards are described by
+    `collection.Collection`.
 
     Attributes:
         name: `digits`, `tfds:NAME`, or the folder's path.
@@ -108,7 +128,9 @@ class Source:
             ValueError: there is no such split; the message lists those there are.
         """
         if split not in self.splits:
-            raise ValueError(f"{self.name} has no split {split!r}. It has {', '.join(self.splits)}.")
+            raise ValueError(
+                f"{self.name} has no split {split!r}. It has {', '.join(self.splits)}."
+            )
         return len(self.splits[split])
 
     def noting(self, note, **changes):
@@ -116,7 +138,9 @@ class Source:
         return replace(self, notes=(*self.notes, note), **changes)
 
     def fingerprint(self):
-        """Hex digest of classes, file names, labels and splits: equal for equal collections wherever they lie."""
+        """Hex digest of classes, file names, labels and splits: equal for equal collections
+        wherever they lie.
+        """
         digest = hashlib.sha256(json.dumps(self.classes).encode())
         for split, images in sorted(self.splits.items()):
             digest.update(json.dumps([split, images.names]).encode())
@@ -124,7 +148,9 @@ class Source:
         return digest.hexdigest()[:16]
 
     def smaller_side(self, n=25):
-        """Median smaller side, in pixels, of up to `n` evenly spread training images (headers only); None if unreadable."""
+        """Median smaller side, in pixels, of up to `n` evenly spread training images (headers
+        only); None if unreadable.
+        """
         from PIL import Image
 
         train = self.splits["train"]

@@ -1,4 +1,6 @@
-"""Colours and sizes of many images: measured image by image, added up shard by shard, told in `dataset.json`."""
+"""Colours and sizes of many images: measured image by image, added up shard by shard, told in
+`dataset.json`.
+"""
 
 from dataclasses import dataclass, field
 
@@ -30,7 +32,9 @@ class Measures:
     bytes: int = 0
 
     def add(self, mean, covariance, smaller_side, size):
-        """Add one image of this smaller side (pixels) and size (encoded bytes), with what `colours` says of it."""
+        """Add one image of this smaller side (pixels) and size (encoded bytes), with what
+        `colours` says of it.
+        """
         mean = np.asarray(mean, np.float64)
         self.images += 1
         self.colour += mean
@@ -40,9 +44,16 @@ class Measures:
 
     def __add__(self, other):
         """Sum over the images of both."""
-        sides = {side: self.sides.get(side, 0) + other.sides.get(side, 0) for side in {*self.sides, *other.sides}}
+        sides = {
+            side: self.sides.get(side, 0) + other.sides.get(side, 0)
+            for side in {*self.sides, *other.sides}
+        }
         return Measures(
-            self.images + other.images, self.colour + other.colour, self.square + other.square, sides, self.bytes + other.bytes
+            self.images + other.images,
+            self.colour + other.colour,
+            self.square + other.square,
+            sides,
+            self.bytes + other.bytes,
         )
 
     def to_json(self):
@@ -53,20 +64,31 @@ class Measures:
     def from_json(cls, values):
         """The sums that `to_json` gave."""
         sides = {int(side): n for side, n in values["sides"].items()}
-        return cls(**values | {"colour": np.array(values["colour"]), "square": np.array(values["square"]), "sides": sides})
+        return cls(
+            **values
+            | {
+                "colour": np.array(values["colour"]),
+                "square": np.array(values["square"]),
+                "sides": sides,
+            }
+        )
 
     def collection(self, source, splits=None, notes=(), seed=0):
         """What `dataset.json` says of `source`, of whose train split these are the measures.
 
         Args:
             source: a `splits.Source`.
-            splits: what was written of each split, as `Collection.splits` tells it; None for images that lie in files.
+            splits: what was written of each split, as `Collection.splits` tells it; None for images
+                that lie in files.
             notes: what to tell beyond the source's own notes.
             seed: of the order of the records.
         """
         mean = self.colour / self.images
         covariance = self.square / self.images - np.outer(mean, mean)
-        splits = splits or {name: describe(split.labels, len(source.classes)) for name, split in source.splits.items()}
+        splits = splits or {
+            name: describe(split.labels, len(source.classes))
+            for name, split in source.splits.items()
+        }
         sides = np.repeat(*map(list, zip(*sorted(self.sides.items()), strict=True)))
         return Collection(
             name=source.name,
@@ -85,7 +107,9 @@ class Measures:
 
 
 def describe(labels, classes, per_shard=(), boxes=0):
-    """A split as `Collection.splits` tells it, from the labels of its images and the number of them in each shard."""
+    """A split as `Collection.splits` tells it, from the labels of its images and the number of
+    them in each shard.
+    """
     return {
         "images": len(labels),
         "per_class": np.bincount(labels, minlength=classes).tolist(),
@@ -96,7 +120,8 @@ def describe(labels, classes, per_shard=(), boxes=0):
 
 
 def measure(source, sample=SAMPLE):
-    """The `collection.Collection` of a `splits.Source`, from up to `sample` evenly spread training images.
+    """The `collection.Collection` of a `splits.Source`, from up to `sample` evenly spread training
+    images.
 
     Raises:
         ValueError: one of them cannot be decoded; the message names it.

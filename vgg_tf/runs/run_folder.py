@@ -1,15 +1,13 @@
-"""A training run is a folder: what was asked for, the best network, the state to go on from, the log, the result.
+"""A training run is a folder: what was asked for, the best network, the state to go on from, the
+log, the result.
 
-| file | content |
-| --- | --- |
-| recipe.json | architecture, data, precision and every number of the recipe |
-| dataset.json | classes, counts and colours of the images (`collection.Collection`) |
-| model.keras | the network with the lowest validation error so far, without validation the last; raw RGB in, posteriors out |
-| inherited.txt | which layers came from another network, where they did |
-| last.safetensors | the whole state after the last epoch; `previous.safetensors` is the one before |
-| log.csv, history.png | one row, one point an epoch |
-| tensorboard, wandb | folders of the trackers that were asked for |
-| report.json | the result; there when the run has ended |
+| file | content | | --- | --- | | recipe.json | architecture, data, precision and every number of
+the recipe | | dataset.json | classes, counts and colours of the images (`collection.Collection`) |
+| model.keras | the network with the lowest validation error so far, without validation the last;
+raw RGB in, posteriors out | | inherited.txt | which layers came from another network, where they
+did | | last.safetensors | the whole state after the last epoch; `previous.safetensors` is the one
+before | | log.csv, history.png | one row, one point an epoch | | tensorboard, wandb | folders of
+the trackers that were asked for | | report.json | the result; there when the run has ended |
 """
 
 import contextlib
@@ -34,7 +32,9 @@ LOCK = ".lock"
 def refuse_run(folder):
     """Raise a ValueError where a report would be written over that of a run."""
     if folder and files.exists(os.path.join(folder, RECIPE_FILE)):
-        raise ValueError(f"{folder} holds a run, whose report would be written over. Choose another --out.")
+        raise ValueError(
+            f"{folder} holds a run, whose report would be written over. Choose another --out."
+        )
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,17 @@ class Run:
 
         if not files.exists(self.best):
             raise FileNotFoundError(
-                f"{self.folder} has no model.keras yet: its first epoch is not done. Continue the training."
+                f"{self.folder} has no model.keras yet: its first epoch is not done. Continue "
+                "the training."
             )
         with files.local(self.best) as path:
-            reading.check_archive(path, self.best)  # Keras 3.12.0 reads every file that it names: CVE-2026-1669
+            # Keras 3.12.0 reads every file that it names: CVE-2026-1669.
+            reading.check_archive(path, self.best)
             return keras.saving.load_model(path, compile=False)
 
     def check_space(self, model, optimizer):
-        """Refuse a disk on which two states and two networks, the new ones beside the old, would find no room.
+        """Refuse a disk on which two states and two networks, the new ones beside the old, would
+        find no room.
 
         Raises:
             OSError: there is less; the message says how much is needed.
@@ -94,8 +97,8 @@ class Run:
         needed, free = 2 * (best + state) + 10**6 - there, shutil.disk_usage(self.folder).free
         if needed > free:
             raise OSError(
-                f"{self.folder} lies on a disk with {free / 1e6:,.0f} MB left; this run needs {needed / 1e6:,.0f} MB. Free "
-                "some, or choose another --out."
+                f"{self.folder} lies on a disk with {free / 1e6:,.0f} MB left; this run needs "
+                f"{needed / 1e6:,.0f} MB. Free some, or choose another --out."
             )
 
     def save_best(self, model):
@@ -103,7 +106,8 @@ class Run:
         if not self.writes:
             return
         shared = [layer for layer in model.layers if getattr(layer, "synchronized", False)]
-        for layer in shared:  # batch normalisation over TensorFlow's devices, which a file must not ask of JAX
+        # Batch normalisation over TensorFlow's devices, which a file must not ask of JAX.
+        for layer in shared:
             layer.synchronized = False
         with files.writing(self.best) as temporary:
             model.save(temporary)
@@ -111,15 +115,20 @@ class Run:
             layer.synchronized = True
 
     def save_last(self, state, model, optimizer):
-        """Write the state and all variables: weights, dropout's seeds, optimizer; keep the state before as well.
+        """Write the state and all variables: weights, dropout's seeds, optimizer; keep the state
+        before as well.
 
-        A `.keras` file would not do: it lacks the states of the seed generators, so that dropout would differ afterwards.
+        A `.keras` file would not do: it lacks the states of the seed generators, so that dropout
+        would differ afterwards.
         """
         from safetensors.numpy import save
 
         if not self.writes:
             return
-        metadata = {"state": json.dumps(asdict(state)), "statistics": json.dumps(inheritance.statistics(model))}
+        metadata = {
+            "state": json.dumps(asdict(state)),
+            "statistics": json.dumps(inheritance.statistics(model)),
+        }
         arrays = dict(variables_of(model, optimizer, read=True))
         data = save(arrays, metadata=metadata | {"checksum": checksum(metadata["state"], arrays)})
         if files.exists(self.path(LAST)):
@@ -141,7 +150,10 @@ class Run:
             if not files.exists(self.path(name)):
                 continue
             try:
-                with files.local(self.path(name)) as path, safe_open(path, framework="numpy") as file:
+                with (
+                    files.local(self.path(name)) as path,
+                    safe_open(path, framework="numpy") as file,
+                ):
                     metadata = file.metadata()
                     arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
                 if metadata.get("checksum", whole := checksum(metadata["state"], arrays)) != whole:
@@ -154,9 +166,14 @@ class Run:
             for key, variable in variables_of(model, optimizer):
                 variable.assign(arrays[key])
             values = json.loads(metadata["state"])
-            if statistics := json.loads(metadata.get("statistics", "null")):  # constants, perhaps of the network inherited from
+            # Constants, perhaps of the network inherited from.
+            if statistics := json.loads(metadata.get("statistics", "null")):
                 inheritance.set_statistics(model, *statistics)
-            values |= {"rows": tuple(values["rows"]), "best": tuple(values["best"]), "plateau": Plateau(**values["plateau"])}
+            values |= {
+                "rows": tuple(values["rows"]),
+                "best": tuple(values["best"]),
+                "plateau": Plateau(**values["plateau"]),
+            }
             state = State(**values)
             note = f"{torn[0]} is torn, {name} is whole: " if torn else ""
             return state, f"{note}continuing after epoch {state.epoch}"
@@ -203,11 +220,12 @@ class Run:
 def open_run(folder, settings, process=0):
     """Make a run folder, or open the one that these settings made, for one writer at a time.
 
-    A folder whose first epoch was never done is taken over. Of several processes the first makes it, the others look into it
-    afterwards.
+    A folder whose first epoch was never done is taken over. Of several processes the first makes
+    it, the others look into it afterwards.
 
     Raises:
-        ValueError: this is not the first process, and it sees no folder of the first one, or one of other flags.
+        ValueError: this is not the first process, and it sees no folder of the first one, or one of
+            other flags.
         FileExistsError: the folder holds another run or something else; nothing of it is touched.
         BlockingIOError: the run is being trained by another process.
     """
@@ -215,15 +233,21 @@ def open_run(folder, settings, process=0):
     if process:
         if not files.exists(recipe):
             raise ValueError(
-                f"Process {process} does not see the run folder {folder} of the first one. Give an --out that all machines "
-                "see: on a shared disk, or on gs://."
+                f"Process {process} does not see the run folder {folder} of the first one. Give "
+                "an --out that all machines see: on a shared disk, or on gs://."
             )
         run = read_run(folder)
         if difference := run.settings.differences(settings):
-            raise ValueError(f"Process {process} has other flags or data than the first one: {difference}.")
+            raise ValueError(
+                f"Process {process} has other flags or data than the first one: {difference}."
+            )
         yield replace(run, writes=False)
         return
-    if files.exists(folder) and not files.exists(recipe) and any(name[0] != "." for name in files.names(folder)):
+    if (
+        files.exists(folder)
+        and not files.exists(recipe)
+        and any(name[0] != "." for name in files.names(folder))
+    ):
         raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
     files.make_folder(folder)
     busy = f"{folder} is being trained by another process. Wait for it, or choose another --out."
@@ -231,8 +255,12 @@ def open_run(folder, settings, process=0):
         files.remove_unfinished(folder)
         there = read_run(folder).settings if files.exists(recipe) else settings
         if begun(folder) and (difference := there.differences(settings)):
-            raise FileExistsError(f"{folder} holds another run: {difference}. Choose another --out, or delete it first.")
-        if not files.exists(recipe) or there.differences(settings):  # nothing was trained yet: nothing is lost
+            raise FileExistsError(
+                f"{folder} holds another run: {difference}. Choose another --out, or delete it "
+                "first."
+            )
+        # Nothing was trained yet: nothing is lost.
+        if not files.exists(recipe) or there.differences(settings):
             files.write_whole(recipe, json.dumps(settings.to_json(), indent=1).encode())
         yield Run(folder, settings)
 
@@ -251,8 +279,13 @@ def read_run(folder):
     """
     path = os.path.join(folder, RECIPE_FILE)
     if not files.exists(path):
-        raise FileNotFoundError(f"{folder} is no run folder: it has no recipe.json. Train one with python -m vgg_tf.train.")
+        raise FileNotFoundError(
+            f"{folder} is no run folder: it has no recipe.json. Train one with python -m "
+            "vgg_tf.train."
+        )
     try:
         return Run(str(folder), Settings.from_json(json.loads(files.read_text(path))))
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read ({error}). Choose another --out, or delete the folder.") from error
+        raise ValueError(
+            f"{path} cannot be read ({error}). Choose another --out, or delete the folder."
+        ) from error

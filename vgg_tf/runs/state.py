@@ -9,7 +9,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Plateau:
-    """The paper's rule: divide when the validation error stops falling, a few times, then stop (section 3.1).
+    """The paper's rule: divide when the validation error stops falling, a few times, then stop
+    (section 3.1).
 
     Attributes:
         best: lowest validation error so far, in %.
@@ -22,7 +23,8 @@ class Plateau:
     drops: int = 0
 
     def after(self, error, patience, most):
-        """The state after an epoch with this validation error, whether to drop the rate now, and whether to stop.
+        """The state after an epoch with this validation error, whether to drop the rate now, and
+        whether to stop.
 
         Args:
             error: top-1 error, in %.
@@ -44,7 +46,8 @@ class State:
 
     Attributes:
         epoch: epochs done.
-        best: lowest validation top-1 error, in %, and the loss of that epoch, in nats: of equal errors the lower loss wins.
+        best: lowest validation top-1 error, in %, and the loss of that epoch, in nats: of equal
+            errors the lower loss wins.
         best_epoch: the epoch that had it, from 1.
         plateau: of the plateau schedule.
         stopped: the plateau after the last drop has ended the training.
@@ -60,7 +63,9 @@ class State:
 
 
 def variables_of(model, optimizer, read=False):
-    """Yield `(key, variable)` of a network and its optimizer, in the order of the file; their values with `read`."""
+    """Yield `(key, variable)` of a network and its optimizer, in the order of the file; their
+    values with `read`.
+    """
     for owner, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
         for i, variable in enumerate(variables):
             yield f"{owner}/{i:04d}", np.asarray(variable.numpy()) if read else variable

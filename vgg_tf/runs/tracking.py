@@ -1,6 +1,7 @@
 """TensorBoard and Weights & Biases, fed with the rows of a run's log; off unless asked for.
 
-Whoever joins late, or was away, is told what is missing: each has in its folder of the run a note of how many epochs it has.
+Whoever joins late, or was away, is told what is missing: each has in its folder of the run a note
+of how many epochs it has.
 """
 
 import contextlib
@@ -15,9 +16,14 @@ from types import SimpleNamespace
 from vgg_tf.runtime import files
 
 LOGS = {  # columns of the log by Keras' names
-    "loss": "loss", "train_error": "top1_error", "learning_rate": "learning_rate", "images_per_second": "images_per_second",
-    "validation_loss": "val_loss", "validation_error": "val_top1_error", "validation_top5_error": "val_top5_error",
-}  # fmt: skip
+    "loss": "loss",
+    "train_error": "top1_error",
+    "learning_rate": "learning_rate",
+    "images_per_second": "images_per_second",
+    "validation_loss": "val_loss",
+    "validation_error": "val_top1_error",
+    "validation_top5_error": "val_top5_error",
+}
 
 
 def _tensorboard(run, name):
@@ -33,12 +39,14 @@ def _wandb(run, name):
 
     folder = files.absolute(run.folder)  # its service may have another working folder
     where = {"name": Path(folder).name, "dir": None if files.is_remote(folder) else folder}
-    started = wandb.init(project="vgg_tf", id=name, resume="allow", config=run.settings.to_json(), **where)
+    started = wandb.init(
+        project="vgg_tf", id=name, resume="allow", config=run.settings.to_json(), **where
+    )
     return WandbMetricsLogger(), started.finish
 
 
-# By their packages' names, which are the extras' as well; with the seconds that they may keep an epoch in memory, where a kill
-# takes it. W&B 0.31 writes every 15 s, TensorBoard at once.
+# By their packages' names, which are the extras' as well; with the seconds that they may keep an
+# epoch in memory, where a kill takes it. W&B 0.31 writes every 15 s, TensorBoard at once.
 TRACKERS = {"tensorboard": (_tensorboard, 0), "wandb": (_wandb, 30)}
 
 
@@ -52,10 +60,15 @@ def check(words):
     names = list(dict.fromkeys(filter(None, map(str.strip, words.split(",")))))
     for name in names:
         if name not in TRACKERS:
-            raise ValueError(f"No tracker {name!r}. Known: {', '.join(TRACKERS)}, or both with a comma between.")
+            raise ValueError(
+                f"No tracker {name!r}. Known: {', '.join(TRACKERS)}, or both with a comma between."
+            )
         spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:  # a mere folder of that name, as W&B makes them, has no origin
-            raise ModuleNotFoundError(f'--track {name} needs a package: pip install "vgg_tf[{name}]"', name=name)
+        # A mere folder of that name, as W&B makes them, has no origin.
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(
+                f'--track {name} needs a package: pip install "vgg_tf[{name}]"', name=name
+            )
     if "wandb" in names:
         import wandb
 
@@ -63,7 +76,10 @@ def check(words):
         if mode == "disabled":  # what it is told now it would never show
             names.remove("wandb")
         elif mode in ("online", "shared") and not wandb.login(prompt=False, verify=False):
-            raise ValueError("--track wandb finds no login: call wandb login, or set WANDB_MODE=offline and wandb sync later.")
+            raise ValueError(
+                "--track wandb finds no login: call wandb login, or set WANDB_MODE=offline and "
+                "wandb sync later."
+            )
     return names
 
 
@@ -72,11 +88,16 @@ class _Tracker:
         opener, self.delay = TRACKERS[name]
         self.note = f"{run.folder}/{name}/tracked.json"
         files.make_folder(f"{run.folder}/{name}")
-        self.kept = json.loads(files.read(self.note)) if files.exists(self.note) else {"id": secrets.token_hex(8), "epochs": 0}
+        self.kept = (
+            json.loads(files.read(self.note))
+            if files.exists(self.note)
+            else {"id": secrets.token_hex(8), "epochs": 0}
+        )
         self.told = [(self.kept["epochs"], -math.inf)]
         self._keep(self.kept["epochs"])
         self.callback, self.finish = opener(run, self.kept["id"])
-        self.optimizer = SimpleNamespace()  # callbacks read the learning rate off the model's, where it is the next epoch's
+        # Callbacks read the learning rate off the model's, where it is the next epoch's.
+        self.optimizer = SimpleNamespace()
         self.callback.set_model(SimpleNamespace(optimizer=self.optimizer))
 
     def _keep(self, epochs):
@@ -87,7 +108,9 @@ class _Tracker:
 
         for row in rows[self.told[-1][0] :]:
             self.optimizer.learning_rate = tf.constant(row["learning_rate"], tf.float64)
-            self.callback.on_epoch_end(row["epoch"], {LOGS[key]: row[key] for key in LOGS if row[key] is not None})
+            self.callback.on_epoch_end(
+                row["epoch"], {LOGS[key]: row[key] for key in LOGS if row[key] is not None}
+            )
             self.told.append((row["epoch"], time.monotonic()))
         self._keep(max(epoch for epoch, when in self.told if time.monotonic() - when >= self.delay))
 
@@ -98,7 +121,8 @@ class _Tracker:
 
 @contextlib.contextmanager
 def opened(words, run, say=print):
-    """Give a function that tells all rows of a run's log to the trackers in `words`; close these at the end, however it comes.
+    """Give a function that tells all rows of a run's log to the trackers in `words`; close these at
+    the end, however it comes.
 
     A tracker that fails is told of and left; the training goes on.
     """
@@ -110,7 +134,10 @@ def opened(words, run, say=print):
             yield
         except Exception as error:
             trackers.pop(name, None)
-            say(f"--track {name} failed: {error}. The training goes on; what is missing follows when the run is continued.")
+            say(
+                f"--track {name} failed: {error}. The training goes on; what is missing follows "
+                "when the run is continued."
+            )
 
     def track(rows):
         for name, tracker in list(trackers.items()):

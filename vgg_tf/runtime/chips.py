@@ -3,10 +3,18 @@
 import contextlib
 from pathlib import Path
 
-# PCI device numbers of Google's TPU chips (jax/_src/hardware_utils.py). Google's network cards have the same vendor.
+# PCI device numbers of Google's TPU chips (jax/_src/hardware_utils.py). Google's network cards have
+# the same vendor.
 _VENDOR = "0x1ae0"
 PCI = Path("/sys/bus/pci/devices")
-TPU_CHIPS = {"0x0027": "v3", "0x005e": "v4", "0x0062": "v5p", "0x0063": "v5e", "0x006f": "v6e", "0x0076": "v7x"}
+TPU_CHIPS = {
+    "0x0027": "v3",
+    "0x005e": "v4",
+    "0x0062": "v5p",
+    "0x0063": "v5e",
+    "0x006f": "v6e",
+    "0x0076": "v7x",
+}
 GPUS = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows', AMD's
 
 
@@ -27,7 +35,9 @@ def gpu_files():
 
 
 def has_bfloat16():
-    """Tell whether the CPU multiplies bfloat16 in hardware, twice as fast as float32 by AVX-512 and more by AMX."""
+    """Tell whether the CPU multiplies bfloat16 in hardware, twice as fast as float32 by AVX-512
+    and more by AMX.
+    """
     return _has_flag("avx512_bf16") or has_amx()
 
 

@@ -1,4 +1,5 @@
-"""Files on this machine or in a bucket: what is `gs://`, or anything else with `://`, goes through TensorFlow's file systems.
+"""Files on this machine or in a bucket: what is `gs://`, or anything else with `://`, goes through
+TensorFlow's file systems.
 
 Paths are strings. TensorFlow is imported for remote paths only.
 """
@@ -51,13 +52,19 @@ def names(folder):
 
 
 def walk(folder):
-    """Names of all files below a folder, relative to it with `/` between, sorted; what is hidden, or in hidden folders, not.
+    """Names of all files below a folder, relative to it with `/` between, sorted; what is hidden,
+    or in hidden folders, not.
 
-    Links to folders are followed, but none to where we have been or to what the folder itself lies in.
+    Links to folders are followed, but none to where we have been or to what the folder itself lies
+    in.
     """
     found, remote = [], is_remote(folder)
     seen = set() if remote else set(map(str, Path(folder).resolve().parents))
-    for root, folders, here in _gfile().walk(folder) if remote else os.walk(folder, onerror=_unless_missing, followlinks=True):
+    for root, folders, here in (
+        _gfile().walk(folder)
+        if remote
+        else os.walk(folder, onerror=_unless_missing, followlinks=True)
+    ):
         if (place := root if remote else os.path.realpath(root)) in seen:
             folders.clear()
             continue
@@ -113,7 +120,9 @@ def read_text(path):
     try:
         return read(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8 ({error}). Fetch it anew, or mend it.") from None
+        raise ValueError(
+            f"{path} is no text in UTF-8 ({error}). Fetch it anew, or mend it."
+        ) from None
 
 
 def make_folder(path):
@@ -150,7 +159,9 @@ def write_whole(path, data):
 
 @contextlib.contextmanager
 def writing(path):
-    """Within, write to the path on this machine that this gives; then `path` becomes that, whole, or stays as it was."""
+    """Within, write to the path on this machine that this gives; then `path` becomes that,
+    whole, or stays as it was.
+    """
     folder, name = os.path.split(str(path))
     room = tempfile.mkdtemp() if is_remote(path) else folder
     temporary = os.path.join(room, f".tmp.{name}")  # Keras and matplotlib go by the end of the name
@@ -169,7 +180,9 @@ def writing(path):
 
 @contextlib.contextmanager
 def writing_folder(path):
-    """As `writing`, for a folder on this machine: what was in its place is removed once the new one is whole."""
+    """As `writing`, for a folder on this machine: what was in its place is removed once the new
+    one is whole.
+    """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".tmp.{name}")
     shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
@@ -183,9 +196,11 @@ def writing_folder(path):
 
 
 def remove_unfinished(folder):
-    """Remove what killed processes left of files they were `writing`; only for who is the folder's one writer.
+    """Remove what killed processes left of files they were `writing`; only for who is the folder's
+    one writer.
 
-    On remote file systems, where nobody is known to be that, they stay until the same file is written again.
+    On remote file systems, where nobody is known to be that, they stay until the same file is
+    written again.
     """
     if not is_remote(folder):
         for name in names(folder):
@@ -195,7 +210,8 @@ def remove_unfinished(folder):
 
 @contextlib.contextmanager
 def local(path, leave_out=()):
-    """Within, a path on this machine with what `path` holds: itself, or a copy for what reads no remote files.
+    """Within, a path on this machine with what `path` holds: itself, or a copy for what reads no
+    remote files.
 
     Args:
         path: of a file, or of a folder, of which the files are copied that lie in it directly.
@@ -220,7 +236,8 @@ def local(path, leave_out=()):
         except ValueError as error:
             if copy not in str(error):
                 raise
-            raise ValueError(str(error).replace(copy, path)) from error  # what the user gave, not the copy
+            # What the user gave, not the copy.
+            raise ValueError(str(error).replace(copy, path)) from error
 
 
 def rename(old, new):
@@ -242,7 +259,9 @@ def settle(temporary, path):
 
 @contextlib.contextmanager
 def naming(path, verb="write"):
-    """Turn errors of the disk and TensorFlow's errors of files, which name no file, into an OSError that does."""
+    """Turn errors of the disk and TensorFlow's errors of files, which name no file, into an
+    OSError that does.
+    """
     try:
         yield
     except OSError as error:
@@ -262,12 +281,15 @@ def naming(path, verb="write"):
 
 
 def _full(path, verb):
-    return OSError(f"cannot {verb} {path}: no space is left. Free some, then give the same command again.")
+    return OSError(
+        f"cannot {verb} {path}: no space is left. Free some, then give the same command again."
+    )
 
 
 @contextlib.contextmanager
 def one_writer(lock, busy):
-    """Within, this process alone holds the lock file `lock`, made where there is none; a killed process holds none.
+    """Within, this process alone holds the lock file `lock`, made where there is none; a killed
+    process holds none.
 
     There are no such locks on remote file systems: nothing is held there.
 

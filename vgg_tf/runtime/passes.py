@@ -1,4 +1,6 @@
-"""Numbers inside a `tf.data` pipeline that change from pass to pass, where everything else in it is the same each time."""
+"""Numbers inside a `tf.data` pipeline that change from pass to pass, where everything else in it
+is the same each time.
+"""
 
 import secrets
 import threading
@@ -14,9 +16,9 @@ _generator = None
 def fresh_seed():
     """Return a seed that no other call has given, of this program or of another.
 
-    Inside `Dataset.map` each element of each pass gets another one. A program's own seed does not fix it, nor does
-    `tf.config.experimental.enable_op_determinism`: `tf.random.uniform` in its place repeats in every pass once a program has
-    called `tf.random.set_seed`.
+    Inside `Dataset.map` each element of each pass gets another one. A program's own seed does not
+    fix it, nor does `tf.config.experimental.enable_op_determinism`: `tf.random.uniform` in its
+    place repeats in every pass once a program has called `tf.random.set_seed`.
 
     Returns:
         int64 scalar.
@@ -24,7 +26,9 @@ def fresh_seed():
     global _generator
     with _lock:
         if _generator is None:
-            _generator = _apart(lambda: tf.random.Generator.from_seed(secrets.randbits(63), alg="philox"))
+            _generator = _apart(
+                lambda: tf.random.Generator.from_seed(secrets.randbits(63), alg="philox")
+            )
     return _generator.uniform_full_int([], tf.int64)
 
 
@@ -36,7 +40,8 @@ def counting(one, count):
         count: number of elements of each pass.
 
     Returns:
-        A `tf.data.Dataset` of known length. Each iterator that is opened begins the next pass, whoever opens it.
+        A `tf.data.Dataset` of known length. Each iterator that is opened begins the next pass,
+        whoever opens it.
     """
     passes = _apart(lambda: tf.Variable(-1, trainable=False, dtype=tf.int64))
 
@@ -49,9 +54,11 @@ def counting(one, count):
 
 
 def _apart(make):
-    """Call `make` where neither the graph of a `map` nor the scope of a strategy or a device reaches: in another thread.
+    """Call `make` where neither the graph of a `map` nor the scope of a strategy or a device
+    reaches: in another thread.
 
-    A variable made in the scope of a strategy is copied to its devices, and no pipeline on the host can read it.
+    A variable made in the scope of a strategy is copied to its devices, and no pipeline on the host
+    can read it.
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(make).result()

@@ -1,7 +1,9 @@
-"""Several processes, on as many machines, train one network: who is who, and one clear line where one of them is lost.
+"""Several processes, on as many machines, train one network: who is who, and one clear line where
+one of them is lost.
 
-JAX connects them. When one is lost JAX aborts the others from threads of its own, as they wait for it in the middle of a step:
-Python has no chance to speak. So the work is done in a child process, and its parent tells what has happened.
+JAX connects them. When one is lost JAX aborts the others from threads of its own, as they wait for
+it in the middle of a step: Python has no chance to speak. So the work is done in a child process,
+and its parent tells what has happened.
 """
 
 import os
@@ -23,9 +25,11 @@ LOST = 76  # exit code of a child that saw a connection break
 _PIPE = "VGG_TF_PARENT"  # file descriptor on which a child sees its parent's end
 _CONNECTED = "vgg_tf: all processes are connected"  # a line for the parent
 _TORN = re.compile(
-    "gloo|coordination service|unavailable:|heartbeat|deadline_exceeded|connection (closed|reset)", re.IGNORECASE
+    "gloo|coordination service|unavailable:|heartbeat|deadline_exceeded|connection (closed|reset)",
+    re.IGNORECASE,
 )
-# What JAX, Gloo and TensorFlow write of their own accord, and from where on they write of a lost process.
+# What JAX, Gloo and TensorFlow write of their own accord, and from where on they write of a lost
+# process.
 _NOISE = re.compile(r"^\[Gloo\]|absl::InitializeLog|oneDNN (custom operations|supports)")
 _END = re.compile("JAX distributed service detected fatal errors|coordination_service_agent")
 
@@ -35,74 +39,101 @@ class Hosts:
     """One of several processes that train together."""
 
     coordinator: str = ""
-    """HOST:PORT of the first of several processes that train together, each on its machine; any free port of that one."""
+    """HOST:PORT of the first of several processes that train together, each on its machine; any
+    free port of that one.
+    """
     processes: int = 0
     """How many they are; 0: what SLURM or a TPU pod tells, else 1."""
     process: int = 0
     """Which of them this is, from 0."""
 
     def told(self, environment=os.environ):
-        """These, or what the environment of SLURM (`srun`) or of a Cloud TPU pod tells where nothing was given.
+        """These, or what the environment of SLURM (`srun`) or of a Cloud TPU pod tells where
+        nothing was given.
 
         Raises:
             ValueError: they do not fit together; the message says what is missing.
         """
         if self.coordinator or self.processes > 1 or self.process:
             host, _, port = self.coordinator.rpartition(":")
-            if not (host and port.isdigit() and 0 < int(port) < 2**16 and 0 <= self.process < self.processes > 1):
+            if not (
+                host
+                and port.isdigit()
+                and 0 < int(port) < 2**16
+                and 0 <= self.process < self.processes > 1
+            ):
                 raise ValueError(
-                    "Several processes want --coordinator HOST:PORT, --processes N of at least 2 and --process I below it. "
-                    f"Received: {self.coordinator or 'no coordinator'}, {self.processes}, {self.process}."
+                    "Several processes want --coordinator HOST:PORT, --processes N of at least "
+                    "2 and --process I below it. Received: "
+                    f"{self.coordinator or 'no coordinator'}, {self.processes}, {self.process}."
                 )
             try:
                 socket.getaddrinfo(host, port)
             except OSError as error:
-                raise ValueError(f"--coordinator names a machine that is not found here: {host} ({error.strerror}).") from None
+                raise ValueError(
+                    f"--coordinator names a machine that is not found here: {host} "
+                    f"({error.strerror})."
+                ) from None
             return self
         if self.processes == 1:
             return self
         if "SLURM_STEP_NODELIST" in environment and int(environment.get("SLURM_NTASKS", 1)) > 1:
-            return Hosts("", int(environment["SLURM_NTASKS"]), int(environment["SLURM_PROCID"]))  # JAX reads the rest
+            # JAX reads the rest.
+            return Hosts("", int(environment["SLURM_NTASKS"]), int(environment["SLURM_PROCID"]))
         if int(environment.get("MEGASCALE_NUM_SLICES", 1)) > 1:
-            raise ValueError("Several TPU slices do not tell who is who: give --coordinator, --processes and --process.")
+            raise ValueError(
+                "Several TPU slices do not tell who is who: give --coordinator, --processes "
+                "and --process."
+            )
         machines = environment.get("TPU_WORKER_HOSTNAMES", "").split(",")
         if len(machines) > 1:
             return Hosts(f"{machines[0]}:{PORT}", len(machines), int(environment["TPU_WORKER_ID"]))
         return Hosts(processes=1)
 
     def join(self):
-        """Connect with the others; from now on Keras runs on JAX. Nothing is done where there are none.
+        """Connect with the others; from now on Keras runs on JAX. Nothing is done where there are
+        none.
 
         Raises:
-            ValueError: KERAS_BACKEND says otherwise, or JAX is missing; the message says what to do.
+            ValueError: KERAS_BACKEND says otherwise, or JAX is missing; the message says what to
+                do.
         """
         if self.processes == 1:
             return
         if os.environ.get("KERAS_BACKEND", "jax") != "jax":
-            raise ValueError("Several processes train on JAX only: set KERAS_BACKEND=jax, or unset it.")
+            raise ValueError(
+                "Several processes train on JAX only: set KERAS_BACKEND=jax, or unset it."
+            )
         os.environ["KERAS_BACKEND"] = "jax"
         try:
             import jax
         except ModuleNotFoundError:
-            raise ModuleNotFoundError('several processes need JAX: pip install "jax[tpu]", "jax[cuda12]" or jax') from None
+            raise ModuleNotFoundError(
+                'several processes need JAX: pip install "jax[tpu]", "jax[cuda12]" or jax'
+            ) from None
         if self.coordinator and not self.process:
             with socket.socket() as trial:
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     trial.bind(("", int(self.coordinator.rpartition(":")[2])))
                 except OSError as error:
-                    raise ValueError(f"--coordinator {self.coordinator}: {error.strerror}. Choose another port.") from None
+                    raise ValueError(
+                        f"--coordinator {self.coordinator}: {error.strerror}. Choose another port."
+                    ) from None
         print(f"process {self.process} of {self.processes} waits for the others", flush=True)
         given = (self.coordinator, self.processes, self.process) if self.coordinator else ()
         jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from us
         # As keras.distribution.initialize does, which would wait 100 s for a sign of life.
-        jax.distributed.initialize(*given, heartbeat_timeout_seconds=HEARTBEAT, initialization_timeout=START)
+        jax.distributed.initialize(
+            *given, heartbeat_timeout_seconds=HEARTBEAT, initialization_timeout=START
+        )
         if _PIPE in os.environ:
             print(_CONNECTED, file=sys.stderr, flush=True)
 
 
 def run(program, main):
-    """Run `main()` as a program, see `programs.run`; where several processes were asked for, as a watched child.
+    """Run `main()` as a program, see `programs.run`; where several processes were asked for, as a
+    watched child.
 
     Args:
         program: its name after `python -m`.
@@ -121,26 +152,37 @@ def _watch(program, main):
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
         return main()
-    hosts = tyro.cli(Hosts, args=arguments, return_unknown_args=True, prog=f"python -m {program}")[0].told()
+    hosts = tyro.cli(Hosts, args=arguments, return_unknown_args=True, prog=f"python -m {program}")[
+        0
+    ].told()
     if hosts.processes == 1:
         return main()
     (reading, writing), quiet = os.pipe(), _Quiet()
-    code = programs.call([program, *arguments], env=os.environ | {_PIPE: str(reading)}, pass_fds=[reading], said=quiet)
+    code = programs.call(
+        [program, *arguments],
+        env=os.environ | {_PIPE: str(reading)},
+        pass_fds=[reading],
+        said=quiet,
+    )
     os.close(writing)
     who = f"process {hosts.process} of {hosts.processes}"
     lost = code == LOST or quiet.ended
     if lost and not quiet.connected:
         sys.exit(
-            f"error: {who} has waited for the others for {START // 60} minutes. Look at what they say, and at --coordinator, "
-            "--processes and --process of all of them."
+            f"error: {who} has waited for the others for {START // 60} minutes. Look at what "
+            "they say, and at --coordinator, --processes and --process of all of them."
         )
     if lost:
         sys.exit(
-            f"error: {who} has lost another one, which has ended, was killed or cannot be reached. All epochs that were done "
-            "are saved: give the same commands again on all machines."
+            f"error: {who} has lost another one, which has ended, was killed or cannot be "
+            "reached. All epochs that were done are saved: give the same commands again on all "
+            "machines."
         )
     if code > 128:
-        sys.exit(f"error: {who} was killed by signal {code - 128}. Give the same commands again on all machines.")
+        sys.exit(
+            f"error: {who} was killed by signal {code - 128}. Give the same commands again on "
+            "all machines."
+        )
     sys.exit(code)
 
 
@@ -169,7 +211,9 @@ def _end_with(pipe):
 
 
 def _leave(main):
-    """Run the program, and leave after an error at once: JAX would wait for the others, who wait for us."""
+    """Run the program, and leave after an error at once: JAX would wait for the others, who wait
+    for us.
+    """
     try:
         programs.run(main)
         return
@@ -178,7 +222,8 @@ def _leave(main):
             print(end.code, file=sys.stderr)
         code = end.code if isinstance(end.code, int) else 1
     except BaseException as error:
-        torn = _TORN.search(str(error))  # a JaxRuntimeError or a ValueError, by the place where the connection was used
+        # A JaxRuntimeError or a ValueError, by the place where the connection was used.
+        torn = _TORN.search(str(error))
         code = LOST if torn else 1
         if not torn:
             traceback.print_exc()

@@ -12,14 +12,17 @@ import traceback
 from vgg_tf.runtime.quiet import TENSORFLOW_MISSING, lacks_tensorflow
 from vgg_tf.runtime.signals import PREEMPTED, TERMINATED, Notice, PreemptedError
 
-# Faults whose message is meant for the user when one of our modules raised them; raised elsewhere they are bugs and keep
-# their traceback.
+# Faults whose message is meant for the user when one of our modules raised them; raised elsewhere
+# they are bugs and keep their traceback.
 _OUR_FAULTS = (ValueError, FloatingPointError)
 
 
 def run(main):
-    """Call `main()` as a program: exit code 0, 1 after an error told in one line, 75 after SIGTERM, 130 after Ctrl-C."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a line at a time also into a file, which a kill would leave without
+    """Call `main()` as a program: exit code 0, 1 after an error told in one line, 75 after
+    SIGTERM, 130 after Ctrl-C.
+    """
+    # A line at a time also into a file, which a kill would leave without.
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     try:
         with Notice(0):  # nothing is under way yet that would be worth a delay
@@ -28,7 +31,8 @@ def run(main):
         print("\ninterrupted; the same command continues", file=sys.stderr, flush=True)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
-        os._exit(130)  # at once: under TensorFlow's threads, still at work, Python's own end crashes now and then
+        # At once: under TensorFlow's threads, still at work, Python's own end crashes now and then.
+        os._exit(130)
     except PreemptedError:
         print(f"\n{TERMINATED}", file=sys.stderr)
         sys.exit(PREEMPTED)
@@ -53,7 +57,11 @@ def run(main):
 
 def _is_ours(error):
     frames = list(traceback.walk_tb(error.__traceback__))
-    return frames[-1][0].f_globals.get("__name__", "").split(".")[0] in ("vgg_tf", "tfrecords_tools", "__main__")
+    return frames[-1][0].f_globals.get("__name__", "").split(".")[0] in (
+        "vgg_tf",
+        "tfrecords_tools",
+        "__main__",
+    )
 
 
 def call(words, said=None, **options):
@@ -72,7 +80,10 @@ def call(words, said=None, **options):
     """
     errors = subprocess.PIPE if said else None
     words = [sys.executable, "-m", *words]
-    with Notice(math.inf) as notice, subprocess.Popen(words, stderr=errors, text=True, errors="replace", **options) as child:
+    with (
+        Notice(math.inf) as notice,
+        subprocess.Popen(words, stderr=errors, text=True, errors="replace", **options) as child,
+    ):
         notice.hand_on = child.terminate
         if notice.told:  # while it was started
             child.terminate()
@@ -92,7 +103,8 @@ def call(words, said=None, **options):
 
 @contextlib.contextmanager
 def noting(what, noted=None):
-    """Context in which an error becomes a note on stderr: a figure that fails ends no training and no test.
+    """Context in which an error becomes a note on stderr: a figure that fails ends no training and
+    no test.
 
     Args:
         what: the figure, such as its path.
@@ -104,5 +116,9 @@ def noting(what, noted=None):
     except Exception as error:
         if what not in noted:
             message = " ".join(str(error).split())[:500]
-            print(f"note: {what} was not drawn ({type(error).__name__}: {message}). Everything else goes on.", file=sys.stderr)
+            print(
+                f"note: {what} was not drawn ({type(error).__name__}: {message}). Everything "
+                "else goes on.",
+                file=sys.stderr,
+            )
         noted.add(what)

@@ -16,13 +16,15 @@ def lacks_tensorflow(error):
 
 
 def quiet_tensorflow():
-    """TensorFlow, imported without its start-up noise, and with oneDNN wherever it was built with it.
+    """TensorFlow, imported without its start-up noise, and with oneDNN wherever it was built with
+    it.
 
-    The lines that TF_CPP_MIN_LOG_LEVEL does not silence are written to the file descriptor, so that one is turned away
-    during the import; what it said is shown when the import fails.
+    The lines that TF_CPP_MIN_LOG_LEVEL does not silence are written to the file descriptor, so that
+    one is turned away during the import; what it said is shown when the import fails.
 
-    TensorFlow turns oneDNN on by itself only where it finds AVX512-VNNI or AMX. On 2 cores with AVX2 (AMD EPYC, 2.45 GHz)
-    a VGG-16 step at 32 pixels ran 2.0 to 2.3 times as fast with it (38 to 48 images/s against 19 to 21).
+    TensorFlow turns oneDNN on by itself only where it finds AVX512-VNNI or AMX. On 2 cores with
+    AVX2 (AMD EPYC, 2.45 GHz) a VGG-16 step at 32 pixels ran 2.0 to 2.3 times as fast with it (38 to
+    48 images/s against 19 to 21).
     """
     if sys.modules.get("tensorflow"):
         import tensorflow as tf  # waits where another thread is at it

@@ -8,7 +8,8 @@ import os
 def environment(**values):
     """Set environment variables, and restore them at the end.
 
-    Libraries read theirs when they are imported or first used. If the variables stayed, all child processes would inherit them.
+    Libraries read theirs when they are imported or first used. If the variables stayed, all child
+    processes would inherit them.
     """
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -24,7 +25,9 @@ def environment(**values):
 
 @contextlib.contextmanager
 def precision(policy):
-    """Context in which Keras builds layers in this dtype policy. Layers that were saved keep their own."""
+    """Context in which Keras builds layers in this dtype policy. Layers that were saved keep
+    their own.
+    """
     import keras
 
     before = keras.config.dtype_policy()

@@ -13,14 +13,18 @@ TERMINATED = "terminated; the same command continues"
 
 
 class PreemptedError(BaseException):
-    """SIGTERM has ended the work: the machine is taken away, or its time is up. No fault, which a library might catch."""
+    """SIGTERM has ended the work: the machine is taken away, or its time is up. No fault, which
+    a library might catch.
+    """
 
 
 class Notice:
-    """Within, SIGTERM does not kill at once: whoever works asks whether the time that is left is enough.
+    """Within, SIGTERM does not kill at once: whoever works asks whether the time that is left is
+    enough.
 
-    Who does not ask in time, as in a compilation or a long test, is ended with exit code 75 when all of it has passed. Only
-    the main thread can be told of signals; in others SIGTERM kills as ever.
+    Who does not ask in time, as in a compilation or a long test, is ended with exit code 75 when
+    all of it has passed. Only the main thread can be told of signals; in others SIGTERM kills as
+    ever.
 
     Args:
         grace: seconds from SIGTERM until all is lost; infinite for who ends by other means.
@@ -33,7 +37,8 @@ class Notice:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            mouth, ear = socket.socketpair()  # Python calls handlers between steps only, but writes here at once
+            # Python calls handlers between steps only, but writes here at once.
+            mouth, ear = socket.socketpair()
             mouth.setblocking(False)
             self._said = os.dup(2)  # which TensorFlow's import turns away
             watch = threading.Thread(target=self._watch, args=(ear,), daemon=True)
@@ -41,8 +46,13 @@ class Notice:
             self._undo.callback(os.close, self._said)
             self._undo.callback(watch.join)
             self._undo.callback(mouth.close)
-            self._undo.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False))
-            self._undo.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, self._handle))
+            self._undo.callback(
+                signal.set_wakeup_fd,
+                signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False),
+            )
+            self._undo.callback(
+                signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, self._handle)
+            )
         return self
 
     def __exit__(self, *_):
@@ -54,7 +64,8 @@ class Notice:
 
     def _hear(self):
         self.told, self.end = True, min(self.end, time.monotonic() + self.grace)
-        if not self.grace:  # here as well, so that nothing is begun meanwhile, such as another process
+        # Here as well, so that nothing is begun meanwhile, such as another process.
+        if not self.grace:
             self._leave()
 
     def _leave(self):
@@ -65,7 +76,9 @@ class Notice:
     def _watch(self, ear):
         with ear:
             while True:
-                ear.settimeout(None if self.end == math.inf else max(1e-3, self.end - time.monotonic()))
+                ear.settimeout(
+                    None if self.end == math.inf else max(1e-3, self.end - time.monotonic())
+                )
                 try:
                     heard = ear.recv(64)
                 except TimeoutError:

@@ -17,50 +17,75 @@ from vgg_tf.runtime.devices import Precision, StrategyName, settle
 
 @dataclass(frozen=True)
 class Words:
-    """The flags that the defaults of all others hang on, and where to train: some data cannot be listed without TensorFlow."""
+    """The flags that the defaults of all others hang on, and where to train: some data cannot be
+    listed without TensorFlow.
+    """
 
     arch: str = "vgg16"
-    """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but vgg11_lrn)."""
+    """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but
+    vgg11_lrn).
+    """
     data: str = "digits"
-    """A folder of shards, of class folders or of the ILSVRC competition, tfds:NAME, or digits (scikit-learn's)."""
+    """A folder of shards, of class folders or of the ILSVRC competition, tfds:NAME, or digits
+    (scikit-learn's).
+    """
     recipe: str = "auto"
-    """auto, paper, paper384, paper-jitter, cifar or digits: the default of the numbers below. auto looks at the data."""
+    """auto, paper, paper384, paper-jitter, cifar or digits: the default of the numbers below.
+    auto looks at the data.
+    """
     smoke: bool = False
     """Walk the whole road with tiny numbers, to see that it works; the errors mean nothing."""
     strategy: StrategyName = "auto"
     """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow or JAX sees."""
-    together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(default_factory=processes.Hosts)
+    together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(
+        default_factory=processes.Hosts
+    )
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
 
 
 @dataclass(frozen=True)
 class Flags(Words):
-    """Train a VGG network on images, test it, and keep everything in a run folder that the same command continues."""
+    """Train a VGG network on images, test it, and keep everything in a run folder that the same
+    command continues.
+    """
 
     out: str = ""
     """Run folder, here or on gs://; runs/<arch>-<name of the data> by default."""
     precision: Precision = "auto"
-    """auto: mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and under TensorFlow on CPUs with AVX512-BF16 or AMX,
-    mixed_float16 on older GPUs, else float32."""
+    """auto: mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and under TensorFlow on CPUs
+    with AVX512-BF16 or AMX, mixed_float16 on older GPUs, else float32.
+    """
     inherit: str = ""
-    """Take the first weights from a run folder, a file of Keras (.keras, .weights.h5, .h5) or of torchvision or timm
-    (.safetensors), a Keras Hub preset, imagenet (Keras' own, for vgg16 and vgg19), or cifar10 (which comes with vgg_tf)."""
+    """Take the first weights from a run folder, a file of Keras (.keras, .weights.h5, .h5) or of
+    torchvision or timm (.safetensors), a Keras Hub preset, imagenet (Keras' own, for vgg16 and
+    vgg19), or cifar10 (which comes with vgg_tf).
+    """
     inherit_layers: str = "paper"
-    """Which layers: paper (the seven that the paper copies from A), all-matching, or names with commas between."""
+    """Which layers: paper (the seven that the paper copies from A), all-matching, or names with
+    commas between.
+    """
     profile: int = 0
-    """Do not train: make so many steps on a network that is thrown away, and tell where their time goes. The trace lies
-    beside the run folder, in OUT-profile, for TensorBoard's profiler."""
+    """Do not train: make so many steps on a network that is thrown away, and tell where their
+    time goes. The trace lies beside the run folder, in OUT-profile, for TensorBoard's profiler.
+    """
     check: bool = True
     """Refuse a start whose loss will be NaN, by a look at one batch."""
     grace: float = 25.0
-    """Seconds that SIGTERM leaves: an epoch that ends in them is saved, one that does not is left at once; exit code 75."""
+    """Seconds that SIGTERM leaves: an epoch that ends in them is saved, one that does not is
+    left at once; exit code 75.
+    """
     track: str = ""
-    """Show each epoch's numbers in tensorboard, wandb (Weights & Biases; WANDB_MODE=offline works), or tensorboard,wandb."""
-    numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(default_factory=recipes.Recipe)
+    """Show each epoch's numbers in tensorboard, wandb (Weights & Biases; WANDB_MODE=offline
+    works), or tensorboard,wandb.
+    """
+    numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(
+        default_factory=recipes.Recipe
+    )
 
 
 def parse(arguments=None, source=None):
-    """Flags from the command line: the recipe that --recipe, --arch and --data name is the default of all others.
+    """Flags from the command line: the recipe that --recipe, --arch and --data name is the default
+    of all others.
 
     Args:
         arguments: the words after `python -m vgg_tf.train`.
@@ -95,6 +120,8 @@ def parse(arguments=None, source=None):
             ("--freeze-until", flags.numbers.freeze_until),
         ):
             if value:
-                raise ValueError(f"{word} is for weights that come from elsewhere: give --inherit as well.")
+                raise ValueError(
+                    f"{word} is for weights that come from elsewhere: give --inherit as well."
+                )
     quiet.quiet_tensorflow()  # takes seconds: after what is refused without it
     return flags, source

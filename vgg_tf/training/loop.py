@@ -1,4 +1,6 @@
-"""The loop: a network and its batches, epoch by epoch, into a run folder that survives any interruption."""
+"""The loop: a network and its batches, epoch by epoch, into a run folder that survives any
+interruption.
+"""
 
 import math
 import time
@@ -16,9 +18,20 @@ DRAW_EVERY = 60  # seconds
 
 
 def train(
-    run, model, steps, batch, training, validation, say=print, begin=None, check=True,
-    look=None, heed=lambda seconds: None, track=lambda rows: None, task=None,
-):  # fmt: skip
+    run,
+    model,
+    steps,
+    batch,
+    training,
+    validation,
+    say=print,
+    begin=None,
+    check=True,
+    look=None,
+    heed=lambda seconds: None,
+    track=lambda rows: None,
+    task=None,
+):
     """Train to the end of the recipe, or on from where the run folder stands.
 
     Args:
@@ -29,11 +42,12 @@ def train(
         training: function of the epoch, from 0, that gives batches `(images, labels)`.
         validation: batches `(images, labels, mask)`; None: the last network is the best.
         say: called with each line for the user.
-        begin: called before the first step of a run that starts anew, such as to take weights from elsewhere.
+        begin: called before the first step of a run that starts anew, such as to take weights from
+            elsewhere.
         check: refuse a start that ends in NaN, by a look at one batch; without it, it is only told.
         look: batches to look at before the first step; None: validation, or training.
-        heed: called after each step with the seconds until the next state is saved; may raise to end here, without loss of
-            what was saved before (see `signals.Notice`).
+        heed: called after each step with the seconds until the next state is saved; may raise to
+            end here, without loss of what was saved before (see `signals.Notice`).
         track: called with all rows of the log, before the first epoch and after each.
         task: the `Task`; None is classification.
 
@@ -41,8 +55,8 @@ def train(
         The final `state.State`.
 
     Raises:
-        FloatingPointError: the loss is not a number, or will not be one; the message says what to look at. The run folder
-            is as before.
+        FloatingPointError: the loss is not a number, or will not be one; the message says what to
+            look at. The run folder is as before.
         OSError: the disk has no room for the run.
     """
     recipe = run.settings.recipe
@@ -56,9 +70,13 @@ def train(
     if not state.epoch:
         if begin:
             begin()
-        task.look(model, look or (training(0) if validation is None else validation), recipe, check, say)
+        task.look(
+            model, look or (training(0) if validation is None else validation), recipe, check, say
+        )
     if validation is None:
-        stays = ", and without a plateau the learning rate stays as it is" * (recipe.schedule == "plateau")
+        stays = ", and without a plateau the learning rate stays as it is" * (
+            recipe.schedule == "plateau"
+        )
         say(f"no validation: the last network is kept{stays}")
     track(state.rows)
     drawn, after = time.perf_counter(), 0.0  # seconds from an epoch's last step to its saved state
@@ -69,12 +87,18 @@ def train(
         stepped = time.perf_counter()
         checked = task.evaluate(scores, validation) if validation is not None else {}
         error, loss = checked.get("top1_error"), checked.get("loss")
-        row |= {"validation_top5_error": checked.get("top5_error"), "validation_loss": loss, "validation_error": error}
+        row |= {
+            "validation_top5_error": checked.get("top5_error"),
+            "validation_loss": loss,
+            "validation_error": error,
+        }
         _check_finite(loss, scores, recipe, state.epoch)
         state = replace(state, epoch=state.epoch + 1, rows=(*state.rows, row))
         if validation is None or task.keep_last or (error, loss) < state.best:
             run.save_best(model)
-            state = replace(state, best=(error, loss) if checked else state.best, best_epoch=state.epoch)
+            state = replace(
+                state, best=(error, loss) if checked else state.best, best_epoch=state.epoch
+            )
         for variable, value in zip(scores.trainable_variables, watch.last_weights, strict=False):
             variable.assign(value)
         if recipe.schedule == "plateau" and checked:
@@ -99,22 +123,25 @@ def _draw(run, state):
 def _check_finite(validation_loss, scores, recipe, epoch):
     """Refuse an epoch that has exploded in its last steps, which the running loss does not show."""
     finite = validation_loss is None or math.isfinite(validation_loss)
-    if not finite or not all(np.isfinite(variable.numpy()).all() for variable in scores.trainable_variables):
+    if not finite or not all(
+        np.isfinite(variable.numpy()).all() for variable in scores.trainable_variables
+    ):
         raise progress.explosion("not a number after", recipe, epoch)
 
 
 def _epoch(scores, watch, batches):
     """Train one epoch; give its row of the log.
 
-    Where the recipe averages, `fit` ends with the averages in place of the weights: they are what is to be tested, but not
-    what is to be trained on; those are in `watch.last_weights`.
+    Where the recipe averages, `fit` ends with the averages in place of the weights: they are what
+    is to be tested, but not what is to be trained on; those are in `watch.last_weights`.
     """
     rate = float(keras.ops.convert_to_numpy(scores.optimizer.learning_rate))
     start = time.perf_counter()
     # shuffle=False: the batches come in their own order, and fit would warn.
     values = scores.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[watch]).history
     seconds = time.perf_counter() - start
-    if watch.last_weights:  # on JAX weights and averages are the same arrays now, which the next step would give away
+    # On JAX weights and averages are the same arrays now, which the next step would give away.
+    if watch.last_weights:
         for variable in scores.trainable_variables:
             variable.assign(variable.numpy())
     row = {

@@ -42,15 +42,26 @@ def arithmetic(recipe, n, replicas=1):
     batch = recipe.micro_batch_size
     if n < batch * parts:
         batch = n // parts // replicas * replicas
-        note = f"{n} training images are fewer than a batch of {recipe.batch_size}: batches of {batch * parts} instead"
+        note = (
+            f"{n} training images are fewer than a batch of {recipe.batch_size}: batches of "
+            f"{batch * parts} instead"
+        )
         if not batch:
-            raise ValueError(f"{n} training images are too few for {parts} parts on {replicas} devices.")
+            raise ValueError(
+                f"{n} training images are too few for {parts} parts on {replicas} devices."
+            )
     if batch % replicas:
         good = max(1, batch // replicas) * replicas * parts
-        raise ValueError(f"{replicas} devices share a batch, {batch} does not divide by it. Try --batch-size {good}.")
+        raise ValueError(
+            f"{replicas} devices share a batch, {batch} does not divide by it. Try --batch-size "
+            f"{good}."
+        )
     updates = n // (batch * parts)
     if recipe.steps_per_epoch > updates:
-        raise ValueError(f"{n} images make {updates} updates of {batch * parts}. Lower --steps-per-epoch or --batch-size.")
+        raise ValueError(
+            f"{n} images make {updates} updates of {batch * parts}. Lower --steps-per-epoch or "
+            "--batch-size."
+        )
     return Arithmetic(batch, (recipe.steps_per_epoch or updates) * parts, note)
 
 
@@ -59,11 +70,13 @@ class Task:
     """What a network is trained to do.
 
     Attributes:
-        compile: called with the network, up to its layer `predictions`, and an optimizer; makes a metric `top1`.
-        evaluate: called with it and batches; gives a dict of `top1_error` (%), `loss` and perhaps `top5_error`.
+        compile: called with the network, up to its layer `predictions`, and an optimizer; makes a
+            metric `top1`.
+        evaluate: called with it and batches; gives a dict of `top1_error` (%), `loss` and perhaps
+            `top5_error`.
         look: called with the whole network and batches before the first step, as `look`.
-        keep_last: keep the last network, not the one with the lowest validation error: where the rate ends near zero and the
-            validation pictures are so few that the lowest is luck.
+        keep_last: keep the last network, not the one with the lowest validation error: where the
+            rate ends near zero and the validation pictures are so few that the lowest is luck.
     """
 
     compile: object
@@ -75,17 +88,21 @@ class Task:
 def classification(recipe):
     """The task of naming what is in a picture."""
     return Task(
-        lambda scores, optimizer: compile_scores(scores, optimizer, recipe.label_smoothing), evaluate, look_at_one_batch
+        lambda scores, optimizer: compile_scores(scores, optimizer, recipe.label_smoothing),
+        evaluate,
+        look_at_one_batch,
     )
 
 
 def build(arch, recipe, collection, standardized=None, outputs=None):
-    """The network of a recipe for these images, with their mean (and std) inside; random weights; gives posteriors.
+    """The network of a recipe for these images, with their mean (and std) inside; random weights;
+    gives posteriors.
 
     Args:
         arch, recipe, collection: what is trained on what.
-        standardized: whether the input will be divided by a std in the end, where weights bring their own statistics along:
-            the initialiser of all other kernels hangs on it. None: as the recipe says.
+        standardized: whether the input will be divided by a std in the end, where weights bring
+            their own statistics along: the initialiser of all other kernels hangs on it. None: as
+            the recipe says.
         outputs: numbers that it gives in place of posteriors, without a softmax.
     """
     check_fit(arch, recipe)
@@ -124,25 +141,31 @@ def cross_entropy(smoothing=0.0):
         plain = keras.ops.sparse_categorical_crossentropy(labels, scores, from_logits=True)
         if not smoothing:
             return plain
-        return (1 - smoothing) * plain - smoothing * keras.ops.mean(keras.ops.log_softmax(scores), axis=-1)
+        return (1 - smoothing) * plain - smoothing * keras.ops.mean(
+            keras.ops.log_softmax(scores), axis=-1
+        )
 
     return loss
 
 
 def scores_of(model):
-    """The same network up to its scores, sharing all variables: what is trained, where a softmax would lose digits."""
+    """The same network up to its scores, sharing all variables: what is trained, where a softmax
+    would lose digits.
+    """
     return faster(keras.Model(model.input, model.get_layer("predictions").output, name=model.name))
 
 
 def compile_scores(scores, optimizer="sgd", smoothing=0.0):
     """Compile a network of scores; its weighted metrics count each image of a masked batch once.
 
-    The loss that Keras reports of masked batches is diluted by the mask, so the loss is a metric, too. XLA stays off in
-    TensorFlow: on CPUs it is ten times slower for these convolutions, under its strategies it fails. JAX is XLA. A call makes
-    one step: more fail under TensorFlow's strategies (keras#19246), and on JAX Keras makes them one by one anyway.
+    The loss that Keras reports of masked batches is diluted by the mask, so the loss is a metric,
+    too. XLA stays off in TensorFlow: on CPUs it is ten times slower for these convolutions, under
+    its strategies it fails. JAX is XLA. A call makes one step: more fail under TensorFlow's
+    strategies (keras#19246), and on JAX Keras makes them one by one anyway.
     """
     for layer in scores.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):  # JAX takes the moments of the whole batch by itself
+        # JAX takes the moments of the whole batch by itself.
+        if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = shared_by_tensorflow()
     classes = scores.output.shape[-1]
     scores.compile(
@@ -181,7 +204,9 @@ def make_optimizer(recipe, steps):
     rate = recipe.learning_rate
     if recipe.schedule != "plateau":
         total = recipe.epochs * steps
-        rate = Schedule(recipe.schedule, rate, total, round(recipe.warmup * total), recipe.factor, recipe.drops)
+        rate = Schedule(
+            recipe.schedule, rate, total, round(recipe.warmup * total), recipe.factor, recipe.drops
+        )
     kind = partial(Muon, share=recipe.muon / recipe.learning_rate) if recipe.muon else SGD
     return kind(
         rate,
@@ -202,6 +227,7 @@ def look_at_one_batch(model, batches, recipe, check, say):
     say(f"a look at one batch: {found.verdict}")
     if found.fatal and check:
         raise FloatingPointError(
-            f"A look at one batch: {found.verdict}. Look at the weights that were inherited, or the initializer (now "
-            f"{recipe.initializer}; auto is safe): python -m vgg_tf.preflight --init compares them. --no-check trains anyway."
+            f"A look at one batch: {found.verdict}. Look at the weights that were inherited, or "
+            f"the initializer (now {recipe.initializer}; auto is safe): python -m "
+            "vgg_tf.preflight --init compares them. --no-check trains anyway."
         )

@@ -1,4 +1,6 @@
-"""What a short look tells before a long training: whether the signal lives in a fresh network, and how fast a step is."""
+"""What a short look tells before a long training: whether the signal lives in a fresh network,
+and how fast a step is.
+"""
 
 import math
 import time
@@ -12,7 +14,8 @@ from vgg_tf.images import views
 LOSS_LIMIT = 100.0  # nats; a first loss above it ends in NaN at the paper's learning rate
 IMAGES = 8  # looked at, at most
 _GROWN, _STARVED = 10.0, 0.01  # times the scale of the input
-_QUIET = 0.01  # standard deviation of logits that tell images and classes apart by nothing to speak of
+# Standard deviation of logits that tell images and classes apart by nothing to speak of.
+_QUIET = 0.01
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Probe:
     """What one batch shows of a network.
 
     Attributes:
-        scales: root mean square of the outputs of `normalize` (the input) and of each layer with weights, after its ReLU.
+        scales: root mean square of the outputs of `normalize` (the input) and of each layer with
+            weights, after its ReLU.
         logits: standard deviation of the scores.
         loss: cross-entropy, in nats.
         guessing: loss of guessing, ln(classes).
@@ -37,7 +41,8 @@ class Probe:
 
 
 def probe(model, pixels, labels=None):
-    """Send one batch through a network as it is trained: batch normalisation by the batch's own moments; without dropout.
+    """Send one batch through a network as it is trained: batch normalisation by the batch's own
+    moments; without dropout.
 
     The network is as before afterwards.
 
@@ -50,8 +55,14 @@ def probe(model, pixels, labels=None):
         A `Probe`.
     """
     layers = _signal_layers(model)
-    outputs = _as_trained(keras.Model(model.input, [layer.output for layer in layers.values()]), np.asarray(pixels)[:IMAGES])
-    scales = {name: float(np.sqrt(np.square(x, dtype=np.float64).mean())) for name, x in zip(layers, outputs, strict=True)}
+    outputs = _as_trained(
+        keras.Model(model.input, [layer.output for layer in layers.values()]),
+        np.asarray(pixels)[:IMAGES],
+    )
+    scales = {
+        name: float(np.sqrt(np.square(x, dtype=np.float64).mean()))
+        for name, x in zip(layers, outputs, strict=True)
+    }
     scores = np.float64(outputs[-1])
     shifted = scores - scores.max(axis=1, keepdims=True)
     logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -60,13 +71,20 @@ def probe(model, pixels, labels=None):
 
 
 def _as_trained(network, pixels):
-    """Outputs of all layers in training mode, as float32 arrays, without a trace: no dropout, and the moments kept."""
+    """Outputs of all layers in training mode, as float32 arrays, without a trace: no dropout,
+    and the moments kept.
+    """
     kept = [variable.numpy() for variable in network.non_trainable_variables]
-    rates = {layer: layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)}
+    rates = {
+        layer: layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)
+    }
     try:
         for layer in rates:
             layer.rate = 0.0
-        return [np.float32(keras.ops.convert_to_numpy(keras.ops.cast(x, "float32"))) for x in network(pixels, training=True)]
+        return [
+            np.float32(keras.ops.convert_to_numpy(keras.ops.cast(x, "float32")))
+            for x in network(pixels, training=True)
+        ]
     finally:
         for layer, rate in rates.items():
             layer.rate = rate
@@ -75,7 +93,9 @@ def _as_trained(network, pixels):
 
 
 def _signal_layers(model):
-    """The layers to look at: batch normalisation and its ReLU stand between a convolution and its signal."""
+    """The layers to look at: batch normalisation and its ReLU stand between a convolution and
+    its signal.
+    """
     found, name = {}, None
     for layer in model.layers:
         if hasattr(layer, "kernel"):
@@ -99,9 +119,15 @@ def _judge(scales, logits, loss, guessing):
     elif fatal and grown:
         verdict = f"explodes at {grown}: {beside}, it will be NaN"
     elif fatal:
-        verdict = f"too loud, the input's scale of {start:.3g} reaches the logits: {beside}, it will be NaN"
+        verdict = (
+            f"too loud, the input's scale of {start:.3g} reaches the logits: {beside}, it "
+            "will be NaN"
+        )
     elif logits < _QUIET:
-        verdict = f"starves{f' at {starved}' if starved else ''}: logits of std {logits:.2g} tell nothing apart, {beside}"
+        verdict = (
+            f"starves{f' at {starved}' if starved else ''}: logits of std {logits:.2g} "
+            f"tell nothing apart, {beside}"
+        )
     elif loss > 2 * guessing:
         verdict = f"loud: {beside}; rise to the learning rate slowly"
     else:
@@ -110,7 +136,8 @@ def _judge(scales, logits, loss, guessing):
 
 
 def photographs(size):
-    """Eight views of the two photographs that scikit-learn carries: what a network meets, where no data are at hand.
+    """Eight views of the two photographs that scikit-learn carries: what a network meets, where no
+    data are at hand.
 
     Args:
         size: side of the views in pixels, at most 427.
@@ -122,7 +149,9 @@ def photographs(size):
 
     photos = load_sample_images().images
     sides = [size + i * (427 - size) // 3 for i in range(4)]
-    return np.stack([np.asarray(views.center_view(photo, size, side)) for photo in photos for side in sides])
+    return np.stack(
+        [np.asarray(views.center_view(photo, size, side)) for photo in photos for side in sides]
+    )
 
 
 def images_per_second(scores, batches, seconds=5.0):

@@ -18,14 +18,21 @@ def line(row, state, recipe):
         state: the `state.State` after it.
         recipe: the `Recipe`.
     """
-    words = [f"epoch {state.epoch:>{len(str(recipe.epochs))}}/{recipe.epochs}", f"loss {row['loss']:.3f}"]
+    words = [
+        f"epoch {state.epoch:>{len(str(recipe.epochs))}}/{recipe.epochs}",
+        f"loss {row['loss']:.3f}",
+    ]
     words.append(f"train error {row['train_error']:.2f} %")
     if row["validation_error"] is not None:
         best = " *" if state.best_epoch == state.epoch else ""
         words.append(f"validation error {row['validation_error']:.2f} %{best}")
         if row["validation_top5_error"] is not None:
             words.append(f"top-5 {row['validation_top5_error']:.2f} %")
-    words += [f"rate {row['learning_rate']:.3g}", f"{row['images_per_second']:.0f} images/s", f"{row['seconds']:.0f} s"]
+    words += [
+        f"rate {row['learning_rate']:.3g}",
+        f"{row['images_per_second']:.0f} images/s",
+        f"{row['seconds']:.0f} s",
+    ]
     return ", ".join(words)
 
 
@@ -33,18 +40,21 @@ def explosion(what, recipe, epoch):
     """The error that ends a training whose loss is `what` epoch number `epoch`, from 0."""
     rate = recipe.learning_rate
     return FloatingPointError(
-        f"The loss is {what} epoch {epoch + 1}. Look at the learning rate ({rate:g}; try --learning-rate {rate / 10:g}), the "
-        f"initializer ({recipe.initializer}; a Gaussian of std 0.1 explodes, auto does not) and the images. The run folder "
-        "holds the last good epoch, if there was one; other numbers then want another --out."
+        f"The loss is {what} epoch {epoch + 1}. Look at the learning rate ({rate:g}; try "
+        f"--learning-rate {rate / 10:g}), the initializer ({recipe.initializer}; a Gaussian of "
+        "std 0.1 explodes, auto does not) and the images. The run folder holds the last good "
+        "epoch, if there was one; other numbers then want another --out."
     )
 
 
 class Watch(keras.callbacks.Callback):
-    """A bar with throughput and ETA on a terminal; a stop where the loss is NaN or infinite, or where the time ends.
+    """A bar with throughput and ETA on a terminal; a stop where the loss is NaN or infinite, or
+    where the time ends.
 
-    Keras calls `on_train_batch_end` in threads of its own, as a device finishes its steps (`async_safe`). Without that it
-    would wait for the device after each step, and the next batch would be made while the device is idle. So that method only
-    takes notes. What may raise, and what is shown, happens before the next step, in the main thread.
+    Keras calls `on_train_batch_end` in threads of its own, as a device finishes its steps
+    (`async_safe`). Without that it would wait for the device after each step, and the next batch
+    would be made while the device is idle. So that method only takes notes. What may raise, and
+    what is shown, happens before the next step, in the main thread.
     """
 
     async_safe = True
@@ -65,7 +75,8 @@ class Watch(keras.callbacks.Callback):
         self.epoch, self.recipe, self.steps, self.batch = epoch, recipe, steps, batch
         self.shown, self.heed, self.after = shown, heed, after
         self.bar = None
-        self.first = self.last = (0.0, 0)  # of the steps that have ended: when, and how many there were; the first compiles
+        # Of the steps that have ended: when, and how many there were; the first compiles.
+        self.first = self.last = (0.0, 0)
         self.loss = (0, 0.0)  # the last step whose loss was read, and the loss
         self.last_weights = []
         self._lock = threading.Lock()
@@ -77,10 +88,14 @@ class Watch(keras.callbacks.Callback):
         label = f"epoch {self.epoch + 1}/{self.recipe.epochs}"
         total = self.steps * self.batch
         disable = None if self.shown else True
-        self.bar = tqdm(total=total, desc=label, unit=" images", leave=False, disable=disable, file=sys.stdout)
+        self.bar = tqdm(
+            total=total, desc=label, unit=" images", leave=False, disable=disable, file=sys.stdout
+        )
 
     def on_train_batch_end(self, batch, logs=None):
-        """Take note of a step that the device has finished. Threads may call this late, and not in order."""
+        """Take note of a step that the device has finished. Threads may call this late, and not
+        in order.
+        """
         now, done = time.perf_counter(), batch + 1
         loss = float(logs["loss"]) if done % LOOK_EVERY == 0 or done == self.steps else None
         with self._lock:
@@ -95,7 +110,9 @@ class Watch(keras.callbacks.Callback):
         self._look()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Look at the last steps, which have all ended; keep the weights that the averages replace."""
+        """Look at the last steps, which have all ended; keep the weights that the averages
+        replace.
+        """
         self._look()
         if self.recipe.average:
             self.last_weights = [variable.numpy() for variable in self.model.trainable_variables]

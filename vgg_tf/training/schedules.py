@@ -7,7 +7,8 @@ import keras
 
 @keras.saving.register_keras_serializable(package="vgg_tf")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate of each step of the optimizer, counted from 0; with accumulation, of each part of a batch.
+    """Learning rate of each step of the optimizer, counted from 0; with accumulation, of each part
+    of a batch.
 
     Args:
         kind: `step`, `cosine` or `one-cycle`, as `Recipe.schedule` explains them.
@@ -18,7 +19,14 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, kind, peak, total, warmup=0, factor=0.1, drops=3):
         super().__init__()
-        self.kind, self.peak, self.total, self.warmup, self.factor, self.drops = kind, peak, total, warmup, factor, drops
+        self.kind, self.peak, self.total, self.warmup, self.factor, self.drops = (
+            kind,
+            peak,
+            total,
+            warmup,
+            factor,
+            drops,
+        )
 
     def __call__(self, step):
         """Learning rate of this step, a scalar."""

@@ -12,10 +12,11 @@ WEIGHTS = "model.weights.h5"  # of a .keras archive
 
 @contextlib.contextmanager
 def open_hdf5(source, called):
-    """Open an HDF5 file to read, if all of its data are in the file itself; every HDF5 file is opened here.
+    """Open an HDF5 file to read, if all of its data are in the file itself; every HDF5 file is
+    opened here.
 
-    HDF5 has links, external storage and virtual datasets. Each of them fetches data from other files of this machine, which
-    a stranger's file must not do.
+    HDF5 has links, external storage and virtual datasets. Each of them fetches data from other
+    files of this machine, which a stranger's file must not do.
 
     Args:
         source: path, or a file-like object.
@@ -30,8 +31,9 @@ def open_hdf5(source, called):
     with h5py.File(source, "r") as file:
         if found := next(_elsewhere(file), None):
             raise ValueError(
-                f"{called} must hold all of its weights itself. Received: {found[0]} is {found[1]}, which reads another file "
-                "of this machine. Get the weights again, as model.save or model.save_weights of Keras writes them."
+                f"{called} must hold all of its weights itself. Received: {found[0]} is "
+                f"{found[1]}, which reads another file of this machine. Get the weights again, "
+                "as model.save or model.save_weights of Keras writes them."
             )
         yield file
 
@@ -49,8 +51,8 @@ def open_archive(archive, called):
 def _elsewhere(file):
     """Yield the place and the kind of everything in an open HDF5 file that is in another file.
 
-    Soft links are not followed: what they reach in this file is visited on its own, and out of it they only lead through an
-    external link.
+    Soft links are not followed: what they reach in this file is visited on its own, and out of it
+    they only lead through an external link.
     """
     seen, waiting = {file}, [file]  # hard links can form circles
     while waiting:
@@ -77,8 +79,9 @@ def read_archive(archive):
         archive: an open `zipfile.ZipFile` with config.json and model.weights.h5.
 
     Returns:
-        arrays: lists of arrays by layer, each in Keras' order of variables.
-        normalize: configuration of the layer `normalize`, with `mean` and `variance`; {} where it tells none, None where the
+        arrays: lists of arrays by layer, each in Keras' order of variables. normalize:
+        configuration of the layer `normalize`, with `mean` and `variance`; {} where it tells none,
+        None where the
             network has no such layer.
     """
     with open_archive(archive, archive.filename) as file:
@@ -98,7 +101,9 @@ def read_hdf5(file):
         arrays = _keras3(file, file.filename)
         return arrays, {} if "normalize" in arrays else None
     arrays, config = _keras2(file.get("model_weights", file)), file.attrs.get("model_config")
-    return arrays, _statistics(json.loads(config)) if config else {} if "normalize" in arrays else None
+    return arrays, _statistics(
+        json.loads(config)
+    ) if config else {} if "normalize" in arrays else None
 
 
 def _statistics(config):
@@ -112,13 +117,22 @@ def _statistics(config):
 
 
 def _keras3(file, called):
-    """Arrays by layer of a `.weights.h5`. Keras numbers its groups by order; the name of the layer is an attribute."""
+    """Arrays by layer of a `.weights.h5`. Keras numbers its groups by order; the name of the
+    layer is an attribute.
+    """
     arrays, nameless = {}, []
 
     def visit(place, group):
-        if isinstance(group, h5py.Group) and place.endswith("vars") and not place.startswith("optimizer"):
+        if (
+            isinstance(group, h5py.Group)
+            and place.endswith("vars")
+            and not place.startswith("optimizer")
+        ):
             if arrays.get(group.attrs.get("name")):
-                raise ValueError(f"{called} has two layers called {group.attrs['name']}: one network is expected.")
+                raise ValueError(
+                    f"{called} has two layers called {group.attrs['name']}: one network is "
+                    "expected."
+                )
             if "name" in group.attrs:
                 arrays[group.attrs["name"]] = [group[str(i)][()] for i in range(len(group))]
             elif len(group):
@@ -127,16 +141,19 @@ def _keras3(file, called):
     file.visititems(visit)
     if nameless:
         raise ValueError(
-            f"{called} tells no names of layers (at {nameless[0]}), only their order, which other networks share: load "
-            "it in the Keras that wrote it and save it by a later one."
+            f"{called} tells no names of layers (at {nameless[0]}), only their order, which "
+            "other networks share: load it in the Keras that wrote it and save it by a later "
+            "one."
         )
     return arrays
 
 
 def _keras2(group):
-    """Arrays by layer of a `.h5` of Keras 2, `block1_conv1/kernel:0` or `block1_conv1_W_1:0`, also of models in models.
+    """Arrays by layer of a `.h5` of Keras 2, `block1_conv1/kernel:0` or `block1_conv1_W_1:0`, also
+    of models in models.
 
-    TensorFlow 1 numbered the variables of a second network: `block1_conv1_1/kernel:0` in the layer block1_conv1.
+    TensorFlow 1 numbered the variables of a second network: `block1_conv1_1/kernel:0` in the layer
+    block1_conv1.
     """
     arrays = {}
     for layer in _names(group, "layer_names"):
@@ -149,8 +166,12 @@ def _keras2(group):
 
 
 def _names(group, key):
-    """The names in an attribute. An attribute can also hold references, which h5py would follow to parts without a name."""
+    """The names in an attribute. An attribute can also hold references, which h5py would follow
+    to parts without a name.
+    """
     names = [name.decode() if isinstance(name, bytes) else name for name in group.attrs[key]]
     if other := [name for name in names if not isinstance(name, str)]:
-        raise ValueError(f"{group.file.filename}: {key} of {group.name} must be names. Received: {other[0]!r}.")
+        raise ValueError(
+            f"{group.file.filename}: {key} of {group.name} must be names. Received: {other[0]!r}."
+        )
     return names

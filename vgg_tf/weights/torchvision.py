@@ -1,6 +1,8 @@
-"""Names and layout of torchvision's and timm's networks, both ways: `features.0.weight` is `block1_conv1`'s kernel turned.
+"""Names and layout of torchvision's and timm's networks, both ways: `features.0.weight` is
+`block1_conv1`'s kernel turned.
 
-Torch keeps kernels as `[out, in, h, w]` and `[out, in]`; its fc1 reads the last map channel by channel, Keras' row by row.
+Torch keeps kernels as `[out, in, h, w]` and `[out, in]`; its fc1 reads the last map channel by
+channel, Keras' row by row.
 """
 
 import math
@@ -10,16 +12,24 @@ import numpy as np
 from vgg_tf.paper.architectures import ARCHITECTURES
 
 TORCHVISION_HEAD = {"fc1": "classifier.0", "fc2": "classifier.3", "predictions": "classifier.6"}
-TIMM_HEAD = {"fc1": "pre_logits.fc1", "fc2": "pre_logits.fc2", "predictions": "head.fc"}  # the first two are convolutions
+# The first two are convolutions.
+TIMM_HEAD = {"fc1": "pre_logits.fc1", "fc2": "pre_logits.fc2", "predictions": "head.fc"}
 LRN = "block1_lrn"  # has no weights: its name alone, with no arrays, tells A-LRN from A
 _CONNECTED = {"kernel": "weight", "bias": "bias"}
-_NORMALIZED = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+_NORMALIZED = {
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
 _TO_KERAS = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
 _TO_TORCH = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
 
 
 def trunk_names(row):
-    """Torchvision's names of the layers with weights of an `Architecture`, without its head: ours to theirs."""
+    """Torchvision's names of the layers with weights of an `Architecture`, without its head:
+    ours to theirs.
+    """
     names, index = {}, 0
     for block, kernels in enumerate(row.kernels, start=1):
         for j in range(1, len(kernels) + 1):
@@ -39,34 +49,52 @@ def from_state_dict(arrays, map_sides=None):
         map_sides: `(h, w)` of the map that fc1 reads; a square one by default.
 
     Returns:
-        layers: arrays by our layer and variable; fc1 is `[h * w * c, out]`, or `[h, w, c, out]` where it is a convolution.
+        layers: arrays by our layer and variable; fc1 is `[h * w * c, out]`, or `[h, w, c, out]`
+        where it is a convolution.
             A layer is there with all its variables or not at all.
         others: names of the state dict that were not used.
 
     Raises:
-        ValueError: no such network, or a layer in parts; the message has the names expected and found.
+        ValueError: no such network, or a layer in parts; the message has the names expected and
+            found.
     """
-    arrays = {key: value for key, value in arrays.items() if not key.endswith("num_batches_tracked")}
+    arrays = {
+        key: value for key, value in arrays.items() if not key.endswith("num_batches_tracked")
+    }
     row = next((row for row in ARCHITECTURES.values() if _fits(trunk_names(row), arrays)), None)
     if row is None:
         found = ", ".join(sorted(arrays)[:6]) or "nothing"
         raise ValueError(
-            "names of torchvision's or timm's VGG networks expected, features.0.weight, features.0.bias, ... and all other "
-            f"layers of one of {', '.join(ARCHITECTURES)}; found {found}"
+            "names of torchvision's or timm's VGG networks expected, features.0.weight, "
+            f"features.0.bias, ... and all other layers of one of {', '.join(ARCHITECTURES)}; "
+            f"found {found}"
         )
-    heads = [head for head in (TORCHVISION_HEAD, TIMM_HEAD) if any(f"{name}.weight" in arrays for name in head.values())]
+    heads = [
+        head
+        for head in (TORCHVISION_HEAD, TIMM_HEAD)
+        if any(f"{name}.weight" in arrays for name in head.values())
+    ]
     layers, others = {LRN: {}} if row.lrn else {}, dict(arrays)
     for name, theirs in (trunk_names(row) | (heads[0] if heads else {})).items():
-        keys = {ours: f"{theirs}.{word}" for ours, word in (_NORMALIZED if "_bn" in name else _CONNECTED).items()}
+        keys = {
+            ours: f"{theirs}.{word}"
+            for ours, word in (_NORMALIZED if "_bn" in name else _CONNECTED).items()
+        }
         lacking = [key for key in keys.values() if key not in arrays]
         if lacking and len(lacking) < len(keys):
-            raise ValueError(f"{' and '.join(keys.values())} expected; {' and '.join(lacking)} not found")
+            raise ValueError(
+                f"{' and '.join(keys.values())} expected; {' and '.join(lacking)} not found"
+            )
         if not lacking:
-            layers[name] = {ours: _turned(others.pop(key), _TO_KERAS, key) for ours, key in keys.items()}
+            layers[name] = {
+                ours: _turned(others.pop(key), _TO_KERAS, key) for ours, key in keys.items()
+            }
     if "fc1" in layers and (kernel := layers["fc1"]["kernel"]).ndim == 2:
         last = f"block5_conv{len(row.kernels[4])}"
         h, w, c = _map_shape(len(kernel), len(layers[last]["bias"]), map_sides)
-        layers["fc1"]["kernel"] = kernel.reshape(c, h, w, -1).transpose(1, 2, 0, 3).reshape(h * w * c, -1)
+        layers["fc1"]["kernel"] = (
+            kernel.reshape(c, h, w, -1).transpose(1, 2, 0, 3).reshape(h * w * c, -1)
+        )
     return layers, sorted(others)
 
 
@@ -83,7 +111,11 @@ def to_state_dict(layers, row, map_sides):
         for ours, value in layers.get(name, {}).items():
             if name == "fc1" and ours == "kernel":
                 h, w = map_sides
-                value = value.reshape(h, w, -1, value.shape[-1]).transpose(2, 0, 1, 3).reshape(-1, value.shape[-1])
+                value = (
+                    value.reshape(h, w, -1, value.shape[-1])
+                    .transpose(2, 0, 1, 3)
+                    .reshape(-1, value.shape[-1])
+                )
             elif name in TORCHVISION_HEAD and ours == "kernel":  # of a convolution head, too
                 value = value.reshape(-1, value.shape[-1])
             word = (_NORMALIZED if "_bn" in name else _CONNECTED)[ours]
@@ -96,7 +128,9 @@ def to_state_dict(layers, row, map_sides):
 def _fits(names, arrays):
     """The convolutions of the trunk are exactly these, and all its layers have their bias."""
     kernels = {f"{theirs}.weight" for ours, theirs in names.items() if "conv" in ours}
-    found = {key for key, value in arrays.items() if key.startswith("features.") and value.ndim == 4}
+    found = {
+        key for key, value in arrays.items() if key.startswith("features.") and value.ndim == 4
+    }
     return found == kernels and all(f"{theirs}.bias" in arrays for theirs in names.values())
 
 
@@ -110,5 +144,8 @@ def _map_shape(inputs, channels, sides):
     if sides is None:
         sides = (math.isqrt(inputs // channels),) * 2
     if math.prod(sides) * channels != inputs:
-        raise ValueError(f"fc1 reads {inputs} numbers, which are no map of {sides[0]}x{sides[1]} with {channels} channels")
+        raise ValueError(
+            f"fc1 reads {inputs} numbers, which are no map of {sides[0]}x{sides[1]} with "
+            f"{channels} channels"
+        )
     return (*sides, channels)

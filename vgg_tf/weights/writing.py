@@ -13,14 +13,17 @@ from vgg_tf.weights.reading import of_model
 
 
 def write_weights(model, path, classes=None, dtype="float32", test_scale=0):
-    """Write the weights of a network built by `build_vgg`, whole or not at all; `read_weights` gives the same bits back.
+    """Write the weights of a network built by `build_vgg`, whole or not at all; `read_weights`
+    gives the same bits back.
 
     Args:
         model: the network.
-        path: `*.weights.h5` for Keras' names, `*.safetensors` for torchvision's (whose heads take 7x7 maps channel by
-            channel). Mean and std go along as metadata, on 0..255: torchvision's own networks take RGB 0..1.
+        path: `*.weights.h5` for Keras' names, `*.safetensors` for torchvision's (whose heads take
+            7x7 maps channel by channel). Mean and std go along as metadata, on 0..255:
+            torchvision's own networks take RGB 0..1.
         classes: names of the classes, for the metadata.
-        dtype: `float32`, or `float16` for half the bytes, in `*.safetensors`: read back, the weights are those rounded.
+        dtype: `float32`, or `float16` for half the bytes, in `*.safetensors`: read back, the
+            weights are those rounded.
         test_scale: Q in pixels to test at, for the metadata; 0: by the size of the crop.
 
     Raises:
@@ -30,13 +33,25 @@ def write_weights(model, path, classes=None, dtype="float32", test_scale=0):
     path, weights = Path(path), of_model(model)
     row = _row(model)
     if weights.mean is None or row is None or weights.notes:
-        raise ValueError(f"Only networks of build_vgg can be written. {model.name} has {', '.join(_names(model))}.")
+        raise ValueError(
+            f"Only networks of build_vgg can be written. {model.name} has "
+            f"{', '.join(_names(model))}."
+        )
     if not path.name.endswith((".safetensors", ".weights.h5")):
-        raise ValueError(f"Weights are written as *.weights.h5 or *.safetensors. Received: {path.name}.")
+        raise ValueError(
+            f"Weights are written as *.weights.h5 or *.safetensors. Received: {path.name}."
+        )
     torch = path.suffix == ".safetensors"
     if dtype not in (("float32", "float16") if torch else ("float32",)):
-        raise ValueError(f"dtype is float32, or float16 in *.safetensors. Received: {dtype!r} for {path.name}.")
-    about = {"mean": weights.mean, "std": weights.std, "classes": classes and tuple(classes), "map_sides": weights.map_sides}
+        raise ValueError(
+            f"dtype is float32, or float16 in *.safetensors. Received: {dtype!r} for {path.name}."
+        )
+    about = {
+        "mean": weights.mean,
+        "std": weights.std,
+        "classes": classes and tuple(classes),
+        "map_sides": weights.map_sides,
+    }
     about["test_scale"] = test_scale
     with files.naming(path):
         if torch:
@@ -45,7 +60,9 @@ def write_weights(model, path, classes=None, dtype="float32", test_scale=0):
             state = torchvision.to_state_dict(weights.layers, row, weights.map_sides)
             if dtype == "float16":
                 state = {name: _halved(array, name) for name, array in state.items()}
-            files.write_whole(path, save(state, metadata={"vgg_tf": json.dumps(about), "format": "pt"}))
+            files.write_whole(
+                path, save(state, metadata={"vgg_tf": json.dumps(about), "format": "pt"})
+            )
             return
         temporary = path.with_name(f".{path.name}.tmp.weights.h5")
         model.save_weights(temporary)
@@ -59,16 +76,29 @@ def _halved(array, name):
     if not np.issubdtype(array.dtype, np.floating):
         return array
     if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
-        raise ValueError(f"{name} has numbers beyond float16's {np.finfo(np.float16).max:g}. Write it as float32.")
+        raise ValueError(
+            f"{name} has numbers beyond float16's {np.finfo(np.float16).max:g}. Write it as "
+            "float32."
+        )
     return array.astype(np.float16)
 
 
 def _names(model):
-    return [layer.name for layer in model.layers if layer.weights or layer.name in ("normalize", torchvision.LRN)]
+    return [
+        layer.name
+        for layer in model.layers
+        if layer.weights or layer.name in ("normalize", torchvision.LRN)
+    ]
 
 
 def _row(model):
-    """The network's row of the table, or None. C and D have the same names, which are all that is asked for."""
+    """The network's row of the table, or None. C and D have the same names, which are all that
+    is asked for.
+    """
     names = {name for name in _names(model) if name.startswith("block")}
-    fitting = (row for row in ARCHITECTURES.values() if torchvision.trunk_names(row).keys() == names - {torchvision.LRN})
+    fitting = (
+        row
+        for row in ARCHITECTURES.values()
+        if torchvision.trunk_names(row).keys() == names - {torchvision.LRN}
+    )
     return next((row for row in fitting if row.lrn == (torchvision.LRN in names)), None)
