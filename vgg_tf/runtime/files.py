@@ -7,6 +7,7 @@ Paths are strings. TensorFlow is imported for remote paths only.
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import shutil
 import sys
@@ -125,6 +126,33 @@ def read_text(path):
         ) from None
 
 
+def read_json(path, remedy="Fetch it again, or delete it."):
+    """Return the object in a JSON file that vgg_tf wrote.
+
+    Args:
+        path: of the file.
+        remedy: what to do about a file that is damaged, a sentence for the message.
+
+    Returns:
+        dict.
+
+    Raises:
+        ValueError: the file is not UTF-8, not JSON, or not an object; the message names it.
+    """
+    return parse_json(read_text(path), path, remedy)
+
+
+def parse_json(text, name, remedy="Fetch it again, or delete it."):
+    """Return the object in a JSON text that vgg_tf wrote, as `read_json` does for a file."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{name} is not valid JSON ({error}). {remedy}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} must hold a JSON object. Received: {text[:40]!r}. {remedy}")
+    return value
+
+
 def make_folder(path):
     """Make a folder, and those above it, where there is none."""
     if is_remote(path):
@@ -155,6 +183,11 @@ def write_whole(path, data):
     """Write bytes so that whoever reads `path` finds all of them, or what was there before."""
     with writing(path) as temporary:
         Path(temporary).write_bytes(data)
+
+
+def write_json(path, value):
+    """Write a value as JSON, whole or not at all, as `write_whole` does."""
+    write_whole(path, json.dumps(value, indent=1).encode())
 
 
 @contextlib.contextmanager
