@@ -41,7 +41,8 @@ from vgg_tf.training.model import (
 )
 from vgg_tf.training.schedules import Schedule
 from vgg_tf.weights import reading
-from vgg_tf.weights.inheritance import inherit_weights, statistics
+from vgg_tf.weights.inheritance import inherit_weights
+from vgg_tf.weights.normalization import read_statistics
 
 CLASSES = 4
 # With dropout, whose seeds a .keras file lacks, a plateau that fires, and averaged weights.
@@ -282,7 +283,7 @@ def test_an_interrupted_run_that_inherited_ends_with_the_bits_and_the_mean_of_an
     _, lines = train(parts, recipe, source=tmp_path / "source.keras", validated=False)
     assert lines[0] == "continuing after epoch 1"
     assert same_bits(whole, parts)
-    assert statistics(keras.saving.load_model(parts / "model.keras")) == ((9, 8, 7), None)
+    assert read_statistics(keras.saving.load_model(parts / "model.keras")) == ((9, 8, 7), None)
 
 
 def test_before_a_block_nothing_learns_and_from_it_on_all_kernels_do():

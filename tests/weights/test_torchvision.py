@@ -3,16 +3,9 @@
 import numpy as np
 import pytest
 
+from tests.weights.making_files import CONFIGURATIONS
 from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.weights.torchvision import from_state_dict, to_state_dict, trunk_names
-
-# As torchvision's vgg.py has them; M is a pooling.
-CONFIGURATIONS = {
-    "vgg11": "64 M 128 M 256 256 M 512 512 M 512 512 M",
-    "vgg13": "64 64 M 128 128 M 256 256 M 512 512 M 512 512 M",
-    "vgg16": "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M",
-    "vgg19": "64 64 M 128 128 M 256 256 256 256 M 512 512 512 512 M 512 512 512 512 M",
-}
 
 
 def state(arch="vgg11", sides=(2, 3), classes=5, hidden=6):

@@ -1,4 +1,4 @@
-"""Weights in half the bytes; what goes out in full is claimed in test_reading."""
+"""Weights in half the bytes; what goes out in full is claimed in test_writing_round_trip."""
 
 import numpy as np
 import pytest

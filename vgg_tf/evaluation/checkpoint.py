@@ -15,7 +15,9 @@ from vgg_tf.records.collection import RECIPE_FILE
 from vgg_tf.runs import run_folder
 from vgg_tf.runtime import files
 from vgg_tf.weights import reading
-from vgg_tf.weights.inheritance import HEAD, load_weights
+from vgg_tf.weights.container import Weights
+from vgg_tf.weights.inheritance import load_weights
+from vgg_tf.weights.keras_layers import HEAD
 from vgg_tf.weights.torchvision import LRN
 
 EVALUATIONS = "evaluations"  # folder of what is known of networks that are no runs
@@ -41,7 +43,7 @@ class Trained:
         data, selection: what it was trained on; None where that is not known.
         fingerprint: of its weights.
         run: the `run_folder.Run`, or None.
-        weights: the `reading.Weights`.
+        weights: the `container.Weights`.
     """
 
     path: str
@@ -58,7 +60,7 @@ class Trained:
     selection: Selection
     fingerprint: str
     run: run_folder.Run | None
-    weights: reading.Weights
+    weights: Weights
 
     @property
     def depth(self):

@@ -7,8 +7,11 @@ import keras
 
 from vgg_tf.models.initializers import handing_on, initialization
 from vgg_tf.paper.architectures import HEAD_WIDTH, IMAGENET_MEAN, architecture, filters_of
-from vgg_tf.weights.inheritance import adapt_statistics, freeze, load_weights
-from vgg_tf.weights.reading import imagenet_weights, read_weights
+from vgg_tf.weights.freezing import freeze
+from vgg_tf.weights.imagenet import fetch_imagenet_weights
+from vgg_tf.weights.inheritance import load_weights
+from vgg_tf.weights.normalization import adapt_statistics
+from vgg_tf.weights.reading import read_weights
 
 SMALL_SIDE = 64  # inputs with a smaller side (CIFAR's 32 pixels) get a head of SMALL_HEAD_WIDTH
 SMALL_HEAD_WIDTH = 512
@@ -124,7 +127,7 @@ def build_vgg(
     _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std)
     if weights is not None:
         weights = (
-            imagenet_weights(arch, include_top)
+            fetch_imagenet_weights(arch, include_top)
             if isinstance(weights, str) and weights == "imagenet"
             else read_weights(weights)
         )

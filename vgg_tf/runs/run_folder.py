@@ -23,7 +23,7 @@ from vgg_tf.records.collection import RECIPE_FILE, Collection
 from vgg_tf.runs.settings import Settings
 from vgg_tf.runs.state import Plateau, State, checksum, variables_of
 from vgg_tf.runtime import files, programs
-from vgg_tf.weights import inheritance, reading
+from vgg_tf.weights import file_checks, normalization
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
 LOCK = ".lock"
@@ -78,7 +78,7 @@ class Run:
             )
         with files.local(self.best) as path:
             # Keras 3.12.0 reads every file that it names: CVE-2026-1669.
-            reading.check_archive(path, self.best)
+            file_checks.check_archive(path, self.best)
             return keras.saving.load_model(path, compile=False)
 
     def check_space(self, model, optimizer):
@@ -127,7 +127,7 @@ class Run:
             return
         metadata = {
             "state": json.dumps(asdict(state)),
-            "statistics": json.dumps(inheritance.statistics(model)),
+            "statistics": json.dumps(normalization.read_statistics(model)),
         }
         arrays = dict(variables_of(model, optimizer, read=True))
         data = save(arrays, metadata=metadata | {"checksum": checksum(metadata["state"], arrays)})
@@ -168,7 +168,7 @@ class Run:
             values = json.loads(metadata["state"])
             # Constants, perhaps of the network inherited from.
             if statistics := json.loads(metadata.get("statistics", "null")):
-                inheritance.set_statistics(model, *statistics)
+                normalization.set_statistics(model, *statistics)
             values |= {
                 "rows": tuple(values["rows"]),
                 "best": tuple(values["best"]),

@@ -15,16 +15,17 @@ def inherited_weights(flags, out):
     A run that has begun needs its source no more.
     """
     from vgg_tf.runs import run_folder
-    from vgg_tf.weights import reading
+    from vgg_tf.weights.imagenet import fetch_imagenet_weights
+    from vgg_tf.weights.reading import read_weights
 
     if not flags.inherit:
         return None, ""
     if flags.inherit == "imagenet":
-        weights = reading.imagenet_weights(flags.arch)
+        weights = fetch_imagenet_weights(flags.arch)
     elif run_folder.begun(out) and not files.exists(flags.inherit):
         return None, run_folder.read_run(out).settings.inherit_fingerprint
     else:
-        weights = reading.read_weights(flags.inherit)
+        weights = read_weights(flags.inherit)
     return weights, weights.fingerprint()
 
 

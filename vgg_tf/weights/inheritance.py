@@ -1,12 +1,14 @@
-"""Weights from one network into another, by the names of the layers, with a report: nothing is
-copied or left in silence.
+"""Copies weights from one network into another by the names of the layers, with a report.
+
+Every layer that is not copied is in the report, with the reason.
 """
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from vgg_tf.weights.reading import map_sides, read_weights
+from vgg_tf.weights.fitting import Unfit, fit_layer
+from vgg_tf.weights.keras_layers import HEAD, find_map_sides, layers_with_weights
+from vgg_tf.weights.normalization import take_statistics
+from vgg_tf.weights.reading import read_weights
 from vgg_tf.weights.torchvision import LRN
 
 # "The first four convolutional layers and the last three fully-connected layers" of A (section
@@ -21,7 +23,6 @@ PAPER_LAYERS = (
     "fc2",
     "predictions",
 )
-HEAD = ("fc1", "fc2", "predictions")
 _SHOWN = 3  # shapes in a message
 
 
@@ -60,21 +61,20 @@ class Report:
 
 
 def inherit_weights(source, target, layers="paper", classes=None, say=print):
-    """Copy layers into another network, which may be deeper, as the paper started B to E from A
-    (section 3.1).
+    """Copy layers into another network, as the paper started B to E from A (section 3.1).
 
-    Batch normalisation goes with its convolution. Where block1_conv1 is copied, so are the mean and
-    the std of the input it was trained on. A first kernel for RGB is summed for grey images and
-    repeated for other numbers of channels.
+    The other network may be deeper. Batch normalization goes with its convolution. Where
+    block1_conv1 is copied, so are the mean and the std of the input it was trained on. A first
+    kernel for RGB is summed for grey images and repeated for other numbers of channels.
 
     Args:
         source: a Keras model, or the path of a run folder, `.keras`, `.weights.h5`, `.h5`,
             `.safetensors` (torchvision's or timm's names) or Keras Hub preset; or `Weights` that
-            `read_weights` gave.
+            `read_weights` returned.
         target: a network of `build_vgg`; its weights are changed.
         layers: `"paper"` for the seven layers the paper copies, `"all-matching"`, or a list of
             names of layers.
-        classes: names of the target's classes; `predictions` of a source that tells others is
+        classes: names of the target's classes; `predictions` of a source with other names is
             skipped.
         say: called with the report; None says nothing.
 
@@ -82,41 +82,30 @@ def inherit_weights(source, target, layers="paper", classes=None, say=print):
         The `Report`.
 
     Raises:
-        ValueError: nothing could be copied, or no such layers; the target is as it was. And as
+        ValueError: nothing could be copied, or no such layers; the target is unchanged. And as
             `read_weights` raises.
     """
-    weights, sides = read_weights(source), map_sides(target)
-    ours = _layers(target)
-    wanted = _wanted(layers, ours)
-    arrays, copied, skipped = {}, {}, {}
-    for name in wanted:
-        try:
-            arrays[name], copied[name] = _fitted(name, weights, ours[name], sides, classes)
-        except _Unfit as reason:
-            skipped[name] = str(reason)
+    weights, ours = read_weights(source), layers_with_weights(target)
+    wanted = _choose(layers, ours)
+    arrays, copied, skipped = _fit({name: ours[name] for name in wanted}, weights, target, classes)
     random = tuple(name for name in ours if name not in wanted)
-    theirs = [
-        name
-        for name in sorted(weights.layers)
-        if name not in {layer.name for layer in target.layers}
-    ]
+    known = {layer.name for layer in target.layers}
+    theirs = [name for name in sorted(weights.layers) if name not in known]
     notes = (f"in the source alone: {', '.join(theirs)}",) if theirs else ()
-    report = Report(
-        f"{weights.source} ({weights.form})", copied, random, skipped, weights.notes + notes
-    )
+    report = Report(_name(weights), copied, random, skipped, weights.notes + notes)
     if not copied:
         raise ValueError(f"No layer could be copied.\n{report}")
     return _apply(weights, target, arrays, report, say)
 
 
 def load_weights(target, source, new_head=False, say=print):
-    """Take all weights from a source of the same architecture, or refuse.
+    """Copy all weights from a source of the same architecture, or refuse.
 
     Args:
         target: a network of `build_vgg`.
         source: as for `inherit_weights`.
         new_head: a head that the source lacks, or has for another number of classes, stays random,
-            which is said.
+            and the report says so.
         say: called with the report; None says nothing.
 
     Returns:
@@ -124,57 +113,44 @@ def load_weights(target, source, new_head=False, say=print):
 
     Raises:
         ValueError: a layer is missing on either side or has another shape; the message lists what
-            was expected and found. The target is as it was.
+            was expected and found. The target is unchanged.
     """
-    weights, sides = read_weights(source), map_sides(target)
-    ours = _layers(target)
-    arrays, copied, skipped = {}, {}, {}
+    weights, ours = read_weights(source), layers_with_weights(target)
     known = {layer.name for layer in target.layers}
-    unknown = [
-        name
+    faults = [
+        f"{name} is not in {target.name}"
         for name in sorted(weights.layers)
         if name not in known and (name not in HEAD or "fc1" in known)
     ]
-    faults = [f"{name} is not in {target.name}" for name in unknown]
     faults += [f"{LRN}: not in the source"] if LRN in known - weights.layers.keys() else []
-    for name, layer in ours.items():
-        try:
-            arrays[name], copied[name] = _fitted(name, weights, layer, sides)
-        except _Unfit as reason:
-            skipped[name] = str(reason)
-            if not (
-                new_head and name in HEAD and (name not in weights.layers or name == "predictions")
-            ):
-                faults.append(f"{name}: {reason}")
-    where = f"{weights.source} ({weights.form})"
+    arrays, copied, skipped = _fit(ours, weights, target)
+    faults += [
+        f"{name}: {reason}"
+        for name, reason in skipped.items()
+        if not (new_head and name in HEAD and (name not in weights.layers or name == "predictions"))
+    ]
     if faults:
         more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise ValueError(
-            f"{where} is not for this {target.name}: {'; '.join(faults[:_SHOWN])}{more}. Build "
-            "the network that the weights belong to, or take what fits with inherit_weights."
+            f"{_name(weights)} is not for this {target.name}: {'; '.join(faults[:_SHOWN])}{more}. "
+            "Build the network that the weights belong to, or take what fits with inherit_weights."
         )
-    headless = (
-        ("its head is not used",) if "fc1" not in ours and set(HEAD) & weights.layers.keys() else ()
-    )
-    return _apply(
-        weights,
-        target,
-        arrays,
-        Report(where, copied, (), skipped, (*weights.notes, *headless)),
-        say,
-    )
+    headless = "fc1" not in ours and set(HEAD) & weights.layers.keys()
+    notes = (*weights.notes, *(("its head is not used",) if headless else ()))
+    return _apply(weights, target, arrays, Report(_name(weights), copied, (), skipped, notes), say)
 
 
-class _Unfit(Exception):  # noqa: N818 - a reason, not an error
-    """Why a layer cannot be copied."""
+def _name(weights):
+    return f"{weights.source} ({weights.form})"
 
 
-def _layers(model):
-    """Layers of a network of ours that have weights, by name."""
-    return {layer.name: layer for layer in model.layers if layer.weights}
+def _choose(layers, ours):
+    """Return the names of the layers to copy into, in the target's order.
 
-
-def _wanted(layers, ours):
+    Args:
+        layers: as for `inherit_weights`.
+        ours: the target's layers with weights, by name.
+    """
     if layers == "all-matching":
         return list(ours)
     names = PAPER_LAYERS if layers == "paper" else tuple(layers)
@@ -190,161 +166,33 @@ def _wanted(layers, ours):
     return [name for name in ours if name in with_norms]
 
 
-def _fitted(name, weights, layer, sides, classes=None):
-    """Arrays of the source in the shapes of `layer`, and what was done to them; `sides` are those
-    of the target's map.
-
-    Raises:
-        _Unfit: they do not fit; the message is the reason.
-    """
-    if name not in weights.layers:
-        raise _Unfit("not in the source")
-    values, shapes = (
-        list(weights.layers[name].values()),
-        [tuple(variable.shape) for variable in layer.weights],
-    )
-    if len(values) != len(shapes):
-        raise _Unfit(f"{len(values)} arrays there, {len(shapes)} here")
-    if name == "predictions" and values[0].shape[-1] != shapes[0][-1]:
-        raise _Unfit(
-            f"{values[0].shape[-1]} classes there {values[0].shape}, {shapes[0][-1]} here "
-            f"{shapes[0]}"
-        )
-    if (
-        name == "predictions"
-        and None not in (classes, weights.classes)
-        and tuple(classes) != weights.classes
-    ):
-        raise _Unfit("other classes there, as many as here")
-    how = ""
-    kernel, shape = values[0], shapes[0]
-    if name == "block1_conv1" and kernel.shape[2] == 3 != shape[2]:
-        values[0] = adapt_channels(kernel, shape[2], weights.std)
-        how = "summed over RGB" if shape[2] == 1 else f"repeated over {shape[2]} channels"
-    elif name in HEAD and _flat(kernel.shape) == _flat(shape) and kernel.ndim != len(shape):
-        values[0] = kernel.reshape(shape)
-        how = f"kernel {kernel.shape} as {shape}"
-    for value, shape in zip(values, shapes, strict=True):
-        if value.shape != shape:
-            raise _Unfit(f"{value.shape} there, {shape} here")
-    if name == "fc1" and None not in (weights.map_sides, sides) and weights.map_sides != sides:
-        raise _Unfit("a map of {}x{} there, of {}x{} here".format(*weights.map_sides, *sides))
-    return values, how
-
-
-def _flat(shape):
-    """`(inputs, outputs)` of a layer of the head, a convolution or not."""
-    return int(np.prod(shape[:-1])), shape[-1]
-
-
-def adapt_channels(kernel, channels, std=None):
-    """The first kernel for another number of channels.
-
-    Args:
-        kernel: `[h, w, 3, out]` for RGB.
-        channels: 1 sums over RGB, so that a grey image scores as the colour image of three such
-            channels, up to the means of the three. Others repeat R, G, B, R, ... times 3 /
-            channels, which keeps the sum over them about as large.
-        std: what the RGB input is divided by, or None. A grey image is divided by its mean.
+def _fit(layers, weights, target, classes=None):
+    """Fit weights into layers of the target, which stays as it is.
 
     Returns:
-        float32 `[h, w, channels, out]`.
+        three dicts by layer: arrays, what was done to them, and why others cannot be copied.
     """
-    if channels == 1:
-        kernel = (
-            kernel if std is None else kernel * np.float32(np.mean(std) / np.array(std))[:, None]
-        )
-        return kernel.sum(axis=2, keepdims=True, dtype=np.float32)
-    return np.float32(kernel[:, :, np.arange(channels) % 3] * (3 / channels))
-
-
-def adapt_statistics(values, channels):
-    """Mean or std of RGB for another number of channels: the average for grey, else repeated.
-    None stays None.
-    """
-    if values is None or len(values) == channels:
-        return values
-    return (
-        (float(np.mean(values)),)
-        if channels == 1
-        else tuple(values[i % len(values)] for i in range(channels))
-    )
-
-
-def statistics(model):
-    """Mean and std (None: 1) that a network of `build_vgg` normalises its input by, tuples of a
-    number a channel, 0..255.
-    """
-    layer = model.get_layer("normalize")
-    std = tuple(float(v) ** 0.5 for v in layer.input_variance)
-    return tuple(float(v) for v in layer.input_mean), None if set(std) == {1.0} else std
-
-
-def set_statistics(model, mean, std):
-    """Give a network of `build_vgg` another mean and std, as `statistics` tells them; what Keras
-    has compiled is dropped.
-    """
-    layer = model.get_layer("normalize")
-    layer.input_mean = list(mean)
-    layer.input_variance = [1.0] * len(mean) if std is None else [v**2 for v in std]
-    layer.build(layer.input.shape)  # which makes its constants of them
-    model.train_function = model.test_function = model.predict_function = None
-
-
-def freeze(model, until):
-    """Freeze all layers before the first one called `until`, or of the block of that name: `block4`
-    is the first to learn.
-
-    Frozen batch normalisation keeps its moments. What is compiled must be compiled again.
-
-    Raises:
-        ValueError: no such layer or block.
-    """
-    names = [layer.name for layer in model.layers]
-    blocks = sorted({name.split("_")[0] for name in names if name.startswith("block")})
-    known = until in blocks or until in _layers(model)
-    first = next(
-        (
-            i
-            for i, name in enumerate(names)
-            if known and (name == until or name.startswith(f"{until}_"))
-        ),
-        None,
-    )
-    if first is None:
-        raise ValueError(
-            f"No layer {until!r} to freeze until. Try {', '.join([*blocks, *_layers(model)])}."
-        )
-    for layer in model.layers[:first]:
-        layer.trainable = False
+    sides = find_map_sides(target)
+    arrays, copied, skipped = {}, {}, {}
+    for name, layer in layers.items():
+        try:
+            arrays[name], copied[name] = fit_layer(name, weights, layer, sides, classes)
+        except Unfit as reason:
+            skipped[name] = str(reason)
+    return arrays, copied, skipped
 
 
 def _apply(weights, target, arrays, report, say):
-    """Copy the arrays, and the statistics of the input where the first layer is among them;
-    tell.
+    """Copy the arrays into the target, and mean and std with the first layer.
+
+    Returns:
+        The report, with a note about mean and std.
     """
-    notes = list(report.notes)
     if "block1_conv1" in arrays and weights.mean is not None:
-        channels = target.input.shape[-1]
-        theirs = tuple(adapt_statistics(values, channels) for values in (weights.mean, weights.std))
-        ours = statistics(target)
-        notes.append(f"{_said(*theirs)} of the source")
-        if not all(_close(a, b) for a, b in zip(theirs, ours, strict=True)):
-            set_statistics(target, *theirs)
-            notes[-1] += f" taken, {_said(*ours)} before"
+        note = take_statistics(target, weights.mean, weights.std)
+        report = replace(report, notes=(*report.notes, note))
     for name, values in arrays.items():
         target.get_layer(name).set_weights(values)
-    report = replace(report, notes=tuple(notes))
     if say:
         say(str(report))
     return report
-
-
-def _close(a, b):
-    a, b = ([1.0] if values is None else values for values in (a, b))
-    return np.allclose(a, b, rtol=1e-6, atol=0)
-
-
-def _said(mean, std):
-    mean, std = (values and ", ".join(f"{v:.6g}" for v in values) for values in (mean, std))
-    return f"mean ({mean})" + (f" and std ({std})" if std else " and no std")

@@ -1,8 +1,7 @@
-"""Names and layout of torchvision's and timm's networks, both ways: `features.0.weight` is
-`block1_conv1`'s kernel turned.
+"""Converts names and layouts between torchvision's or timm's networks and ours.
 
-Torch keeps kernels as `[out, in, h, w]` and `[out, in]`; its fc1 reads the last map channel by
-channel, Keras' row by row.
+Torch keeps kernels as `[out, in, h, w]` and `[out, in]`: `features.0.weight` is the transposed
+kernel of `block1_conv1`. Torch's fc1 reads the last map channel by channel, Keras' row by row.
 """
 
 import math
@@ -27,8 +26,10 @@ _TO_TORCH = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
 
 
 def trunk_names(row):
-    """Torchvision's names of the layers with weights of an `Architecture`, without its head:
-    ours to theirs.
+    """Return torchvision's names of the layers with weights, by our name, without the head.
+
+    Args:
+        row: an `Architecture`.
     """
     names, index = {}, 0
     for block, kernels in enumerate(row.kernels, start=1):
@@ -42,16 +43,15 @@ def trunk_names(row):
 
 
 def from_state_dict(arrays, map_sides=None):
-    """Layers in Keras' layout from a state dict.
+    """Return layers in Keras' layout from a state dict.
 
     Args:
         arrays: by name, as torchvision or timm has them, with or without the head.
         map_sides: `(h, w)` of the map that fc1 reads; a square one by default.
 
     Returns:
-        layers: arrays by our layer and variable; fc1 is `[h * w * c, out]`, or `[h, w, c, out]`
-        where it is a convolution.
-            A layer is there with all its variables or not at all.
+        layers: arrays by our layer and variable; a layer has all its variables or is missing. fc1
+            is `[h * w * c, out]`, or `[h, w, c, out]` where it is a convolution.
         others: names of the state dict that were not used.
 
     Raises:
@@ -87,7 +87,7 @@ def from_state_dict(arrays, map_sides=None):
             )
         if not lacking:
             layers[name] = {
-                ours: _turned(others.pop(key), _TO_KERAS, key) for ours, key in keys.items()
+                ours: _transpose(others.pop(key), _TO_KERAS, key) for ours, key in keys.items()
             }
     if "fc1" in layers and (kernel := layers["fc1"]["kernel"]).ndim == 2:
         last = f"block5_conv{len(row.kernels[4])}"
@@ -99,7 +99,7 @@ def from_state_dict(arrays, map_sides=None):
 
 
 def to_state_dict(layers, row, map_sides):
-    """The state dict of torchvision's network from layers in Keras' layout.
+    """Return the state dict of torchvision's network from layers in Keras' layout.
 
     Args:
         layers: arrays by our layer and variable.
@@ -119,14 +119,14 @@ def to_state_dict(layers, row, map_sides):
             elif name in TORCHVISION_HEAD and ours == "kernel":  # of a convolution head, too
                 value = value.reshape(-1, value.shape[-1])
             word = (_NORMALIZED if "_bn" in name else _CONNECTED)[ours]
-            arrays[f"{theirs}.{word}"] = np.ascontiguousarray(_turned(value, _TO_TORCH, name))
+            arrays[f"{theirs}.{word}"] = np.ascontiguousarray(_transpose(value, _TO_TORCH, name))
         if "_bn" in name:
             arrays[f"{theirs}.num_batches_tracked"] = np.array(0, np.int64)  # which torch asks for
     return arrays
 
 
 def _fits(names, arrays):
-    """The convolutions of the trunk are exactly these, and all its layers have their bias."""
+    """Return whether the trunk has exactly these convolutions, and all its layers their bias."""
     kernels = {f"{theirs}.weight" for ours, theirs in names.items() if "conv" in ours}
     found = {
         key for key, value in arrays.items() if key.startswith("features.") and value.ndim == 4
@@ -134,7 +134,7 @@ def _fits(names, arrays):
     return found == kernels and all(f"{theirs}.bias" in arrays for theirs in names.values())
 
 
-def _turned(value, orders, name):
+def _transpose(value, orders, name):
     if value.ndim not in orders:
         raise ValueError(f"{name} has the shape {value.shape}, which is none of a kernel or bias")
     return value.transpose(orders[value.ndim])

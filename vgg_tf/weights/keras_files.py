@@ -1,4 +1,4 @@
-"""Arrays by layer out of Keras' files: the layers' names are what counts, never their order."""
+"""Arrays by layer from Keras' files, by the layers' names, never by their order."""
 
 import contextlib
 import io
@@ -12,11 +12,10 @@ WEIGHTS = "model.weights.h5"  # of a .keras archive
 
 @contextlib.contextmanager
 def open_hdf5(source, called):
-    """Open an HDF5 file to read, if all of its data are in the file itself; every HDF5 file is
-    opened here.
+    """Open an HDF5 file to read, if all of its data are in the file itself.
 
-    HDF5 has links, external storage and virtual datasets. Each of them fetches data from other
-    files of this machine, which a stranger's file must not do.
+    Every HDF5 file is opened here. HDF5 has links, external storage and virtual datasets. Each of
+    them fetches data from other files of this machine, which a stranger's file must not do.
 
     Args:
         source: path, or a file-like object.
@@ -29,7 +28,7 @@ def open_hdf5(source, called):
         ValueError: a part of the file is in another file. No data have been read.
     """
     with h5py.File(source, "r") as file:
-        if found := next(_elsewhere(file), None):
+        if found := next(_find_external(file), None):
             raise ValueError(
                 f"{called} must hold all of its weights itself. Received: {found[0]} is "
                 f"{found[1]}, which reads another file of this machine. Get the weights again, "
@@ -48,7 +47,7 @@ def open_archive(archive, called):
     return open_hdf5(io.BytesIO(archive.read(WEIGHTS)), called)
 
 
-def _elsewhere(file):
+def _find_external(file):
     """Yield the place and the kind of everything in an open HDF5 file that is in another file.
 
     Soft links are not followed: what they reach in this file is visited on its own, and out of it
@@ -73,52 +72,55 @@ def _elsewhere(file):
 
 
 def read_archive(archive):
-    """A `.keras` file.
+    """Return arrays and normalization of a `.keras` file.
 
     Args:
         archive: an open `zipfile.ZipFile` with config.json and model.weights.h5.
 
     Returns:
-        arrays: lists of arrays by layer, each in Keras' order of variables. normalize:
-        configuration of the layer `normalize`, with `mean` and `variance`; {} where it tells none,
-        None where the
-            network has no such layer.
+        arrays: lists of arrays by layer, each in Keras' order of variables.
+        normalize: configuration of the layer `normalize`, with `mean` and `variance`. {} where they
+            are not in the file, None where the network has no such layer.
     """
     with open_archive(archive, archive.filename) as file:
-        return _keras3(file, archive.filename), _statistics(json.loads(archive.read("config.json")))
+        config = json.loads(archive.read("config.json"))
+        return _read_keras3(file, archive.filename), _find_normalize(config)
 
 
 def read_hdf5(file):
-    """A `.weights.h5` of Keras 3, or a `.h5` of Keras 2, weights or whole model.
+    """Return arrays and normalization of a `.weights.h5` of Keras 3 or a `.h5` of Keras 2.
+
+    A `.h5` holds weights or a whole model.
 
     Args:
         file: an open `h5py.File`, of `open_hdf5`.
 
     Returns:
-        arrays, normalize: as `read_archive` gives them.
+        arrays, normalize: as `read_archive` returns them.
     """
     if "layer_names" not in file.attrs and "model_weights" not in file:
-        arrays = _keras3(file, file.filename)
+        arrays = _read_keras3(file, file.filename)
         return arrays, {} if "normalize" in arrays else None
-    arrays, config = _keras2(file.get("model_weights", file)), file.attrs.get("model_config")
-    return arrays, _statistics(
-        json.loads(config)
-    ) if config else {} if "normalize" in arrays else None
+    arrays, config = _read_keras2(file.get("model_weights", file)), file.attrs.get("model_config")
+    if config:
+        return arrays, _find_normalize(json.loads(config))
+    return arrays, {} if "normalize" in arrays else None
 
 
-def _statistics(config):
-    """Configuration of the layer `normalize` anywhere in a model's; None where there is none."""
+def _find_normalize(config):
+    """Return the configuration of the layer `normalize` anywhere in a model's, or None."""
     if isinstance(config, dict):
         if config.get("name") == "normalize" and "variance" in config:
             return config if config.get("mean") is not None else {}
         config = list(config.values())
-    found = (_statistics(part) for part in config) if isinstance(config, list) else ()
+    found = (_find_normalize(part) for part in config) if isinstance(config, list) else ()
     return next((part for part in found if part is not None), None)
 
 
-def _keras3(file, called):
-    """Arrays by layer of a `.weights.h5`. Keras numbers its groups by order; the name of the
-    layer is an attribute.
+def _read_keras3(file, called):
+    """Return arrays by layer of a `.weights.h5`.
+
+    Keras numbers its groups by order; the name of the layer is an attribute.
     """
     arrays, nameless = {}, []
 
@@ -148,26 +150,26 @@ def _keras3(file, called):
     return arrays
 
 
-def _keras2(group):
-    """Arrays by layer of a `.h5` of Keras 2, `block1_conv1/kernel:0` or `block1_conv1_W_1:0`, also
-    of models in models.
+def _read_keras2(group):
+    """Return arrays by layer of a `.h5` of Keras 2, also of models in models.
 
-    TensorFlow 1 numbered the variables of a second network: `block1_conv1_1/kernel:0` in the layer
-    block1_conv1.
+    They are called `block1_conv1/kernel:0` or `block1_conv1_W_1:0`. TensorFlow 1 numbered the
+    variables of a second network: `block1_conv1_1/kernel:0` in the layer block1_conv1.
     """
     arrays = {}
-    for layer in _names(group, "layer_names"):
+    for layer in _read_names(group, "layer_names"):
         arrays.setdefault(layer, [])
-        for name in _names(group[layer], "weight_names"):
+        for name in _read_names(group[layer], "weight_names"):
             owner = name.split("/")[-2] if "/" in name else layer
             owner = layer if re.fullmatch(re.escape(layer) + r"_\d+", owner) else owner
             arrays.setdefault(owner, []).append(group[layer][name][()])
     return arrays
 
 
-def _names(group, key):
-    """The names in an attribute. An attribute can also hold references, which h5py would follow
-    to parts without a name.
+def _read_names(group, key):
+    """Return the names in an attribute.
+
+    An attribute can also hold references, which h5py would follow to parts without a name.
     """
     names = [name.decode() if isinstance(name, bytes) else name for name in group.attrs[key]]
     if other := [name for name in names if not isinstance(name, str)]:
