@@ -85,6 +85,22 @@ def undrawn(patch):
     patch.setattr(reports, "_page", lambda *_: "")
 
 
+def fill_disk(patch, path):
+    """Make all that `files.writing` writes to a path meet a full disk, by a `pytest.MonkeyPatch`."""
+    from vgg_tf.runtime import files
+
+    make = files.temporary_folder
+
+    @contextlib.contextmanager
+    def make_full(of):
+        with make(of) as folder:
+            if Path(of).resolve() == Path(path).resolve():
+                (Path(folder) / Path(of).name).symlink_to("/dev/full")
+            yield folder
+
+    patch.setattr(files, "temporary_folder", make_full)
+
+
 def noise(h, w, seed=0):
     """Random pixels, uint8 `[h, w, 3]`."""
     return np.random.default_rng([h, w, seed]).integers(0, 256, (h, w, 3), np.uint8)

@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 
-from tests.making import ROOT, TINY, call, epochs_done, shallow, undrawn
+from tests.making import ROOT, TINY, call, epochs_done, fill_disk, shallow, undrawn
 from vgg_tf import build_vgg, evaluate, train
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.runs import run_folder
@@ -207,13 +207,9 @@ def loop(folder):
         model = build_vgg(
             "shallow_bn", **shape, dropout=RECIPE.dropout, std=(75,) * 3, seed=RECIPE.seed
         )
-        training_loop.train(run, model, 2, 8, lambda epoch: batches, validation, lines.append)
+        feed = training_loop.Feed(2, 8, lambda epoch: batches, validation)
+        training_loop.train(run, model, feed, training_loop.Hooks(lines.append))
     return lines
-
-
-def fill(folder, name):
-    """Make all that is written to a file of a run meet a full disk."""
-    (folder / f".tmp.{name}").symlink_to("/dev/full")
 
 
 @pytest.fixture(scope="module")
@@ -238,14 +234,14 @@ def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, 
     def save_and_fill(run, state, *rest):
         save(run, state, *rest)
         if state.epoch == 2:
-            fill(folder, name)
+            fill_disk(patch, folder / name)
 
     with monkeypatch.context() as patch:
         if name == "model.keras":  # the best network may be that of the first epoch
             patch.setattr(
                 run_folder.Run,
                 "check_space",
-                lambda run, *networks: (check(run, *networks), fill(folder, name)),
+                lambda run, *networks: (check(run, *networks), fill_disk(patch, folder / name)),
             )
         else:
             patch.setattr(run_folder.Run, "save_last", save_and_fill)
@@ -278,7 +274,10 @@ def test_a_full_disk_costs_a_curve_and_a_line_and_the_run_goes_on(
     monkeypatch.setattr(
         run_folder.Run,
         "check_space",
-        lambda run, *networks: (check(run, *networks), fill(tmp_path / "run", "history.png")),
+        lambda run, *networks: (
+            check(run, *networks),
+            fill_disk(monkeypatch, tmp_path / "run" / "history.png"),
+        ),
     )
     loop(tmp_path / "run")
     (note,) = capsys.readouterr().err.splitlines()
@@ -313,7 +312,7 @@ def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_e
         patch.setattr(
             run_folder.Run,
             "write_report",
-            lambda run, report: (fill(copied, "report.json"), write(run, report)),
+            lambda run, report: (fill_disk(patch, copied / "report.json"), write(run, report)),
         )
         result = call("vgg_tf.train", *words)
     assert result.returncode == 1

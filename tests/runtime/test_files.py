@@ -11,6 +11,7 @@ import sys
 import pytest
 import tensorflow as tf
 
+from tests.making import fill_disk
 from vgg_tf.runtime import files
 
 
@@ -213,7 +214,7 @@ def test_an_interrupted_remote_write_leaves_what_was_there(tmp_path):
 
 
 def test_while_it_is_written_a_file_has_another_and_a_hidden_name(tmp_path, monkeypatch):
-    """Whoever looks between any two steps finds the old bytes."""
+    """Whoever looks before the rename finds the old bytes."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
     seen = []
@@ -228,14 +229,17 @@ def test_while_it_is_written_a_file_has_another_and_a_hidden_name(tmp_path, monk
     for name in ("fsync", "replace"):
         monkeypatch.setattr(os, name, looking(getattr(os, name)))
     files.write_whole(path, b"new")
-    assert seen == [(b"old", ["file"])] * 2  # on the disk first, and only then by its name
+    # On the disk first, then by its name; last its folder, which has the name, on the disk.
+    assert seen == [(b"old", ["file"])] * 2 + [(b"new", ["file"])]
     assert path.read_bytes() == b"new"
 
 
-def test_a_full_disk_leaves_what_was_there_and_the_error_names_file_and_remedy(tmp_path):
+def test_a_full_disk_leaves_what_was_there_and_the_error_names_file_and_remedy(
+    tmp_path, monkeypatch
+):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    (tmp_path / ".tmp.file").symlink_to("/dev/full")
+    fill_disk(monkeypatch, path)
     with pytest.raises(
         OSError,
         match=(

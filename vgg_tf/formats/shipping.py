@@ -15,6 +15,7 @@ SUFFIXES = {
     "onnx": ".onnx",
     "coreml": ".mlpackage",
 }
+FOLDERS = ("savedmodel", "coreml")
 # The largest difference of a log posterior that passes; float16 rounds weights to three digits,
 # int8 is told and not judged.
 LIMITS = {"litert-float16": 0.2, "litert-int8": np.inf}
@@ -47,8 +48,8 @@ def _module(kind):
 
 
 def ship(kind, network, path, pictures, *known):
-    """Write a file or folder beside its place, read it back, and only then put it there; what lay
-    there stays till then.
+    """Write a file or folder next to its place, read it back, and only then put it there; what was
+    there stays until then.
 
     Args:
         kind, network: the format, and the `artifact.Network`.
@@ -59,23 +60,14 @@ def ship(kind, network, path, pictures, *known):
     Returns:
         dict: what `_read_back` found.
     """
-    module, name = _module(kind), os.path.basename(path)
+    module = _module(kind)
     if hasattr(module, "check"):
         module.check(path)
-    aside = os.path.join(os.path.dirname(path), f".tmp.{name}")
-    fresh = os.path.join(aside, name)
-    files.remove(aside)  # of a process that was killed
-    os.mkdir(aside)
-    try:
+    writing = files.writing_folder if kind in FOLDERS else files.writing
+    with writing(path) as fresh:
         more = (kind.partition("-")[2] or "float32", pictures) if kind.startswith("litert") else ()
         module.write(network, fresh, *more)
-        row = _read_back(kind, module, network, fresh, *known)
-        if os.path.isdir(fresh) and os.path.isdir(path):  # which no other folder can replace
-            os.rename(path, os.path.join(aside, "before"))
-        os.replace(fresh, path)
-    finally:
-        files.remove(aside)
-    return row
+        return _read_back(kind, module, network, fresh, *known)
 
 
 def _read_back(kind, module, network, path, pixels, layers, arrays):

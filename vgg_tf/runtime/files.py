@@ -5,25 +5,23 @@ Paths are strings. TensorFlow is imported for remote paths only.
 """
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 from vgg_tf.runtime import quiet
-
-
-def is_remote(path):
-    """Tell whether `path` lies on a file system of TensorFlow's, such as `gs://bucket/folder`."""
-    return "://" in str(path)
-
-
-def _gfile():
-    return quiet.quiet_tensorflow().io.gfile
+from vgg_tf.runtime.locks import one_writer  # noqa: F401
+from vgg_tf.runtime.remote import gfile, is_remote, local, naming  # noqa: F401
+from vgg_tf.runtime.temporary import (
+    make_name,
+    place_file,
+    place_folder,
+    remove_remote_leftovers,
+    remove_unfinished,  # noqa: F401
+    temporary_folder,
+)
 
 
 def absolute(path):
@@ -36,19 +34,19 @@ def exists(path):
     if not is_remote(path):
         return os.path.exists(path)
     with naming(path, "look for"):
-        return _gfile().exists(path)
+        return gfile().exists(path)
 
 
 def is_folder(path):
     """Tell whether there is a folder."""
-    return _gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
+    return gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
 
 
 def names(folder):
     """Names in a folder, sorted."""
     if is_remote(folder):
         with naming(folder, "list"):
-            return sorted(name.rstrip("/") for name in _gfile().listdir(folder))
+            return sorted(name.rstrip("/") for name in gfile().listdir(folder))
     return sorted(os.listdir(folder))
 
 
@@ -62,7 +60,7 @@ def walk(folder):
     found, remote = [], is_remote(folder)
     seen = set() if remote else set(map(str, Path(folder).resolve().parents))
     for root, folders, here in (
-        _gfile().walk(folder)
+        gfile().walk(folder)
         if remote
         else os.walk(folder, onerror=_unless_missing, followlinks=True)
     ):
@@ -87,7 +85,7 @@ def size(path):
     if not is_remote(path):
         return os.path.getsize(path)
     with naming(path, "read"):
-        return _gfile().stat(path).length
+        return gfile().stat(path).length
 
 
 def read(path, offset=0, length=-1):
@@ -157,7 +155,7 @@ def make_folder(path):
     """Make a folder, and those above it, where there is none."""
     if is_remote(path):
         with naming(path, "make"):
-            _gfile().makedirs(path)
+            gfile().makedirs(path)
     else:
         os.makedirs(path, exist_ok=True)
 
@@ -172,7 +170,7 @@ def remove(path):
     """Remove a file, or a folder with all it holds; nothing where there is none."""
     if is_remote(path):
         if exists(path):
-            (_gfile().rmtree if is_folder(path) else _gfile().remove)(path)
+            (gfile().rmtree if is_folder(path) else gfile().remove)(path)
     elif os.path.isdir(path):
         shutil.rmtree(path)
     else:
@@ -192,149 +190,68 @@ def write_json(path, value):
 
 @contextlib.contextmanager
 def writing(path):
-    """Within, write to the path on this machine that this gives; then `path` becomes that,
-    whole, or stays as it was.
+    """Within, write to the local path that this gives; afterwards `path` is that file, whole.
+
+    An error within leaves what was there before. Concurrent writers do not meet: each has a
+    temporary file of its own, and the last one to finish wins. Afterwards the disk has the file and
+    its name.
+
+    Args:
+        path: of the file, here or remote.
+
+    Yields:
+        str, a path where no file is yet. It ends in the name of `path`.
     """
     folder, name = os.path.split(str(path))
-    room = tempfile.mkdtemp() if is_remote(path) else folder
-    temporary = os.path.join(room, f".tmp.{name}")  # Keras and matplotlib go by the end of the name
-    try:
-        with naming(path):
+    if is_remote(path):
+        with naming(path), tempfile.TemporaryDirectory() as place:
+            temporary = os.path.join(place, name)
             yield temporary
-            if is_remote(path):
-                beside = os.path.join(folder, f".tmp.{name}")
-                _gfile().copy(temporary, beside, overwrite=True)
-                settle(beside, path)
-            else:
-                settle(temporary, path)
-    finally:
-        remove(room if is_remote(path) else temporary)
+            _upload(temporary, folder, name)
+        return
+    with naming(path), temporary_folder(str(path)) as place:
+        temporary = os.path.join(place, name)
+        yield temporary
+        settle(temporary, path)
+
+
+def _upload(local_path, folder, name):
+    """Copy a file into a remote folder, where it appears whole."""
+    remove_remote_leftovers(folder, name)
+    beside = f"{folder}/{make_name(name)}"
+    try:
+        gfile().copy(local_path, beside)
+        settle(beside, f"{folder}/{name}")
+    except BaseException:
+        remove(beside)
+        raise
 
 
 @contextlib.contextmanager
 def writing_folder(path):
-    """As `writing`, for a folder on this machine: what was in its place is removed once the new
-    one is whole.
+    """As `writing`, for a local folder: make and fill the folder that this gives.
+
+    A folder that has been at `path` is moved aside, and removed once the new one is in its place.
     """
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".tmp.{name}")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
-    try:
-        with naming(path):
-            yield temporary
-            shutil.rmtree(path, ignore_errors=True)
-            os.rename(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def remove_unfinished(folder):
-    """Remove what killed processes left of files they were `writing`; only for who is the folder's
-    one writer.
-
-    On remote file systems, where nobody is known to be that, they stay until the same file is
-    written again.
-    """
-    if not is_remote(folder):
-        for name in names(folder):
-            if name.startswith(".tmp."):
-                remove(os.path.join(folder, name))
-
-
-@contextlib.contextmanager
-def local(path, leave_out=()):
-    """Within, a path on this machine with what `path` holds: itself, or a copy for what reads no
-    remote files.
-
-    Args:
-        path: of a file, or of a folder, of which the files are copied that lie in it directly.
-        leave_out: names of files that need not be copied.
-    """
-    if not is_remote(path):
-        yield str(path)
-        return
     path = str(path).rstrip("/")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = os.path.join(folder, os.path.basename(path))
-        with naming(path, "read"):
-            if not is_folder(path):
-                _gfile().copy(path, copy)
-            else:
-                os.mkdir(copy)
-                for name in names(path):
-                    if name not in leave_out and not is_folder(f"{path}/{name}"):
-                        _gfile().copy(f"{path}/{name}", os.path.join(copy, name))
-        try:
-            yield copy
-        except ValueError as error:
-            if copy not in str(error):
-                raise
-            # What the user gave, not the copy.
-            raise ValueError(str(error).replace(copy, path)) from error
+    with naming(path), temporary_folder(path) as place:
+        temporary = os.path.join(place, os.path.basename(path))
+        yield temporary
+        place_folder(temporary, path, aside=place)
 
 
 def rename(old, new):
     """Give a file another name, which one that had it loses."""
     if is_remote(old):
         with naming(new):
-            _gfile().rename(old, new, overwrite=True)
+            gfile().rename(old, new, overwrite=True)
     else:
         os.replace(old, new)
 
 
 def settle(temporary, path):
-    """Give a file that is written to its end its final name, once the disk has it."""
-    if not is_remote(path):
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-    rename(str(temporary), str(path))
-
-
-@contextlib.contextmanager
-def naming(path, verb="write"):
-    """Turn errors of the disk and TensorFlow's errors of files, which name no file, into an
-    OSError that does.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _full(path, verb) from error
-        if error.errno is None or error.filename is not None:
-            raise
-        raise OSError(f"cannot {verb} {path}: {error.strerror}") from error
-    except Exception as error:
-        errors = getattr(sys.modules.get("tensorflow"), "errors", None)
-        if errors is None or not isinstance(error, errors.OpError):
-            raise
-        if isinstance(error, errors.ResourceExhaustedError):
-            raise _full(path, verb) from error
-        kind = FileNotFoundError if isinstance(error, errors.NotFoundError) else OSError
-        raise kind(f"cannot {verb} {path}: {error.message or 'there is none'}") from error
-
-
-def _full(path, verb):
-    return OSError(
-        f"cannot {verb} {path}: no space is left. Free some, then give the same command again."
-    )
-
-
-@contextlib.contextmanager
-def one_writer(lock, busy):
-    """Within, this process alone holds the lock file `lock`, made where there is none; a killed
-    process holds none.
-
-    There are no such locks on remote file systems: nothing is held there.
-
-    Raises:
-        BlockingIOError: another process holds it; with the message `busy`.
-    """
-    if is_remote(lock):
-        yield
+    """Give a file that is complete its final name, once the disk has it."""
+    if is_remote(path):
+        rename(str(temporary), str(path))
         return
-    with open(lock, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(busy) from None
-        yield
+    place_file(str(temporary), str(path))
