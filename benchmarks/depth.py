@@ -1,14 +1,13 @@
-"""Does depth help? VGG-11, 13, 16 and 19 with batch normalisation, one recipe, the same number of
-images seen, several seeds.
+"""Measure whether depth helps: VGG-11, 13, 16 and 19 with batch normalization, several seeds.
 
     python benchmarks/depth.py cifar10
 
-trains them by `python -m vgg_tf.train`, so that it goes on where it was interrupted; prints what
-each reached, with the 95 % interval of its mean over the seeds (Student's t), and draws it. All
-training images are seen and the last network is tested, so that nothing is chosen on the test
-images. With `--at-once 2` two networks learn at a time, each on its share of the processor's cores:
-operations on small maps gain little by a second core, another network has all of it. Other flags go
-to the trainings.
+All see the same number of images under one recipe. `python -m vgg_tf.train` trains them, so that
+the benchmark continues where it was interrupted. It prints what each reached, with the 95 %
+interval of its mean over the seeds (Student's t), and draws it. All training images are seen and
+the last network is tested, so that nothing is chosen on the test images. With `--at-once 2` two
+networks learn at a time, each on its share of the cores: operations on small maps gain little from
+a second core, another network has all of it. Other flags go to the trainings.
 """
 
 import argparse

@@ -58,7 +58,7 @@ def main(arguments=None):
         )
         opened = opening.open_source(str(shards), only=None)
         train, test = (
-            inputs.annotated(opened.splits[name], opened.classes) for name in ("train", "test")
+            inputs.read_boxes(opened.splits[name], opened.classes) for name in ("train", "test")
         )
         row = {"n": len(test)}
         for name, box in (

@@ -20,7 +20,7 @@ def measure(batch, steps):
     import numpy as np
 
     from vgg_tf.models.vgg import build_vgg
-    from vgg_tf.paper.recipes import RECIPES
+    from vgg_tf.paper.presets import RECIPES
     from vgg_tf.training.model import compile_scores, make_optimizer, scores_of
 
     model = build_vgg("vgg16", input_shape=(32, 32, 3), classes=10, std=(60.0, 60.0, 60.0), seed=0)

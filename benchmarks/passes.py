@@ -28,7 +28,7 @@ def main(arguments=None):
     import tensorflow as tf
 
     from vgg_tf import build_vgg
-    from vgg_tf.paper.recipes import RECIPES
+    from vgg_tf.paper.presets import RECIPES
     from vgg_tf.runtime.pipelines import untuned
     from vgg_tf.training import model
 

@@ -57,7 +57,7 @@ def main(arguments=None):
     from vgg_tf.data import folders
     from vgg_tf.evaluation.evaluator import Evaluator
     from vgg_tf.images import decoding
-    from vgg_tf.images.views import center_view
+    from vgg_tf.images.rescaling import center_view
     from vgg_tf.paper.protocols import PROTOCOLS, Protocol
     from vgg_tf.runtime import files
 
@@ -128,7 +128,7 @@ def _alone(model, dense, data, protocol):
     """Posteriors of an image, each view of it by itself from the file on."""
     from vgg_tf.evaluation.evaluator import softmax
     from vgg_tf.images import decoding
-    from vgg_tf.images.views import rescale
+    from vgg_tf.images.rescaling import rescale
     from vgg_tf.paper.protocols import corners
 
     units = []

@@ -30,24 +30,23 @@ def main(arguments=None):
     import tensorflow as tf
 
     from vgg_tf.images import batched_views, views
+    from vgg_tf.images.augmentation import View
     from vgg_tf.runtime.pipelines import untuned
 
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (n, CROP, CROP, 3), np.uint8)
     arrays = random.integers(2**62, size=n), pixels, np.zeros(n, np.int32)
     examples = tf.data.Dataset.from_tensor_slices(arrays).cache()
-    options = {"flip": True, "padding": 4, "cutout": 12}
+    crops = View(CROP, CROP, shift=0.0, padding=4, cutout=12)
 
     def view(key, image, label):
         seed = tf.stack([key, 0])
-        return views.train_view_of_pixels(
-            image, seed, CROP, (CROP, CROP), shift=0.0, **options
-        ), label
+        return views.train_view_of_pixels(image, seed, crops), label
 
     alone = examples.map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(
         batch, num_parallel_calls=tf.data.AUTOTUNE
     )
-    together = batched_views.batches(examples, tf.constant(0, tf.int64), batch, CROP, **options)
+    together = batched_views.make_batches(examples, tf.constant(0, tf.int64), batch, crops)
     ways = {
         "one by one": untuned(alone.prefetch(2)),
         "batch by batch": untuned(together.prefetch(2)),

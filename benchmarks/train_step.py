@@ -1,10 +1,9 @@
-"""Images/s of VGG-16 on the CPU, training and prediction: vgg_tf, Keras as its user would have it,
-and PyTorch.
+"""Measure images/s of VGG-16 on the CPU, training and prediction: vgg_tf, Keras and PyTorch.
 
     python benchmarks/train_step.py --cases 32x128,32x256,224x32 --rounds 3
 
 A case is a side in pixels and a batch. Each subject runs in a process of its own, the subjects in
-turn; the table has medians of the rounds, the share of what this CPU multiplies matrices with (4096
+turn. The table has medians of the rounds, the share of what this CPU multiplies matrices with (4096
 x 4096, in the same precision, measured likewise) and the peak of memory. Subjects:
 
 - vgg_tf, vgg_tf BN: the network, loss, optimizer and `fit` of `python -m vgg_tf.train`, in the
@@ -180,7 +179,7 @@ def _keras(subject, side, batch, seconds):
     import tensorflow as tf
 
     from vgg_tf import build_vgg
-    from vgg_tf.paper.recipes import RECIPES
+    from vgg_tf.paper.presets import RECIPES
     from vgg_tf.runtime.devices import choose
     from vgg_tf.runtime.pipelines import untuned
     from vgg_tf.training.model import compile_scores, make_optimizer, scores_of

@@ -36,7 +36,7 @@ from vgg_tf.data.writing import write
 from vgg_tf.evaluation import checkpoint, posteriors
 from vgg_tf.figures import networks
 from vgg_tf.forecast import trial
-from vgg_tf.images.views import center_view
+from vgg_tf.images.rescaling import center_view
 from vgg_tf.models import costs, heatmaps
 from vgg_tf.records import integrity, statistics
 from vgg_tf.records.splits import Split

@@ -19,7 +19,7 @@ import pytest
 from tests.making import DATA, ROOT, TINY, call, pictures, program, real_data, undrawn
 from tfrecords_tools import write
 from vgg_tf.evaluation import reports
-from vgg_tf.paper.recipes import preset
+from vgg_tf.paper.presets import choose_recipe
 from vgg_tf.training.flags import parse
 
 SMOKE = ["--arch", "vgg11", "--strategy", "cpu", "--precision", "float32", "--smoke"]
@@ -87,7 +87,7 @@ def test_without_flags_vgg16_learns_the_digits_on_the_best_device():
         "digits",
         *["auto"] * 3,
     )
-    assert flags.numbers == preset("digits", "vgg16")
+    assert flags.numbers == choose_recipe("digits", "vgg16")
 
 
 def test_evaluate_tests_all_images_and_refuses_other_classes(

@@ -14,7 +14,8 @@ import pytest
 from tests.making import TINY, call, noise, save, shallow, undrawn
 from vgg_tf import build_vgg, read_weights, write_weights
 from vgg_tf.forecast import trial
-from vgg_tf.paper.recipes import Recipe, Stage, stages_of
+from vgg_tf.paper.recipes import Recipe
+from vgg_tf.paper.stages import Stage, list_stages
 from vgg_tf.runtime import programs
 from vgg_tf.stages import Flags, chain
 from vgg_tf.training import flags, probe, session
@@ -36,7 +37,7 @@ SHORT += ["--batch-size", "8"]
 @pytest.mark.parametrize("arch", ["vgg13", "vgg16c", "vgg16", "vgg19"])
 def test_b_to_e_come_from_a_then_384_from_256_then_the_jitter_from_384(arch):
     # Sections 3.1 and 4.1.
-    assert stages_of(arch) == [
+    assert list_stages(arch) == [
         Stage("vgg11", "paper", (256, 256), ""),
         Stage(arch, "paper", (256, 256), "paper"),
         Stage(arch, "paper384", (384, 384), "all-matching"),
@@ -45,7 +46,7 @@ def test_b_to_e_come_from_a_then_384_from_256_then_the_jitter_from_384(arch):
 
 
 def test_with_batch_normalisation_a_has_it_too():
-    assert [stage.arch for stage in stages_of("vgg19_bn")] == [
+    assert [stage.arch for stage in list_stages("vgg19_bn")] == [
         "vgg11_bn",
         "vgg19_bn",
         "vgg19_bn",
@@ -55,7 +56,7 @@ def test_with_batch_normalisation_a_has_it_too():
 
 @pytest.mark.parametrize("arch", ["vgg11", "vgg11_lrn", "vgg11_bn"])
 def test_a_and_a_lrn_begin_with_themselves(arch):
-    assert [(stage.arch, stage.layers) for stage in stages_of(arch)] == [
+    assert [(stage.arch, stage.layers) for stage in list_stages(arch)] == [
         (arch, ""),
         (arch, "all-matching"),
         (arch, "all-matching"),
@@ -64,7 +65,7 @@ def test_a_and_a_lrn_begin_with_themselves(arch):
 
 def test_smaller_crops_have_their_scales_in_proportion():
     # 256 / 224 of 32 is 36.6, 384 / 224 is 54.9, 512 / 224 is 73.1.
-    assert [stage.scale for stage in stages_of("vgg16", 32)] == [
+    assert [stage.scale for stage in list_stages("vgg16", 32)] == [
         (37, 37),
         (37, 37),
         (55, 55),

@@ -10,10 +10,10 @@ _HOMES = {
     "ARCHITECTURES": "paper.architectures",
     "IMAGENET_MEAN": "paper.architectures",
     "INITIALIZERS": "models.initializers",
-    "RECIPES": "paper.recipes",
+    "RECIPES": "paper.presets",
     "Recipe": "paper.recipes",
     "build_vgg": "models.vgg",
-    "convert_head": "models.vgg",
+    "convert_head": "models.conversion",
     "decode_predictions": "evaluation.predictions",
     "extract": "features.descriptors",
     "inherit_weights": "weights.inheritance",
@@ -23,7 +23,7 @@ _HOMES = {
     "write_weights": "weights.writing",
     "load_dataset": "data.loading",
     "load_epochs": "data.loading",
-    "process_path": "images.views",
+    "process_path": "images.processing",
 }
 __all__ = sorted(_HOMES)
 

@@ -9,7 +9,7 @@ import tyro
 
 from vgg_tf.localization.flags import PROG, Evaluate, Predict, Train
 from vgg_tf.localization.session import train
-from vgg_tf.localization.testing import evaluate, rater_of, scales_of
+from vgg_tf.localization.testing import evaluate, make_rater, parse_scales
 from vgg_tf.runtime import files, programs, quiet
 from vgg_tf.runtime.devices import choose, settle
 
@@ -44,7 +44,7 @@ def predict(words):
     devices = choose(flags.strategy, "auto")
     with devices.scope():
         localizer = inference.Localizer(flags.run)
-        rater, classes = rater_of(flags.classifier, localizer.classes), localizer.classes
+        rater, classes = make_rater(flags.classifier, localizer.classes), localizer.classes
     if flags.label and flags.label not in classes:
         raise ValueError(
             f"{flags.run} knows no class {flags.label!r}. It has {', '.join(classes)}."
@@ -55,7 +55,7 @@ def predict(words):
             "CLASS."
         )
     print(devices.reason, file=sys.stderr)
-    rows, scales = [], [scales_of(flags.scales, localizer)]
+    rows, scales = [], [parse_scales(flags.scales, localizer)]
     files.make_folder(flags.out)
     bad = []
     with devices.scope():

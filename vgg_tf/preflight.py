@@ -10,7 +10,7 @@ import tyro
 
 from vgg_tf.forecast import bounds
 from vgg_tf.forecast.tpu_search import search
-from vgg_tf.paper import recipes
+from vgg_tf.paper import presets, recipes
 from vgg_tf.paper.architectures import TORCHVISION_STD, architecture
 from vgg_tf.runtime import programs, quiet
 from vgg_tf.runtime.doctor import print_report
@@ -65,7 +65,7 @@ def main(arguments=None):
         Words, args=plain, return_unknown_args=True, prog="python -m vgg_tf.preflight"
     )
     architecture(words.arch)
-    default = Flags(numbers=recipes.preset(words.recipe, words.arch))
+    default = Flags(numbers=presets.choose_recipe(words.recipe, words.arch))
     flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.preflight")
     if not (flags.init or flags.topology or flags.doctor):
         sys.exit("Nothing to check. Give --init, --topology v5e:2x4 or --doctor.")
@@ -139,7 +139,7 @@ def _topologies(flags):
     """
     from vgg_tf.runtime.devices import has_jax_for_tpus
 
-    recipes.check_fit(flags.arch, flags.numbers)
+    presets.check_fit(flags.arch, flags.numbers)
     names = bounds.topologies(flags.topology, flags.numbers.micro_batch_size)
     if not has_jax_for_tpus():
         raise ModuleNotFoundError(LIBTPU_MISSING)

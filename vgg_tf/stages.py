@@ -12,7 +12,8 @@ import tyro
 
 from vgg_tf.forecast import trial
 from vgg_tf.paper.architectures import architecture
-from vgg_tf.paper.recipes import differences, stages_of
+from vgg_tf.paper.recipes import differences
+from vgg_tf.paper.stages import list_stages
 from vgg_tf.runtime import files, programs
 from vgg_tf.runtime.devices import users_environment
 from vgg_tf.training.flags import parse
@@ -71,7 +72,7 @@ def chain(flags, others):
         "runs", f"{flags.arch}-stages-{Path(flags.data).name.replace(':', '-')}"
     )
     stages = []
-    for i, stage in enumerate(stages_of(flags.arch, flags.size), start=1):
+    for i, stage in enumerate(list_stages(flags.arch, flags.size), start=1):
         scale = ",".join(map(str, sorted(set(stage.scale))))
         out = os.path.join(folder, f"{i}-{stage.arch}-S{scale.replace(',', '-')}")
         words = ["--arch", stage.arch, "--data", flags.data, "--recipe", stage.recipe]

@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import os
 import shutil
+from dataclasses import replace
 from typing import Literal
 
 import tyro
@@ -84,38 +85,33 @@ def views(
     quiet.quiet_tensorflow()
     from vgg_tf.figures import sheets
     from vgg_tf.images import decoding
-    from vgg_tf.images.views import geometry, rescale, train_view
+    from vgg_tf.images.augmentation import View
+    from vgg_tf.images.rescaling import rescale
+    from vgg_tf.images.views import geometry, train_view
 
     S = tuple(int(word) for word in scale.split(","))
     S = (S[0], S[-1])
     whole, contents = decoding.decode_named(files.read(picture), picture), files.read(picture)
-    first = np.array([seed, 0])
-    new, corner, mirrored = (
-        np.asarray(value) for value in geometry(first, whole.shape[:2], size, S, True, padding)
-    )
+    first, every = np.array([seed, 0]), View(size, S, True, shift, None, padding, cutout)
+    plain = replace(every, shift=0.0, cutout=0)
+    new, corner, mirrored = (np.asarray(value) for value in geometry(first, whole.shape[:2], every))
     rescaled = rescale(whole, int(new.min())).numpy()
     steps = {
         ("as it is", f"{whole.shape[1]} x {whole.shape[0]}"): whole,
         (f"rescaled, S = {new.min()}", f"{new[1]} x {new[0]}"): rescaled,
         (f"cropped at {corner[1]}, {corner[0]}", f"{size} x {size}"): (
             first,
-            {"flip": False, "shift": 0.0, "padding": padding},
+            replace(plain, flip=False),
         ),
-        f"mirrored: {'yes' if mirrored else 'no'}": (
-            first,
-            {"flip": True, "shift": 0.0, "padding": padding},
-        ),
-        "colours shifted": (first, {"flip": True, "shift": shift, "padding": padding}),
+        f"mirrored: {'yes' if mirrored else 'no'}": (first, plain),
+        "colours shifted": (first, replace(every, cutout=0)),
     }
-    every = {"flip": True, "shift": shift, "padding": padding, "cutout": cutout}
     if cutout:
         steps["cut out"] = (first, every)
     while len(steps) % 5:
         steps[f"another view, {len(steps)}"] = (np.array([seed, len(steps)]), every)
     shown = [
-        value
-        if isinstance(value, np.ndarray)
-        else train_view(contents, value[0], size, S, **value[1]).numpy()
+        value if isinstance(value, np.ndarray) else train_view(contents, *value).numpy()
         for value in steps.values()
     ]
     none = ((), ())

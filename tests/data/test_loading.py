@@ -18,12 +18,14 @@ from PIL import Image
 
 from tests.making import noise, save
 from vgg_tf.data import readers
-from vgg_tf.data.loading import load_dataset, load_epochs, naming_the_unreadable
+from vgg_tf.data.loading import load_dataset, load_epochs
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
+from vgg_tf.data.unreadable import naming_the_unreadable
 from vgg_tf.data.writing import write
 from vgg_tf.images import colors, decoding
-from vgg_tf.images.views import center_view, process_path
+from vgg_tf.images.processing import process_path
+from vgg_tf.images.rescaling import center_view
 from vgg_tf.records.collection import Collection
 from vgg_tf.records.splits import Source, Split
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.making import shallow
 from vgg_tf.evaluation.evaluator import Evaluator, cut
-from vgg_tf.images.views import rescale
+from vgg_tf.images.rescaling import rescale
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.protocols import PROTOCOLS, Protocol, corners, evaluation_scales
 

@@ -10,7 +10,7 @@ from tests.making import shallow
 from vgg_tf import build_vgg, write_weights
 from vgg_tf.features import descriptors
 from vgg_tf.features.descriptors import aggregate, extract
-from vgg_tf.images import views
+from vgg_tf.images import rescaling
 from vgg_tf.records.splits import Source, Split
 from vgg_tf.runtime.devices import choose
 
@@ -58,7 +58,7 @@ def by_hand(model, trunk, picture, Q, window):
     """Float64: the last map by Keras, the rest by loops; `window` is the side of the map that fc1
     reads.
     """
-    rescaled = views.rescale(picture, Q).numpy()
+    rescaled = rescaling.rescale(picture, Q).numpy()
     found = []
     for view in (rescaled, rescaled[:, ::-1]):
         last = np.float64(trunk(view[np.newaxis]).numpy()[0])
@@ -113,7 +113,7 @@ def test_a_network_without_a_head_gives_the_mean_of_its_last_map(tmp_path, uncom
     )
     found = extract(PICTURES, at(tmp_path, trunk), "96", devices=choose("cpu", "float32"))
     for picture, row in zip(PICTURES, found, strict=True):
-        rescaled = views.rescale(picture, 96).numpy()
+        rescaled = rescaling.rescale(picture, 96).numpy()
         maps = trunk(np.stack([rescaled, rescaled[:, ::-1]])).numpy()
         expected = maps.mean((0, 1, 2))
         np.testing.assert_allclose(row, expected / np.linalg.norm(expected), atol=1e-5)

@@ -21,7 +21,7 @@ from vgg_tf.figures.networks import architecture, field, heat_over, kernels, map
 from vgg_tf.figures.sheets import contact_sheet
 from vgg_tf.localization import reports as localization_reports
 from vgg_tf.localization.inference import Found
-from vgg_tf.localization.inputs import Annotated
+from vgg_tf.localization.inputs import BoxedImages
 from vgg_tf.records.annotations import Boxes
 from vgg_tf.records.splits import Split
 from vgg_tf.runtime import programs, signals
@@ -275,7 +275,7 @@ def test_a_report_of_boxes_without_its_sheet_is_written(tmp_path, capsys, monkey
     monkeypatch.setattr(localization_reports, "contact_sheet", broken)
     found = [[Found(0, 1.0, np.array([0, 0, 1, 1]))]] * 2
     localization_reports.write(
-        str(tmp_path), {}, found, Annotated(split(), [], [(8, 6)] * 2), ("_a", "$b")
+        str(tmp_path), {}, found, BoxedImages(split(), [], [(8, 6)] * 2), ("_a", "$b")
     )
     assert sorted(os.listdir(tmp_path)) == ["boxes.json", "report.json"]
     assert "boxes.png was not drawn (RuntimeError: no font)" in capsys.readouterr().err

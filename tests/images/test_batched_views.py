@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from vgg_tf.images import batched_views
+from vgg_tf.images.augmentation import View
 from vgg_tf.images.views import train_view_of_pixels
 
 CROP, BATCH, EPOCH = 16, 8, 5 + (3 << 32)
@@ -35,19 +36,19 @@ def examples(sizes, n):
 )
 def test_a_batch_holds_the_views_that_are_made_one_by_one(sizes, flip, padding, cutout):
     n = 20
-    options = {"flip": flip, "padding": padding, "cutout": cutout}
+    options = View(CROP, CROP, flip, 0.0, None, padding, cutout)
     kinds = (
         tf.TensorSpec([], tf.int64),
         tf.TensorSpec([None, None, 3], tf.uint8),
         tf.TensorSpec([], tf.int64),
     )
     dataset = tf.data.Dataset.from_generator(lambda: examples(sizes, n), output_signature=kinds)
-    batches = batched_views.batches(dataset, tf.constant(EPOCH, tf.int64), BATCH, CROP, **options)
+    batches = batched_views.make_batches(dataset, tf.constant(EPOCH, tf.int64), BATCH, options)
     assert batches.element_spec[0] == tf.TensorSpec([BATCH, CROP, CROP, 3], tf.uint8)
     found = list(batches)
     assert len(found) == n // BATCH
     views, labels = (np.concatenate(part) for part in zip(*found, strict=True))
     assert labels.tolist() == list(range(n // BATCH * BATCH))
     for view, (key, image, _) in zip(views, examples(sizes, len(views)), strict=True):
-        alone = train_view_of_pixels(image, [key, EPOCH], CROP, (CROP, CROP), shift=0.0, **options)
+        alone = train_view_of_pixels(image, [key, EPOCH], options)
         np.testing.assert_array_equal(view, alone)

@@ -12,14 +12,10 @@ from PIL import Image
 
 from tests.making import noise
 from vgg_tf.images import colors, decoding
-from vgg_tf.images.views import (
-    center_view,
-    crop_of_rescaled,
-    process_path,
-    rescaled_size,
-    train_view,
-    train_view_of_pixels,
-)
+from vgg_tf.images.augmentation import View
+from vgg_tf.images.processing import process_path
+from vgg_tf.images.rescaling import center_view, crop_of_rescaled, rescaled_size
+from vgg_tf.images.views import train_view, train_view_of_pixels
 
 
 def waves(h, w):
@@ -89,7 +85,8 @@ def views(picture, n, *options, **more):
     """Views of one picture for `n` seeds, `[n, crop, crop, 3]`."""
     rows = tf.data.Dataset.from_tensor_slices(seeds(n))
     rows = rows.map(
-        lambda seed: train_view_of_pixels(picture, seed, *options, **more), num_parallel_calls=4
+        lambda seed: train_view_of_pixels(picture, seed, View(*options, **more)),
+        num_parallel_calls=4,
     )
     return next(rows.batch(n).as_numpy_iterator())
 
@@ -257,7 +254,9 @@ def test_an_orientation_tag_is_not_applied(call):
     plain, tagged = call(decoding.decode, pair)
     assert plain.shape == (12, 20, 3)
     np.testing.assert_array_equal(tagged, plain)
-    plain, tagged = (train_view(contents, np.array([3, 4]), 10, (10, 16)) for contents in pair)
+    plain, tagged = (
+        train_view(contents, np.array([3, 4]), View(10, (10, 16))) for contents in pair
+    )
     np.testing.assert_array_equal(tagged, plain)
 
 
@@ -300,8 +299,9 @@ def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, sca
     ]
 
     def pair(contents, seed):
-        window = train_view(contents, seed, crop, scale, **more)
-        return window, train_view_of_pixels(decoding.decode(contents), seed, crop, scale, **more)
+        view = View(crop, scale, **more)
+        window = train_view(contents, seed, view)
+        return window, train_view_of_pixels(decoding.decode(contents), seed, view)
 
     pairs = in_tf_data(pair, contents, seeds(len(contents)))
     difference = np.array([np.abs(window.astype(int) - whole) for window, whole in pairs])
@@ -332,7 +332,7 @@ def test_a_view_of_a_jpeg_is_a_crop_of_the_whole_rescaled_by_pil_within_half_a_l
     )
     new_h, new_w = plain_rescaled_size(h, w, S)
     got = call(
-        lambda content, seed: train_view(content, seed, crop, (S, S), shift=0), contents, seeds(6)
+        lambda content, seed: train_view(content, seed, View(crop, S, shift=0)), contents, seeds(6)
     )
     for content, view in zip(contents, got, strict=True):
         whole = rescaled_by_pil(decoding.decode(content).numpy(), new_h, new_w)
@@ -360,7 +360,8 @@ def test_the_same_seed_gives_the_same_view_and_another_seed_another():
     ]
     pairs = np.array([[5, 6], [5, 6], [5, 7], [6, 6], [6, 5], [5, 6 + (1 << 32)]])
     rows = [(content, pair) for content in contents for pair in pairs]
-    got = in_tf_data(lambda content, pair: train_view(content, pair, 16, (16, 40)), *columns(rows))
+    view = View(16, (16, 40))
+    got = in_tf_data(lambda content, pair: train_view(content, pair, view), *columns(rows))
     got = np.reshape(got, (len(contents), len(pairs), 16, 16, 3))
     assert got.dtype == np.uint8
     np.testing.assert_array_equal(got[:, 0], got[:, 1])
@@ -372,7 +373,7 @@ def test_a_view_is_the_same_eagerly_and_inside_tf_data():
     contents = [make(noise(40, 50)) for make in FORMATS.values()]
 
     def look(content, seed):
-        return train_view(content, seed, 16, (16, 40), padding=3, cutout=5)
+        return train_view(content, seed, View(16, (16, 40), padding=3, cutout=5))
 
     np.testing.assert_array_equal(
         *(call(look, contents, seeds(len(contents))) for call in (eagerly, in_tf_data))
@@ -431,7 +432,7 @@ def test_an_image_smaller_than_the_crop_or_one_pixel_wide_is_enlarged_and_cut(ca
                 cuts.append(np.stack([whole[t : t + crop, e : e + crop] for t, e in corners]))
 
     def look(contents, seed):
-        return train_view(contents, seed, crop, (crop, crop), flip=False, shift=0)
+        return train_view(contents, seed, View(crop, crop, flip=False, shift=0))
 
     for view, possible in zip(call(look, *columns(rows)), cuts, strict=True):
         # Half a level of rounding, and one where PIL's JPEG decoder is of another build.
@@ -478,16 +479,17 @@ def test_cutout_gives_the_mean_colour_to_a_square_around_each_pixel_equally_ofte
 
 @pytest.mark.parametrize("padding", [-1, 16])
 def test_padding_that_is_no_number_of_pixels_below_the_crops_is_refused(padding):
-    with pytest.raises(ValueError, match=f"fewer than the crop's 16. Received: {padding}"):
-        train_view(jpeg(noise(30, 30)), [0, 0], 16, (16, 16), padding=padding)
+    with pytest.raises(ValueError, match=f"below the crop's side of 16 .* Received: {padding}"):
+        View(16, 16, padding=padding)
 
 
 @pytest.mark.parametrize("scale", [(15, 20), (20, 18), (15, 15)])
 def test_scales_below_the_crop_or_in_the_wrong_order_are_refused(scale):
     with pytest.raises(
-        ValueError, match=rf"crop <= S_min <= S_max. Received: \({scale[0]}, {scale[1]}\), crop=16"
+        ValueError,
+        match=rf"not below the crop's side of 16 pixels. Received: \({scale[0]}, {scale[1]}\)",
     ):
-        train_view(jpeg(noise(30, 30)), [0, 0], 16, scale)
+        View(16, scale)
 
 
 # Colours

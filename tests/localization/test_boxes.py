@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from vgg_tf.images import views
+from vgg_tf.images.augmentation import View
 from vgg_tf.localization import boxes
 
 
@@ -72,10 +73,11 @@ def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data,
     xmin, ymin, xmax, ymax = 31, 22, 49, 41
     picture[ymin:ymax, xmin:xmax] = 255
     corners = tf.constant([xmin / w, ymin / h, xmax / w, ymax / h])
+    options = View(crop, scale, shift=0)
 
     def look(seed):
-        view = views.train_view_of_pixels(picture, seed, crop, scale, shift=0)
-        size, corner, mirrored = views.geometry(seed, tf.shape(picture), crop, scale)
+        view = views.train_view_of_pixels(picture, seed, options)
+        size, corner, mirrored = views.geometry(seed, tf.shape(picture), options)
         return view, boxes.into_view(corners, size, corner, crop, mirrored), mirrored
 
     seeds = np.array([(i, 7) for i in range(n)])

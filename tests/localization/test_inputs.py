@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vgg_tf.images.views import rescaled_size
+from vgg_tf.images.rescaling import rescaled_size
 from vgg_tf.localization import boxes, inference, inputs
-from vgg_tf.localization.inputs import annotated, batches
+from vgg_tf.localization.inputs import make_test_batches, make_training_batches, read_boxes
 from vgg_tf.localization.task import distance, right
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.records.splits import Split
+from vgg_tf.training.model import Arithmetic
 
 RECIPE = Recipe(size=32, scale=(32, 48), rgb_shift=0.0, batch_size=4, cache="bytes")
 
@@ -33,7 +34,7 @@ def split(objects, h=60, w=80):
 
 
 def test_boxes_of_no_size_or_outside_and_pictures_without_are_left_out_and_named():
-    found = annotated(
+    found = read_boxes(
         split(
             [
                 [("a", 10, 10, 30, 30), ("b", 0, 0, 80, 60), ("a", 20, 20, 70, 50)],
@@ -59,7 +60,7 @@ def test_boxes_of_no_size_or_outside_and_pictures_without_are_left_out_and_named
         "3.png has no box of a: left out",
     )
     with pytest.raises(ValueError, match="None of the pictures has a box of its class"):
-        annotated(split([[("a", 100, 100, 120, 120)]]), ("a", "b"))
+        read_boxes(split([[("a", 100, 100, 120, 120)]]), ("a", "b"))
 
 
 def bright(view):
@@ -69,11 +70,13 @@ def bright(view):
 
 
 def test_targets_are_where_the_object_is_in_the_view_and_half_of_it_is_shown():
-    pictures = annotated(
+    pictures = read_boxes(
         split([[("b", 5, 8, 25, 30)], [("a", 50, 30, 78, 58)], [("a", 2, 40, 30, 58)]] * 4),
         ("a", "b"),
     )
-    of_epoch = batches(pictures, RECIPE, 4, 3)  # two seconds to trace: ten crops are drawn
+    of_epoch = make_training_batches(
+        pictures, RECIPE, Arithmetic(4, 3)
+    )  # two seconds to trace: ten crops are drawn
     labels, first = [], {}
     for epoch in range(4):
         for views, targets in of_epoch(epoch):
@@ -94,9 +97,9 @@ def test_targets_are_where_the_object_is_in_the_view_and_half_of_it_is_shown():
 
 def test_of_several_objects_each_is_learnt_now_and_then(monkeypatch):
     monkeypatch.setattr(inputs, "TRIES", 1)  # the less there is to trace
-    pictures = annotated(split([[("a", 5, 8, 25, 28), ("a", 50, 30, 60, 40)]] * 8), ("a", "b"))
+    pictures = read_boxes(split([[("a", 5, 8, 25, 28), ("a", 50, 30, 60, 40)]] * 8), ("a", "b"))
     recipe = Recipe(size=60, scale=(60, 60), flip=False, rgb_shift=0.0, batch_size=8)
-    of_epoch = batches(pictures, recipe, 8, 1)
+    of_epoch = make_training_batches(pictures, recipe, Arithmetic(8, 1))
     found = np.concatenate(
         [targets.numpy() for epoch in range(4) for _, targets in of_epoch(epoch)]
     )
@@ -104,12 +107,12 @@ def test_of_several_objects_each_is_learnt_now_and_then(monkeypatch):
 
 
 def test_a_test_pass_has_each_picture_once_its_centre_crop_and_a_mask():
-    pictures = annotated(
+    pictures = read_boxes(
         split([[("b", 30, 20, 50, 40)], [("a", 25, 15, 55, 45)], [("a", 32, 22, 40, 30)]]),
         ("a", "b"),
     )
     recipe = Recipe(size=48, scale=(60, 60), rgb_shift=0.0)
-    rows = list(batches(pictures, recipe, 2).as_numpy_iterator())
+    rows = list(make_test_batches(pictures, recipe, 2).as_numpy_iterator())
     assert [mask.tolist() for _, _, mask in rows] == [[1, 1], [1, 0]]
     for views, targets, mask in rows:
         for view, target, real in zip(views, targets, mask, strict=True):

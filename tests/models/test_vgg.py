@@ -7,8 +7,10 @@ import tensorflow as tf
 
 from vgg_tf.evaluation.checkpoint import open_trained
 from vgg_tf.localization import session
-from vgg_tf.models.vgg import LocalResponseNormalization, build_vgg, convert_head
-from vgg_tf.paper import recipes
+from vgg_tf.models.conversion import convert_head
+from vgg_tf.models.lrn import LocalResponseNormalization
+from vgg_tf.models.vgg import build_vgg
+from vgg_tf.paper import presets
 from vgg_tf.paper.architectures import (
     ARCHITECTURES,
     IMAGENET_MEAN,
@@ -505,7 +507,7 @@ def test_a_network_of_any_width_is_built_again_from_its_weights_and_inherited_wh
     opened = open_trained(path)
     for again in (tiny("vgg11_bn", weights=path, width=None), opened.build()):
         np.testing.assert_array_equal(answer(again, images), answer(source, images))
-    assert filters_of(session._like(opened, recipes.BOXES).width) == filters_of(width)
+    assert filters_of(session._fit_recipe(opened, presets.BOXES).width) == filters_of(width)
 
 
 # --- The head as convolutions, and back ---

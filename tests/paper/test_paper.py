@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from vgg_tf.models.vgg import build_vgg
-from vgg_tf.paper.recipes import RECIPES
+from vgg_tf.paper.presets import RECIPES
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ def train(folder, words="", stop_after=None):
     ):
         shape = {"input_shape": (32, 32, 3), "classes": 2, "width": 0.0625, "head_width": 16}
         model = build_vgg("shallow", **shape, std=(75,) * 3, seed=RECIPE.seed)
-        loop.train(run, model, 2, 8, lambda epoch: batches, validation, say, track=track)
+        feed = loop.Feed(2, 8, lambda epoch: batches, validation)
+        loop.train(run, model, feed, loop.Hooks(say, track=track))
     return lines
 
 

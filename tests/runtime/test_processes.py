@@ -306,7 +306,8 @@ with shallow():
     with run_folder.open_run(f"{folder}/own", settings) as run:
         model = build(flags.arch, recipe, collection)
         validation = read("validation", scale=recipe.evaluation_scale)
-        loop.train(run, model, plan.steps, plan.batch, training_batches, validation)
+        feed = loop.Feed(plan.steps, plan.batch, training_batches, validation)
+        loop.train(run, model, feed)
 """
 
 

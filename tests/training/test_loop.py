@@ -22,7 +22,8 @@ from safetensors.numpy import load_file
 from tests.making import shallow
 from vgg_tf.images.colors import colours
 from vgg_tf.models.vgg import build_vgg
-from vgg_tf.paper.recipes import Recipe, preset, smoke
+from vgg_tf.paper.presets import choose_recipe, shrink
+from vgg_tf.paper.recipes import Recipe
 from vgg_tf.records.splits import Source, Split
 from vgg_tf.records.statistics import Measures
 from vgg_tf.runs import run_folder
@@ -120,7 +121,7 @@ def train(
     check=True,
     arch="shallow",
     lines=None,
-    **options,
+    **hooks,
 ):
     """Train on 24 pictures, whose order depends on the epoch; raise StopError, as a kill would,
     after a line.
@@ -135,17 +136,22 @@ def train(
 
     with open_run(folder, recipe, arch) as run:
         model = build(arch, recipe, collection())
+
+        def begin():
+            if source:
+                inherit_weights(source, model, say=say)
+
         state = loop.train(
             run,
             model,
-            24 // batch,
-            batch,
-            lambda e: batches(24, batch, seed=e),
-            masked(13, 8) if validated else None,
-            say,
-            begin=source and (lambda: inherit_weights(source, model, say=say)),
+            loop.Feed(
+                24 // batch,
+                batch,
+                lambda e: batches(24, batch, seed=e),
+                masked(13, 8) if validated else None,
+            ),
+            loop.Hooks(say, begin, **hooks),
             check=check,
-            **options,
         )
     return state, lines
 
@@ -339,7 +345,9 @@ def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_an
 def test_averages_and_batch_normalization_are_not_mixed():
     with pytest.raises(ValueError, match="--average is not for vgg11_bn"):
         build("vgg11_bn", RECIPE, collection())
-    assert preset("digits", "vgg16_bn").average == 0 < preset("digits", "vgg16").average
+    assert (
+        choose_recipe("digits", "vgg16_bn").average == 0 < choose_recipe("digits", "vgg16").average
+    )
 
 
 def test_a_network_of_no_outputs_is_refused_and_not_given_those_of_the_collection():
@@ -506,9 +514,9 @@ def test_the_smoke_of_every_recipe_fits_eight_devices():
     for name in ("paper", "cifar", "digits"):
         for accumulate in (1, 2):
             recipe = dataclasses.replace(
-                preset(name, "vgg16"), batch_size=32, accumulate=accumulate
+                choose_recipe(name, "vgg16"), batch_size=32, accumulate=accumulate
             )
-            assert arithmetic(smoke(recipe), 1295, 8).batch == 8
+            assert arithmetic(shrink(recipe), 1295, 8).batch == 8
 
 
 @pytest.mark.parametrize(

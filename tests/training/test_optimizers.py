@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from tests.making import shallow
-from vgg_tf.paper.recipes import Recipe, from_json, preset, to_json
+from vgg_tf.paper.presets import choose_recipe
+from vgg_tf.paper.recipes import Recipe, from_json, to_json
 from vgg_tf.training import optimizers
 from vgg_tf.training.model import build, make_optimizer
 from vgg_tf.training.optimizers import SGD
@@ -116,10 +117,10 @@ def test_a_gradient_without_measure_scales_a_kernel_by_no_more_than_e(factor, ex
 
 
 def test_a_recipe_turns_it_on_where_there_is_a_momentum():
-    recipe = dataclasses.replace(preset("cifar", "vgg16_bn"), muon=0.05)
+    recipe = dataclasses.replace(choose_recipe("cifar", "vgg16_bn"), muon=0.05)
     optimizer = make_optimizer(recipe, 10)
     assert optimizer.share == 0.05 / recipe.learning_rate
-    assert type(make_optimizer(preset("cifar", "vgg16_bn"), 10)) is SGD
+    assert type(make_optimizer(choose_recipe("cifar", "vgg16_bn"), 10)) is SGD
     for wrong in (-0.1, 1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="--muon must be from 0 to below 1"):
             Recipe(muon=wrong)
@@ -131,7 +132,9 @@ def test_a_recipe_turns_it_on_where_there_is_a_momentum():
 
 @pytest.mark.parametrize("arch", ["shallow", "shallow_bn"])
 def test_decay_pulls_at_what_sgd_moves_alone_and_a_frozen_trunk_is_refused(arch):
-    recipe = dataclasses.replace(preset("cifar", arch), muon=0.05, l2=0.1, width=0.1, head_width=8)
+    recipe = dataclasses.replace(
+        choose_recipe("cifar", arch), muon=0.05, l2=0.1, width=0.1, head_width=8
+    )
     collection = types.SimpleNamespace(classes=["a", "b"], mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
     with shallow(((3,), (), (), (), (3,))):
         model = build(arch, dataclasses.replace(recipe, freeze_until="block5"), collection)

@@ -1,35 +1,12 @@
-"""A source becomes batches of static shape: one finite pass an epoch, each image's view keyed by
-seed, epoch and image.
+"""Read a source as batches of static shape: one finite pass an epoch.
+
+The view of each image is keyed by seed, epoch and image.
 """
 
-import contextlib
-import functools
-
-import numpy as np
-import tensorflow as tf
-
-from vgg_tf.data.readers import Share, open_reader, opened, shuffle, with_pixels
+from vgg_tf.data.batches import Plan, finish, make_epochs
 from vgg_tf.data.selection import EVERYTHING
-from vgg_tf.images import batched_views, decoding, views
-from vgg_tf.images.decoding import decode_named
-from vgg_tf.records import collection, integrity, schema
+from vgg_tf.images.augmentation import View
 from vgg_tf.runtime import passes
-from vgg_tf.runtime.pipelines import BATCHES, untuned
-
-SMALL = 64  # pixels, the largest side of a crop whose views are cut by the batch
-AUTO = tf.data.AUTOTUNE
-# A bad image or label, a bad checksum, a missing file, fewer images than dataset.json tells of; a
-# file that may not be read, or not be reached; what the disk says.
-READ_ERRORS = (
-    tf.errors.InvalidArgumentError,
-    tf.errors.DataLossError,
-    tf.errors.NotFoundError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.UnauthenticatedError,
-    tf.errors.UnavailableError,
-    tf.errors.UnknownError,
-)
 
 
 def load_dataset(
@@ -124,7 +101,7 @@ def load_dataset(
     first = one(0)
     if len(first.element_spec) == 3:  # with a mask: all passes are the same
         return first
-    return _finished(passes.counting(one, len(first)), len(first))
+    return finish(passes.counting(one, len(first)), len(first))
 
 
 def load_epochs(
@@ -163,159 +140,7 @@ def load_epochs(
     """
     if training is None:
         training = split == "train"
-    if cache not in ("none", "bytes", "pixels"):
-        raise ValueError(f"cache is 'none', 'bytes' or 'pixels'. Received: {cache!r}.")
     scale = scale or round(size * 256 / 224)
-    low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
-    if not size <= low <= high:
-        raise ValueError(
-            f"scale must be S or (S_min, S_max), not below the crop's side of {size} pixels. "
-            f"Received: {scale}."
-        )
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
-    share = Share(*part, batch_size)
-    if batch_size % share.processes:
-        raise ValueError(
-            f"{share.processes} processes share a batch; {batch_size} does not divide by it."
-        )
-    reader = open_reader(source, split, selection, share)
-    n = reader.images
-    if n < share.processes:
-        raise ValueError(f"{n} {split} images are fewer than {share.processes} processes.")
-    if training:
-        full = n // batch_size
-        if not full or not 0 <= (steps or 0) <= full:
-            raise ValueError(
-                f"{n} {split} images make {full} batches of {batch_size}; {steps or 1} asked "
-                "for. Lower steps or batch_size."
-            )
-    count = (steps or full) if training else -(-n // batch_size)
-    base = None
-    if cache != "none":
-        base = reader.ordered(0, n) if training else reader.ordered(*share.range(n))
-        if cache == "pixels":
-            base = base.map(with_pixels, num_parallel_calls=AUTO)
-        base = base.cache()
-    covariance = reader.covariance if covariance is None else covariance
-    colours = tuple(map(tuple, np.asarray(covariance).tolist())) if shift else None
-    decoded = cache == "pixels"
-    view = (
-        _random_view(decoded, size, low, high, flip, shift, colours, padding, cutout)
-        if training
-        else _centre_view(decoded, size, (low + high) // 2)
-    )
-
-    by_the_batch = training and cache == "pixels" and size == low == high <= SMALL and not shift
-
-    def one(epoch):
-        epoch = tf.cast(epoch, tf.int64)
-        number = epoch + (seed << 32)
-        if not training:
-            examples = base or reader.ordered(*share.range(n))
-        elif base is not None:
-            # The whole order at once: the buffer shares its memory with the cache.
-            examples = share.rows(shuffle(base, n, seed, epoch))
-        else:
-            examples = reader.shuffled(seed, epoch)
-        if by_the_batch:
-            batches = batched_views.batches(
-                examples, number, share.batch, size, flip, padding, cutout
-            )
-        else:
-            examples = examples.map(
-                lambda key, image, label: view(key, image, label, number), num_parallel_calls=AUTO
-            )
-            if not training:
-                blank = (tf.zeros([size, size, 3], tf.uint8), tf.constant(0), tf.constant(0.0))
-                start, end = share.range(n)
-                examples = examples.concatenate(
-                    tf.data.Dataset.from_tensors(blank).repeat(count * share.batch - (end - start))
-                )
-            batches = examples.batch(share.batch, drop_remainder=True, num_parallel_calls=BATCHES)
-        return _finished(batches.take(count) if training else batches, count)
-
-    return one
-
-
-def _finished(batches, count):
-    """The dataset as it is handed over: of known length, two batches ahead, in an order that
-    threads do not change.
-    """
-    # Keras makes one step too many, on dead data, on a dataset of unknown length (keras#23084).
-    batches = batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
-    options = tf.data.Options()
-    options.deterministic = True
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return untuned(batches.with_options(options))
-
-
-# All epochs, and all datasets that show the same views, share one graph of a view, which takes 0.3
-# s to trace.
-
-
-@functools.lru_cache
-def _random_view(decoded, size, low, high, flip, shift, covariance, padding, cutout):
-    look = views.train_view_of_pixels if decoded else views.train_view
-
-    @tf.function(autograph=False)
-    def view(key, image, label, number):
-        seeds = tf.stack([key, number])
-        return look(
-            image, seeds, size, (low, high), flip, shift, covariance, padding, cutout
-        ), tf.cast(label, tf.int32)
-
-    return view
-
-
-@functools.lru_cache
-def _centre_view(decoded, size, scale):
-    @tf.function(autograph=False)
-    def view(key, image, label, number):
-        pixels = image if decoded else decoding.decode(image)
-        return views.center_view(pixels, size, scale), tf.cast(label, tf.int32), tf.constant(1.0)
-
-    return view
-
-
-@contextlib.contextmanager
-def naming_the_unreadable(source):
-    """Turn a read or decode error of TensorFlow, which names no file, into a ValueError that names
-    all unreadable ones.
-
-    Args:
-        source: what the failing data set was made from.
-    """
-    try:
-        yield
-    except READ_ERRORS:
-        if not (found := list(_unreadable(source))):
-            raise
-        in_shards = collection.holds_shards(source)
-        remedy = (
-            "delete these shards, and the command that wrote them restores them"
-            if in_shards
-            else "mend it, or remove it"
-        )
-        raise ValueError(
-            f"what follows cannot be read; {remedy}:\n  " + "\n  ".join(found)
-        ) from None
-
-
-def _unreadable(source):
-    """Go through everything, one by one."""
-    if collection.holds_shards(source):
-        yield from map(str, integrity.verify(source, progress=False))
-        return
-    for split in opened(source).splits.values():
-        for path in sorted(
-            {content.path for content in split.contents if isinstance(content, schema.Record)}
-        ):
-            yield from (
-                f"{path}, record {index}: {what}" for index, what in integrity.damages(path)
-            )
-        for i, name in enumerate(split.names):
-            try:
-                decode_named(split.read(i), name)
-            except (ValueError, OSError) as error:
-                yield str(error)
+    view = View(size, scale, flip, shift, covariance, padding, cutout)
+    plan = Plan(batch_size, training, steps, seed, cache, part)
+    return make_epochs(source, split, view, plan, selection)

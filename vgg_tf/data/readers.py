@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from vgg_tf.data import foreign_shards, opening
 from vgg_tf.data.selection import EVERYTHING
+from vgg_tf.data.shards import Shards, add_key
 from vgg_tf.images import decoding
 from vgg_tf.images.colors import IMAGENET_COVARIANCE
 from vgg_tf.records import schema
@@ -17,7 +18,6 @@ from vgg_tf.records.collection import Collection, holds_shards, shard_paths
 from vgg_tf.records.splits import Source
 
 SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
-READ_SHARDS = 16  # shards read at the same time
 AUTO = tf.data.AUTOTUNE
 
 
@@ -84,116 +84,39 @@ def open_reader(source, split, selection, share):
                 f"{source} was written by an earlier version, without counts of its shards. "
                 "Write it anew."
             )
-        return _shard_reader(
-            paths,
-            counts,
-            n,
-            share,
-            collection.bytes_per_image,
-            collection.covariance_rgb,
-            classes=len(collection.classes),
+        shards = Shards(paths, counts, n, len(collection.classes))
+        return _make_shard_reader(
+            shards, share, collection.bytes_per_image, collection.covariance_rgb
         )
     source = opened(source, selection)
     n = source.images(split)
     images_of = source.splits[split]
     if isinstance(images_of.contents[0], schema.Record):
-        return _record_reader(images_of, share)
-    return _file_reader(images_of, n, share)
+        return _make_record_reader(images_of, share)
+    return _make_file_reader(images_of, n, share)
 
 
-def _shard_reader(
-    paths,
-    counts,
-    n,
-    share,
-    bytes_per_image,
-    covariance,
-    classes=None,
-    labels=None,
-    form=schema.SLIM,
-):
-    """A reader of `n` images in shards of so many records (`counts`; None where they are not
-    known).
-
-    `labels` tells the labels of all records, through all shards, -1 for those of other splits.
-    Without it the records tell their own, each of `classes` from 0 on.
-    """
-
-    def columns(start, end):
-        """Paths of the shards that hold images start to end; of each the records to skip, to
-        take, the number of the first.
-        """
-        # Whatever is there: too many are an error as well.
-        if labels is None and (start, end) == (0, n):
-            return (
-                np.array(paths),
-                np.zeros(len(paths), np.int64),
-                np.full(len(paths), -1),
-                np.zeros(len(paths), np.int64),
-            )
-        if labels is not None and (start, end) == (0, n):
-            start, end = 0, len(labels)
-        elif labels is not None:
-            mine = np.flatnonzero(labels >= 0)[start:end]
-            start, end = mine[0], mine[-1] + 1
-        ends = np.cumsum(counts)
-        begins = ends - counts
-        low, high = np.maximum(start, begins), np.minimum(end, ends)
-        some = high > low
-        return np.array(paths)[some], (low - begins)[some], (high - low)[some], low[some]
-
-    def examples(paths, skip, count, first):
-        @tf.autograph.experimental.do_not_convert
-        def of_shard(path, skip, count, first):
-            return (
-                tf.data.TFRecordDataset(path, buffer_size=2**23)
-                .skip(skip)
-                .take(count)
-                .enumerate(first)
-            )
-
-        return tf.data.Dataset.from_tensor_slices((paths, skip, count, first)).interleave(
-            of_shard,
-            cycle_length=min(READ_SHARDS, paths.shape[0]),
-            num_parallel_calls=AUTO,
-            deterministic=True,
-        )
-
-    table = None if labels is None else tf.constant(labels)
-
-    @tf.autograph.experimental.do_not_convert
-    def parse(number, serialized):
-        contents, label = schema.parse(serialized, form)
-        if table is not None:
-            return _keyed(contents, table[number])
-        # No loss would tell.
-        tf.debugging.Assert((label >= 0) & (label < classes), ["a label is out of range", label])
-        return _keyed(contents, label)
-
-    def of_split(examples):
-        if table is None:
-            return examples
-        return examples.filter(lambda number, serialized: table[number] >= 0)
+def _make_shard_reader(shards, share, bytes_per_image, covariance):
+    """Make the reader of a split in shards."""
 
     def shuffled(seed, epoch):
-        mine = columns(*share.range(n))
+        mine = shards.locate(*share.range(shards.n))
         seeds = tf.stack([tf.constant(seed, tf.int64), epoch])
         order = tf.random.experimental.stateless_shuffle(range(len(mine[0])), seed=seeds)
-        in_order = [tf.gather(column, order) for column in mine]
-        buffer = max(1, min(n, SHUFFLE_BYTES // bytes_per_image))
-        return shuffle(of_split(examples(*in_order)), buffer, seed, epoch).map(
-            parse, num_parallel_calls=AUTO
-        )
+        records = shards.read(*(tf.gather(column, order) for column in mine))
+        buffer = max(1, min(shards.n, SHUFFLE_BYTES // bytes_per_image))
+        return shards.parse(shuffle(records, buffer, seed, epoch))
 
     def ordered(start, end):
-        return of_split(examples(*columns(start, end))).map(parse, num_parallel_calls=AUTO)
+        return shards.parse(shards.read(*shards.locate(start, end)))
 
-    return Reader(n, covariance, ordered, shuffled)
+    return Reader(shards.n, covariance, ordered, shuffled)
 
 
-def _record_reader(split, share):
-    """A reader of some records of foreign shards: the shards are read through, as random access
-    is slow, others left out.
+def _make_record_reader(split, share):
+    """Make the reader of some records of foreign shards.
+
+    The shards are read through, as random access is slow, and the other records are left out.
     """
     shards = {}
     for record, label in zip(split.contents, split.labels.tolist(), strict=True):
@@ -207,16 +130,15 @@ def _record_reader(split, share):
     ours = holds_shards(folder)
     covariance = Collection.read(folder).covariance_rgb if ours else IMAGENET_COVARIANCE
     mean_bytes = max(1, sum(record.length for record in split.contents) // len(split))
-    return _shard_reader(
-        list(shards), counts, len(split), share, mean_bytes, covariance, labels=table, form=form
-    )
+    records = Shards(list(shards), counts, len(split), labels=table, form=form)
+    return _make_shard_reader(records, share, mean_bytes, covariance)
 
 
-def _file_reader(files, n, share):
+def _make_file_reader(files, n, share):
     contents = tf.data.Dataset.from_tensor_slices((files.contents, files.labels))
 
     def read(content, label):
-        return _keyed(
+        return add_key(
             content if isinstance(files.contents[0], bytes) else tf.io.read_file(content), label
         )
 
@@ -257,10 +179,6 @@ def shuffle(dataset, buffer, seed, epoch):
         reshuffle_each_iteration=False,
     )
     return tf.data.experimental.from_variant(shuffled, spec)
-
-
-def _keyed(contents, label):
-    return decoding.key(contents), contents, label
 
 
 def with_pixels(key, contents, label):

@@ -278,7 +278,7 @@ def _some(classes):
 def network_and_view(network, picture):
     """A network, its `checkpoint.Trained`, and the centre crop of a picture that it sees."""
     from vgg_tf.images import decoding
-    from vgg_tf.images.views import center_view
+    from vgg_tf.images.rescaling import center_view
 
     opened = open_trained(network, headless=True)
     whole = decoding.decode_named(files.read(picture), picture)

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf.images.views import rescale
+from vgg_tf.images.rescaling import rescale
+from vgg_tf.models.conversion import convert_head
 from vgg_tf.models.cpu_layers import faster
-from vgg_tf.models.vgg import convert_head
 from vgg_tf.paper.protocols import BORDER, STRIDE, corners
 
 WAITING = 2**30  # bytes of images that may wait for others of their size

@@ -117,16 +117,7 @@ def _input_rate(recipe, seconds=5.0):
 
     def view(i):
         contents = tf.stack(photos)[i % len(photos)]
-        return train_view(
-            contents,
-            tf.stack([i, tf.constant(0, tf.int64)]),
-            recipe.size,
-            recipe.scale,
-            recipe.flip,
-            recipe.rgb_shift,
-            padding=recipe.padding,
-            cutout=recipe.cutout,
-        )
+        return train_view(contents, tf.stack([i, tf.constant(0, tf.int64)]), recipe.view())
 
     views = untuned(
         tf.data.Dataset.range(10**9)

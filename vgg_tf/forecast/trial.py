@@ -1,11 +1,12 @@
 """A few steps of a temporary network: throughput and profile."""
 
 import itertools
+from dataclasses import replace
 
 from vgg_tf.records.collection import Collection
 from vgg_tf.runtime.devices import choose
 from vgg_tf.training.flags import parse
-from vgg_tf.training.session import training_batches
+from vgg_tf.training.session import make_training_batches
 
 
 def timing(arguments, source=None):
@@ -23,7 +24,7 @@ def timing(arguments, source=None):
     flags, source = parse(arguments, source)
     scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)
 
-    from vgg_tf.data.loading import naming_the_unreadable
+    from vgg_tf.data.unreadable import naming_the_unreadable
     from vgg_tf.training.probe import images_per_second
 
     with devices.scope(), naming_the_unreadable(source or flags.data):
@@ -44,7 +45,7 @@ def profile(flags, source, out):
     Returns:
         The `profiler.Profile`.
     """
-    from vgg_tf.data import loading
+    from vgg_tf.data import unreadable
     from vgg_tf.forecast import profiler
     from vgg_tf.training import progress
 
@@ -64,7 +65,7 @@ def profile(flags, source, out):
             )
         ]
 
-    with devices.scope(), loading.naming_the_unreadable(source or flags.data):
+    with devices.scope(), unreadable.naming_the_unreadable(source or flags.data):
         return profiler.profile(scores, batches, flags.profile, f"{out}-profile", callbacks)
 
 
@@ -83,9 +84,7 @@ def _thrown_away(flags, source, batch_size=None):
         scores = scores_of(build(flags.arch, recipe, collection))
         compile_scores(scores, make_optimizer(recipe, plan.steps), recipe.label_smoothing)
     batch = min(plan.batch, batch_size * devices.replicas) if batch_size else plan.batch
-    return (
-        scores,
-        training_batches(source or flags.data, recipe, collection, batch, None),
-        plan,
-        devices,
+    batches = make_training_batches(
+        source or flags.data, recipe, collection, replace(plan, batch=batch, steps=None)
     )
+    return scores, batches, plan, devices

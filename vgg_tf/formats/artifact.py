@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from vgg_tf.images import views
+from vgg_tf.images import rescaling
 from vgg_tf.models.chain import chain
-from vgg_tf.models.vgg import convert_head
+from vgg_tf.models.conversion import convert_head
 from vgg_tf.runtime.scopes import precision
 
 STRIDE = 32
@@ -75,7 +75,7 @@ class Network:
         """What the network sees of a picture, uint8 `[h, w, 3]`: its centre after rescaling,
         uint8 `[height, width, 3]`.
         """
-        whole = views.rescale(picture, self.scale).numpy()
+        whole = rescaling.rescale(picture, self.scale).numpy()
         top, left = (whole.shape[0] - self.height) // 2, (whole.shape[1] - self.width) // 2
         return whole[top : top + self.height, left : left + self.width]
 

@@ -14,11 +14,11 @@ def views_of(flags, opened, network, calibrate):
     """Views to compare on and, for int8, others to calibrate by.
 
     Returns:
-        pixels: uint8 `[n, height, width, 3]`, to compare on. where: they come from, in words.
+        pixels: uint8 `[n, height, width, 3]`, to compare on.
+        where: they come from, in words.
         learnt: uint8 `[CALIBRATION, height, width, 3]`: of the run's train split where its data
-        open, else of --pictures, none
-            of which is compared; where these are too few, windows of photographs. None without
-            `calibrate`.
+            open, else of --pictures, none of which is compared; where these are too few, windows of
+            photographs. None without `calibrate`.
         calibrated: where they come from, in words; empty without.
     """
     from vgg_tf.data import opening

@@ -24,7 +24,7 @@ def write(network, path):
     """
     import keras
 
-    from vgg_tf.models.vgg import LocalResponseNormalization
+    from vgg_tf.models.lrn import LocalResponseNormalization
 
     try:
         import onnx

@@ -8,7 +8,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf.images import decoding, views
+from vgg_tf.images import decoding, rescaling
 from vgg_tf.runtime import files
 
 
@@ -31,7 +31,7 @@ class _Served(tf.Module):
             }
 
         def view(contents):
-            whole = views.rescale(decoding.decode(contents), network.scale)
+            whole = rescaling.rescale(decoding.decode(contents), network.scale)
             corner = (tf.shape(whole)[:2] - (network.height, network.width)) // 2
             cut = whole[
                 corner[0] : corner[0] + network.height, corner[1] : corner[1] + network.width

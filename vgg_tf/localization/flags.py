@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from vgg_tf.data.selection import Selection
-from vgg_tf.paper import recipes
+from vgg_tf.paper import presets, recipes
 from vgg_tf.runtime.devices import Precision, StrategyName
 
 PROG = "python -m vgg_tf.localize"
@@ -50,7 +50,7 @@ class Train(Words):
     """Seconds that SIGTERM leaves, as for vgg_tf.train."""
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(
-        default_factory=lambda: recipes.BOXES
+        default_factory=lambda: presets.BOXES
     )
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from vgg_tf.evaluation import scores
 from vgg_tf.evaluation.evaluator import softmax
-from vgg_tf.images import views
+from vgg_tf.images import rescaling
 from vgg_tf.localization import boxes
 from vgg_tf.localization.task import RIGHT
-from vgg_tf.models.vgg import convert_head
+from vgg_tf.models.conversion import convert_head
 from vgg_tf.paper.protocols import STRIDE
 from vgg_tf.runs import run_folder
 
@@ -73,8 +73,8 @@ class Localizer:
         """
         if flip:
             return (self.centre(picture, Q) + boxes.mirrored(self.centre(picture[:, ::-1], Q))) / 2
-        crop = views.center_view(picture, self.crop, Q).numpy()
-        size = tuple(int(side) for side in views.rescaled_size(*picture.shape[:2], Q))
+        crop = rescaling.center_view(picture, self.crop, Q).numpy()
+        size = tuple(int(side) for side in rescaling.rescaled_size(*picture.shape[:2], Q))
         corner = [(side - self.crop) // 2 for side in size]
         return self._of_picture(
             self.model.predict_on_batch(crop[np.newaxis]).reshape(-1, 4), size, corner
@@ -101,7 +101,7 @@ class Localizer:
             return np.concatenate([found, boxes.mirrored(theirs)]), np.concatenate(
                 [middles, others]
             )
-        whole = views.rescale(picture, Q).numpy()
+        whole = rescaling.rescale(picture, Q).numpy()
         size = whole.shape[:2]
         found = self.dense.predict_on_batch(whole[np.newaxis])[0]
         corner = STRIDE * np.stack(np.mgrid[: found.shape[0], : found.shape[1]], -1).reshape(
@@ -138,7 +138,7 @@ class Rater:
         posteriors, windows = [], []
         for network, dense in self._dense:
             (Q,) = network.scales("one")
-            whole = views.rescale(picture, Q).numpy()
+            whole = rescaling.rescale(picture, Q).numpy()
             both = np.float64(dense.predict_on_batch(np.stack([whole, whole[:, ::-1]])))
             posteriors.append(softmax(both.mean((1, 2))).mean(0))
             corner = STRIDE * np.stack(np.mgrid[: both.shape[1], : both.shape[2]], -1).reshape(

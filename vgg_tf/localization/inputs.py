@@ -14,19 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from vgg_tf.data.batches import finish
 from vgg_tf.images import views
-from vgg_tf.images.colors import IMAGENET_COVARIANCE
 from vgg_tf.images.decoding import decode, is_jpeg, key
+from vgg_tf.images.rescaling import center_view, rescaled_size
 from vgg_tf.localization import boxes
-from vgg_tf.runtime.pipelines import untuned
 
 SHOWN, TRIES = 0.5, 10  # share of an object that a crop must show, and crops that are drawn for it
 AUTO = tf.data.AUTOTUNE
 
 
 @dataclass(frozen=True)
-class Annotated:
-    """Pictures whose objects are known.
+class BoxedImages:
+    """Images whose objects are known.
 
     Attributes:
         images: the `splits.Split` of those that have a box of their own class.
@@ -46,15 +46,15 @@ class Annotated:
         return len(self.images)
 
 
-def annotated(images, classes):
-    """Read the boxes of a split, those of each picture's own class.
+def read_boxes(images, classes):
+    """Read the boxes of a split, those of each image's own class.
 
     Args:
         images: a `splits.Split`.
         classes: names.
 
     Returns:
-        `Annotated`: boxes are cut at the picture's border; those that are then of no size, and
+        `BoxedImages`: boxes are cut at the picture's border; those that are then of no size, and
         pictures without a box of their class, are left out and noted.
 
     Raises:
@@ -86,25 +86,86 @@ def annotated(images, classes):
             "None of the pictures has a box of its class. Give Pascal-VOC annotations, or "
             "shards with boxes."
         )
-    return Annotated(images.take(kept), corners, sizes, tuple(notes))
+    return BoxedImages(images.take(kept), corners, sizes, tuple(notes))
 
 
-def batches(pictures, recipe, batch, steps=None, covariance=IMAGENET_COVARIANCE):
-    """Batches of pictures and what is to be learnt of them.
+def make_training_batches(pictures, recipe, plan, covariance=None):
+    """Return a function of the epoch to batches of random views and their boxes.
 
     Args:
-        pictures: `Annotated`.
+        pictures: `BoxedImages`.
         recipe: the `Recipe`.
-        batch: pictures a batch.
-        steps: batches of a training pass. None: not for training, but each picture once, its centre
-            crop, its largest box.
-        covariance: of the colours, for the RGB shift.
+        plan: the `Arithmetic` of the recipe.
+        covariance: `[3, 3]`, of the colors, for the RGB shift.
 
     Returns:
-        Training: a function of the epoch, from 0, that gives a `tf.data.Dataset` of `(images,
-        targets)`, uint8 `[batch, size, size, 3]` and float32 `[batch, 5]`: centre x and y, width,
-        height as shares of the crop's side, and the label. Else the dataset of `(images, targets,
-        mask)`, the last batch filled up with black images of mask 0.
+        A function: epoch, from 0, to a `tf.data.Dataset` of `(images, targets)`, uint8
+        `[batch, size, size, 3]` and float32 `[batch, 5]`: center x and y, width, height as
+        fractions of the crop's side, and the label.
+    """
+    example, view = _make_examples(pictures, recipe.cache != "none"), recipe.view(covariance)
+
+    @tf.function(autograph=False)  # all epochs share one graph, which takes 2 s to trace
+    def random(i, epoch):
+        contents, corners, count, label = example(i)
+        shape = tf.cond(
+            is_jpeg(contents),
+            lambda: tf.io.extract_jpeg_shape(contents),
+            lambda: tf.shape(decode(contents)),
+        )
+        here = key(contents)
+        number = epoch + (recipe.seed << 32)
+        seeds = [tf.stack([here + tries, number]) for tries in range(TRIES)]
+        drawn = tf.random.stateless_uniform([], seeds[0] + 3, 0, count, tf.int64)
+        seed, box = _choose_view(seeds, tf.gather(corners, drawn), shape, view)
+        return views.train_view(contents, seed, view), _make_target(box, label)
+
+    def one(epoch):
+        order = np.random.default_rng((recipe.seed, epoch)).permutation(len(pictures))
+        numbers = tf.data.Dataset.from_tensor_slices(np.int64(order[: plan.steps * plan.batch]))
+        number = tf.constant(epoch, tf.int64)
+        seen = numbers.map(lambda i: random(i, number), num_parallel_calls=AUTO)
+        return finish(seen.batch(plan.batch, drop_remainder=True), plan.steps)
+
+    return one
+
+
+def make_test_batches(pictures, recipe, batch):
+    """Return batches of the center crops of all images, and their largest boxes.
+
+    Args:
+        pictures: `BoxedImages`.
+        recipe: the `Recipe`.
+        batch: images a batch.
+
+    Returns:
+        A `tf.data.Dataset` of `(images, targets, mask)`, as `make_training_batches` gives them; the
+        last batch is filled up with black images of mask 0.
+    """
+    example, n = _make_examples(pictures, recipe.cache != "none"), len(pictures)
+    Q, crop = recipe.evaluation_scale, recipe.size
+
+    @tf.autograph.experimental.do_not_convert
+    def center(i):
+        contents, corners, _, label = example(i)
+        pixels = decode(contents)
+        size = tf.stack(rescaled_size(tf.shape(pixels)[0], tf.shape(pixels)[1], Q))
+        box = boxes.into_view(corners[0], size, (size - crop) // 2, crop)
+        return center_view(pixels, crop, Q), _make_target(box, label), 1.0
+
+    count = -(-n // batch)
+    blank = (tf.zeros([crop, crop, 3], tf.uint8), tf.zeros([5]), 0.0)
+    seen = tf.data.Dataset.range(n).map(center, num_parallel_calls=AUTO)
+    seen = seen.concatenate(tf.data.Dataset.from_tensors(blank).repeat(count * batch - n))
+    return finish(seen.batch(batch, drop_remainder=True), count)
+
+
+def _make_examples(pictures, keep):
+    """Return a function of an image's number to its bytes, boxes, number of boxes, and label.
+
+    Args:
+        pictures: `BoxedImages`.
+        keep: keep the bytes in memory.
     """
     most = max(map(len, pictures.corners))
     corners = np.stack([np.resize(own, (most, 4)) for own in pictures.corners]).astype(np.float32)
@@ -114,97 +175,33 @@ def batches(pictures, recipe, batch, steps=None, covariance=IMAGENET_COVARIANCE)
     def read(i):
         i = int(i)
         contents = kept[i] if i in kept else pictures.images.read(i)
-        if recipe.cache != "none":
+        if keep:
             kept[i] = contents
         return np.array(contents, object)
 
-    def at(i):
+    def example(i):
         contents = tf.ensure_shape(tf.numpy_function(read, [i], tf.string), [])
-        return (
-            contents,
-            tf.gather(corners, i),
-            tf.gather(counts, i),
-            tf.cast(tf.gather(labels, i), tf.float32),
-        )
+        label = tf.cast(tf.gather(labels, i), tf.float32)
+        return contents, tf.gather(corners, i), tf.gather(counts, i), label
 
-    def target(corners, label):
-        return tf.concat([boxes.centred(corners), [label]], 0)
-
-    @tf.autograph.experimental.do_not_convert
-    def random(i, epoch):
-        contents, own, count, label = at(i)
-        shape = tf.cond(
-            is_jpeg(contents),
-            lambda: tf.io.extract_jpeg_shape(contents),
-            lambda: tf.shape(decode(contents)),
-        )
-        here = key(contents)
-        seeds = [tf.stack([here + tries, epoch + (recipe.seed << 32)]) for tries in range(TRIES)]
-        box = tf.gather(own, tf.random.stateless_uniform([], seeds[0] + 3, 0, count, tf.int64))
-        view = {
-            "crop": recipe.size,
-            "scale": recipe.scale,
-            "flip": recipe.flip,
-            "padding": recipe.padding,
-        }
-        lying = [boxes.into_view(box, *_place(seed, shape, view)) for seed in seeds]
-        seen = boxes.shown(tf.stack(lying))
-        enough = tf.cast(seen >= SHOWN, tf.float32)
-        # The first that shows enough, else the most.
-        best = tf.argmax(tf.where(tf.reduce_any(seen >= SHOWN), enough, seen))
-        look = views.train_view(
-            contents,
-            tf.gather(seeds, best),
-            shift=recipe.rgb_shift,
-            covariance=covariance,
-            cutout=recipe.cutout,
-            **view,
-        )
-        return look, target(tf.gather(lying, best), label)
-
-    @tf.autograph.experimental.do_not_convert
-    def centre(i):
-        contents, own, _, label = at(i)
-        pixels = decode(contents)
-        Q, crop = recipe.evaluation_scale, recipe.size
-        size = tf.stack(views.rescaled_size(tf.shape(pixels)[0], tf.shape(pixels)[1], Q))
-        box = boxes.into_view(own[0], size, (size - crop) // 2, crop)
-        return views.center_view(pixels, crop, Q), target(box, label), 1.0
-
-    def dataset(numbers, view, count, padding=None):
-        found = tf.data.Dataset.from_tensor_slices(np.int64(numbers)).map(
-            view, num_parallel_calls=AUTO
-        )
-        if padding is not None:
-            found = found.concatenate(padding)
-        found = (
-            found.batch(batch, drop_remainder=True)
-            .apply(tf.data.experimental.assert_cardinality(count))
-            .prefetch(2)
-        )
-        options = tf.data.Options()
-        options.deterministic = True
-        return untuned(found.with_options(options))
-
-    n = len(pictures)
-    if steps is None:
-        count = -(-n // batch)
-        blank = (tf.zeros([recipe.size, recipe.size, 3], tf.uint8), tf.zeros([5]), 0.0)
-        return dataset(
-            range(n), centre, count, tf.data.Dataset.from_tensors(blank).repeat(count * batch - n)
-        )
-
-    # All epochs share one graph, which takes 2 s to trace.
-    view = tf.function(random, autograph=False)
-
-    def one(epoch):
-        order = np.random.default_rng((recipe.seed, epoch)).permutation(n)[: steps * batch]
-        return dataset(order, lambda i: view(i, tf.constant(epoch, tf.int64)), steps)
-
-    return one
+    return example
 
 
-def _place(seed, shape, view):
-    """Arguments of `boxes.into_view` for the view of a seed."""
-    size, corner, mirrored = views.geometry(seed, shape, **view)
-    return size, corner, view["crop"], mirrored
+def _choose_view(seeds, box, shape, view):
+    """Choose the first view that shows enough of a box, else the one that shows the most.
+
+    Returns:
+        The seed of the view, and the box in it, float32 `[4]`.
+    """
+    boxes_in_views = []
+    for seed in seeds:
+        size, corner, mirrored = views.geometry(seed, shape, view)
+        boxes_in_views.append(boxes.into_view(box, size, corner, view.crop, mirrored))
+    seen = boxes.shown(tf.stack(boxes_in_views))
+    enough = tf.cast(seen >= SHOWN, tf.float32)
+    best = tf.argmax(tf.where(tf.reduce_any(seen >= SHOWN), enough, seen))
+    return tf.gather(seeds, best), tf.gather(boxes_in_views, best)
+
+
+def _make_target(corners, label):
+    return tf.concat([boxes.centred(corners), [label]], 0)

@@ -1,21 +1,70 @@
-"""One training run of box regression, from its data to its report."""
+"""Train a network of box regression, from its data to its report."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import tyro
 
 from vgg_tf.localization.flags import PROG, Train, Words
-from vgg_tf.paper import recipes
-from vgg_tf.runtime import files, quiet, signals
+from vgg_tf.paper import presets
+from vgg_tf.runtime import files, quiet
 from vgg_tf.runtime.devices import choose, settle
+from vgg_tf.training.session import announce, following
 
 
 def train(words):
-    """Train, print the closing line."""
+    """Train a network that gives boxes, and print the result.
+
+    Args:
+        words: of the command line.
+    """
+    begun, flags = _parse(words)
+    devices = choose(flags.strategy, flags.precision)
+
+    from vgg_tf.data import opening
+    from vgg_tf.records.collection import is_word
+    from vgg_tf.runs import run_folder
+    from vgg_tf.runs.settings import Settings
+
+    source = opening.open_source(flags.data, flags.selection)
+    where = flags.data if is_word(flags.data) else files.absolute(flags.data)
+    out = flags.out or os.path.join("runs", f"{flags.regression}-{Path(where).name}")
+    settings = Settings(
+        begun.arch,
+        where,
+        source.fingerprint(),
+        devices.policy,
+        flags.numbers,
+        flags.selection,
+        flags.inherit,
+        begun.fingerprint,
+        "all-matching",
+        flags.regression,
+    )
+    with run_folder.open_run(out, settings) as run:
+        report = run.report()
+        if report:
+            print(f"{out} is done; delete it or choose another --out to train anew")
+        else:
+            report = _train_run(run, source, begun, devices, flags)
+            run.write_report(report)
+        print(closing_line(report))
+
+
+def _parse(words):
+    """Read the flags, whose default numbers depend on the network to start from.
+
+    Returns:
+        begun: the `checkpoint.Checkpoint` to start from; None where only help is asked for.
+        flags: `Train`.
+
+    Raises:
+        ValueError: a flag is missing.
+    """
     plain = [word for word in words if word not in ("-h", "--help")]
     first, _ = tyro.cli(Words, args=plain, return_unknown_args=True, prog=f"{PROG} train")
-    begun, recipe = None, recipes.BOXES
+    begun, recipe = None, presets.BOXES
     if plain == words:
         if not (first.data and first.inherit):
             raise ValueError(
@@ -30,111 +79,68 @@ def train(words):
         small = first.recipe == "small" or (
             first.recipe == "auto" and begun.number and begun.crop < 64
         )
-        recipe = _like(begun, recipes.SMALL_BOXES if small else recipes.BOXES)
-    flags = tyro.cli(Train, args=words, default=Train(numbers=recipe), prog=f"{PROG} train")
-    devices = choose(flags.strategy, flags.precision)
+        recipe = _fit_recipe(begun, presets.SMALL_BOXES if small else presets.BOXES)
+    return begun, tyro.cli(Train, args=words, default=Train(numbers=recipe), prog=f"{PROG} train")
 
-    from vgg_tf.data import loading, opening
+
+def _train_run(run, source, begun, devices, flags):
+    """Train the network of an open run, and return its report."""
+    from vgg_tf.data.unreadable import naming_the_unreadable
     from vgg_tf.localization import inputs, task
     from vgg_tf.records import statistics
-    from vgg_tf.records.collection import is_word
-    from vgg_tf.runs import run_folder, tracking
-    from vgg_tf.runs.settings import Settings
     from vgg_tf.training import loop
     from vgg_tf.training.model import arithmetic, build
+
+    recipe = run.settings.recipe
+    collection = statistics.measure(source)
+    collection.write(run.folder)
+    parts = {
+        split: inputs.read_boxes(images, source.classes)
+        for split, images in source.splits.items()
+        if split != "test"
+    }
+    plan = arithmetic(recipe, len(parts["train"]), devices.replicas)
+    counts = {split: len(part) for split, part in parts.items()}
+    announce(run.settings, counts, collection, devices)
+    for note in [*source.notes[:5], *(note for part in parts.values() for note in part.notes[:5])]:
+        print(f"  {note}")
+    validation = parts.get("validation")
+    feed = loop.Feed(
+        plan.steps,
+        plan.batch,
+        inputs.make_training_batches(parts["train"], recipe, plan, collection.covariance_rgb),
+        inputs.make_test_batches(validation, recipe, plan.batch) if validation else None,
+    )
+    outputs = 4 * (1 if flags.regression == "scr" else len(source.classes))
+    with naming_the_unreadable(source), following(run, devices, flags.grace) as hooks:
+        model = build(run.settings.arch, recipe, collection, begun.weights.std is not None, outputs)
+        hooks = replace(hooks, begin=lambda: _inherit(begun.weights, model))
+        state = loop.train(run, model, feed, hooks, task.boxes_task(recipe))
+    best = state.rows[state.best_epoch - 1]
+    return {
+        "split": "validation" if validation else "train",
+        "n": len(validation or parts["train"]),
+        "error": best["validation_error"] if validation else best["train_error"],
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch,
+        "seconds": sum(row["seconds"] for row in state.rows),
+    }
+
+
+def _inherit(weights, model):
+    """Give a network all weights but those of its last layer and the statistics of its input."""
     from vgg_tf.weights.inheritance import inherit_weights
 
-    recipe = flags.numbers
-    source = opening.open_source(flags.data, flags.selection)
-    where = flags.data if is_word(flags.data) else files.absolute(flags.data)
-    out = flags.out or os.path.join("runs", f"{flags.regression}-{Path(where).name}")
-    settings = Settings(
-        begun.arch,
-        where,
-        source.fingerprint(),
-        devices.policy,
-        recipe,
-        flags.selection,
-        flags.inherit,
-        begun.fingerprint,
-        "all-matching",
-        flags.regression,
+    kept = ("predictions", "normalize")
+    inherit_weights(
+        weights,
+        model,
+        [layer.name for layer in model.layers if layer.weights and layer.name not in kept],
     )
-    with run_folder.open_run(out, settings) as run:
-        if report := run.report():
-            print(
-                f"{out} is done; delete it or choose another --out to train "
-                f"anew\n{closing_line(report)}"
-            )
-            return
-        collection = statistics.measure(source)
-        collection.write(out)
-        splits = {split: images for split, images in source.splits.items() if split != "test"}
-        parts = {
-            split: inputs.annotated(images, source.classes) for split, images in splits.items()
-        }
-        plan = arithmetic(recipe, len(parts["train"]), devices.replicas)
-        counts = ", ".join(f"{len(part):,} {split}" for split, part in parts.items())
-        print(
-            f"{begun.arch} for boxes on {where}: {counts} pictures of {len(source.classes)} "
-            f"classes; {devices.reason}"
-        )
-        for note in [
-            *source.notes[:5],
-            *(note for part in parts.values() for note in part.notes[:5]),
-        ]:
-            print(f"  {note}")
-        batches = inputs.batches(
-            parts["train"], recipe, plan.batch, plan.steps, collection.covariance_rgb
-        )
-        validation = None
-        if "validation" in parts:
-            validation = inputs.batches(parts["validation"], recipe, plan.batch)
-        outputs = 4 * (1 if flags.regression == "scr" else len(source.classes))
-        notice = signals.Notice(flags.grace)
-        with (
-            notice,
-            devices.scope(),
-            loading.naming_the_unreadable(source),
-            tracking.opened("", run) as track,
-        ):
-            model = build(begun.arch, recipe, collection, begun.weights.std is not None, outputs)
-            names = [
-                layer.name
-                for layer in model.layers
-                if layer.weights and layer.name not in ("predictions", "normalize")
-            ]
-            state = loop.train(
-                run,
-                model,
-                plan.steps,
-                plan.batch,
-                batches,
-                validation,
-                begin=lambda: inherit_weights(begun.weights, model, names),
-                task=task.task(recipe),
-                heed=notice.heed,
-                track=track,
-            )
-        best = state.rows[state.best_epoch - 1]
-        report = {
-            "split": "validation" if validation else "train",
-            "n": len(parts.get("validation", parts["train"])),
-            "error": best["validation_error"] if validation else best["train_error"],
-            "epochs": state.epoch,
-            "best_epoch": state.best_epoch,
-            "seconds": sum(row["seconds"] for row in state.rows),
-        }
-        run.write_report(report)
-        print(closing_line(report))
 
 
-def _like(begun, recipe):
-    """The recipe for a network that starts from this one: its width, its input, and no crop
-    below its own.
-    """
-    from dataclasses import replace
-
+def _fit_recipe(begun, recipe):
+    """Return the recipe for a network that starts from this one, of its width and its input."""
     head = begun.weights.layers.get("fc1")
     return replace(
         recipe,

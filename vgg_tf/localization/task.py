@@ -43,7 +43,7 @@ def right(targets, outputs):
     return keras.ops.cast(both > RIGHT * (areas[0] + areas[1] - both), "float32")
 
 
-def task(recipe):
+def boxes_task(recipe):
     """The `model.Task` of learning boxes: errors are shares of pictures whose box is not right.
 
     A tenth of a few hundred pictures does not tell which epoch is the best: a schedule that ends by

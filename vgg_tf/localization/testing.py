@@ -1,6 +1,7 @@
-"""Boxes for all pictures of a split, and their errors."""
+"""Find boxes of all images of a split, and their errors."""
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import tyro
@@ -10,19 +11,34 @@ from vgg_tf.runtime import quiet
 from vgg_tf.runtime.devices import choose, settle
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What is tested: a network, or several whose boxes are merged.
+
+    Attributes:
+        name: for the tables.
+        localizers: list of `inference.Localizer`.
+        scales: of each, a list of Q in pixels.
+    """
+
+    name: str
+    localizers: list
+    scales: list
+
+
 def evaluate(words):
-    """Find boxes of all pictures of a split, print the tables and the closing line."""
+    """Find boxes of all images of a split, and print the tables and the result.
+
+    Args:
+        words: of the command line.
+    """
     flags = tyro.cli(Evaluate, args=words, prog=f"{PROG} evaluate")
     if not flags.runs:
         raise ValueError("No run. Give run folders of python -m vgg_tf.localize train.")
     settle(flags.strategy)
     quiet.quiet_tensorflow()
 
-    from tqdm import tqdm
-
-    from vgg_tf.data import opening
-    from vgg_tf.images import decoding
-    from vgg_tf.localization import inference, inputs, reports
+    from vgg_tf.localization import inference, inputs
     from vgg_tf.runs import run_folder
 
     run_folder.refuse_run(flags.out)
@@ -30,10 +46,46 @@ def evaluate(words):
     devices = choose(flags.strategy, "auto")
     with devices.scope():
         localizers = [inference.Localizer(path) for path in flags.runs]
-        first = localizers[0]
-        rater = rater_of(flags.classifier, first.classes)
+        rater = make_rater(flags.classifier, localizers[0].classes)
+    source = _open_source(localizers, flags)
+    images = inputs.read_boxes(source.splits[flags.split], source.classes)
+    for note in images.notes:
+        print(note)
+    subjects = _list_subjects(localizers, flags)
+    print(devices.reason)
+    with devices.scope():
+        found = _find_all(subjects, images, rater, flags)
+    labels = images.images.labels.tolist()
+    errors = [inference.errors(of, labels, images.corners) for of in found]
+    known = rater is None or flags.protocol == "center"
+    facts = {
+        "networks": [localizer.path for localizer in localizers],
+        "classifier": [] if known else list(flags.classifier),
+        "images": f"{source.name}, {flags.split}",
+        "protocol": flags.protocol,
+        "scales": [scales for subject in subjects[: len(localizers)] for scales in subject.scales],
+        "flip": flags.flip,
+    }
+    folder = _report(subjects, found, errors, facts, images, flags)
+    last = errors[-1]
+    (low, high), kind = last["top5_interval"], "class known" if known else "top-5"
+    print(
+        f"{flags.split} localisation error {last['top5_error']:.2f} % ({kind}; 95 %: {low:.2f} "
+        f"to {high:.2f}), n={last['n']:,}, {time.perf_counter() - start:.0f} s; {folder}"
+    )
+
+
+def _open_source(localizers, flags):
+    """Open the data to test on, whose classes must be those of the networks.
+
+    Raises:
+        ValueError: other classes, or no such split.
+    """
+    from vgg_tf.data import opening
+
     selections = [localizer.run.settings.selection for localizer in localizers]
-    source = opening.open_tested(flags.split, selections, first.run.settings.data, flags.data)
+    own_data = localizers[0].run.settings.data
+    source = opening.open_tested(flags.split, selections, own_data, flags.data)
     for localizer in localizers:
         if localizer.classes != tuple(source.classes):
             known, asked = (
@@ -44,70 +96,70 @@ def evaluate(words):
                 "must be the same."
             )
     source.images(flags.split)
-    pictures = inputs.annotated(source.splits[flags.split], source.classes)
-    for note in pictures.notes:
-        print(note)
-    scales = [scales_of(flags.scales, localizer) for localizer in localizers]
-    alone = [
-        (f"{localizer.path}", [localizer], [of])
-        for localizer, of in zip(localizers, scales, strict=True)
+    return source
+
+
+def _list_subjects(localizers, flags):
+    """List each network alone and, by the dense protocol, all of several merged."""
+    scales = [parse_scales(flags.scales, localizer) for localizer in localizers]
+    subjects = [
+        Subject(str(localizer.path), [localizer], [own])
+        for localizer, own in zip(localizers, scales, strict=True)
     ]
-    together = (
-        [("all, merged", localizers, scales)]
-        if len(localizers) > 1 and flags.protocol == "dense"
-        else []
-    )
-    lines = [*alone, *together]
-    found = [[] for _ in lines]
-    print(devices.reason)
-    with devices.scope():
-        for i in tqdm(range(len(pictures)), "locate", unit=" images", disable=None):
-            picture = decoding.decode_named(pictures.images.read(i), pictures.images.names[i])
-            label = int(pictures.images.labels[i])
-            posteriors, windows = rater.rate(picture) if rater else (None, None)
-            labels = (
-                [label]
-                if rater is None
-                else np.argsort(-posteriors, kind="stable")[: inference.TOP].tolist()
-            )
-            for (_, some, of), into in zip(lines, found, strict=True):
-                if flags.protocol == "center":
-                    corners = some[0].centre(picture, of[0][0], flags.flip)
-                    corners = corners[label if len(corners) > 1 else 0]
-                    into.append([inference.Found(label, 1.0, np.clip(corners, 0, 1))])
-                else:
-                    into.append(
-                        inference.locate(some, of, picture, labels, windows, flip=flags.flip)
+    if len(localizers) > 1 and flags.protocol == "dense":
+        subjects.append(Subject("all, merged", localizers, scales))
+    return subjects
+
+
+def _find_all(subjects, images, rater, flags):
+    """Find boxes of all images: for each subject a list of lists of `inference.Found`."""
+    from tqdm import tqdm
+
+    from vgg_tf.images import decoding
+    from vgg_tf.localization import inference
+
+    found = [[] for _ in subjects]
+    for i in tqdm(range(len(images)), "locate", unit=" images", disable=None):
+        image = decoding.decode_named(images.images.read(i), images.images.names[i])
+        labels, windows = [int(images.images.labels[i])], None
+        if rater and flags.protocol == "dense":
+            posteriors, windows = rater.rate(image)
+            labels = np.argsort(-posteriors, kind="stable")[: inference.TOP].tolist()
+        for subject, into in zip(subjects, found, strict=True):
+            if flags.protocol == "center":
+                corners = subject.localizers[0].centre(image, subject.scales[0][0], flags.flip)
+                corners = corners[labels[0] if len(corners) > 1 else 0]
+                into.append([inference.Found(labels[0], 1.0, np.clip(corners, 0, 1))])
+            else:
+                into.append(
+                    inference.locate(
+                        subject.localizers, subject.scales, image, labels, windows, flip=flags.flip
                     )
-    labels = pictures.images.labels.tolist()
-    errors = [inference.errors(of, labels, pictures.corners) for of in found]
-    known = rater is None or flags.protocol == "center"
-    text = reports.tables_of(flags.protocol, lines, errors, known)
-    results = {name: error for (name, *_), error in zip(lines, errors, strict=True)}
-    facts = {
-        "networks": [localizer.path for localizer in localizers],
-        "classifier": [] if known else list(flags.classifier),
-        "images": f"{source.name}, {flags.split}",
-        "protocol": flags.protocol,
-        "scales": scales,
-        "flip": flags.flip,
-    }
+                )
+    return found
+
+
+def _report(subjects, found, errors, facts, images, flags):
+    """Print the tables and write the report; return its folder."""
+    from vgg_tf.localization import reports
+
+    lines = [(subject.name, subject.localizers, subject.scales) for subject in subjects]
+    text = reports.tables_of(flags.protocol, lines, errors, not facts["classifier"])
+    results = {subject.name: error for subject, error in zip(subjects, errors, strict=True)}
+    first = subjects[0].localizers[0]
     folder = flags.out or reports.folder_of(first.run.folder, flags.split, facts)
-    reports.write(
-        folder, facts | {"tables": text, "results": results}, found[-1], pictures, source.classes
-    )
-    last = errors[-1]
-    (low, high), kind = last["top5_interval"], "class known" if known else "top-5"
+    facts = facts | {"tables": text, "results": results}
+    reports.write(folder, facts, found[-1], images, first.classes)
     print(f"\n{text}\n")
-    print(
-        f"{flags.split} localisation error {last['top5_error']:.2f} % ({kind}; 95 %: {low:.2f} "
-        f"to {high:.2f}), n={last['n']:,}, {time.perf_counter() - start:.0f} s; {folder}"
-    )
+    return folder
 
 
-def rater_of(paths, classes):
-    """The `inference.Rater` of these classification networks, which must know the classes; None
-    without any.
+def make_rater(paths, classes):
+    """Make the `inference.Rater` of classification networks; None without any.
+
+    Args:
+        paths: of the networks.
+        classes: names, which the networks must know.
     """
     from vgg_tf.evaluation import checkpoint
     from vgg_tf.localization import inference
@@ -120,8 +172,8 @@ def rater_of(paths, classes):
     return inference.Rater(networks)
 
 
-def scales_of(words, localizer):
-    """Q in pixels.
+def parse_scales(words, localizer):
+    """Return the list of Q in pixels that the words of --scales mean.
 
     Raises:
         ValueError: no numbers, or one below the crop.

@@ -1,12 +1,10 @@
 """build_vgg: a row of Table 1 becomes a Keras functional model that takes raw RGB."""
 
-import copy
-import itertools
-
 import keras
 
-from vgg_tf.models.initializers import handing_on, initialization
-from vgg_tf.paper.architectures import HEAD_WIDTH, IMAGENET_MEAN, architecture, filters_of
+from vgg_tf.models import blocks
+from vgg_tf.models.initializers import initialization
+from vgg_tf.paper.architectures import HEAD_WIDTH, IMAGENET_MEAN, architecture
 from vgg_tf.weights.freezing import freeze
 from vgg_tf.weights.imagenet import fetch_imagenet_weights
 from vgg_tf.weights.inheritance import load_weights
@@ -15,40 +13,7 @@ from vgg_tf.weights.reading import read_weights
 
 SMALL_SIDE = 64  # inputs with a smaller side (CIFAR's 32 pixels) get a head of SMALL_HEAD_WIDTH
 SMALL_HEAD_WIDTH = 512
-
-
-@keras.saving.register_keras_serializable(package="vgg_tf")
-class LocalResponseNormalization(keras.layers.Layer):
-    """AlexNet's normalisation across channels: `x / (k + alpha * sum of squares over n channels) **
-    beta`.
-
-    The sum is multiplied by alpha as AlexNet's formula has it, as in `tf.nn.lrn`; Caffe, PyTorch
-    and ONNX divide alpha by n, so their alpha is 5e-4 for the same layer. Any shape with channels
-    last; the shape is kept.
-    """
-
-    def __init__(self, k=2.0, n=5, alpha=1e-4, beta=0.75, **kwargs):
-        super().__init__(**kwargs)
-        self.k, self.n, self.alpha, self.beta = k, n, alpha, beta
-
-    def call(self, x):
-        """Normalise `x`, `[..., channels]`."""
-        # float32 under every policy: the square of 256 is beyond float16.
-        dtype, x = x.dtype, keras.ops.cast(x, "float32")
-        channels, side = x.shape[-1], self.n // 2
-        squares = keras.ops.pad(keras.ops.square(x), [(0, 0)] * (len(x.shape) - 1) + [(side, side)])
-        total = sum(squares[..., i : i + channels] for i in range(self.n))
-        return keras.ops.cast(x / keras.ops.power(self.k + self.alpha * total, self.beta), dtype)
-
-    def get_config(self):
-        """Arguments to build the layer again."""
-        return {
-            **super().get_config(),
-            "k": self.k,
-            "n": self.n,
-            "alpha": self.alpha,
-            "beta": self.beta,
-        }
+POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
 
 def build_vgg(
@@ -125,113 +90,35 @@ def build_vgg(
     """
     row = architecture(arch)
     _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std)
-    if weights is not None:
-        weights = (
-            fetch_imagenet_weights(arch, include_top)
-            if isinstance(weights, str) and weights == "imagenet"
-            else read_weights(weights)
+    weights = None if weights is None else _read(weights, arch, include_top)
+    if weights and mean is None and std is None and weights.mean is not None:
+        mean, std = (
+            adapt_statistics(values, input_shape[2]) for values in (weights.mean, weights.std)
         )
-        if mean is None and std is None and weights.mean is not None:
-            mean, std = (
-                adapt_statistics(values, input_shape[2]) for values in (weights.mean, weights.std)
-            )
-
-    def of_weights(layer):  # number of its outputs in the weights, None where they lack it
-        return (
-            weights.layers[layer]["kernel"].shape[-1]
-            if weights and layer in weights.layers
-            else None
-        )
-
-    classes = classes or of_weights("predictions") or 1000
-    width = width or (weights and weights.width) or 1.0
-    # JAX takes 32 bits.
-    seeds = itertools.repeat(None) if seed is None else itertools.count(seed * 1000 % 2**31)
-    starts = initialization(initializer, row.batch_norm or std is not None)
-    height, wide, channels = input_shape
-    mean = adapt_statistics(IMAGENET_MEAN, channels) if mean is None else mean
-    small = height is not None and min(height, wide) < SMALL_SIDE
-    head_width = head_width or of_weights("fc1") or (SMALL_HEAD_WIDTH if small else HEAD_WIDTH)
-
-    def kernel(start=starts.convolutions):
-        # A copy of the config, so that every layer gets an initialiser, and a seed, of its own.
-        config = copy.deepcopy(start)
-        if "seed" in config["config"]:
-            config["config"]["seed"] = next(seeds)
-        return {
-            "kernel_initializer": keras.initializers.get(config),
-            "kernel_regularizer": keras.regularizers.L2(l2 / 2) if l2 else None,
-        }
-
-    def conv(x, side, filters, name, **options):
-        return keras.layers.Conv2D(filters, side, name=name, **(kernel() | options))(x)
-
-    # Input is float32 by declaration: uint8 is accepted too, while Input(dtype="uint8") would
-    # truncate floats in silence.
-    inputs = keras.Input(
-        (None, None, channels) if dense else input_shape, dtype="float32", name="image"
+    form = blocks.Form(
+        row,
+        input_shape,
+        adapt_statistics(IMAGENET_MEAN, input_shape[2]) if mean is None else mean,
+        std,
+        width or (weights and weights.width) or 1.0,
+        head_width or _count_outputs(weights, "fc1") or _default_head_width(input_shape),
+        classes or _count_outputs(weights, "predictions") or 1000,
+        dropout,
+        dense,
     )
-    variance = [1.0] * channels if std is None else [float(s) ** 2 for s in std]
-    x = keras.layers.Normalization(
-        mean=[float(m) for m in mean], variance=variance, dtype="float32", name="normalize"
-    )(inputs)
-    for i, (kernels, filters) in enumerate(
-        zip(row.kernels, filters_of(width), strict=True), start=1
-    ):
-        for j, side in enumerate(kernels, start=1):
-            layer = f"block{i}_conv{j}"
-            if row.batch_norm:  # the convolution keeps its bias, as in torchvision's nets
-                x = conv(x, side, filters, layer, padding="same")
-                x = keras.layers.BatchNormalization(
-                    momentum=0.9, epsilon=1e-5, name=f"block{i}_bn{j}"
-                )(x)
-                x = keras.layers.ReLU(name=f"block{i}_relu{j}")(x)
-            else:
-                x = conv(x, side, filters, layer, padding="same", activation="relu")
-        if row.lrn and i == 1:
-            x = LocalResponseNormalization(name="block1_lrn")(x)
-        # Floors odd sides, as PyTorch; Caffe ceils.
-        x = keras.layers.MaxPooling2D(2, strides=2, name=f"block{i}_pool")(x)
-
-    if not include_top:
-        pool = {
-            "avg": keras.layers.GlobalAveragePooling2D,
-            "max": keras.layers.GlobalMaxPooling2D,
-        }.get(pooling)
-        x = pool(name=f"{pooling}_pool")(x) if pool else x
-    else:
-        # The scores stay float32 under every policy.
-        last = {**kernel(starts.predictions), "dtype": "float32"}
-
-        # Fully: to the window of `side` that the training crop fills.
-        def connected(x, units, side, **options):
-            return (
-                keras.layers.Conv2D(units, side, **options)
-                if dense
-                else keras.layers.Dense(units, **options)
-            )(x)
-
-        x = x if dense else keras.layers.Flatten(name="flatten")(x)
-        for layer, side in (("fc1", (height // 32, wide // 32)), ("fc2", 1)):
-            x = connected(
-                x, head_width, side, activation="relu", name=layer, **kernel(starts.connected)
-            )
-            x = keras.layers.Dropout(dropout, seed=next(seeds), name=f"{layer}_dropout")(x)
-        x = connected(x, classes, 1, name="predictions", **last)
+    starts = initialization(initializer, row.batch_norm or std is not None)
+    kernels = blocks.Kernels(starts, l2, seed)
+    inputs, x = blocks.make_input(form)
+    x = blocks.add_trunk(x, form, kernels)
+    if include_top:
+        x = blocks.add_head(x, form, kernels)
         if classifier_activation and not dense:
             x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
-
+    elif pooling:
+        x = POOLINGS[pooling](name=f"{pooling}_pool")(x)
     model = keras.Model(inputs, x, name=name or row.name)
     if starts.identity:
-        # Not the first layer, nor fc1 where it joins several positions, nor the last.
-        kept = {
-            "block1_conv1",
-            "predictions",
-            *(["fc1"] if height is None or max(height, wide) >= 64 else []),
-        }
-        for layer in model.layers:
-            if hasattr(layer, "kernel") and layer.name not in kept:
-                layer.kernel.assign(handing_on(layer.kernel.numpy()))
+        blocks.start_as_identity(model, input_shape)
     if weights:
         load_weights(model, weights, new_head=True)
     if freeze_until:
@@ -239,76 +126,23 @@ def build_vgg(
     return model
 
 
-def convert_head(model, dense=True):
-    """The same network with its head as convolutions (section 3.2), or back as fully connected
-    layers.
+def _read(weights, arch, include_top):
+    if isinstance(weights, str) and weights == "imagenet":
+        return fetch_imagenet_weights(arch, include_top)
+    return read_weights(weights)
 
-    `score(i, j)` of the dense form is what the fully connected form makes of rows i to i + 6 and
-    columns j to j + 6 of the last map (for crops of 224 pixels), so it may be run on whole images.
 
-    Args:
-        model: a network of `build_vgg` with its head.
-        dense: True for convolutions, which give a map of class scores without a softmax; False for
-            the form that takes crops of one size and gives posteriors.
+def _count_outputs(weights, layer):
+    """Return the number of outputs of a layer of weights; None where they lack it."""
+    if not weights or layer not in weights.layers:
+        return None
+    return weights.layers[layer]["kernel"].shape[-1]
 
-    Returns:
-        A new `keras.Model` with copies of the weights; layers and names are those of `build_vgg`.
 
-    Raises:
-        ValueError: the network has no head, or is not of `build_vgg`.
-    """
-    names = [layer.name for layer in model.layers]
-    if not {"fc1", "normalize"} <= set(names):
-        raise ValueError(
-            f"{model.name} is no network with a head by build_vgg, which alone can be converted."
-        )
-    last_pool = names.index("block5_pool")
-    fc1 = model.get_layer("fc1")
-    h, w = (
-        fc1.kernel_size
-        if isinstance(fc1, keras.layers.Conv2D)
-        else model.get_layer("flatten").input.shape[1:3]
-    )
-    channels = model.input.shape[-1]
-    inputs = keras.Input(
-        (None, None, channels) if dense else (32 * h, 32 * w, channels),
-        dtype="float32",
-        name="image",
-    )
-
-    def again(layer):
-        return layer.__class__.from_config(layer.get_config())
-
-    x = inputs
-    for layer in model.layers[1 : last_pool + 1]:
-        x = again(layer)(x)
-    x = x if dense else keras.layers.Flatten(name="flatten", dtype=fc1.dtype_policy)(x)
-    for layer in model.layers[last_pool + 1 :]:
-        if hasattr(layer, "kernel"):
-            config = layer.get_config()
-            kept = (
-                "name",
-                "activation",
-                "kernel_initializer",
-                "kernel_regularizer",
-                "trainable",
-                "dtype",
-            )
-            shared = {key: config[key] for key in kept}
-            side = (h, w) if layer.name == "fc1" else 1
-            units = layer.kernel.shape[-1]
-            x = (
-                keras.layers.Conv2D(units, side, **shared)
-                if dense
-                else keras.layers.Dense(units, **shared)
-            )(x)
-        elif isinstance(layer, keras.layers.Dropout):
-            x = again(layer)(x)
-    if not dense:
-        x = keras.layers.Softmax(dtype="float32", name="softmax")(x)
-    converted = keras.Model(inputs, x, name=model.name)
-    load_weights(converted, model, say=None)
-    return converted
+def _default_head_width(input_shape):
+    height, width, _ = input_shape
+    small = height is not None and min(height, width) < SMALL_SIDE
+    return SMALL_HEAD_WIDTH if small else HEAD_WIDTH
 
 
 def _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std):

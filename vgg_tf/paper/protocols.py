@@ -1,18 +1,20 @@
 """Test protocols (section 3.2): scales, crops, whole images. Data, no Keras.
 
 The image is rescaled so that its smaller side is Q. A view is a crop of the training's size, or the
-whole image, through which the network goes as convolutions; each is seen flipped as well, but for
-the plain centre crop.
+whole image, which the network takes as convolutions. Every view but the center crop is also seen
+flipped.
 
-| protocol | views at each scale | | --- | --- | | center | the centre crop | | ten-crop | four
-corners and the centre, flipped as well (Krizhevsky 2012) | | padded-ten-crop | the same of the
-image with a border around it, in which it is mirrored: 2 pixels for a crop of 32 | | multi-crop | a
-grid of 5 x 5 crops from edge to edge, flipped as well: 50 | | dense | the whole image, flipped as
-well; the scores are averaged over all positions, then comes the softmax | | multi-crop+dense | the
-mean of the two |
+| protocol | views at each scale |
+| --- | --- |
+| center | the center crop |
+| ten-crop | four corners and the center, also flipped (Krizhevsky 2012) |
+| padded-ten-crop | the same of the image with a mirrored border: 2 pixels for a crop of 32 |
+| multi-crop | a grid of 5 x 5 crops from edge to edge, also flipped: 50 |
+| dense | the whole image, also flipped; logits averaged over positions, then the softmax |
+| multi-crop+dense | the mean of the two |
 
-The border, which is not the paper's, is for small images, and networks that were trained on crops
-that reach beyond the image (`padding` of a recipe): objects keep the size that they had in
+The border, which is not the paper's, is for small images, and for networks that were trained on
+crops that reach beyond the image (`padding` of a recipe): objects keep the size that they had in
 training, which a larger Q changes.
 """
 

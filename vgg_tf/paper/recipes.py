@@ -2,10 +2,12 @@
 presets. No Keras here.
 """
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Literal
 
 import tyro
+
+from vgg_tf.images.augmentation import View
 
 
 def _scale(words):
@@ -183,6 +185,22 @@ class Recipe:
         """Images a step: the batch, or one of the parts that `accumulate` adds up."""
         return self.batch_size // self.accumulate
 
+    def view(self, covariance=None):
+        """Return the random views of the training images, an `augmentation.View`.
+
+        Args:
+            covariance: `[3, 3]`, of their colors, for the RGB shift.
+        """
+        return View(
+            self.size,
+            self.scale,
+            self.flip,
+            self.rgb_shift,
+            covariance,
+            self.padding,
+            self.cutout,
+        )
+
     @property
     def evaluation_scale(self):
         """Q in pixels: `test_scale`, or S for a fixed S and the middle of a jittered one
@@ -208,157 +226,4 @@ def differences(old, new):
     names = [f.name for f in fields(Recipe) if getattr(old, f.name) != getattr(new, f.name)]
     return ", ".join(
         f"{name} {getattr(old, name)} there, {getattr(new, name)} here" for name in names
-    )
-
-
-# CIFAR and its like: what helped short trainings of VGG-16 with batch normalisation, on the
-# held-out part (README).
-_CIFAR = Recipe(
-    epochs=60,
-    batch_size=128,
-    learning_rate=0.05,
-    schedule="one-cycle",
-    warmup=0.25,
-    nesterov=True,
-    label_smoothing=0.1,
-    size=32,
-    scale=(32, 32),
-    test_scale=32,
-    padding=4,
-    cutout=8,
-    rgb_shift=0.0,
-    standardize=True,
-    initializer="dirac",
-    cache="pixels",
-)
-
-RECIPES = {
-    "paper": Recipe(),
-    "paper384": Recipe(learning_rate=1e-3, scale=(384, 384)),
-    "paper-jitter": Recipe(learning_rate=1e-3, scale=(256, 512)),
-    "cifar": _CIFAR,
-    # Written digits are not mirrored. A net of a quarter of the width learns them in about a minute
-    # on two cores.
-    "digits": replace(
-        _CIFAR,
-        epochs=16,
-        batch_size=16,
-        learning_rate=0.01,
-        average=0.99,
-        l2=2e-3,
-        label_smoothing=0.0,
-        scale=(32, 36),
-        padding=0,
-        cutout=0,
-        flip=False,
-        dropout=0.2,
-        width=0.25,
-        head_width=128,
-        initializer="auto",
-    ),
-}
-
-
-# Appendix A, where the object is: S is 256 or 384, the first rate a tenth of the classification's.
-# And what a network for small images needs to learn it from a few hundred pictures.
-BOXES = Recipe(learning_rate=1e-3)
-SMALL_BOXES = Recipe(
-    epochs=120,
-    batch_size=16,
-    learning_rate=2e-2,
-    schedule="one-cycle",
-    warmup=0.25,
-    nesterov=True,
-    dropout=0.1,
-    size=64,
-    scale=(64, 80),
-    cache="bytes",
-)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One training of the paper's chain.
-
-    Attributes:
-        arch: the architecture.
-        recipe: name of its recipe.
-        scale: S in pixels, `(S_min, S_max)`.
-        layers: which layers come from the stage before, as for `inheritance.inherit_weights`; empty
-            for none.
-    """
-
-    arch: str
-    recipe: str
-    scale: tuple[int, int]
-    layers: str
-
-
-def stages_of(arch, size=224):
-    """The chain that ends with this network trained at S in [256, 512] (sections 3.1 and 4.1).
-
-    A from random weights; B to E from seven layers of A; then S=384 from S=256, and S in [256, 512]
-    from S=384, all layers. A itself and A-LRN, which is no deeper, begin with their own S=256.
-
-    Args:
-        arch: the architecture's name; with batch normalisation A is `vgg11_bn`.
-        size: side of the crop in pixels; S is the paper's for 224, in proportion for others.
-    """
-    first = "vgg11_bn" if arch.endswith("_bn") else "vgg11"
-    deeper = arch not in (first, "vgg11_lrn")
-    links = [(first, "paper", "")] if deeper else []
-    links += [(arch, "paper", "paper" if deeper else ""), (arch, "paper384", "all-matching")]
-    links += [(arch, "paper-jitter", "all-matching")]
-    scales = {
-        name: tuple(round(S * size / 224) for S in RECIPES[name].scale) for _, name, _ in links
-    }
-    return [Stage(arch, name, scales[name], layers) for arch, name, layers in links]
-
-
-def preset(name, arch, smaller_side=None, source=None):
-    """The named recipe for this architecture and data, the default of every flag.
-
-    Args:
-        name: a name of `RECIPES`, or `auto`: digits for the digits, cifar for images with a smaller
-            side of at most 64 pixels, else the paper's.
-        arch: the architecture's name; nets with batch normalisation stand, and get, a higher
-            learning rate, and no dropout.
-        smaller_side: median smaller side of the images, in pixels, for `auto`.
-        source: `digits`, or anything else, for `auto`.
-
-    Raises:
-        ValueError: unknown recipe; the message lists the known ones.
-    """
-    if name == "auto":
-        small = smaller_side is not None and smaller_side <= 64
-        name = "digits" if source == "digits" else "cifar" if small else "paper"
-    if name not in RECIPES:
-        raise ValueError(f"No recipe {name!r}. Known: auto, {', '.join(RECIPES)}.")
-    recipe = RECIPES[name]
-    if arch.endswith("_bn") and recipe.schedule != "plateau":
-        recipe = replace(recipe, learning_rate=2 * recipe.learning_rate, average=0.0, dropout=0.0)
-    return recipe
-
-
-def check_fit(arch, recipe):
-    """Raise ValueError where a recipe cannot train this architecture."""
-    if arch.endswith("_bn") and recipe.average:
-        raise ValueError(
-            f"--average is not for {arch}: averaged weights do not fit the moments of batch "
-            "normalisation. Give 0."
-        )
-
-
-def smoke(recipe):
-    """The same road with tiny numbers: two epochs of two steps of a net of an eighth of the
-    width, also on eight devices.
-    """
-    return replace(
-        recipe,
-        epochs=2,
-        steps_per_epoch=2,
-        batch_size=8 * recipe.accumulate,
-        width=recipe.width / 8,
-        head_width=32,
-        cache="none",
     )

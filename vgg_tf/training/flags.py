@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from vgg_tf.data.selection import Selection
-from vgg_tf.paper import recipes
+from vgg_tf.paper import presets, recipes
 from vgg_tf.paper.architectures import architecture
 from vgg_tf.records.collection import Collection, holds_shards
 from vgg_tf.runs import tracking
@@ -109,10 +109,10 @@ def parse(arguments=None, source=None):
 
             source = source or opening.open_source(words.data, words.selection)
             smaller_side = source.smaller_side() if words.recipe == "auto" else None
-    recipe = recipes.preset(words.recipe, words.arch, smaller_side, words.data)
-    default = Flags(numbers=recipes.smoke(recipe) if words.smoke else recipe)
+    recipe = presets.choose_recipe(words.recipe, words.arch, smaller_side, words.data)
+    default = Flags(numbers=presets.shrink(recipe) if words.smoke else recipe)
     flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.train")
-    recipes.check_fit(flags.arch, flags.numbers)
+    presets.check_fit(flags.arch, flags.numbers)
     tracking.check(flags.track)
     if not flags.inherit:
         for word, value in (

@@ -1,10 +1,9 @@
-"""The loop: a network and its batches, epoch by epoch, into a run folder that survives any
-interruption.
-"""
+"""Train a network epoch by epoch, into a run folder that survives any interruption."""
 
 import math
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -17,39 +16,60 @@ from vgg_tf.training.model import classification, make_optimizer, scores_of
 DRAW_EVERY = 60  # seconds
 
 
-def train(
-    run,
-    model,
-    steps,
-    batch,
-    training,
-    validation,
-    say=print,
-    begin=None,
-    check=True,
-    look=None,
-    heed=lambda seconds: None,
-    track=lambda rows: None,
-    task=None,
-):
-    """Train to the end of the recipe, or on from where the run folder stands.
+@dataclass(frozen=True)
+class Feed:
+    """The batches of a training.
 
-    Args:
-        run: the open `run_folder.Run`.
-        model: the network; its weights are the last epoch's afterwards, the best are in `run.best`.
+    Attributes:
         steps: steps an epoch.
         batch: images a step.
         training: function of the epoch, from 0, that gives batches `(images, labels)`.
         validation: batches `(images, labels, mask)`; None: the last network is the best.
+        sample: batches of which the first is checked before the first step; None: validation, or
+            else training.
+    """
+
+    steps: int
+    batch: int
+    training: Callable
+    validation: object = None
+    sample: object = None
+
+    def first(self):
+        """Return the batches of which the first is checked before the first step."""
+        return self.sample or (self.training(0) if self.validation is None else self.validation)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a training calls on its way.
+
+    Attributes:
         say: called with each line for the user.
-        begin: called before the first step of a run that starts anew, such as to take weights from
-            elsewhere.
-        check: refuse a start that ends in NaN, by a look at one batch; without it, it is only told.
-        look: batches to look at before the first step; None: validation, or training.
-        heed: called after each step with the seconds until the next state is saved; may raise to
-            end here, without loss of what was saved before (see `signals.Notice`).
+        begin: called before the first step of a run that starts from scratch, such as to inherit
+            weights.
+        heed: called before each step with the seconds until the next state is saved. It may raise
+            to end the training, without loss of what was saved before (see `signals.Notice`).
         track: called with all rows of the log, before the first epoch and after each.
+    """
+
+    say: Callable = print
+    begin: Callable = lambda: None
+    heed: Callable = lambda seconds: None
+    track: Callable = lambda rows: None
+
+
+def train(run, model, feed, hooks=Hooks(), task=None, check=True):
+    """Train to the end of the recipe, or on from the last saved state of the run folder.
+
+    Args:
+        run: the open `run_folder.Run`.
+        model: the network. Afterwards its weights are the last epoch's; the best are in `run.best`.
+        feed: the `Feed`.
+        hooks: the `Hooks`.
         task: the `Task`; None is classification.
+        check: refuse a start that ends in NaN, by a check of one batch. Without it, the verdict is
+            only printed.
 
     Returns:
         The final `state.State`.
@@ -57,62 +77,74 @@ def train(
     Raises:
         FloatingPointError: the loss is not a number, or will not be one; the message says what to
             look at. The run folder is as before.
-        OSError: the disk has no room for the run.
+        OSError: the disk has no space for the run.
     """
     recipe = run.settings.recipe
     scores, task = scores_of(model), task or classification(recipe)
-    task.compile(scores, make_optimizer(recipe, steps))
+    task.compile(scores, make_optimizer(recipe, feed.steps))
     scores.optimizer.build(scores.trainable_variables)
     run.check_space(scores, scores.optimizer)
     state, note = run.restore(scores, scores.optimizer)
     if note:
-        say(note)
+        hooks.say(note)
     if not state.epoch:
-        if begin:
-            begin()
-        task.look(
-            model, look or (training(0) if validation is None else validation), recipe, check, say
+        hooks.begin()
+        task.look(model, feed.first(), recipe, check, hooks.say)
+    if feed.validation is None:
+        stays = ", and without a plateau the learning rate stays as it is"
+        hooks.say(
+            f"no validation: the last network is kept{stays * (recipe.schedule == 'plateau')}"
         )
-    if validation is None:
-        stays = ", and without a plateau the learning rate stays as it is" * (
-            recipe.schedule == "plateau"
-        )
-        say(f"no validation: the last network is kept{stays}")
-    track(state.rows)
+    hooks.track(state.rows)
     drawn, after = time.perf_counter(), 0.0  # seconds from an epoch's last step to its saved state
     while state.epoch < recipe.epochs and not state.stopped:
-        heed(math.inf)
-        watch = progress.Watch(state.epoch, recipe, steps, batch, run.writes, heed, after)
-        row = _epoch(scores, watch, training(state.epoch))
+        hooks.heed(math.inf)
+        watch = progress.Watch(
+            state.epoch, recipe, feed.steps, feed.batch, run.writes, hooks.heed, after
+        )
+        row = _train_epoch(scores, watch, feed.training(state.epoch))
         stepped = time.perf_counter()
-        checked = task.evaluate(scores, validation) if validation is not None else {}
-        error, loss = checked.get("top1_error"), checked.get("loss")
-        row |= {
-            "validation_top5_error": checked.get("top5_error"),
-            "validation_loss": loss,
-            "validation_error": error,
-        }
-        _check_finite(loss, scores, recipe, state.epoch)
-        state = replace(state, epoch=state.epoch + 1, rows=(*state.rows, row))
-        if validation is None or task.keep_last or (error, loss) < state.best:
+        checked = task.evaluate(scores, feed.validation) if feed.validation is not None else {}
+        _check_finite(checked.get("loss"), scores, recipe, state.epoch)
+        state, is_best = _add_epoch(state, row, checked, task.keep_last)
+        if is_best:
             run.save_best(model)
-            state = replace(
-                state, best=(error, loss) if checked else state.best, best_epoch=state.epoch
-            )
         for variable, value in zip(scores.trainable_variables, watch.last_weights, strict=False):
             variable.assign(value)
         if recipe.schedule == "plateau" and checked:
-            state = _after_plateau(state, error, recipe, scores.optimizer, say)
+            state = _after_plateau(state, recipe, scores.optimizer, hooks.say)
         run.save_last(state, scores, scores.optimizer)
         after = time.perf_counter() - stepped
-        track(state.rows)
-        say(progress.line(row, state, recipe))
+        hooks.track(state.rows)
+        hooks.say(progress.line(state.rows[-1], state, recipe))
         if time.perf_counter() - drawn > DRAW_EVERY:
             _draw(run, state)
             drawn = time.perf_counter()
     run.write_log(state)  # again: the kill may have come between the last state and its log
     _draw(run, state)
     return state
+
+
+def _add_epoch(state, row, checked, keep_last):
+    """Return the state after an epoch, and whether its network is the best so far.
+
+    Args:
+        state: the one before.
+        row: of the log, of the training.
+        checked: what the task's `evaluate` found; empty without validation.
+        keep_last: the last network is always the best.
+    """
+    error, loss = checked.get("top1_error"), checked.get("loss")
+    row = row | {
+        "validation_top5_error": checked.get("top5_error"),
+        "validation_loss": loss,
+        "validation_error": error,
+    }
+    state = replace(state, epoch=state.epoch + 1, rows=(*state.rows, row))
+    if checked and not keep_last and not (error, loss) < state.best:
+        return state, False
+    best = (error, loss) if checked else state.best
+    return replace(state, best=best, best_epoch=state.epoch), True
 
 
 def _draw(run, state):
@@ -129,8 +161,8 @@ def _check_finite(validation_loss, scores, recipe, epoch):
         raise progress.explosion("not a number after", recipe, epoch)
 
 
-def _epoch(scores, watch, batches):
-    """Train one epoch; give its row of the log.
+def _train_epoch(scores, watch, batches):
+    """Train one epoch, and return its row of the log.
 
     Where the recipe averages, `fit` ends with the averages in place of the weights: they are what
     is to be tested, but not what is to be trained on; those are in `watch.last_weights`.
@@ -155,7 +187,9 @@ def _epoch(scores, watch, batches):
     return row
 
 
-def _after_plateau(state, error, recipe, optimizer, say):
+def _after_plateau(state, recipe, optimizer, say):
+    """Apply the rule of the plateau to the last epoch, and return the state."""
+    error = state.rows[-1]["validation_error"]
     plateau, drop, stop = state.plateau.after(error, recipe.patience, recipe.drops)
     if drop:
         rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate)) * recipe.factor

@@ -10,7 +10,7 @@ from vgg_tf.models.cpu_layers import faster
 from vgg_tf.models.initializers import fitting
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.architectures import architecture
-from vgg_tf.paper.recipes import check_fit
+from vgg_tf.paper.presets import check_fit
 from vgg_tf.runtime.devices import shared_by_tensorflow
 from vgg_tf.training.optimizers import SGD, Muon, without_decay
 from vgg_tf.training.probe import probe

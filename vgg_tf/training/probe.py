@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from vgg_tf.images import views
+from vgg_tf.images import rescaling
 
 LOSS_LIMIT = 100.0  # nats; a first loss above it ends in NaN at the paper's learning rate
 IMAGES = 8  # looked at, at most
@@ -150,7 +150,7 @@ def photographs(size):
     photos = load_sample_images().images
     sides = [size + i * (427 - size) // 3 for i in range(4)]
     return np.stack(
-        [np.asarray(views.center_view(photo, size, side)) for photo in photos for side in sides]
+        [np.asarray(rescaling.center_view(photo, size, side)) for photo in photos for side in sides]
     )
 
 

@@ -1,6 +1,8 @@
-"""The training of an open run, from its data to its report."""
+"""Train the network of an open run, from its data to its report."""
 
-import math
+import contextlib
+import functools
+from dataclasses import replace
 
 from vgg_tf.runs import tracking
 from vgg_tf.runtime import files, signals
@@ -30,82 +32,52 @@ def inherited_weights(flags, out):
 
 
 def train_and_test(run, collection, data, devices, weights, flags):
-    """Train the network of a run, test the best one, write the report and print the closing
-    line.
-    """
-    from vgg_tf.data import loading
-    from vgg_tf.training import loop
-    from vgg_tf.training.model import arithmetic, build, compile_scores, evaluate, scores_of
+    """Train the network of a run, test the best one, write the report, and print the result.
 
-    recipe = run.settings.recipe
-    n = collection.images("train")
-    plan = arithmetic(recipe, n, devices.replicas)
-    counts = ", ".join(
-        f"{values['images']:,} {split}" for split, values in collection.splits.items()
-    )
+    Args:
+        run: the open `run_folder.Run`.
+        collection: the `Collection` of the data.
+        data: the source.
+        devices: the `Devices`.
+        weights: to inherit, or None.
+        flags: of the program.
+    """
+    from vgg_tf.data.unreadable import naming_the_unreadable
+    from vgg_tf.training import loop
+    from vgg_tf.training.model import arithmetic, build
+
+    settings = run.settings
+    plan = arithmetic(settings.recipe, collection.images("train"), devices.replicas)
     say = print if run.writes else lambda line: None
-    say(
-        f"{run.settings.arch} on {run.settings.data}: {counts} images of "
-        f"{len(collection.classes)} classes; {devices.reason}"
-    )
+    counts = {split: values["images"] for split, values in collection.splits.items()}
+    announce(settings, counts, collection, devices, say)
     for note in filter(None, (*collection.notes[:5], plan.note)):
         say(f"  {note}")
-
-    common = {"batch_size": plan.batch, "size": recipe.size, "seed": recipe.seed}
-    train = training_batches(data, recipe, collection, plan.batch, plan.steps, devices.part)
-
-    def centre_crops(split, cache="none", part=devices.part):
-        batches = loading.load_dataset(
-            data, split, scale=recipe.evaluation_scale, cache=cache, part=part, **common
+    load = functools.partial(_load_center_crops, data, settings.recipe, plan, flags.smoke)
+    feed = _make_feed(data, settings, collection, plan, devices, load)
+    tested = next((split for split in ("test", "validation") if split in collection.splits), None)
+    with (
+        naming_the_unreadable(data),
+        following(run, devices, flags.grace, flags.track) as hooks,
+    ):
+        model = build(settings.arch, settings.recipe, collection, _standardized(weights, settings))
+        hooks = replace(
+            hooks, say=say, begin=lambda: _inherit(run, model, weights, collection.classes)
         )
-        return batches.take(SMOKE_BATCHES if flags.smoke else -1)
-
-    validation = (
-        centre_crops("validation", recipe.cache) if "validation" in collection.splits else None
-    )
-    if validation is None and recipe.schedule == "plateau" and flags.selection.hold_out == 0:
-        raise ValueError(
-            "--hold-out 0 leaves nothing to see a plateau on. Give --schedule step, cosine or "
-            "one-cycle as well."
-        )
-    look = None
-    if devices.processes > 1:  # all of them at the same batch
-        look = centre_crops("validation" if validation else "train", part=(0, devices.processes))
-    split = "test" if "test" in collection.splits else "validation" if validation else None
-    tracks = tracking.opened(flags.track if run.writes else "", run)
-    notice = signals.Notice(flags.grace)
-    with tracks as track, notice, devices.scope(), loading.naming_the_unreadable(data):
-        model = build(run.settings.arch, recipe, collection, _standardized(weights, run.settings))
-        state = loop.train(
-            run,
-            model,
-            plan.steps,
-            plan.batch,
-            train,
-            validation,
-            say,
-            begin=lambda: _inherit(run, model, weights, collection.classes),
-            check=flags.check,
-            look=look,
-            heed=notice.heed,
-            track=track,
-        )
+        state = loop.train(run, model, feed, hooks, check=flags.check)
         devices.wait("best network")
-        best = scores_of(run.load_best())
-        compile_scores(best)
-        errors = evaluate(best, centre_crops(split)) if split else {}
-    if split != "test":
+        errors = _test(run, load(tested, devices.part)) if tested else {}
+    if tested != "test":
         say(
-            f"no test split: the error is that of {split}, which chose the network"
-            if split
+            f"no test split: the error is that of {tested}, which chose the network"
+            if tested
             else "no images to test on"
         )
     seconds = sum(row["seconds"] for row in state.rows)
+    n = collection.images(tested) if tested else 0
     report = {
-        "split": split,
-        "n": min(collection.images(split), SMOKE_BATCHES * plan.batch if flags.smoke else math.inf)
-        if split
-        else 0,
+        "split": tested,
+        "n": min(n, SMOKE_BATCHES * plan.batch) if flags.smoke else n,
         **errors,
         "seconds": seconds,
         "images_per_second": plan.steps * plan.batch * len(state.rows) / seconds,
@@ -118,26 +90,102 @@ def train_and_test(run, collection, data, devices, weights, flags):
     devices.wait("report")
 
 
-def training_batches(data, recipe, collection, batch, steps, part=(0, 1)):
-    """A function of the epoch to its training batches, by the recipe. See `loading.load_epochs`."""
-    from vgg_tf.data import loading
+def announce(settings, counts, collection, devices, say=print):
+    """Print what is trained on which images, and where.
 
-    return loading.load_epochs(
-        data,
-        "train",
-        batch_size=batch,
-        size=recipe.size,
-        scale=recipe.scale,
-        seed=recipe.seed,
-        steps=steps,
-        flip=recipe.flip,
-        shift=recipe.rgb_shift,
-        covariance=collection.covariance_rgb,
-        cache=recipe.cache,
-        padding=recipe.padding,
-        cutout=recipe.cutout,
-        part=part,
+    Args:
+        settings: the `Settings` of the run.
+        counts: images of each split.
+        collection: the `Collection` of the images.
+        devices: the `Devices`.
+        say: called with the line.
+    """
+    what = " for boxes" if settings.task != "classification" else ""
+    splits = ", ".join(f"{n:,} {split}" for split, n in counts.items())
+    say(
+        f"{settings.arch}{what} on {settings.data}: {splits} images of "
+        f"{len(collection.classes)} classes; {devices.reason}"
     )
+
+
+@contextlib.contextmanager
+def following(run, devices, grace, track=""):
+    """Within, train on the devices: SIGTERM is handled and the rows of the log are tracked.
+
+    Args:
+        run: the open `run_folder.Run`.
+        devices: the `Devices`.
+        grace: seconds that SIGTERM leaves.
+        track: names of trackers, as for `tracking.opened`.
+
+    Yields:
+        `loop.Hooks`.
+    """
+    from vgg_tf.training import loop
+
+    notice = signals.Notice(grace)
+    tracks = tracking.opened(track if run.writes else "", run)
+    with tracks as follow, notice, devices.scope():
+        yield loop.Hooks(heed=notice.heed, track=follow)
+
+
+def _make_feed(data, settings, collection, plan, devices, load):
+    """Make the `loop.Feed` of a training.
+
+    Raises:
+        ValueError: there is no validation split, and the schedule needs one.
+    """
+    from vgg_tf.training import loop
+
+    recipe, validation = settings.recipe, None
+    if "validation" in collection.splits:
+        validation = load("validation", devices.part, recipe.cache)
+    elif recipe.schedule == "plateau" and settings.selection.hold_out == 0:
+        raise ValueError(
+            "--hold-out 0 leaves nothing to see a plateau on. Give --schedule step, cosine or "
+            "one-cycle as well."
+        )
+    sample = None
+    if devices.processes > 1:  # all of them check the same batch
+        sample = load("validation" if validation else "train", (0, devices.processes))
+    batches = make_training_batches(data, recipe, collection, plan, devices.part)
+    return loop.Feed(plan.steps, plan.batch, batches, validation, sample)
+
+
+def _load_center_crops(data, recipe, plan, smoke, split, part, cache="none"):
+    """Read the center crops of a split as batches; the first ones only in a smoke run."""
+    from vgg_tf.data.batches import Plan, make_epochs
+    from vgg_tf.images.augmentation import View
+
+    view = View(recipe.size, recipe.evaluation_scale)
+    batches = make_epochs(data, split, view, Plan(plan.batch, False, cache=cache, part=part))(0)
+    return batches.take(SMOKE_BATCHES if smoke else -1)
+
+
+def _test(run, batches):
+    """Return the errors of the best network of a run."""
+    from vgg_tf.training.model import compile_scores, evaluate, scores_of
+
+    best = scores_of(run.load_best())
+    compile_scores(best)
+    return evaluate(best, batches)
+
+
+def make_training_batches(data, recipe, collection, plan, part=(0, 1)):
+    """Return a function of the epoch to its training batches, as `loading.load_epochs` does.
+
+    Args:
+        data: the source.
+        recipe: the `Recipe`.
+        collection: the `Collection` of the source.
+        plan: the `Arithmetic` of the recipe.
+        part: `(process, processes)`.
+    """
+    from vgg_tf.data.batches import Plan, make_epochs
+
+    view = recipe.view(collection.covariance_rgb)
+    batches = Plan(plan.batch, True, plan.steps, recipe.seed, recipe.cache, part)
+    return make_epochs(data, "train", view, batches)
 
 
 def _layers(settings):
