@@ -5,7 +5,7 @@ faster.
 
 Three passes of each: the map, its gradient, the kernel's.
 Processor time of one thread, the least of 5. The constants in
-`vgg_tf.models.cpu_layers` were chosen by this table and by whole steps.
+`vgg_tf.models.cpu_layers` and `cpu_products` were chosen by this table and by whole steps.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main(arguments=None):
     quiet.quiet_tensorflow()
     import tensorflow as tf
 
-    from vgg_tf.models import cpu_layers
+    from vgg_tf.models import cpu_products
 
     print(
         f"{dtype}, batch {batch} (a quarter of it from 14 pixels on), ms: TensorFlow's / as "
@@ -64,19 +64,19 @@ def main(arguments=None):
         passes = [
             (
                 lambda x, k, u: tf.nn.conv2d(x, k, 1, "SAME"),
-                lambda x, k, u: cpu_layers.by_rows(x, k),
+                lambda x, k, u: cpu_products.multiply_rows(x, k),
             ),
             (
                 lambda x, k, u: tf.raw_ops.Conv2DBackpropInput(
                     input_sizes=x.shape, filter=k, out_backprop=u, **SAME
                 ),
-                lambda x, k, u: cpu_layers.by_rows(u, cpu_layers.turned(k)),
+                lambda x, k, u: cpu_products.multiply_rows(u, cpu_products.turn(k)),
             ),
             (
                 lambda x, k, u: tf.raw_ops.Conv2DBackpropFilter(
                     input=x, filter_sizes=k.shape, out_backprop=u, **SAME
                 ),
-                lambda x, k, u: cpu_layers.gradient_of_kernel(x, u),
+                lambda x, k, u: cpu_products.compute_kernel_gradient(x, u),
             ),
         ]
         cells = [

@@ -11,7 +11,8 @@ import tyro
 
 from vgg_tf.paper.protocols import ProtocolName
 from vgg_tf.runtime import files, processes, quiet
-from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
+from vgg_tf.runtime.devices import Precision, StrategyName, choose
+from vgg_tf.runtime.engines import settle
 
 PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "paper-table6"]
 
@@ -72,7 +73,7 @@ def main(arguments=None):
         raise ValueError(
             "No network. Give a run folder of python -m vgg_tf.train, or a file of weights."
         )
-    together = flags.together.told()
+    together = flags.together.complete()
     settle(flags.strategy, several=together.processes > 1)
     quiet.quiet_tensorflow()
 

@@ -11,7 +11,8 @@ from vgg_tf.localization.flags import PROG, Evaluate, Predict, Train
 from vgg_tf.localization.session import train
 from vgg_tf.localization.testing import evaluate, make_rater, parse_scales
 from vgg_tf.runtime import files, programs, quiet
-from vgg_tf.runtime.devices import choose, settle
+from vgg_tf.runtime.devices import choose
+from vgg_tf.runtime.engines import settle
 
 
 def main(arguments=None):

@@ -14,7 +14,8 @@ import tyro
 from vgg_tf.data.folders import picture_paths
 from vgg_tf.paper.protocols import ProtocolName
 from vgg_tf.runtime import files, programs, quiet
-from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
+from vgg_tf.runtime.devices import Precision, StrategyName, choose
+from vgg_tf.runtime.engines import settle
 
 
 @dataclass(frozen=True)

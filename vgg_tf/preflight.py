@@ -137,7 +137,7 @@ def _topologies(flags):
 
     Exit code 1 if there is one that the asked step does not fit on.
     """
-    from vgg_tf.runtime.devices import has_jax_for_tpus
+    from vgg_tf.runtime.engines import has_jax_for_tpus
 
     presets.check_fit(flags.arch, flags.numbers)
     names = bounds.topologies(flags.topology, flags.numbers.micro_batch_size)

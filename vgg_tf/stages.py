@@ -15,7 +15,7 @@ from vgg_tf.paper.architectures import architecture
 from vgg_tf.paper.recipes import differences
 from vgg_tf.paper.stages import list_stages
 from vgg_tf.runtime import files, programs
-from vgg_tf.runtime.devices import users_environment
+from vgg_tf.runtime.engines import make_child_environment
 from vgg_tf.training.flags import parse
 
 OWN = ("--recipe", "--scale", "--learning-rate", "--inherit", "--inherit-layers")
@@ -100,7 +100,7 @@ def main(arguments=None):
         )
         # A process each, so that a stage ends as its command by hand does, and gives all memory
         # back.
-        if code := programs.call(["vgg_tf.train", *words], env=users_environment()):
+        if code := programs.call(["vgg_tf.train", *words], env=make_child_environment()):
             sys.exit(code)
 
 

@@ -22,7 +22,7 @@ def main(arguments=None):
     if flags.profile:
         print(profile(flags, source, out))
         return
-    flags.together.told().join()
+    flags.together.complete().join()
     devices = choose(flags.strategy, flags.precision)
     # Connects them now: later, one that is slower than half a minute would be given up.
     devices.wait("all here")

@@ -13,7 +13,8 @@ import tyro
 from vgg_tf.data.selection import Selection
 from vgg_tf.features.protocols import PROTOCOLS, draw_neighbours, whole
 from vgg_tf.runtime import files, programs, quiet
-from vgg_tf.runtime.devices import Precision, StrategyName, choose, settle
+from vgg_tf.runtime.devices import Precision, StrategyName, choose
+from vgg_tf.runtime.engines import settle
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import pytest
 import tensorflow as tf
 
 from vgg_tf import build_vgg
-from vgg_tf.models import cpu_layers
+from vgg_tf.models import cpu_layers, cpu_products
 from vgg_tf.models.cpu_layers import (
     FILTERS,
     FusedBatchNormalization,
     ProductConvolution,
-    convolution,
     faster,
 )
+from vgg_tf.models.cpu_products import convolve
 from vgg_tf.training.optimizers import SGD
 
 STATISTICS = {"mean": (120.0, 115.0, 100.0), "std": (60.0, 60.0, 60.0)}
@@ -37,7 +37,7 @@ ROWS, WINDOWS, OFFSETS = ((4, 4), 4), ((4, 5), 2), ((31, 29), 2)  # one of each 
     ],  # by offsets, as large maps on CPUs with AVX2 only
 )
 def test_a_convolution_and_its_gradients_are_tensorflows(shape, products, dtype, monkeypatch):
-    monkeypatch.setattr(cpu_layers, "PRODUCTS", products)
+    monkeypatch.setattr(cpu_products, "find_products_side", lambda: products)
     random = np.random.default_rng(0)
     x = tf.cast(random.normal(size=(3, *shape, 5)), dtype)
     kernel = tf.cast(random.normal(size=(3, 3, 5, 6)), dtype)
@@ -49,10 +49,10 @@ def test_a_convolution_and_its_gradients_are_tensorflows(shape, products, dtype,
             y = function(x, kernel)
         return [y, *tape.gradient(y, (x, kernel), upstream)]
 
-    found = outcome(convolution)
+    found = outcome(convolve)
     graph = found
     if dtype == "float32" and (shape, products) in (ROWS, WINDOWS, OFFSETS):
-        graph = tf.function(lambda: outcome(convolution))()
+        graph = tf.function(lambda: outcome(convolve))()
     exact = [tf.cast(value, tf.float64) for value in (x, kernel)]
     x, kernel, upstream = *exact, tf.cast(upstream, tf.float64)
     expected = outcome(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "SAME"))
@@ -158,7 +158,7 @@ def large():
 
 
 def test_large_maps_are_products_too_on_cpus_with_avx2_only(monkeypatch):
-    monkeypatch.setattr(cpu_layers, "LARGE", 56)
+    monkeypatch.setattr(cpu_layers, "find_large_side", lambda: 56)
     others = {
         layer.name for layer in faster(large()).layers if isinstance(layer, keras.layers.Conv2D)
     }
@@ -179,7 +179,7 @@ def test_large_maps_are_products_too_on_cpus_with_avx2_only(monkeypatch):
 
 
 def test_large_maps_few_filters_and_strategies_keep_kerass_layers(monkeypatch):
-    monkeypatch.setattr(cpu_layers, "LARGE", math.inf)
+    monkeypatch.setattr(cpu_layers, "find_large_side", lambda: math.inf)
     kinds = {layer.name: type(layer) for layer in faster(large()).layers}
     products = {name for name, kind in kinds.items() if kind is ProductConvolution}
     assert products == {f"block{block}_conv{i}" for block in (4, 5) for i in (1, 2)}

@@ -1,6 +1,7 @@
 """Which engine and which devices a word becomes."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.making import QUICK
-from vgg_tf.runtime import chips, devices, doctor
+from vgg_tf.runtime import chips, devices, doctor, engines
 
 pytest.importorskip("jax")
 
@@ -35,7 +36,7 @@ def said(child):
 
 ASK = """
 import json, os, sys
-from vgg_tf.runtime import devices
+from vgg_tf.runtime import devices, engines
 def settings():
     default = sys.modules["jax"].config.jax_default_device if found.engine == "jax" else None
     return keras.config.dtype_policy().name, keras.distribution.distribution(), default
@@ -58,24 +59,24 @@ said = {}
 """
 # TensorFlow and JAX are imported once for all questions to them, as seconds pass with each.
 ASK_TENSORFLOW = """
-asked, devices._sees = [], lambda *words: asked.append(words)
-devices.settle("tpu")
-said["settled"] = [asked, os.environ.pop("KERAS_BACKEND"), devices._settled, "keras" in sys.modules]
-devices._settled = False
+asked, engines.sees = [], lambda *words: asked.append(words)
+engines.settle("tpu")
+said["settled"] = [asked, os.environ.pop("KERAS_BACKEND"), engines._settled, "keras" in sys.modules]
+engines._settled = False
 said["auto"] = ask("auto")
 said["tpu"] = ask("tpu")
-os.environ["KERAS_BACKEND"], devices._settled = "jax", False  # by the user
+os.environ["KERAS_BACKEND"], engines._settled = "jax", False  # by the user
 said["cpu of jax"] = ask("cpu")
 print(json.dumps(said))
 """
 ASK_JAX = """
 from dataclasses import replace
 said["four"] = ask("cpu")
-four = devices._FINDERS["jax", "cpu"]
+four = engines.FINDERS["jax", "cpu"]
 def one(asked):
     found = four(asked)
     return replace(found, devices=found.devices[:1])
-devices._FINDERS["jax", "cpu"] = one
+engines.FINDERS["jax", "cpu"] = one
 said["auto"] = ask("auto")
 said["tpu"] = ask("tpu")
 print(json.dumps(said))
@@ -138,7 +139,7 @@ def test_who_is_to_find_a_tpu_asks_other_processes_for_both_engines_before_keras
 
 def test_another_process_tells_what_an_engine_sees(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    assert [devices._sees("jax", kind) for kind in ("cpu", "gpu")] == [
+    assert [engines.sees("jax", kind) for kind in ("cpu", "gpu")] == [
         True,
         False,
     ]  # seconds: JAX is imported by each
@@ -149,11 +150,11 @@ def test_another_process_tells_what_an_engine_sees(monkeypatch):
 TPU_OF_JAX = """
 from tests.making import TINY, shallow
 from vgg_tf import train
-from vgg_tf.runtime import devices
-cpu = devices._FINDERS["jax", "cpu"]
-devices.tpu_chips = lambda: ("v5e", 1)
-devices._sees = lambda engine, kind: engine == "jax"
-devices._FINDERS["jax", "tpu"] = cpu
+from vgg_tf.runtime import engines
+cpu = engines.FINDERS["jax", "cpu"]
+engines.find_tpu_chips = lambda: ("v5e", 1)
+engines.sees = lambda engine, kind: engine == "jax"
+engines.FINDERS["jax", "tpu"] = cpu
 with shallow():
     train.main(["--smoke", "--arch", "shallow", *TINY, "--strategy", "auto", "--out", {out!r}])
 import json, keras
@@ -166,6 +167,11 @@ def test_a_tpu_that_only_jax_sees_is_taken_although_the_data_need_tensorflow_fir
     # TensorFlow imports Keras, which fixes its backend: the engine must be settled before.
     assert said(started(TPU_OF_JAX.format(out=str(tmp_path / "run")))) == "jax"
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["policy"] == "mixed_bfloat16"
+
+
+def test_the_doctor_prints_what_another_process_sees(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert re.match("sees .*cpu.*0", doctor.ask_for_devices("jax", 0), re.IGNORECASE)
 
 
 def test_the_error_of_a_missing_tpu_names_the_engines_that_were_asked(answers):
@@ -191,13 +197,13 @@ def test_the_error_of_a_missing_tpu_names_the_engines_that_were_asked(answers):
 def test_without_a_tpu_the_remedy_is_that_of_the_place(monkeypatch, place, remedy):
     for name, value in place.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(devices, "tpu_chips", lambda: (None, 0))
-    assert remedy in devices._missing("tpu", ("tensorflow", "jax"))
+    monkeypatch.setattr(chips, "find_tpu_chips", lambda: (None, 0))
+    assert remedy in doctor.explain_missing("tpu", ("tensorflow", "jax"))
 
 
 def test_chips_that_no_framework_takes_are_named_with_what_to_install(monkeypatch):
-    monkeypatch.setattr(devices, "tpu_chips", lambda: ("v5e", 8))
-    message = devices._missing("tpu", ("tensorflow",))
+    monkeypatch.setattr(chips, "find_tpu_chips", lambda: ("v5e", 8))
+    message = doctor.explain_missing("tpu", ("tensorflow",))
     assert "No TPU for TensorFlow here. The machine has 8 chips of TPU v5e" in message
     assert 'pip install -U "jax[tpu]" keras tensorflow-cpu' in message
 
@@ -210,7 +216,7 @@ def test_tpu_chips_are_told_from_googles_network_cards(tmp_path, monkeypatch):
         (tmp_path / str(i) / "vendor").write_text(f"{vendor}\n")
         (tmp_path / str(i) / "device").write_text(f"{device}\n")
     monkeypatch.setattr(chips, "PCI", Path(tmp_path))
-    assert chips.tpu_chips() == ("v6e", 4)
+    assert chips.find_tpu_chips() == ("v6e", 4)
 
 
 def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
@@ -240,7 +246,7 @@ def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
     ],
 )
 def test_the_doctor_knows_the_pairs_that_fail(versions, chips, remedy):
-    assert any(remedy in line for line in doctor.remedies(versions, chips))
+    assert any(remedy in line for line in doctor.list_remedies(versions, chips))
 
 
 @pytest.mark.parametrize(
@@ -264,7 +270,7 @@ def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(
     for place, name, value in (
         (metadata, "version", version),
         (subprocess, "run", run),
-        (chips, "tpu_chips", lambda: (None, 0)),
+        (chips, "find_tpu_chips", lambda: (None, 0)),
     ):
         monkeypatch.setattr(place, name, value)
     doctor.print_report()
@@ -272,13 +278,17 @@ def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(
 
 
 def test_a_tpu_that_another_program_holds_is_no_reason_to_train_for_ever_on_the_cpu(monkeypatch):
-    for name, value in (("tpu_chips", lambda: ("v5e", 8)), ("_settled", True)):
-        monkeypatch.setattr(devices, name, value)
+    for module, name, value in (
+        (engines, "find_tpu_chips", lambda: ("v5e", 8)),
+        (chips, "find_tpu_chips", lambda: ("v5e", 8)),
+        (engines, "_settled", True),
+    ):
+        monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(
-        devices.importlib.util, "find_spec", lambda name: name
+        engines.importlib.util, "find_spec", lambda name: name
     )  # JAX and libtpu are installed
     for engine in ("tensorflow", "jax"):
-        monkeypatch.setitem(devices._FINDERS, (engine, "tpu"), lambda asked: None)
+        monkeypatch.setitem(engines.FINDERS, (engine, "tpu"), lambda asked: None)
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # by us: JAX saw none either
     with pytest.raises(
         ValueError,
@@ -286,5 +296,5 @@ def test_a_tpu_that_another_program_holds_is_no_reason_to_train_for_ever_on_the_
     ):
         devices.choose()
     assert devices.choose("cpu").kind == "cpu"
-    monkeypatch.setattr(devices, "_settled", False)  # the user's own word
+    monkeypatch.setattr(engines, "_settled", False)  # the user's own word
     assert devices.choose().kind == "cpu"

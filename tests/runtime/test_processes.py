@@ -55,7 +55,7 @@ POD = {"TPU_WORKER_HOSTNAMES": "10.0.0.2,10.0.0.3", "TPU_WORKER_ID": "1"}
     ],
 )
 def test_flags_say_who_is_who_and_else_slurm_or_the_pod(flags, environment, told):
-    found = flags.told(environment)
+    found = flags.complete(environment)
     assert (found.coordinator, max(found.processes, 1), found.process) == (
         told.coordinator,
         told.processes,
@@ -67,7 +67,7 @@ def test_several_tpu_slices_are_not_taken_for_one():
     with pytest.raises(
         ValueError, match="Several TPU slices do not tell who is who: give --coordinator"
     ):
-        Hosts().told(POD | {"MEGASCALE_NUM_SLICES": "2"})
+        Hosts().complete(POD | {"MEGASCALE_NUM_SLICES": "2"})
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_flags_that_do_not_fit_together_are_refused(flags):
         ValueError,
         match="--coordinator HOST:PORT, --processes N of at least 2 and --process I below it",
     ):
-        flags.told({})
+        flags.complete({})
 
 
 TRAIN, TEST = 37, 16  # images; batches of 6 divide neither

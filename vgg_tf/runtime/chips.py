@@ -18,7 +18,7 @@ TPU_CHIPS = {
 GPUS = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows', AMD's
 
 
-def tpu_chips():
+def find_tpu_chips():
     """TPU chips in this machine: their version and number, such as `("v5e", 8)`, or `(None, 0)`."""
     found = []
     for device in PCI.glob("*"):
@@ -29,7 +29,7 @@ def tpu_chips():
     return (chips[0], len(chips)) if chips else (None, 0)
 
 
-def gpu_files():
+def has_gpu_files():
     """Tell whether a driver has made a file for a GPU."""
     return any(Path(place).exists() for place in GPUS)
 

@@ -1,78 +1,71 @@
-"""Installed versions, visible devices, and what to fix."""
+"""Installed versions, visible devices, and what to fix.
+
+Run as a program, with `tensorflow` or `jax` as the argument, this module prints the devices that
+the framework sees.
+"""
 
 import os
+import subprocess
 import sys
+from importlib import metadata
+
+from vgg_tf.runtime import chips, engines
+
+_PACKAGES = (
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "tensorflow-tpu",
+    "jax",
+    "jaxlib",
+    "libtpu",
+    "numpy",
+)
 
 
 def print_report():
     """Print what is installed, what each framework sees, and what to do about it."""
-    import subprocess
-    from importlib import metadata
-
-    from vgg_tf.runtime.chips import tpu_chips
-
-    def version(name):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            return None
-
+    versions = {name: find_version(name) for name in _PACKAGES}
     print(f"Python {sys.version.split()[0]}")
-    for name in (
-        "keras",
-        "tensorflow",
-        "tensorflow-cpu",
-        "tensorflow-tpu",
-        "jax",
-        "jaxlib",
-        "libtpu",
-        "numpy",
-    ):
-        print(f"  {name:16}{version(name) or '-'}")
-    cuda = any(version(f"jax-cuda{n}-plugin") for n in (12, 13))
-    chips, n = tpu_chips()
-    print(f"TPU chips in this machine: {f'{n} of {chips}' if n else 'none'}")
-    # Each in a process of its own: an import that aborts, or takes the TPU, must not take this one
-    # along.
-    for name, code in (
-        (
-            "TensorFlow",
-            "import tensorflow as tf; print(*(device.name for device in "
-            "tf.config.list_physical_devices()))",
-        ),
-        ("JAX", "import jax; print(*jax.devices())"),
-    ):
-        environment = (
-            os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | ({} if n else {"TPU_SKIP_MDS_QUERY": "1"})
-        )
-        if n == 0:
-            environment.setdefault("JAX_PLATFORMS", "cuda,cpu" if cuda else "cpu")
-        try:
-            result = subprocess.run(
-                [sys.executable, "-c", code],
-                capture_output=True,
-                text=True,
-                env=environment,
-                timeout=120,
-            )
-            words, told = (
-                ("sees", result.stdout) if result.returncode == 0 else ("fails:", result.stderr)
-            )
-            last = told.strip().splitlines()[-1:] or [f"exit code {result.returncode}"]
-            print(f"{name} {words} {last[0]}")
-        except subprocess.TimeoutExpired:
-            print(f"{name} has not answered within two minutes")
-    for remedy in remedies(
-        {
-            name: version(name)
-            for name in ("tensorflow-tpu", "tensorflow", "tensorflow-cpu", "jax", "libtpu")
-        },
-        n,
-    ):
+    for name, version in versions.items():
+        print(f"  {name:16}{version or '-'}")
+    generation, n = chips.find_tpu_chips()
+    print(f"TPU chips in this machine: {f'{n} of {generation}' if n else 'none'}")
+    for engine, name in engines.NAMES.items():
+        print(f"{name} {ask_for_devices(engine, n)}")
+    for remedy in list_remedies(versions, n):
         print(f"-> {remedy}")
 
 
-def remedies(versions, chips):
+def find_version(name):
+    """Return the version of an installed package; None where it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def ask_for_devices(engine, chips):
+    """Return what a framework sees on a machine with so many TPU chips, in words.
+
+    Another process looks: an import that aborts, or takes the TPU, must not affect this one.
+    """
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    if not chips:
+        environment |= {"TPU_SKIP_MDS_QUERY": "1"}
+        cuda = any(find_version(f"jax-cuda{n}-plugin") for n in (12, 13))
+        environment.setdefault("JAX_PLATFORMS", "cuda,cpu" if cuda else "cpu")
+    words = [sys.executable, "-m", "vgg_tf.runtime.doctor", engine]
+    try:
+        result = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=120)
+    except subprocess.TimeoutExpired:
+        return "has not answered within two minutes"
+    verb, said = ("sees", result.stdout) if result.returncode == 0 else ("fails:", result.stderr)
+    last = said.strip().splitlines()[-1:] or [f"exit code {result.returncode}"]
+    return f"{verb} {last[0]}"
+
+
+def list_remedies(versions, chips):
     """What to do about these versions of packages (None: not installed) on a machine with so many
     TPU chips.
 
@@ -96,3 +89,51 @@ def remedies(versions, chips):
     if not any(versions.get(name) for name in ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")):
         found.append("vgg_tf reads its data by TensorFlow: pip install tensorflow-cpu")
     return found or ["nothing to mend"]
+
+
+def explain_missing(kind, names):
+    """Return what to do where these engines find no device of this kind, in words."""
+    where = f"No {kind.upper()} for {' or '.join(engines.NAMES[engine] for engine in names)} here. "
+    if kind == "gpu":
+        return (
+            where + 'pip install "tensorflow[and-cuda]" (or "jax[cuda12]") where an NVIDIA GPU is, '
+            "or use --strategy auto."
+        )
+    version, n = chips.find_tpu_chips()
+    if n:
+        wheel = "" if engines.has_jax_for_tpus() else "They need JAX. "
+        return where + (
+            f"The machine has {n} chips of TPU {version}. {wheel}"
+            'pip install -U "jax[tpu]" keras tensorflow-cpu, unset KERAS_BACKEND or set it to jax, '
+            "end other programs that hold the TPU, and restart; or do without: --strategy cpu."
+        )
+    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
+        return (
+            where + "Choose Settings, Accelerator, TPU v5e-8, and restart; or use --strategy auto."
+        )
+    if "COLAB_RELEASE_TAG" in os.environ:
+        return (
+            where + "Choose Runtime, Change runtime type, v5e-1 TPU or v6e-1 TPU, and restart; or "
+            "use --strategy auto."
+        )
+    return (
+        where
+        + "No TPU chip is in this machine: use a TPU machine of Kaggle, Colab or Cloud TPU, or "
+        "--strategy auto."
+    )
+
+
+def main():
+    """Print the devices that the framework sees which the argument names."""
+    if sys.argv[1] == "tensorflow":
+        import tensorflow as tf
+
+        print(*(device.name for device in tf.config.list_physical_devices()))
+    else:
+        import jax
+
+        print(*jax.devices())
+
+
+if __name__ == "__main__":
+    main()

@@ -47,7 +47,7 @@ class Hosts:
     process: int = 0
     """Which of them this is, from 0."""
 
-    def told(self, environment=os.environ):
+    def complete(self, environment=None):
         """These, or what the environment of SLURM (`srun`) or of a Cloud TPU pod tells where
         nothing was given.
 
@@ -77,6 +77,11 @@ class Hosts:
             return self
         if self.processes == 1:
             return self
+        return self._read(os.environ if environment is None else environment)
+
+    @staticmethod
+    def _read(environment):
+        """Return what SLURM or a TPU pod says; one process where neither does."""
         if "SLURM_STEP_NODELIST" in environment and int(environment.get("SLURM_NTASKS", 1)) > 1:
             # JAX reads the rest.
             return Hosts("", int(environment["SLURM_NTASKS"]), int(environment["SLURM_PROCID"]))
@@ -154,7 +159,7 @@ def _watch(program, main):
         return main()
     hosts = tyro.cli(Hosts, args=arguments, return_unknown_args=True, prog=f"python -m {program}")[
         0
-    ].told()
+    ].complete()
     if hosts.processes == 1:
         return main()
     (reading, writing), quiet = os.pipe(), _Quiet()
