@@ -93,7 +93,7 @@ def _drawn(networks, errors, means, half, title):
     """
     depths = [ARCHITECTURES[arch].weight_layers for arch in networks]
     lines = {f"seed {seed}": (depths, row, f"C{seed + 1} ") for seed, row in enumerate(errors.T)}
-    figure = charts.curves(
+    figure = charts.draw_curves(
         {**lines, "mean, 95 %": (depths, means, "C0-")},
         title,
         "layers with weights",

@@ -37,9 +37,9 @@ def main(arguments=None):
 
     quiet.quiet_tensorflow()
     from vgg_tf.data import opening
-    from vgg_tf.features.protocols import whole
+    from vgg_tf.features.protocols import merge_splits
 
-    source, *_ = whole(opening.open_source(flags.folder), "caltech")
+    source, *_ = merge_splits(opening.open_source(flags.folder), "caltech")
     (worth if flags.what == "worth" else speed)(source, flags)
 
 
@@ -59,7 +59,9 @@ def worth(source, flags):
         "--- |"
     )
     for name, rows in kinds.items():
-        means = [100 * svm.caltech(rows, images.labels, seed).mean for seed in range(flags.splits)]
+        means = [
+            100 * svm.run_caltech(rows, images.labels, seed).mean for seed in range(flags.splits)
+        ]
         print(
             f"| {name} | {rows.shape[1]:,} | {np.mean(means):.1f} +- "
             f"{np.std(means, ddof=1):.1f} % |",
@@ -126,10 +128,10 @@ def speed(source, flags):
     found = {}
     for precision in ("float32", devices.choose("cpu", "auto").policy):
         found.setdefault(f"ours, {precision}", (precision, []))
-    network = checkpoint.open_trained(path)
+    network = checkpoint.open_checkpoint(path)
     evaluators = {}
     for name, (precision, _) in found.items():
-        evaluators[name] = posteriors.evaluator(
+        evaluators[name] = posteriors.make_evaluator(
             network, [(256, "dense")], devices.choose("cpu", precision), describe=True
         )
     loop = []

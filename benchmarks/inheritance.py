@@ -111,7 +111,7 @@ def main(arguments=None):
         )
     flags.figure.parent.mkdir(parents=True, exist_ok=True)
     title = f"Starting from VGG-11 ({flags.width:g} of the width, seed {flags.seed})"
-    figure = charts.curves(
+    figure = charts.draw_curves(
         lines, title, "training images seen (thousands)", "validation top-1 error (%)"
     )
     figure.savefig(flags.figure, dpi=120)

@@ -41,11 +41,11 @@ LINKED = 15_000  # images, at least: 5 seconds at 3,000 images/s
 
 def linked(shards, folder):
     """Link shards into `folder` again and again, and return the paths of the links."""
-    from vgg_tf.records.collection import Collection, shard_name, shard_paths
+    from vgg_tf.records.collection import Collection, list_shards, shard_name
 
     collection = Collection.read(shards)
     times = -(-LINKED // collection.images("train"))
-    paths = shard_paths(os.path.abspath(shards), collection, "train") * times
+    paths = list_shards(os.path.abspath(shards), collection, "train") * times
     links = [os.path.join(folder, shard_name("train", i, len(paths))) for i in range(len(paths))]
     for path, link in zip(paths, links, strict=True):
         os.symlink(path, link)

@@ -36,10 +36,10 @@ def main(arguments=None):
     quiet.quiet_tensorflow()
     from vgg_tf.data import opening
     from vgg_tf.data.writing import write
-    from vgg_tf.features.protocols import whole
+    from vgg_tf.features.protocols import merge_splits
     from vgg_tf.localization import inference, inputs
 
-    source, *_ = whole(opening.open_source(flags.folder), "none")
+    source, *_ = merge_splits(opening.open_source(flags.folder), "none")
     every, table = source.splits["train"], []
     for seed in range(flags.splits):
         random, learn, ask = np.random.default_rng(seed), [], []
@@ -54,7 +54,10 @@ def main(arguments=None):
         }
         shards, run = flags.out / f"shards-{seed}", flags.out / f"run-{seed}"
         write(
-            source.noting(f"split {seed}", splits=parts), str(shards), progress=False, skip_bad=True
+            source.add_note(f"split {seed}", splits=parts),
+            str(shards),
+            progress=False,
+            skip_bad=True,
         )
         opened = opening.open_source(str(shards), only=None)
         train, test = (

@@ -29,7 +29,7 @@ def main(arguments=None):
 
     from vgg_tf import build_vgg
     from vgg_tf.paper.presets import RECIPES
-    from vgg_tf.runtime.pipelines import untuned
+    from vgg_tf.runtime.pipelines import disable_autotuner
     from vgg_tf.training import model
 
     scores = model.scores_of(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
@@ -46,7 +46,7 @@ def main(arguments=None):
         .take(steps)
     )
     tuned = examples.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
-    ways = {"with the autotuner": tuned, "without": untuned(tuned)}
+    ways = {"with the autotuner": tuned, "without": disable_autotuner(tuned)}
     ended = {}
 
     class End(keras.callbacks.Callback):

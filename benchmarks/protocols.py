@@ -61,7 +61,7 @@ def main(arguments=None):
     from vgg_tf.paper.protocols import PROTOCOLS, Protocol
     from vgg_tf.runtime import files
 
-    paths = folders.picture_paths((flags.folder,))
+    paths = folders.find_pictures((flags.folder,))
     paths = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, flags.images).astype(int))]
     contents = [files.read(path) for path in paths]
     model = build_vgg(

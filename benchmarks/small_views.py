@@ -31,7 +31,7 @@ def main(arguments=None):
 
     from vgg_tf.images import batched_views, views
     from vgg_tf.images.augmentation import View
-    from vgg_tf.runtime.pipelines import untuned
+    from vgg_tf.runtime.pipelines import disable_autotuner
 
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (n, CROP, CROP, 3), np.uint8)
@@ -48,8 +48,8 @@ def main(arguments=None):
     )
     together = batched_views.make_batches(examples, tf.constant(0, tf.int64), batch, crops)
     ways = {
-        "one by one": untuned(alone.prefetch(2)),
-        "batch by batch": untuned(together.prefetch(2)),
+        "one by one": disable_autotuner(alone.prefetch(2)),
+        "batch by batch": disable_autotuner(together.prefetch(2)),
     }
     for (found, _), (expected, _) in zip(*ways.values(), strict=True):
         np.testing.assert_array_equal(found, expected)

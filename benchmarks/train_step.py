@@ -181,7 +181,7 @@ def _keras(subject, side, batch, seconds):
     from vgg_tf import build_vgg
     from vgg_tf.paper.presets import RECIPES
     from vgg_tf.runtime.devices import choose
-    from vgg_tf.runtime.pipelines import untuned
+    from vgg_tf.runtime.pipelines import disable_autotuner
     from vgg_tf.training.model import compile_scores, make_optimizer, scores_of
 
     ours = subject.startswith("vgg_tf")
@@ -228,7 +228,7 @@ def _keras(subject, side, batch, seconds):
         finite = (
             batches.take(steps).apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
         )
-        model.fit(untuned(finite), epochs=1, verbose=0, shuffle=False)
+        model.fit(disable_autotuner(finite), epochs=1, verbose=0, shuffle=False)
 
     rate = _rate(train, batch, seconds)
     some = images[:batch]

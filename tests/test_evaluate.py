@@ -17,7 +17,7 @@ from vgg_tf import build_vgg, evaluate, train, write_weights
 from vgg_tf.data import opening
 from vgg_tf.data.writing import write
 from vgg_tf.evaluate import PresetName
-from vgg_tf.evaluation.checkpoint import open_trained
+from vgg_tf.evaluation.checkpoint import open_checkpoint
 from vgg_tf.images import decoding, rescaling
 from vgg_tf.paper import protocols
 from vgg_tf.paper.protocols import PROTOCOLS, ProtocolName
@@ -510,13 +510,13 @@ def test_weights_that_do_not_tell_their_mean_are_tested_with_imagenets_and_that_
     copied, capsys
 ):
     run_folder.read_run("run").load_best().save_weights("bare.weights.h5")
-    open_trained("bare.weights.h5")
+    open_checkpoint("bare.weights.h5")
     assert "bare.weights.h5: the mean of its input is not told" in capsys.readouterr().err
 
 
 def test_scales_are_taken_once_and_a_trunk_is_asked_at_the_papers(copied, tmp_path):
-    network = open_trained("run")
+    network = open_checkpoint("run")
     assert network.scales("40,48,40") == (40, 48)
     model = build_vgg("shallow", include_top=False, input_shape=(None, None, 3), width=1 / 16)
     write_weights(model, tmp_path / "trunk.safetensors")
-    assert open_trained("trunk.safetensors", headless=True).scales("several") == (224, 256, 288)
+    assert open_checkpoint("trunk.safetensors", headless=True).scales("several") == (224, 256, 288)

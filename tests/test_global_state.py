@@ -179,7 +179,7 @@ def timing_without_time(monkeypatch):
         "images_per_second",
         lambda scores, batches: scores.train_on_batch(*next(iter(batches))),
     )
-    trial.timing(["--arch", "vgg11", "--data", "shards", *FEW])
+    trial.time_training(["--arch", "vgg11", "--data", "shards", *FEW])
 
 
 def a_doctor_who_asks_nobody(monkeypatch):
@@ -220,16 +220,18 @@ OTHERS = {
     "costs.layers": lambda _: list(costs.layers("vgg11")),
     "costs.table": lambda _: costs.table(),
     "heatmaps.features": lambda _: heatmaps.features(tiny(), picture()[:32, :32], "block1_conv1"),
-    "heatmaps.filters": lambda _: networks.kernels(heatmaps.filters(tiny()), "filters"),
+    "heatmaps.filters": lambda _: networks.draw_kernels(heatmaps.filters(tiny()), "filters"),
     "heatmaps.heat": lambda _: heatmaps.heat(tiny(), picture()[:32, :32], "block4_conv1"),
     "heatmaps.receptive_field": lambda _: heatmaps.receptive_field(tiny(), "block2_conv1"),
-    "networks.architecture": lambda _: networks.architecture(list(costs.layers("vgg11")), "vgg11"),
-    "networks.field": lambda _: networks.field(picture(), (0, 0, 9, 9), "block1_conv1"),
-    "networks.heat_over": lambda _: networks.heat_over(
+    "networks.architecture": lambda _: networks.draw_architecture(
+        list(costs.layers("vgg11")), "vgg11"
+    ),
+    "networks.field": lambda _: networks.draw_field(picture(), (0, 0, 9, 9), "block1_conv1"),
+    "networks.heat_over": lambda _: networks.draw_heat(
         picture(), {"heat": np.ones((40, 40))}, "heat"
     ),
-    "networks.kernels": lambda _: networks.kernels(np.ones((4, 3, 3, 3)), "filters"),
-    "networks.maps": lambda _: networks.maps(np.ones((8, 8, 4)), "maps"),
+    "networks.kernels": lambda _: networks.draw_kernels(np.ones((4, 3, 3, 3)), "filters"),
+    "networks.maps": lambda _: networks.draw_maps(np.ones((8, 8, 4)), "maps"),
     "open_source": lambda _: opening.open_source("pictures"),
     "read_run": lambda _: run_folder.read_run("run").load_best(),
     "verify": lambda _: list(integrity.verify("shards", progress=False)),
@@ -356,8 +358,8 @@ def test_who_takes_one_row_after_the_other_is_not_in_the_scope(place, uncompiled
         np.zeros(2, np.int64),
         [str(place / "pictures/red/1.png"), str(place / "pictures/red/3.png")],
     )
-    rows = posteriors.see(
-        checkpoint.open_trained("a.safetensors"),
+    rows = posteriors.compute_rows(
+        checkpoint.open_checkpoint("a.safetensors"),
         split,
         [0, 1],
         [(32, "center")],
@@ -371,14 +373,14 @@ def test_who_takes_one_row_after_the_other_is_not_in_the_scope(place, uncompiled
 
 
 def test_a_run_computes_in_the_precision_of_its_training_on_all_devices(place, uncompiled):
-    model = checkpoint.open_trained("run").load()
+    model = checkpoint.open_checkpoint("run").load()
     assert model.get_layer("fc1").compute_dtype == "bfloat16"
     vgg_tf.write_weights(model, "b.safetensors", classes=("blue", "red"))
     views = [[np.stack([picture(i)[:32, :32]])] for i in range(3)]
 
     def found(path, policy):
         at = devices.choose("cpu", policy)
-        seen = posteriors.evaluator(checkpoint.open_trained(path), [(32, "center")], at)
+        seen = posteriors.make_evaluator(checkpoint.open_checkpoint(path), [(32, "center")], at)
         with at.scope():
             return np.stack([row for _, row in sorted(seen.see(enumerate(views)))])
 

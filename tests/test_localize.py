@@ -89,7 +89,9 @@ def place(once):
             "train": every.take(np.arange(0, 14)),
             "test": every.take(np.arange(14, len(every))),
         }
-        source = source.noting("split", splits={**parts, "validation": source.splits["validation"]})
+        source = source.add_note(
+            "split", splits={**parts, "validation": source.splits["validation"]}
+        )
         write(source, str(folder / "shards"), progress=False)
         options = {
             "input_shape": (32, 32, 3),
@@ -287,7 +289,7 @@ def test_a_damaged_picture_ends_the_training_by_its_name(place, tmp_path, monkey
 
 def test_the_papers_numbers_stand_beside_what_they_are_of_alone():
     error = (30.0, (20.0, 40.0))
-    rows = tables.table8(
+    rows = tables.format_table8(
         [("a", begin, "pcr", (384, 384), error) for begin in ("", "fc1", "block4")]
     ).splitlines()[2:]
     layers, theirs = zip(*(row.split(" | ")[1::4] for row in rows), strict=True)
@@ -299,6 +301,6 @@ def test_the_papers_numbers_stand_beside_what_they_are_of_alone():
         ("c", None, [256, 384], error),
     ]
     for known, theirs in ((False, ["29.5 % |", " |", "26.9 % |"]), (True, [" |"] * 3)):
-        rows = tables.table9(networks, known).splitlines()
+        rows = tables.format_table9(networks, known).splitlines()
         assert ("class known" in rows[0]) == known
         assert [row.split(" | ")[4] for row in rows[2:]] == theirs

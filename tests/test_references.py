@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 
 from tests.making import ROOT, call
 from vgg_tf import load_dataset, read_weights
-from vgg_tf.formats import serving
+from vgg_tf.formats import runtimes
 from vgg_tf.runs.run_folder import open_run, read_run
 from vgg_tf.training.model import build, make_optimizer
 
@@ -127,7 +127,7 @@ EXPORTS = [
 @pytest.mark.parametrize("name", EXPORTS)
 def test_an_exported_file_tells_its_classes_and_gives_the_posteriors(references, name):
     report = json.loads(Path("exports/export.json").read_text())
-    run, about = serving.open_model(f"exports/{name}")
+    run, about = runtimes.open_model(f"exports/{name}")
     assert about["classes"] == report["classes"] == ["ant", "bee"]
     limit = {"run-float16.tflite": 0.01, "run-int8.tflite": 0.1}.get(name, 1e-5)
     np.testing.assert_allclose(run(np.load("views.npy")), np.load("run.npy"), atol=limit)

@@ -30,26 +30,28 @@ def test_examples_of_files_and_of_shards_are_images_of_the_split_with_their_clas
 ):
     write(open_source(str(folder)), tmp_path / "out", shards=2, progress=False)
     for source in (folder, tmp_path / "out"):
-        shown = list(examples.examples(str(source), n=50))
+        shown = list(examples.read_examples(str(source), n=50))
         assert sorted(example.name for example in shown) == sorted(
             f"train/{'abc'[i % 3]}/{i}.png" for i in range(12)
         )
         for example in shown:
             assert example.encoded == (folder / example.name).read_bytes()
             assert example.class_name == example.name.split("/")[1] == "abc"[example.label]
-        assert len(list(examples.examples(str(source), n=5))) == 5
-        assert [example.name for example in examples.examples(str(source), "validation")] == [
+        assert len(list(examples.read_examples(str(source), n=5))) == 5
+        assert [example.name for example in examples.read_examples(str(source), "validation")] == [
             "val/a/12.png"
         ]
         with pytest.raises(ValueError, match=r"has no split 'test'. It has train, validation"):
-            list(examples.examples(str(source), "test"))
-        chosen = list(examples.examples(str(source), n=50, selection=Selection(classes=("b", "c"))))
+            list(examples.read_examples(str(source), "test"))
+        chosen = list(
+            examples.read_examples(str(source), n=50, selection=Selection(classes=("b", "c")))
+        )
         assert {example.class_name for example in chosen} == {"b", "c"}
 
 
 def test_another_seed_shows_other_files(folder):
     one, again, other = (
-        [e.name for e in examples.examples(str(folder), n=6, seed=seed)] for seed in (0, 0, 1)
+        [e.name for e in examples.read_examples(str(folder), n=6, seed=seed)] for seed in (0, 0, 1)
     )
     assert one == again != other
 
@@ -61,7 +63,9 @@ def test_a_box_is_drawn_around_its_pixels():
     image = np.zeros((40, 80, 3), np.uint8)
     image[10:30, 20:60] = [255, 0, 0]
     boxes = Boxes(np.array([[0.25, 0.25, 0.75, 0.75]], np.float32), ["thing"])
-    sheet = sheets.contact_sheet([image, image], ["first", "thing"], [boxes, NO_BOXES], "title")
+    sheet = sheets.draw_contact_sheet(
+        [image, image], ["first", "thing"], [boxes, NO_BOXES], "title"
+    )
     sheet.draw_without_rendering()
     axes = sheet.axes[0]
     box = axes.patches[-1].get_window_extent()
@@ -75,7 +79,7 @@ def test_a_box_is_drawn_around_its_pixels():
 
 def test_a_long_title_is_cut_and_any_number_of_images_has_its_place():
     for n in (1, 2, 7, 30):
-        sheet = sheets.contact_sheet(
+        sheet = sheets.draw_contact_sheet(
             [noise(5, 5, i) for i in range(n)], ["x" * 40] * n, [NO_BOXES] * n, "title"
         )
         drawn = [axes for axes in sheet.axes if axes.images]

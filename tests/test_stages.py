@@ -17,7 +17,7 @@ from vgg_tf.forecast import trial
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.paper.stages import Stage, list_stages
 from vgg_tf.runtime import programs
-from vgg_tf.stages import Flags, chain
+from vgg_tf.stages import Flags, plan_runs
 from vgg_tf.training import flags, probe, session
 
 SHORT = [
@@ -74,7 +74,7 @@ def test_smaller_crops_have_their_scales_in_proportion():
 
 
 def test_each_stage_takes_the_run_before_and_the_flags_of_all():
-    stages = chain(Flags(data="shards", arch="vgg16"), ["--epochs", "3"])
+    stages = plan_runs(Flags(data="shards", arch="vgg16"), ["--epochs", "3"])
     runs = [str(out) for _, out, _ in stages]
     assert runs == [
         f"runs/vgg16-stages-shards/{n}"
@@ -91,7 +91,7 @@ def test_each_stage_takes_the_run_before_and_the_flags_of_all():
 )
 def test_what_is_a_stages_own_is_refused(word):
     with pytest.raises(ValueError, match=f"{word}: each stage has its own"):
-        chain(Flags(data="shards"), [word, "1"])
+        plan_runs(Flags(data="shards"), [word, "1"])
 
 
 # A and B with fewer convolutions: the paper copies four of them, and not A's fifth.
@@ -261,7 +261,7 @@ def test_the_short_timing_goes_on_where_the_images_make_one_batch_only(tmp_path,
         *TINY,
     ]
     with shallow():
-        images, speed = trial.timing(words)
+        images, speed = trial.time_training(words)
     assert images == 3 * 6, "one of four of each class is held out"
     assert speed > 0
 

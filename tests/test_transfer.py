@@ -15,8 +15,8 @@ from PIL import Image
 from tests.making import save, shallow
 from vgg_tf import build_vgg, write_weights
 from vgg_tf.data.opening import open_source
-from vgg_tf.features.protocols import whole
-from vgg_tf.records.schema import nameless
+from vgg_tf.features.protocols import merge_splits
+from vgg_tf.records.schema import is_nameless
 from vgg_tf.transfer import main as transfer
 
 COLORS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
@@ -145,13 +145,13 @@ def test_a_damaged_picture_is_named(place, uncompiled):
 
 def test_the_test_split_is_known_whatever_its_names_and_boxes_without_one_are_their_images():
     source = open_source("digits")
-    every, skipped, tested = whole(source, "voc")
+    every, skipped, tested = merge_splits(source, "voc")
     assert not skipped
     images = every.splits["train"]
     assert {name for name, asked in zip(images.names, tested, strict=True) if asked} == set(
         source.splits["test"].names
     )
-    assert [nameless(name) for name in ("", "label 7", "label -1", "label", "bee")] == [
+    assert [is_nameless(name) for name in ("", "label 7", "label -1", "label", "bee")] == [
         True,
         True,
         True,

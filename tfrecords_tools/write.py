@@ -64,9 +64,9 @@ def main(arguments=None):
     )
     run = None
     if flags.runner == "beam":
-        from vgg_tf.data import beam
+        from vgg_tf.records import beam
 
-        run = beam.runner(flags.beam_args)
+        run = beam.make_runner(flags.beam_args)
     collection = write(
         source, flags.out, flags.shards, flags.seed, flags.check, flags.skip_bad, run
     )

@@ -14,7 +14,7 @@ _HOMES = {
     "Recipe": "paper.recipes",
     "build_vgg": "models.vgg",
     "convert_head": "models.conversion",
-    "decode_predictions": "evaluation.predictions",
+    "decode_predictions": "evaluation.class_names",
     "extract": "features.descriptors",
     "inherit_weights": "weights.inheritance",
     "load_weights": "weights.inheritance",

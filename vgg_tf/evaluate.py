@@ -78,13 +78,13 @@ def main(arguments=None):
     quiet.quiet_tensorflow()
 
     from vgg_tf.data import opening
-    from vgg_tf.evaluation import checkpoint, scores, tables
+    from vgg_tf.evaluation import checkpoint, metrics, tables
     from vgg_tf.paper import protocols
     from vgg_tf.runs import run_folder
 
     run_folder.refuse_run(flags.out)
     start = time.perf_counter()
-    networks = [checkpoint.open_trained(path) for path in flags.networks]
+    networks = [checkpoint.open_checkpoint(path) for path in flags.networks]
     first = networks[0]
     if not (flags.data or first.data):
         raise ValueError(f"{first.path} does not tell what it was trained on. Give --data.")
@@ -100,7 +100,7 @@ def main(arguments=None):
         ]
         lines = [(networks, of_each, None)]
     else:
-        lines = tables.rows(flags.preset, networks)
+        lines = tables.plan_rows(flags.preset, networks)
     together.join()
     devices = choose(flags.strategy, flags.precision)
     fingerprints = [network.fingerprint for network in networks]
@@ -119,7 +119,7 @@ def main(arguments=None):
     if devices.process:
         return
     labels = source.splits[flags.split].labels
-    found = [scores.score(average, labels, source.classes) for average in averages]
+    found = [metrics.compute_metrics(average, labels, source.classes) for average in averages]
     folder = flags.out or _folder(networks, lines, source, flags)
     if flags.preset == "none":
         where = _report(folder, lines[0], found[0], averages[0], source, flags)
@@ -128,7 +128,9 @@ def main(arguments=None):
             f"{time.perf_counter() - start:.0f} s; {where}"
         )
         return
-    text = tables.table([(*line, numbers) for line, numbers in zip(lines, found, strict=True)])
+    text = tables.format_table(
+        [(*line, numbers) for line, numbers in zip(lines, found, strict=True)]
+    )
     files.make_folder(folder)
     files.write_whole(os.path.join(folder, "table.md"), f"{text}\n".encode())
     print(
@@ -144,22 +146,24 @@ def _averages(lines, source, devices, flags):
     Raises:
         ValueError: images that cannot be read; all others are done and saved then.
     """
-    from vgg_tf.evaluation.posteriors import posteriors, refuse
+    from vgg_tf.evaluation.posteriors import compute_posteriors, refuse_unreadable
 
     needed, problems = {}, {}
     for networks, of_each, _ in lines:
         for network, protocol in zip(networks, of_each, strict=True):
-            needed.setdefault(files.absolute(network.path), (network, {}))[1].update(
+            needed.setdefault(files.make_absolute(network.path), (network, {}))[1].update(
                 dict.fromkeys(protocol.units)
             )
     seen = {}
     for path, (network, units) in needed.items():
-        rows, bad = posteriors(network, source, flags.split, list(units), devices, flags.batch_size)
+        rows, bad = compute_posteriors(
+            network, source, flags.split, list(units), devices, flags.batch_size
+        )
         seen[path] = dict(
             zip(units, rows if rows is not None else [None] * len(units), strict=True)
         )
         problems |= bad
-    refuse(problems)
+    refuse_unreadable(problems)
     if devices.process:
         return []
     averages = []
@@ -168,7 +172,9 @@ def _averages(lines, source, devices, flags):
         averages.append(
             np.mean(
                 [
-                    _mean([seen[files.absolute(network.path)][unit] for unit in protocol.units])
+                    _mean(
+                        [seen[files.make_absolute(network.path)][unit] for unit in protocol.units]
+                    )
                     for network, protocol in pairs
                 ],
                 0,
@@ -230,7 +236,7 @@ def _report(folder, line, found, average, source, flags):
         ),
     }
     title = f"{' + '.join(network.name for network in networks)}: {flags.split}"
-    return reports.write(
+    return reports.write_report(
         folder, title, facts, found, average, source.splits[flags.split], source.classes
     )
 

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vgg_tf.formats.calibration import views_of
-from vgg_tf.formats.shipping import AGREEING, LIMITS, SUFFIXES, check_space, ship
+from vgg_tf.formats.calibration import choose_views
+from vgg_tf.formats.round_trip import AGREEING, LIMITS, SUFFIXES, check_space, write_checked
 from vgg_tf.runtime import files, programs, quiet, scopes
 
 FormatName = Literal[
@@ -58,11 +58,13 @@ def main(arguments=None):
     _take_tensorflow()
 
     from vgg_tf.evaluation import checkpoint
-    from vgg_tf.formats import artifact
+    from vgg_tf.formats import source_network
 
-    opened = checkpoint.open_trained(flags.network)
-    network = artifact.network_of(opened, size)
-    pixels, where, learnt, calibrated = views_of(flags, opened, network, "litert-int8" in formats)
+    opened = checkpoint.open_checkpoint(flags.network)
+    network = source_network.prepare_network(opened, size)
+    pixels, where, learnt, calibrated = choose_views(
+        flags, opened, network, "litert-int8" in formats
+    )
     # The dots of a run are no suffix.
     name = opened.name if opened.run else os.path.splitext(opened.name)[0]
     folder = flags.out or os.path.join("exports", name)
@@ -83,7 +85,7 @@ def main(arguments=None):
             row = {
                 "format": kind,
                 "file": path,
-                **ship(kind, network, path, learnt, pixels, layers, arrays),
+                **write_checked(kind, network, path, learnt, pixels, layers, arrays),
             }
         except (ModuleNotFoundError, ValueError) as error:
             if flags.format != "all" or not _may_lack(error, kind, network):
@@ -143,7 +145,7 @@ def _take_tensorflow():
         ValueError: it was imported on another engine.
     """
     if "keras" not in sys.modules:
-        with scopes.environment(KERAS_BACKEND="tensorflow"):
+        with scopes.set_environment(KERAS_BACKEND="tensorflow"):
             quiet.quiet_tensorflow()
             import keras  # noqa: F401
     elif (engine := sys.modules["keras"].config.backend()) != "tensorflow":

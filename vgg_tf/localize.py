@@ -35,13 +35,13 @@ def predict(words):
 
     from tqdm import tqdm
 
-    from vgg_tf.data.folders import picture_paths
+    from vgg_tf.data.folders import find_pictures
     from vgg_tf.figures import drawing, sheets
     from vgg_tf.images import decoding
     from vgg_tf.localization import inference, reports
     from vgg_tf.records import annotations
 
-    paths = picture_paths(flags.pictures)
+    paths = find_pictures(flags.pictures)
     devices = choose(flags.strategy, "auto")
     with devices.scope():
         localizer = inference.Localizer(flags.run)
@@ -72,7 +72,7 @@ def predict(words):
                 labels = np.argsort(-posteriors, kind="stable")[: flags.top].tolist()
             found = inference.locate([localizer], scales, picture, labels, windows)
             called = classes if rater or flags.label else ["object"]
-            rows.append(reports.row(path, found, called, picture.shape[1::-1]))
+            rows.append(reports.make_row(path, found, called, picture.shape[1::-1]))
             boxes = annotations.Boxes(
                 np.stack([box.corners for box in found]), [called[box.label] for box in found]
             )
@@ -80,7 +80,7 @@ def predict(words):
             drawn = os.path.join(flags.out, f"{number:04d}-{stem}.png")
             with programs.noting(drawn):
                 drawing.save(
-                    sheets.contact_sheet([picture], [os.path.basename(path)], [boxes], ""),
+                    sheets.draw_contact_sheet([picture], [os.path.basename(path)], [boxes], ""),
                     drawn,
                     dpi=200,
                 )

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from vgg_tf.data.folders import picture_paths
+from vgg_tf.data.folders import find_pictures
 from vgg_tf.paper.protocols import ProtocolName
 from vgg_tf.runtime import files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose
@@ -72,21 +72,21 @@ def main(arguments=None):
         return
     settle(flags.strategy)
     files.make_folder_of(flags.out)
-    paths = picture_paths(flags.pictures)
+    paths = find_pictures(flags.pictures)
     quiet.quiet_tensorflow()
 
     from vgg_tf.evaluation import checkpoint, posteriors
     from vgg_tf.paper import protocols
     from vgg_tf.records.splits import Split
 
-    network = checkpoint.open_trained(flags.network)
+    network = checkpoint.open_checkpoint(flags.network)
     classes, texts = _classes(flags, network)
     protocol = protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
     devices = choose(flags.strategy, flags.precision)
     print(devices.reason, file=sys.stderr)
     images = Split(paths, np.zeros(len(paths), np.int64), paths)
     rows, problems = {}, {}
-    for number, units in posteriors.see(
+    for number, units in posteriors.compute_rows(
         network, images, range(len(paths)), protocol.units, devices, flags.batch_size, problems, {}
     ):
         rows[number] = units.mean(0)
@@ -96,20 +96,20 @@ def main(arguments=None):
 
 def _by_model(flags):
     """Predict by an exported file; no TensorFlow where its runtime needs none."""
-    from vgg_tf.formats import serving
+    from vgg_tf.formats import runtimes
 
     files.make_folder_of(flags.out)
     # The first word is a picture, too.
     words = ((flags.network,) if flags.network else ()) + flags.pictures
     if os.path.isdir(flags.model):
         quiet.quiet_tensorflow()
-    rows, bad, classes = serving.see(flags.model, picture_paths(words))
+    rows, bad, classes = runtimes.classify(flags.model, find_pictures(words))
     _say(flags, rows, bad, classes, {})
 
 
 def _say(flags, rows, bad, classes, texts):
     """Write what was found; list what could not be read, exit code 1."""
-    from vgg_tf.evaluation.predictions import decode_predictions
+    from vgg_tf.evaluation.class_names import decode_predictions
 
     found = {}
     for path, row in rows.items():

@@ -140,11 +140,11 @@ def _topologies(flags):
     from vgg_tf.runtime.engines import has_jax_for_tpus
 
     presets.check_fit(flags.arch, flags.numbers)
-    names = bounds.topologies(flags.topology, flags.numbers.micro_batch_size)
+    names = bounds.parse_topologies(flags.topology, flags.numbers.micro_batch_size)
     if not has_jax_for_tpus():
         raise ModuleNotFoundError(LIBTPU_MISSING)
     rows = [search(flags, name) for name in names]
-    print(f"\n{bounds.table(rows)}")
+    print(f"\n{bounds.format_table(rows)}")
     sys.exit(0 if all(row.asked.fits for row in rows) else 1)
 
 

@@ -49,7 +49,7 @@ class Flags:
     """
 
 
-def chain(flags, others):
+def plan_runs(flags, others):
     """The stages, in their order.
 
     Args:
@@ -89,7 +89,7 @@ def main(arguments=None):
         Flags, args=arguments, return_unknown_args=True, prog="python -m vgg_tf.stages"
     )
     architecture(flags.arch)
-    stages = chain(flags, others)
+    stages = plan_runs(flags, others)
     source = _check(stages)
     if flags.plan:
         _plan(stages, source)
@@ -116,7 +116,7 @@ def _check(stages):
         flags, source = parse(words, source)
         from vgg_tf.runs import run_folder  # after the flags: --help needs no numpy
 
-        if run_folder.begun(out) and (
+        if run_folder.has_begun(out) and (
             difference := differences(run_folder.read_run(out).settings.recipe, flags.numbers)
         ):
             raise FileExistsError(
@@ -137,7 +137,7 @@ def _plan(stages, source):
         if files.exists(os.path.join(out, "report.json")):
             print(f"{name:24}{'done':>14}{'':20}  {words_before}")
             continue
-        images, speed = trial.timing(words, source)
+        images, speed = trial.time_training(words, source)
         hours = images / speed / 3600
         left += hours
         print(f"{name:24}{images:14,}{speed:10.1f}{hours:10.2f}  {words_before}", flush=True)

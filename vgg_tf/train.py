@@ -16,7 +16,7 @@ from vgg_tf.training.session import closing_line, inherited_weights, train_and_t
 def main(arguments=None):
     """Train, test the best network, print the closing line."""
     flags, source = parse(arguments)
-    where = flags.data if is_word(flags.data) else files.absolute(flags.data)
+    where = flags.data if is_word(flags.data) else files.make_absolute(flags.data)
     name = f"{flags.arch}-{Path(where).name.replace(':', '-')}" + ("-smoke" if flags.smoke else "")
     recipe, out = flags.numbers, flags.out.rstrip("/") or os.path.join("runs", name)
     if flags.profile:

@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 
 from vgg_tf.data.selection import Selection
-from vgg_tf.features.protocols import PROTOCOLS, draw_neighbours, whole
+from vgg_tf.features.protocols import PROTOCOLS, draw_neighbors, merge_splits
 from vgg_tf.runtime import files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose
 from vgg_tf.runtime.engines import settle
@@ -81,10 +81,12 @@ def main(arguments=None):
 
     run_folder.refuse_run(flags.out)
     start = time.perf_counter()
-    source, skipped, tested = whole(open_source(flags.source, flags.selection), flags.protocol)
+    source, skipped, tested = merge_splits(
+        open_source(flags.source, flags.selection), flags.protocol
+    )
     for note in skipped:
         print(note)
-    networks = [checkpoint.open_trained(path, headless=True) for path in flags.weights]
+    networks = [checkpoint.open_checkpoint(path, headless=True) for path in flags.weights]
     devices = choose(flags.strategy, flags.precision)
     print(devices.reason)
     rows = descriptors.extract(
@@ -117,7 +119,7 @@ def main(arguments=None):
     if flags.protocol != "none":
         neighbours = os.path.join(folder, "neighbours.png")
         with programs.noting(neighbours):
-            draw_neighbours(rows, images, source.classes, neighbours)
+            draw_neighbors(rows, images, source.classes, neighbours)
     files.write_whole(
         os.path.join(folder, "report.json"), json.dumps(facts | found, indent=1).encode()
     )

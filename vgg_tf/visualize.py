@@ -55,7 +55,10 @@ def classes(source: Argument[str], out: str = "classes.png"):
             name: np.bincount(part.labels, minlength=len(names)).tolist()
             for name, part in opened.splits.items()
         }
-    _save(charts.counts(names, per_class, f"images of {os.path.basename(source.rstrip('/'))}"), out)
+    _save(
+        charts.draw_counts(names, per_class, f"images of {os.path.basename(source.rstrip('/'))}"),
+        out,
+    )
 
 
 def views(
@@ -116,7 +119,9 @@ def views(
     ]
     none = ((), ())
     _save(
-        sheets.contact_sheet(shown, list(steps), [none] * len(shown), os.path.basename(picture), 5),
+        sheets.draw_contact_sheet(
+            shown, list(steps), [none] * len(shown), os.path.basename(picture), 5
+        ),
         out,
     )
 
@@ -154,7 +159,7 @@ def curves(
         )
     units = "nats, with the L2 term" if what == "loss" else "%"
     _save(
-        charts.curves(
+        charts.draw_curves(
             lines, what.replace("_", " "), "epoch", f"{what.replace('_', ' ')} ({units})"
         ),
         out,
@@ -181,11 +186,11 @@ def heat(
         out: the picture.
     """
     quiet.quiet_tensorflow()
-    from vgg_tf.evaluation.checkpoint import label_of, network_and_view
+    from vgg_tf.evaluation.checkpoint import find_label, open_network_and_view
     from vgg_tf.figures import networks
     from vgg_tf.models import chain, heatmaps
 
-    model, opened, view = network_and_view(network, picture)
+    model, opened, view = open_network_and_view(network, picture)
     known = chain.layer_names(model)
     named = [chain.last_map(model)]
     if layers:
@@ -195,14 +200,14 @@ def heat(
             if layers == "blocks"
             else [name.strip() for name in layers.split(",")]
         )
-    number, maps = label_of(label, opened), {}
+    number, maps = find_label(label, opened), {}
     for each in ("grad-cam", "grad-cam++", "saliency") if method == "all" else (method,):
         for layer in named if each != "saliency" else [""]:
             found, said = heatmaps.heat(model, view, layer or None, number, each)
             maps[f"{each} {layer}".strip()] = found
     name = opened.classes[said] if opened.classes else f"class {said}"
     _save(
-        networks.heat_over(view, maps, f"{os.path.basename(picture)}: what speaks for {name}"), out
+        networks.draw_heat(view, maps, f"{os.path.basename(picture)}: what speaks for {name}"), out
     )
 
 
@@ -221,15 +226,15 @@ def features(
         out: the picture.
     """
     quiet.quiet_tensorflow()
-    from vgg_tf.evaluation.checkpoint import network_and_view
+    from vgg_tf.evaluation.checkpoint import open_network_and_view
     from vgg_tf.figures import networks
     from vgg_tf.models import heatmaps
 
-    model, _, view = network_and_view(network, picture)
+    model, _, view = open_network_and_view(network, picture)
     values = heatmaps.features(model, view, layer)
     h, w, channels = values.shape
     _save(
-        networks.maps(
+        networks.draw_maps(
             values, f"{layer} of {os.path.basename(picture)}: {channels} maps of {w} x {h}"
         ),
         out,
@@ -253,17 +258,17 @@ def field(
         out: the picture.
     """
     quiet.quiet_tensorflow()
-    from vgg_tf.evaluation.checkpoint import network_and_view
+    from vgg_tf.evaluation.checkpoint import open_network_and_view
     from vgg_tf.figures import networks
     from vgg_tf.models import heatmaps
 
-    model, _, view = network_and_view(network, picture)
+    model, _, view = open_network_and_view(network, picture)
     seen = heatmaps.receptive_field(model, layer)
     h, w, _ = heatmaps.features(model, view, layer).shape
     row, column = map(int, unit.split(",")) if unit else (h // 2, w // 2)
     if not (0 <= row < h and 0 <= column < w):
         raise ValueError(f"{layer} has units 0,0 to {h - 1},{w - 1}. Received: {unit}.")
-    _save(networks.field(view, seen.of(row, column), f"{layer} at {row}, {column}"), out)
+    _save(networks.draw_field(view, seen.of(row, column), f"{layer} at {row}, {column}"), out)
 
 
 def filters(network: Argument[str], out: str = "filters.png"):
@@ -278,10 +283,11 @@ def filters(network: Argument[str], out: str = "filters.png"):
     from vgg_tf.figures import networks
     from vgg_tf.models import heatmaps
 
-    opened = checkpoint.open_trained(network, headless=True)
+    opened = checkpoint.open_checkpoint(network, headless=True)
     found = heatmaps.filters(opened.load())
     _save(
-        networks.kernels(found, f"filters of {opened.name}'s first layer, grey is no weight"), out
+        networks.draw_kernels(found, f"filters of {opened.name}'s first layer, grey is no weight"),
+        out,
     )
 
 
@@ -299,33 +305,33 @@ def mistakes(
     """
     quiet.quiet_tensorflow()
     from vgg_tf.data import opening
-    from vgg_tf.evaluation import checkpoint, reports, scores
-    from vgg_tf.evaluation.posteriors import posteriors, refuse
-    from vgg_tf.figures.charts import confused
+    from vgg_tf.evaluation import checkpoint, metrics, reports
+    from vgg_tf.evaluation.posteriors import compute_posteriors, refuse_unreadable
+    from vgg_tf.figures.charts import draw_confused_pairs
     from vgg_tf.paper import protocols
     from vgg_tf.runtime.devices import choose
 
-    opened = checkpoint.open_trained(network)
+    opened = checkpoint.open_checkpoint(network)
     if not (data or opened.data):
         raise ValueError(f"{network} does not tell what it was trained on. Give --data.")
     source = opening.open_tested(split, [opened.selection], opened.data, data)
     opened.check_classes(source.classes, source.name)
     source.images(split)
     units = protocols.Protocol("center", opened.scales("one"), opened.crop).units
-    rows, problems = posteriors(opened, source, split, units, choose("auto", "auto"))
-    refuse(problems)
+    rows, problems = compute_posteriors(opened, source, split, units, choose("auto", "auto"))
+    refuse_unreadable(problems)
     images = source.splits[split]
-    found = scores.score(rows[0], images.labels, source.classes)
-    wrong = scores.worst(rows[0], images.labels, reports.MISTAKES)
+    found = metrics.compute_metrics(rows[0], images.labels, source.classes)
+    wrong = metrics.find_worst_mistakes(rows[0], images.labels, reports.MISTAKES)
     if not len(wrong):
         print(
             f"none of {len(images):,} {split} images is taken for something else: nothing to draw"
         )
         return
-    _save(reports.mistakes(wrong, rows[0], images, source.classes), out)
+    _save(reports.draw_mistakes(wrong, rows[0], images, source.classes), out)
     stem, suffix = os.path.splitext(out)
     title = f"{opened.name}, {split}: {found['top1_error']:.2f} % of {len(images):,} wrong"
-    _save(confused(found["confused"], title), f"{stem}-pairs{suffix}")
+    _save(draw_confused_pairs(found["confused"], title), f"{stem}-pairs{suffix}")
 
 
 def network(
@@ -352,7 +358,7 @@ def network(
     head = 512 if size < 64 else architectures.HEAD_WIDTH
     if style == "scale":
         rows = list(costs.layers(arch, size, classes, head_width=head))
-        _save(networks.architecture(rows, f"{arch}, {size} x {size} pixels"), out)
+        _save(networks.draw_architecture(rows, f"{arch}, {size} x {size} pixels"), out)
         return
     if not (shutil.which("dot") and importlib.util.find_spec("pydot")):
         raise ValueError(

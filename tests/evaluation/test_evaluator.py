@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.making import shallow
-from vgg_tf.evaluation.evaluator import Evaluator, cut
+from vgg_tf.evaluation.evaluator import Evaluator, cut_views
 from vgg_tf.images.rescaling import rescale
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.protocols import PROTOCOLS, Protocol, corners, evaluation_scales
@@ -210,8 +210,10 @@ def test_the_dense_form_has_the_papers_positions(dense, q, positions):
 def test_static_sides_are_multiples_of_32(pictures):
     units = [(71, "dense"), (90, "dense")]
     for picture in pictures:
-        exact = [view.shape for view in cut(picture, units, CROP)]
-        for view, (_, h, w, _) in zip(cut(picture, units, CROP, static=True), exact, strict=True):
+        exact = [view.shape for view in cut_views(picture, units, CROP)]
+        for view, (_, h, w, _) in zip(
+            cut_views(picture, units, CROP, static=True), exact, strict=True
+        ):
             assert view.shape[1] % 32 == view.shape[2] % 32 == 0
             assert abs(view.shape[1] - h) <= 16
             assert abs(view.shape[2] - w) <= 16

@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from vgg_tf.evaluation import reports, scores
+from vgg_tf.evaluation import metrics, reports
 from vgg_tf.figures import charts
 from vgg_tf.records.splits import Split
 
@@ -29,14 +29,14 @@ def case():
         contents.append(data.getvalue())
     images = Split([f"odd, <name>\n{i}.png" for i in range(30)], labels, contents)
     posteriors = random.dirichlet([1, 1, 1], 30)
-    return images, posteriors, scores.score(posteriors, labels, CLASSES)
+    return images, posteriors, metrics.compute_metrics(posteriors, labels, CLASSES)
 
 
 @pytest.fixture(scope="module")
 def folder(case, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "deep" / "report"
     images, posteriors, found = case
-    page = reports.write(
+    page = reports.write_report(
         str(folder), "net & <co>", {"scale": "32 < 36"}, found, posteriors, images, CLASSES
     )
     assert page == str(folder / "report.html")
@@ -116,37 +116,37 @@ def test_the_page_opens_offline_and_shows_names_as_they_are(case, folder):
 def test_a_test_without_mistakes_has_no_pictures_of_them(tmp_path, case):
     images = case[0]
     posteriors = np.eye(3)[images.labels]
-    found = scores.score(posteriors, images.labels, CLASSES)
-    reports.write(str(tmp_path), "perfect", {}, found, posteriors, images, CLASSES)
+    found = metrics.compute_metrics(posteriors, images.labels, CLASSES)
+    reports.write_report(str(tmp_path), "perfect", {}, found, posteriors, images, CLASSES)
     assert (tmp_path / "report.html").read_text().count("data:image/png") == 4
     assert found["confused"] == []
 
 
 def test_figures_show_the_numbers(case):
     images, posteriors, found = case
-    counts = scores.confusion(images.labels, posteriors.argmax(1), 3)
-    (axes, _) = charts.confusion(counts, CLASSES).axes
+    counts = metrics.confusion(images.labels, posteriors.argmax(1), 3)
+    (axes, _) = charts.draw_confusion(counts, CLASSES).axes
     assert sorted(int(text.get_text()) for text in axes.texts) == sorted(counts[counts > 0])
     np.testing.assert_allclose(axes.images[0].get_array(), counts / counts.sum(1, keepdims=True))
-    (axes,) = charts.class_errors(found["per_class"]).axes
+    (axes,) = charts.draw_class_errors(found["per_class"]).axes
     assert [bar.get_width() for bar in axes.patches] == sorted(
         (row["top1_error"] for row in found["per_class"]), reverse=True
     )
-    curve, bars = charts.calibration(found["calibration"]).axes
+    curve, bars = charts.draw_calibration(found["calibration"]).axes
     bins = found["calibration"]["bins"]
     np.testing.assert_allclose(
         curve.lines[1].get_xydata(), [[row["confidence"], row["accuracy"]] for row in bins]
     )
     assert [bar.get_height() for bar in bars.patches] == [row["n"] for row in bins]
-    false, true = scores.roc(posteriors[:, 0], images.labels == 0)
-    (axes,) = charts.roc({"$a$": (false, true)}).axes
+    false, true = metrics.roc(posteriors[:, 0], images.labels == 0)
+    (axes,) = charts.draw_roc({"$a$": (false, true)}).axes
     np.testing.assert_allclose(axes.lines[0].get_xydata(), np.stack([false, true], 1))
 
 
 def test_of_many_classes_the_forty_worst_are_drawn():
     row = {"n": 5, "top1_interval": [0.0, 100.0]}
     found = [{"class": str(i), "top1_error": float(i), **row} for i in range(60)]
-    (axes,) = charts.class_errors(
+    (axes,) = charts.draw_class_errors(
         [*found, {"class": "none", "n": 0, "top1_error": None, "top1_interval": None}]
     ).axes
     assert [bar.get_width() for bar in axes.patches] == list(range(59, 19, -1))

@@ -58,7 +58,7 @@ def test_tables_3_and_4_have_the_papers_scales_and_numbers(preset, text):
     for letter, S, *_ in lines:
         low, _, high = S.partition("-")
         networks.append(network(ARCHS[letter], (int(low), int(high or low))))
-    found = tables.rows(preset, networks)
+    found = tables.plan_rows(preset, networks)
     assert len(found) == len(lines) == len(results.PAPER[int(preset[-1])])
     for (nets, (protocol,), told), net, (_, _, Q, top1, top5) in zip(
         found, networks, lines, strict=True
@@ -70,7 +70,7 @@ def test_tables_3_and_4_have_the_papers_scales_and_numbers(preset, text):
 
 
 def test_table_5_compares_the_techniques():
-    found = tables.rows("paper-table5", [network("vgg16", JITTER), network("vgg19", JITTER)])
+    found = tables.plan_rows("paper-table5", [network("vgg16", JITTER), network("vgg19", JITTER)])
     assert [protocol.name for _, (protocol,), _ in found] == [
         "dense",
         "multi-crop",
@@ -89,7 +89,7 @@ def test_table_5_compares_the_techniques():
 
 def test_table_6_averages_networks_each_at_its_scales():
     two = [network("vgg19", JITTER), network("vgg16", JITTER)]
-    assert [told for *_, told in tables.rows("paper-table6", two)] == [
+    assert [told for *_, told in tables.plan_rows("paper-table6", two)] == [
         (24.0, 7.1),
         (23.9, 7.2),
         (23.7, 6.8),
@@ -102,16 +102,16 @@ def test_table_6_averages_networks_each_at_its_scales():
         ("vgg16c", (384, 384)),
     ]
     seven = [network(*row) for row in (*seven, ("vgg19", (256, 256)), ("vgg19", (384, 384)))]
-    dense, multi_crop, both = tables.rows("paper-table6", seven)
+    dense, multi_crop, both = tables.plan_rows("paper-table6", seven)
     assert (dense[2], multi_crop[2], both[2]) == ((24.7, 7.5), None, None)
     assert [protocol.scales for protocol in dense[1]][:3] == [
         (224, 256, 288),
         (352, 384, 416),
         (256, 384, 512),
     ]
-    assert [told for *_, told in tables.rows("paper-table6", [*two, two[0]])] == [None] * 3
+    assert [told for *_, told in tables.plan_rows("paper-table6", [*two, two[0]])] == [None] * 3
     with pytest.raises(ValueError, match="Table 6 is of several networks"):
-        tables.rows("paper-table6", two[:1])
+        tables.plan_rows("paper-table6", two[:1])
 
 
 def test_networks_that_the_paper_has_not_have_no_numbers_of_its():
@@ -120,7 +120,7 @@ def test_networks_that_the_paper_has_not_have_no_numbers_of_its():
         network("vgg16_bn", (256, 256)),
         network("vgg16", (300, 300)),
     )
-    found = tables.rows("paper-table4", [small, normed, other])
+    found = tables.plan_rows("paper-table4", [small, normed, other])
     assert [told for *_, told in found] == [None] * 3
     assert [protocol.scales for _, (protocol,), _ in found] == [
         (32, 37),
@@ -138,9 +138,9 @@ def test_a_table_shows_what_was_found_beside_the_papers():
     }
     lines = [
         (*row, scored)
-        for row in tables.rows("paper-table3", [network("vgg19", JITTER, name="mine")])
+        for row in tables.plan_rows("paper-table3", [network("vgg19", JITTER, name="mine")])
     ]
-    header, rule, row = tables.table(lines).splitlines()
+    header, rule, row = tables.format_table(lines).splitlines()
     assert header.count("|") == rule.count("|") == row.count("|")
     assert (
         row == "| E (mine) | 256-512 | 384 | dense | 12.35 (11.00 to 14.00) | 1.50 (1.25 to 2.00) "

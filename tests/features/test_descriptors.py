@@ -129,7 +129,9 @@ def test_a_source_is_described_once_and_from_then_on_read(tmp_path, uncompiled, 
     assert first.shape == (5, 16)
     network = descriptors.checkpoint.open_trained(path)
     assert len(list((tmp_path / network.folder / "descriptors").iterdir())) == 2
-    monkeypatch.setattr(descriptors.checkpoint.Trained, "load", None)  # nothing is computed again
+    monkeypatch.setattr(
+        descriptors.checkpoint.Checkpoint, "load", None
+    )  # nothing is computed again
     np.testing.assert_array_equal(extract(source, path, "32,40", "stack"), first)
 
 

@@ -15,22 +15,22 @@ def blobs(n, classes=3, spread=0.05, seed=0):
 
 def test_caltechs_split_has_so_many_of_each_category_to_train_and_others_to_test():
     rows, labels = blobs(20)
-    found = svm.caltech(rows, labels, seed=1, train=12, test=5)
+    found = svm.run_caltech(rows, labels, seed=1, train=12, test=5)
     assert np.bincount(labels[found.train]).tolist() == [12] * 3
     assert np.bincount(labels[found.test]).tolist() == [5] * 3
     assert not set(found.train) & set(found.test)
     assert found.mean == 1.0
-    other = svm.caltech(rows, labels, seed=2, train=12, test=5)
+    other = svm.run_caltech(rows, labels, seed=2, train=12, test=5)
     assert set(found.test) != set(other.test)
 
 
 def test_a_small_category_keeps_one_image_to_test():
     rows, labels = blobs(20)
     some = np.append(np.arange(40), 40 + np.arange(2))
-    found = svm.caltech(rows[some], labels[some], seed=0, train=12, test=5)
+    found = svm.run_caltech(rows[some], labels[some], seed=0, train=12, test=5)
     assert np.bincount(labels[some][found.test]).tolist() == [5, 5, 1]
     with pytest.raises(ValueError, match="category 2 has 1 image"):
-        svm.caltech(rows[:41], labels[:41], seed=0)
+        svm.run_caltech(rows[:41], labels[:41], seed=0)
 
 
 def test_mean_class_recall_weighs_categories_not_images():
@@ -39,7 +39,7 @@ def test_mean_class_recall_weighs_categories_not_images():
         (labels == 2)[:, None], rows[::-1][:1], rows
     )  # all of the third are one and the same: of the first
     rows[labels == 2] = rows[0]
-    found = svm.caltech(rows, labels, seed=0, train=10, test=30)
+    found = svm.run_caltech(rows, labels, seed=0, train=10, test=30)
     by_hand = np.mean([(found.predicted[labels[found.test] == k] == k).mean() for k in range(3)])
     assert found.mean == pytest.approx(by_hand)
     assert found.counts.sum() == len(found.test)
@@ -48,7 +48,7 @@ def test_mean_class_recall_weighs_categories_not_images():
 @pytest.mark.parametrize("present", [(1, 2, 3), (0, 1, 3), (0, 2, 3)])
 def test_a_category_without_pictures_moves_no_other_categorys_recall(present):
     rows, labels = blobs(8)
-    found = svm.caltech(rows, np.array(present)[labels], seed=0, train=5, test=3)
+    found = svm.run_caltech(rows, np.array(present)[labels], seed=0, train=5, test=3)
     assert found.recalls.tolist() == [1.0, 1.0, 1.0]
 
 
@@ -69,11 +69,12 @@ def test_voc_asks_each_class_of_pictures_that_may_show_several():
     targets = np.eye(4, dtype=bool)[labels]
     targets[:, 1] |= targets[:, 0]  # wherever 0 is, 1 is as well
     ask = np.arange(0, len(rows), 3)
-    found, cost = svm.voc(rows, targets, np.setdiff1d(np.arange(len(rows)), ask), ask)
+    found, cost = svm.run_voc(rows, targets, np.setdiff1d(np.arange(len(rows)), ask), ask)
     assert cost in svm.COSTS
     for form in ("area", "11-point"):
         assert found[form] == pytest.approx([1.0] * 4)
     targets[:, 3] = False
     assert (
-        svm.voc(rows, targets, np.setdiff1d(np.arange(len(rows)), ask), ask)[0]["area"][3] is None
+        svm.run_voc(rows, targets, np.setdiff1d(np.arange(len(rows)), ask), ask)[0]["area"][3]
+        is None
     )

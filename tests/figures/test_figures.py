@@ -13,12 +13,26 @@ from PIL import Image
 
 from tests.making import shallow
 from vgg_tf import train
-from vgg_tf.evaluation import reports, scores
+from vgg_tf.evaluation import metrics, reports
 from vgg_tf.figures import charts, drawing, networks, sheets
-from vgg_tf.figures.charts import class_errors, confused, confusion, counts, curves, history, roc
-from vgg_tf.figures.drawing import legend, line
-from vgg_tf.figures.networks import architecture, field, heat_over, kernels, maps
-from vgg_tf.figures.sheets import contact_sheet
+from vgg_tf.figures.charts import (
+    draw_class_errors,
+    draw_confused_pairs,
+    draw_confusion,
+    draw_counts,
+    draw_curves,
+    draw_history,
+    draw_roc,
+)
+from vgg_tf.figures.drawing import add_legend, make_line
+from vgg_tf.figures.networks import (
+    draw_architecture,
+    draw_field,
+    draw_heat,
+    draw_kernels,
+    draw_maps,
+)
+from vgg_tf.figures.sheets import draw_contact_sheet
 from vgg_tf.localization import reports as localization_reports
 from vgg_tf.localization.inference import Found
 from vgg_tf.localization.inputs import BoxedImages
@@ -71,43 +85,43 @@ LOG = {
 
 # A figure with the name everywhere where a figure takes one, by the function that makes it.
 FIGURES = {
-    contact_sheet: lambda name: contact_sheet(
+    draw_contact_sheet: lambda name: draw_contact_sheet(
         [IMAGE] * 3,
         ["x", name, ("first", name)],
         [Boxes(np.array([[0, 0, 1, 1]]), [name]), ((), ()), ((), ())],
         name,
     ),
-    curves: lambda name: curves(
+    draw_curves: lambda name: draw_curves(
         {name: ([1, 2], [3, 4], "C0-"), "other": ([1], [1], "C1-")}, name, name, name
     ),
-    history: lambda name: history([LOG | {"learning_rate": 0.1}], name),
-    confusion: lambda name: confusion(np.eye(2, dtype=int), [name, "other"]),
-    class_errors: lambda name: class_errors([INTERVAL | {"class": name}]),
-    roc: lambda name: roc({name: ([0, 1], [0, 1]), "other": ([0, 1], [0, 1])}),
-    heat_over: lambda name: heat_over(IMAGE, {name: np.ones((2, 2))}, name),
-    maps: lambda name: maps(np.ones((2, 2, 2)), name),
-    kernels: lambda name: kernels(np.ones((2, 3, 3, 3)), name),
-    field: lambda name: field(IMAGE, (0, 0, 3, 3), name),
-    counts: lambda name: counts([name, "other"], {name: [1, 2]}, name),
-    confused: lambda name: confused(
+    draw_history: lambda name: draw_history([LOG | {"learning_rate": 0.1}], name),
+    draw_confusion: lambda name: draw_confusion(np.eye(2, dtype=int), [name, "other"]),
+    draw_class_errors: lambda name: draw_class_errors([INTERVAL | {"class": name}]),
+    draw_roc: lambda name: draw_roc({name: ([0, 1], [0, 1]), "other": ([0, 1], [0, 1])}),
+    draw_heat: lambda name: draw_heat(IMAGE, {name: np.ones((2, 2))}, name),
+    draw_maps: lambda name: draw_maps(np.ones((2, 2, 2)), name),
+    draw_kernels: lambda name: draw_kernels(np.ones((2, 3, 3, 3)), name),
+    draw_field: lambda name: draw_field(IMAGE, (0, 0, 3, 3), name),
+    draw_counts: lambda name: draw_counts([name, "other"], {name: [1, 2]}, name),
+    draw_confused_pairs: lambda name: draw_confused_pairs(
         [{"true": name, "predicted": name, "n": 1, "share": 0.5}], name
     ),
-    architecture: lambda name: architecture([LAYERS[0] | {"name": name}], name),
+    draw_architecture: lambda name: draw_architecture([LAYERS[0] | {"name": name}], name),
 }
 PLACES = {
-    contact_sheet: 4,
-    curves: 4,
-    history: 1,
-    confusion: 2,
-    class_errors: 1,
-    roc: 1,
-    heat_over: 2,
-    maps: 1,
-    kernels: 1,
-    field: 1,
-    counts: 3,
-    confused: 3,
-    architecture: 2,
+    draw_contact_sheet: 4,
+    draw_curves: 4,
+    draw_history: 1,
+    draw_confusion: 2,
+    draw_class_errors: 1,
+    draw_roc: 1,
+    draw_heat: 2,
+    draw_maps: 1,
+    draw_kernels: 1,
+    draw_field: 1,
+    draw_counts: 3,
+    draw_confused_pairs: 3,
+    draw_architecture: 2,
 }  # of the name in each
 
 
@@ -125,7 +139,8 @@ def test_every_function_that_draws_is_in_the_table():
         if function.__module__ == module.__name__ and name[0] != "_"
     }
     assert (
-        public - {drawing.check_suffix, line, legend, drawing.save, charts.calibration}
+        public
+        - {drawing.check_suffix, make_line, add_legend, drawing.save, charts.draw_calibration}
         == set(FIGURES)
         == set(PLACES)
     )
@@ -148,14 +163,14 @@ def test_every_figure_shows_any_name_as_it_is(make, name):
 def test_any_name_is_drawn_letter_by_letter():
     figure = drawing.Drawing(8, 8)
     for i, name in enumerate(NAMES):
-        figure.text(0, i / len(NAMES), line(name))
+        figure.text(0, i / len(NAMES), make_line(name))
     figure.savefig(io.BytesIO(), dpi=20, bbox_inches="tight")
     shown = [name if NAMES[name] is None else NAMES[name] for name in NAMES]
     assert displayed(figure) == [(text, False) for text in shown]
 
 
 def test_a_cut_name_keeps_both_ends():
-    assert [line("abcdefgh", n) for n in (9, 8, 7, 4)] == [
+    assert [make_line("abcdefgh", n) for n in (9, 8, 7, 4)] == [
         "abcdefgh",
         "abcdefgh",
         "abc…fgh",
@@ -167,7 +182,7 @@ def test_a_legend_names_every_artist():
     figure = drawing.Drawing(4, 3)
     axes = figure.subplots()
     names = ["_under", "_nolegend_", "", "$5", "$5 and $6", "x" * 50]
-    legend(axes, {name: axes.plot([0, 1])[0] for name in names})
+    add_legend(axes, {name: axes.plot([0, 1])[0] for name in names})
     (made,) = axes.findobj(Legend)
     shown = ["_under", "_nolegend_", "", r"\$5", r"\$5 and \$6", f"{'x' * 20}…{'x' * 19}"]
     assert [text.get_text() for text in made.get_texts()] == shown
@@ -226,9 +241,9 @@ def test_a_training_on_names_with_dollars_ends_and_failing_curves_are_noted_once
 
     def at_last(rows, title):
         drawn.append(title)
-        return history(rows, title) if len(drawn) == 3 else broken()
+        return draw_history(rows, title) if len(drawn) == 3 else broken()
 
-    monkeypatch.setattr(charts, "history", at_last)
+    monkeypatch.setattr(charts, "draw_history", at_last)
     monkeypatch.setattr(loop, "DRAW_EVERY", 0)
     words = (
         "--arch shallow --strategy cpu --precision float32 --epochs 2 --size 32 --scale 32 "
@@ -254,10 +269,10 @@ def split():
 
 
 def test_a_report_without_one_of_its_figures_is_written(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(charts, "roc", broken)
+    monkeypatch.setattr(charts, "draw_roc", broken)
     posteriors = np.array([[0.9, 0.1], [0.8, 0.2]])
-    found = scores.score(posteriors, np.array([0, 1]), ("_a", "$b"))
-    reports.write(str(tmp_path), "a net", {}, found, posteriors, split(), ("_a", "$b"))
+    found = metrics.compute_metrics(posteriors, np.array([0, 1]), ("_a", "$b"))
+    reports.write_report(str(tmp_path), "a net", {}, found, posteriors, split(), ("_a", "$b"))
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png") == 4
     assert (
@@ -272,9 +287,9 @@ def test_a_report_without_one_of_its_figures_is_written(tmp_path, capsys, monkey
 
 
 def test_a_report_of_boxes_without_its_sheet_is_written(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(localization_reports, "contact_sheet", broken)
+    monkeypatch.setattr(localization_reports, "draw_contact_sheet", broken)
     found = [[Found(0, 1.0, np.array([0, 0, 1, 1]))]] * 2
-    localization_reports.write(
+    localization_reports.write_report(
         str(tmp_path), {}, found, BoxedImages(split(), [], [(8, 6)] * 2), ("_a", "$b")
     )
     assert sorted(os.listdir(tmp_path)) == ["boxes.json", "report.json"]

@@ -9,8 +9,16 @@ import sys
 import pytest
 
 from vgg_tf import build_vgg
-from vgg_tf.forecast.bounds import GIB, Bounds, Step, largest_batch, next_batch, table, topologies
-from vgg_tf.forecast.topology import analytic_flops
+from vgg_tf.forecast.bounds import (
+    GIB,
+    Bounds,
+    Step,
+    choose_next_batch,
+    estimate_largest_batch,
+    format_table,
+    parse_topologies,
+)
+from vgg_tf.forecast.topology import count_flops
 
 
 @pytest.mark.parametrize(
@@ -37,13 +45,13 @@ def test_operations_are_those_of_counting_every_row_of_every_map(arch, width, un
             taps += 2 * rows**2 * inputs * outputs * times
         else:
             taps += 2 * inputs * outputs * times
-    assert analytic_flops(model) == pytest.approx(taps, rel=1e-12)
+    assert count_flops(model) == pytest.approx(taps, rel=1e-12)
 
 
 def test_a_step_of_vgg16_has_90_gflop_an_image():
     # XLA's own count of the compiled step is 90.0; 3 times 15.5 G multiplications and additions
     # less the padding.
-    assert analytic_flops(build_vgg("vgg16", initializer="zeros")) == pytest.approx(90e9, rel=0.01)
+    assert count_flops(build_vgg("vgg16", initializer="zeros")) == pytest.approx(90e9, rel=0.01)
 
 
 def compiler(room, jump_above=10**9):
@@ -65,14 +73,14 @@ def searched(compiled, batch):
     steps = []
     while batch:
         steps.append(compiled(batch))
-        batch = next_batch(steps)
+        batch = choose_next_batch(steps)
     return max((step.batch for step in steps if step.fits), default=None)
 
 
 def test_the_largest_batch_fills_the_memory_in_eights_of_a_device():
     # 1000 + 5 * batch = 21000 at 4000, which is 62 times 64 and a half.
     assert (
-        largest_batch(
+        estimate_largest_batch(
             *(Step(8, batch, 1000 + 5 * batch, 21000, 1.0, 1.0, 0.0) for batch in (512, 1024))
         )
         == 3968
@@ -142,7 +150,8 @@ def test_the_table_says_what_a_pencil_says():
     ]
     refused = "GiB for temporaries alone: does not fit"
     heading, line, *cells = [
-        [cell.strip() for cell in row.strip("|").split("|")] for row in table(rows).splitlines()
+        [cell.strip() for cell in row.strip("|").split("|")]
+        for row in format_table(rows).splitlines()
     ]
     assert set(line) == {"---"}
     assert [name for name in heading if "bound, not measured" in name] == heading[6:]
@@ -222,7 +231,7 @@ def test_all_words_are_checked_before_anything_is_built():
 
 
 def test_a_name_given_twice_is_compiled_once():
-    assert topologies("v3:2x2, v5e:2x4,v3:2x2", 256) == ["v3:2x2", "v5e:2x4"]
+    assert parse_topologies("v3:2x2, v5e:2x4,v3:2x2", 256) == ["v3:2x2", "v5e:2x4"]
 
 
 # The program with a compiler that needs nothing installed: 16 GiB a device of v5e and 32 of v6e, 64
@@ -327,7 +336,7 @@ def test_what_is_frozen_is_no_part_of_what_is_compiled_to_learn():
 def test_libtpu_knows_every_topology_by_its_number_of_devices():
     pytest.importorskip("libtpu")
     code = "from vgg_tf.forecast import bounds, topology\n"
-    code += "with topology.environment():\n"
+    code += "with topology.set_environment():\n"
     code += "    from jax.experimental.topologies import get_topology_desc\n"
     code += "    for name, n in bounds.TOPOLOGIES.items():\n"
     code += (

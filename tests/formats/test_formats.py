@@ -22,18 +22,18 @@ from tests.making import call
 from vgg_tf import build_vgg, export, write_weights
 from vgg_tf.evaluation import checkpoint
 from vgg_tf.formats import (
-    artifact,
     calibration,
     coreml,
     litert,
     onnx,
+    round_trip,
+    runtimes,
     saved_model,
-    serving,
-    shipping,
+    source_network,
 )
 from vgg_tf.paper.architectures import ARCHITECTURES, Architecture
 from vgg_tf.predict import main as predict
-from vgg_tf.weights import reading
+from vgg_tf.weights import container
 
 ROOMS = {
     "onnx": (onnx, "a.onnx"),
@@ -57,7 +57,7 @@ def table(monkeypatch):
     for name, row in SHALLOW.items():
         monkeypatch.setitem(ARCHITECTURES, name, row)
     width = property(lambda weights: weights.layers["block5_conv1"]["kernel"].shape[-1] / 512)
-    monkeypatch.setattr(reading.Weights, "width", width)  # which asks for all stages
+    monkeypatch.setattr(container.Weights, "width", width)  # which asks for all stages
 
 
 def test_a_digest_knows_neither_order_nor_the_sign_of_zero_but_every_number():
@@ -65,9 +65,13 @@ def test_a_digest_knows_neither_order_nor_the_sign_of_zero_but_every_number():
     array = np.where(random.random((50, 40)) < 0.5, np.float32(0.0), np.float32(-0.0))
     array[:10] = random.normal(size=(10, 40))
     turned = random.permutation(array.ravel()).reshape(40, 50)
-    assert artifact.digest([turned, array[0]]) == artifact.digest([array[0], array])
+    assert source_network.compute_digest([turned, array[0]]) == source_network.compute_digest(
+        [array[0], array]
+    )
     turned[3, 4] += 1e-3
-    assert artifact.digest([turned, array[0]]) != artifact.digest([array[0], array])
+    assert source_network.compute_digest([turned, array[0]]) != source_network.compute_digest(
+        [array[0], array]
+    )
 
 
 def weights(folder, arch="shallow_bn", crop=32, width=1 / 8):
@@ -107,8 +111,8 @@ _NETWORKS = {}  # made once for all formats
 def network_of(folder, arch="shallow_bn", crop=32, size=None, width=1 / 8):
     key = (arch, crop, size, width)
     if key not in _NETWORKS:
-        _NETWORKS[key] = artifact.network_of(
-            checkpoint.open_trained(weights(folder, arch, crop, width)), size
+        _NETWORKS[key] = source_network.prepare_network(
+            checkpoint.open_checkpoint(weights(folder, arch, crop, width)), size
         )
     return _NETWORKS[key]
 
@@ -139,8 +143,8 @@ def test_a_file_gives_kerass_posteriors_and_tells_its_classes(kind, arch, crop, 
         assert not os.path.exists(path)
         return
     room.write(network, path)
-    run, about = serving.open_model(path)
-    found = artifact.compare(network, run, pixels(network.height, network.width))
+    run, about = runtimes.open_model(path)
+    found = source_network.compare(network, run, pixels(network.height, network.width))
     assert found["log_posterior"] < 2e-4  # float32, other orders of summation
     assert found["top1_agreement"] == 1
     assert tuple(about["classes"]) == CLASSES
@@ -155,7 +159,7 @@ def test_the_comparison_sees_likely_mistakes(tmp_path):
     def ours(batch):
         return network.model.predict_on_batch(np.float32(batch))
 
-    assert artifact.compare(network, ours, some)["log_posterior"] < 1e-5
+    assert source_network.compare(network, ours, some)["log_posterior"] < 1e-5
     for mistake in (
         lambda x: x[..., ::-1],
         lambda x: x / 255,
@@ -163,7 +167,7 @@ def test_the_comparison_sees_likely_mistakes(tmp_path):
         lambda x: np.maximum(x, 5) - 5,
     ):
         assert (
-            artifact.compare(network, lambda x, mistake=mistake: ours(mistake(x)), some)[
+            source_network.compare(network, lambda x, mistake=mistake: ours(mistake(x)), some)[
                 "log_posterior"
             ]
             > 0.01
@@ -173,7 +177,7 @@ def test_the_comparison_sees_likely_mistakes(tmp_path):
 def test_a_network_of_bfloat16_is_shipped_in_float32(file):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        network = artifact.network_of(checkpoint.open_trained(file))
+        network = source_network.prepare_network(checkpoint.open_checkpoint(file))
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy("float32")
@@ -191,7 +195,7 @@ def test_int8_takes_the_pixels_as_they_are_and_agrees_mostly(tmp_path):
 
     interpreter = Interpreter(str(tmp_path / "a.tflite"))
     assert interpreter.get_input_details()[0]["quantization"] == (1.0, 0)
-    assert artifact.compare(network, run, some)["top1_agreement"] > 0.8
+    assert source_network.compare(network, run, some)["top1_agreement"] > 0.8
     litert.write(network, str(tmp_path / "b.tflite"), "float16")
     litert.write(network, str(tmp_path / "c.tflite"))
     sizes = [os.path.getsize(tmp_path / f"{name}.tflite") for name in "abc"]
@@ -238,13 +242,13 @@ def done(once):
 
 def test_the_program_writes_all_formats_and_what_it_found(done):
     report = json.loads((done / "out/export.json").read_text())
-    assert [row["format"] for row in report["formats"]] == list(shipping.SUFFIXES)
+    assert [row["format"] for row in report["formats"]] == list(round_trip.SUFFIXES)
     assert report["classes"] == list(CLASSES)
     for row in report["formats"]:
         assert row["n"] == 6
         assert row["layers"] == 11
         assert os.path.exists(row["file"])
-        assert row["log_posterior"] < shipping.LIMITS.get(row["format"], 1e-3)
+        assert row["log_posterior"] < round_trip.LIMITS.get(row["format"], 1e-3)
     assert report["notes"] == [coreml.UNCHECKED]
     assert report["compared_on"] == "two photographs that scikit-learn carries"
     assert report["calibrated_on"] == "20 views of two photographs that scikit-learn carries"
@@ -290,8 +294,8 @@ def ours(done, once):
 def test_predict_runs_the_file_as_it_does_the_network(done, ours, kind, tmp_path, capsys):
     ours, path = ours
     file = copied(
-        done / "out" / f"vgg11_bn{shipping.SUFFIXES[kind]}",
-        tmp_path / f"a{shipping.SUFFIXES[kind]}",
+        done / "out" / f"vgg11_bn{round_trip.SUFFIXES[kind]}",
+        tmp_path / f"a{round_trip.SUFFIXES[kind]}",
     )
     (theirs,) = answers(capsys, "--model", str(file), path)
     assert [row["class"] for row in theirs["classes"]] == [row["class"] for row in ours["classes"]]
@@ -333,21 +337,21 @@ def test_a_picture_that_cannot_be_read_is_named(done, tmp_path):
 def test_sixteen_bit_pixels_keep_their_upper_byte(form):
     deep, file = np.random.default_rng(0).integers(0, 2**16, (32, 32), np.uint16), io.BytesIO()
     Image.fromarray(deep if form == "png" else deep.astype(np.int32)).save(file, form)
-    found = serving.view(file.getvalue(), {"scale": 32, "height": 32, "width": 32}, "deep")
+    found = runtimes.cut_view(file.getvalue(), {"scale": 32, "height": 32, "width": 32}, "deep")
     np.testing.assert_array_equal(found, np.repeat((deep >> 8)[:, :, None], 3, 2))
 
 
 def test_a_picture_of_too_many_pixels_is_listed_and_the_others_are_named(tmp_path, monkeypatch):
     about = {"scale": 32, "height": 32, "width": 32, "classes": ["a", "b"]}
     monkeypatch.setattr(
-        serving, "open_model", lambda path: (lambda pixels: np.float32([[0.2, 0.8]]), about)
+        runtimes, "open_model", lambda path: (lambda pixels: np.float32([[0.2, 0.8]]), about)
     )
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # PIL refuses twice as many
     small, large = (
         picture(tmp_path / "small.png", (40, 40)),
         picture(tmp_path / "large.png", (70, 70)),
     )
-    rows, bad, _ = serving.see("a.onnx", [large, small])
+    rows, bad, _ = runtimes.classify("a.onnx", [large, small])
     assert (list(rows), list(bad)) == ([small], [large])
     assert "large.png: Image size (4900 pixels) exceeds limit" in bad[large]
 
@@ -359,14 +363,14 @@ def test_a_torn_or_foreign_file_is_refused(done, kind, tmp_path):
         path.mkdir()
         (path / "Manifest.json").write_text("{}")
     else:
-        whole = (done / "out" / f"vgg11_bn{shipping.SUFFIXES[kind]}").read_bytes()
+        whole = (done / "out" / f"vgg11_bn{round_trip.SUFFIXES[kind]}").read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="of vgg_tf, or torn"):
-        serving.open_model(path)
+        runtimes.open_model(path)
 
 
 def test_a_file_that_differs_is_removed(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(shipping, "LIMIT", 0.0)
+    monkeypatch.setattr(round_trip, "LIMIT", 0.0)
     with pytest.raises(ValueError, match=r"differs by .* in a log posterior; 0 is allowed"):
         export.main([str(file), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
     assert os.listdir(tmp_path / "out") == []
@@ -385,9 +389,9 @@ def contents(folder):
 def test_what_lies_there_stays_until_what_replaces_it_is_read_back(
     done, file, kind, tmp_path, monkeypatch
 ):
-    name, out = f"shallow_bn{shipping.SUFFIXES[kind]}", tmp_path / "out"
+    name, out = f"shallow_bn{round_trip.SUFFIXES[kind]}", tmp_path / "out"
     out.mkdir()
-    copied(done / "out" / f"vgg11_bn{shipping.SUFFIXES[kind]}", out / name)
+    copied(done / "out" / f"vgg11_bn{round_trip.SUFFIXES[kind]}", out / name)
     before, words = contents(out), [str(file), "--format", kind, "--out", str(out), "--n", "2"]
     write, kept = ROOMS[kind][0].write, tmp_path / name
 
@@ -398,7 +402,7 @@ def test_what_lies_there_stays_until_what_replaces_it_is_read_back(
 
     monkeypatch.setattr(ROOMS[kind][0], "write", write_once)
     with monkeypatch.context() as patch:
-        patch.setattr(shipping, "LIMIT", -1.0)
+        patch.setattr(round_trip, "LIMIT", -1.0)
         with pytest.raises(
             ValueError, match=rf"{name} differs by .* in a log posterior; -1 is allowed"
         ):
@@ -407,15 +411,15 @@ def test_what_lies_there_stays_until_what_replaces_it_is_read_back(
     stale = next(path for path in [out / name, *(out / name).rglob("*")] if path.is_file())
     stale.write_bytes(b"of another network")
     export.main(words)
-    assert serving.open_model(out / name)[1]["classes"] == list(CLASSES)
+    assert runtimes.open_model(out / name)[1]["classes"] == list(CLASSES)
     assert sorted(os.listdir(out)) == sorted(["export.json", name])
 
 
 def test_the_dots_of_a_run_are_no_suffix(file, tmp_path, monkeypatch):
-    opened = checkpoint.open_trained(file)
+    opened = checkpoint.open_checkpoint(file)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        checkpoint, "open_trained", lambda path: replace(opened, path=path, run="a run")
+        checkpoint, "open_checkpoint", lambda path: replace(opened, path=path, run="a run")
     )
     for name in ("vgg11-lr0.01", "vgg11-lr0.05"):
         export.main([f"runs/{name}", "--format", "onnx", "--n", "2"])
@@ -439,11 +443,13 @@ def levels_of(views):
 def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(
     n, others, file, tmp_path, monkeypatch
 ):
-    opened = checkpoint.open_trained(file)
+    opened = checkpoint.open_checkpoint(file)
     assert calibration.CALIBRATION == 100
     monkeypatch.setattr(calibration, "CALIBRATION", 20)  # each view takes milliseconds
     flags = export.Flags("", pictures=greys(tmp_path / "pictures", range(n)), n=5)
-    compared, where, learnt, told = calibration.views_of(flags, opened, network_of(tmp_path), True)
+    compared, where, learnt, told = calibration.choose_views(
+        flags, opened, network_of(tmp_path), True
+    )
     assert (len(levels_of(compared)), len(levels_of(learnt)), where) == (5, others, flags.pictures)
     assert len({*levels_of(compared), *levels_of(learnt)}) == 5 + others
     assert learnt.shape == (20, 32, 32, 3)
@@ -457,13 +463,13 @@ def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_ha
     for split, first in (("train", 0), ("test", 200)):
         for i, name in enumerate("ab"):
             greys(tmp_path / "data" / split / name, range(first + 20 * i, first + 20 * i + 20))
-    opened = replace(checkpoint.open_trained(file), data=str(tmp_path / "data"))
+    opened = replace(checkpoint.open_checkpoint(file), data=str(tmp_path / "data"))
     network, pictures = network_of(tmp_path), greys(tmp_path / "pictures", range(100, 110))
     for flags, least, most in (
         (export.Flags("", n=4), 200, 239),
         (export.Flags("", pictures=pictures, n=4), 100, 109),
     ):
-        compared, _, learnt, told = calibration.views_of(flags, opened, network, True)
+        compared, _, learnt, told = calibration.choose_views(flags, opened, network, True)
         assert all(least <= level <= most for level in levels_of(compared))
         assert len(levels_of(compared)) == 4
         assert len(set(levels_of(learnt))) == 36  # a tenth is held out
@@ -478,8 +484,8 @@ def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(file,
     code = f"""
 from tests.making import shallow
 from vgg_tf import export
-from vgg_tf.weights import reading
-reading.Weights.width = 1 / 8  # as in the fixture `table`
+from vgg_tf.weights import container
+container.Weights.width = 1 / 8  # as in the fixture `table`
 with shallow({SHALLOW["shallow_bn"].kernels}):
     export.main({words})
 import keras, os
@@ -501,7 +507,7 @@ def test_a_keras_on_another_engine_is_refused(file, monkeypatch):
 
 
 def test_a_file_with_other_layers_does_not_count(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx, "contents", lambda path: (3, []))
+    monkeypatch.setattr(onnx, "read_contents", lambda path: (3, []))
     with pytest.raises(ValueError, match="has 3 layers with weights, 5 were written"):
         export.main([str(file), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
     assert os.listdir(tmp_path / "out") == []
@@ -523,7 +529,7 @@ def test_what_cannot_be_meant_is_refused(file, words, message, tmp_path):
 
 def test_a_full_disk_is_told_before(file, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        shipping.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000})()
+        round_trip.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000})()
     )
     with pytest.raises(OSError, match="lies on a disk with 0 MB left"):
         export.main([str(file), "--out", str(tmp_path / "out")])

@@ -87,7 +87,7 @@ def train(folder, words="", stop_after=None):
     keras.utils.set_random_seed(RECIPE.seed)
     with (
         run_folder.open_run(folder, settings) as run,
-        tracking.opened(words, run, lines.append) as track,
+        tracking.open_trackers(words, run, lines.append) as track,
         shallow(),
     ):
         shape = {"input_shape": (32, 32, 3), "classes": 2, "width": 0.0625, "head_width": 16}
@@ -235,7 +235,7 @@ def made_rows(n, **others):
 
 def test_without_validation_a_tracker_receives_no_empty_numbers(tmp_path):
     rows = made_rows(3, validation_loss=None, validation_error=None, validation_top5_error=None)
-    with tracking.opened("tensorboard", SimpleNamespace(folder=tmp_path)) as track:
+    with tracking.open_trackers("tensorboard", SimpleNamespace(folder=tmp_path)) as track:
         track(rows)
     assert tensorboard(tmp_path) == {"train": in_float32(rows, TENSORBOARD["train"])}
 
@@ -269,7 +269,7 @@ def test_what_a_tracker_may_still_have_had_in_memory_when_it_was_killed_is_told_
     run = SimpleNamespace(folder=tmp_path)
     callback = Callback()
     fake(monkeypatch, callback, 30)
-    killed = tracking.opened("tensorboard", run)
+    killed = tracking.open_trackers("tensorboard", run)
     track = killed.__enter__()  # and never left
     track(rows[:1])
     clock.now += 31
@@ -277,12 +277,12 @@ def test_what_a_tracker_may_still_have_had_in_memory_when_it_was_killed_is_told_
     assert callback.epochs == [1, 2]
     again = Callback()
     fake(monkeypatch, again, 30)
-    with tracking.opened("tensorboard", run) as track:
+    with tracking.open_trackers("tensorboard", run) as track:
         track(rows)
     assert again.epochs == [2, 3]
     last = Callback()
     fake(monkeypatch, last, 30)
-    with tracking.opened("tensorboard", run) as track:
+    with tracking.open_trackers("tensorboard", run) as track:
         track(rows)
     assert last.epochs == []
 
@@ -290,7 +290,9 @@ def test_what_a_tracker_may_still_have_had_in_memory_when_it_was_killed_is_told_
 def test_a_tracker_that_fails_is_told_of_and_the_training_goes_on(tmp_path, monkeypatch):
     callback, lines, rows = Callback(fails_at=2), [], made_rows(4)
     fake(monkeypatch, callback, 0)
-    with tracking.opened("tensorboard", SimpleNamespace(folder=tmp_path), lines.append) as track:
+    with tracking.open_trackers(
+        "tensorboard", SimpleNamespace(folder=tmp_path), lines.append
+    ) as track:
         for n in range(5):
             track(rows[:n])
     assert callback.epochs == [1, 2]
@@ -300,7 +302,7 @@ def test_a_tracker_that_fails_is_told_of_and_the_training_goes_on(tmp_path, monk
     ]
     (tmp_path / "run2").mkdir()
     monkeypatch.setitem(tracking.TRACKERS, "tensorboard", (lambda run, name: 1 / 0, 0))
-    with tracking.opened(
+    with tracking.open_trackers(
         "tensorboard", SimpleNamespace(folder=tmp_path / "run2"), lines.append
     ) as track:
         track(())
@@ -311,7 +313,7 @@ def test_a_tracker_that_fails_is_told_of_and_the_training_goes_on(tmp_path, monk
 def test_a_missing_package_is_answered_with_the_pip_command(monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ModuleNotFoundError, match=rf'pip install "vgg_tf\[{name}\]"'):
-        tracking.check(name)
+        tracking.check_trackers(name)
 
 
 def test_a_folder_called_like_a_package_is_none(tmp_path, monkeypatch):
@@ -319,16 +321,16 @@ def test_a_folder_called_like_a_package_is_none(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(tracking.TRACKERS, "bare", None)
     with pytest.raises(ModuleNotFoundError, match="needs a package"):
-        tracking.check("bare")
+        tracking.check_trackers("bare")
 
 
 def test_words_are_names_with_commas_between():
-    assert tracking.check("") == []
-    assert tracking.check(" wandb,tensorboard,wandb,") == ["wandb", "tensorboard"]
+    assert tracking.check_trackers("") == []
+    assert tracking.check_trackers(" wandb,tensorboard,wandb,") == ["wandb", "tensorboard"]
     with pytest.raises(
         ValueError, match=r"No tracker 'tensorbord'\. Known: tensorboard, wandb, or both"
     ):
-        tracking.check("wandb,tensorbord")
+        tracking.check_trackers("wandb,tensorbord")
 
 
 def test_an_unknown_tracker_costs_nothing(tmp_path, monkeypatch):
@@ -354,10 +356,10 @@ import os, wandb
 from vgg_tf.runs import tracking
 from vgg_tf.runtime import programs
 os.environ["WANDB_MODE"] = "disabled"
-print(tracking.check("wandb"), flush=True)
+print(tracking.check_trackers("wandb"), flush=True)
 wandb.teardown()
 del os.environ["WANDB_MODE"]
-programs.run(lambda: print(tracking.check("wandb")))
+programs.run(lambda: print(tracking.check_trackers("wandb")))
 """
     words = [sys.executable, "-c", code]
     result = subprocess.run(

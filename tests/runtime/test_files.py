@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from tests.making import fill_disk
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, locks
+from vgg_tf.runtime.remote import is_remote, naming
 
 
 @pytest.fixture(params=["disk", "ram"])
@@ -50,13 +51,13 @@ def got(path):
     ],
 )
 def test_a_path_with_a_scheme_is_remote(path, remote):
-    assert files.is_remote(path) == remote
+    assert is_remote(path) == remote
 
 
 def test_only_local_paths_are_made_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert files.absolute("here") == str(tmp_path.resolve() / "here")
-    assert files.absolute("gs://bucket/../x") == "gs://bucket/../x"
+    assert files.make_absolute("here") == str(tmp_path.resolve() / "here")
+    assert files.make_absolute("gs://bucket/../x") == "gs://bucket/../x"
 
 
 def test_files_and_folders_are_told_apart_and_from_nothing(place):
@@ -72,7 +73,7 @@ def test_files_and_folders_are_told_apart_and_from_nothing(place):
 def test_the_names_in_a_folder_are_sorted_bare_and_whole(place, slash):
     for name in ("b/deep/er", "a", "C", ".hidden", "ä", "10", "9"):
         put(f"{place}/{name}")
-    assert files.names(place + slash) == sorted(["b", "a", "C", ".hidden", "ä", "10", "9"])
+    assert files.list_names(place + slash) == sorted(["b", "a", "C", ".hidden", "ä", "10", "9"])
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -132,10 +133,10 @@ def test_a_read_gives_the_bytes_that_a_slice_would(place, offset, length):
 def test_the_size_is_that_of_the_bytes(place):
     for n in (0, 1, 70_000):
         put(f"{place}/{n}", bytes(n))
-        assert files.size(f"{place}/{n}") == n
+        assert files.read_size(f"{place}/{n}") == n
 
 
-@pytest.mark.parametrize("look", [files.read, files.size, files.names])
+@pytest.mark.parametrize("look", [files.read, files.read_size, files.list_names])
 def test_what_is_not_there_is_an_error_that_names_it(place, look):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         look(f"{place}/nowhere")
@@ -171,13 +172,13 @@ def test_a_folder_is_not_made_over_a_file(place):
 
 def test_removal_takes_a_file_or_a_folder_with_all_it_holds_and_nothing_beside(place):
     # TensorFlow's ram:// stumbles over a folder whose name begins as that of the removed one.
-    beside = "other" if files.is_remote(place) else "folder2"
+    beside = "other" if is_remote(place) else "folder2"
     for name in ("a", "ab", "folder/x", "folder/.hidden/y", f"{beside}/z"):
         put(f"{place}/{name}")
     files.remove(f"{place}/a")
     files.remove(f"{place}/folder")
     files.remove(f"{place}/never was")
-    assert files.names(place) == ["ab", beside]
+    assert files.list_names(place) == ["ab", beside]
     assert files.walk(place) == ["ab", f"{beside}/z"]
 
 
@@ -188,7 +189,7 @@ def test_a_file_is_written_whole_over_what_was_there_and_nothing_else_is_left(pl
     for content in (b"first, and longer", b"", b"\x00\r\n\xff"):
         files.write_whole(f"{place}/file", content)
         assert got(f"{place}/file") == content
-    assert files.names(place) == ["file"]
+    assert files.list_names(place) == ["file"]
 
 
 def test_an_interrupted_write_leaves_what_was_there(tmp_path):
@@ -210,7 +211,7 @@ def test_an_interrupted_remote_write_leaves_what_was_there(tmp_path):
     assert got(path) == b"old"
     files.write_whole(path, b"new")
     assert got(path) == b"new"
-    assert files.names(f"ram://{tmp_path.name}") == ["file"]
+    assert files.list_names(f"ram://{tmp_path.name}") == ["file"]
 
 
 def test_while_it_is_written_a_file_has_another_and_a_hidden_name(tmp_path, monkeypatch):
@@ -298,7 +299,7 @@ def test_a_file_is_settled_by_a_rename_over_what_was_there(place):
     ],
 )
 def test_errors_of_files_become_oserrors_that_name_the_file_and_no_others_do(error, kind, message):
-    with pytest.raises(kind, match=message) as raised, files.naming("x/y"):
+    with pytest.raises(kind, match=message) as raised, naming("x/y"):
         raise error
     assert type(raised.value) is kind
 
@@ -309,31 +310,31 @@ def test_errors_of_files_become_oserrors_that_name_the_file_and_no_others_do(err
 def test_a_second_writer_is_turned_away_with_the_given_words_until_the_first_is_done(tmp_path):
     lock = str(tmp_path / "lock")
     for _ in range(2):
-        with files.one_writer(lock, "busy here"):
+        with locks.hold_lock(lock, "busy here"):
             with (
                 pytest.raises(BlockingIOError, match=r"^busy here$"),
-                files.one_writer(lock, "busy here"),
+                locks.hold_lock(lock, "busy here"),
             ):
                 pytest.fail("two writers at once")
-            with files.one_writer(str(tmp_path / "other"), "busy there"):
+            with locks.hold_lock(str(tmp_path / "other"), "busy there"):
                 pass
 
 
 def test_an_error_within_lets_go_of_the_lock_and_passes_through(tmp_path):
     with (
         pytest.raises(ZeroDivisionError, match="division"),
-        files.one_writer(str(tmp_path / "lock"), "busy"),
+        locks.hold_lock(str(tmp_path / "lock"), "busy"),
     ):
         _ = 1 / 0
-    with files.one_writer(str(tmp_path / "lock"), "busy"):
+    with locks.hold_lock(str(tmp_path / "lock"), "busy"):
         pass
 
 
 HOLD = """
 import sys, time
-from vgg_tf.runtime import files
+from vgg_tf.runtime import locks
 assert "tensorflow" not in sys.modules
-with files.one_writer(sys.argv[1], "busy"):
+with locks.hold_lock(sys.argv[1], "busy"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -348,24 +349,24 @@ def test_another_process_holds_the_lock_until_it_is_killed(tmp_path):
         try:
             with (
                 pytest.raises(BlockingIOError, match=r"^busy$"),
-                files.one_writer(str(lock), "busy"),
+                locks.hold_lock(str(lock), "busy"),
             ):
                 pytest.fail("two writers at once")
         finally:
             process.send_signal(signal.SIGKILL)
-    with files.one_writer(str(lock), "busy"):  # the file is still there, and no lock
+    with locks.hold_lock(str(lock), "busy"):  # the file is still there, and no lock
         assert lock.exists()
 
 
 def test_a_lock_leaves_the_file_it_is_on_as_it_is(tmp_path):
     (tmp_path / "lock").write_text("kept")
-    with files.one_writer(str(tmp_path / "lock"), "busy"):
+    with locks.hold_lock(str(tmp_path / "lock"), "busy"):
         assert (tmp_path / "lock").read_text() == "kept"
 
 
 def test_nothing_is_held_on_remote_file_systems(tmp_path):
     lock = f"ram://{tmp_path.name}/lock"
-    with files.one_writer(lock, "busy"), files.one_writer(lock, "busy"):
+    with locks.hold_lock(lock, "busy"), locks.hold_lock(lock, "busy"):
         assert not tf.io.gfile.exists(lock)
 
 

@@ -15,7 +15,7 @@ from vgg_tf import load_dataset, load_epochs, process_path
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
 from vgg_tf.data.writing import write
-from vgg_tf.runtime.pipelines import BATCHES, untuned
+from vgg_tf.runtime.pipelines import BATCHES, disable_autotuner
 
 FILES = 12
 
@@ -209,9 +209,9 @@ def test_the_input_uses_all_cores_of_a_host_with_64():
     # Four seconds: tf.data's own tuner, which ours is compared with, needs one of them to find all
     # threads.
     tuned = throughput(slow_views(), seconds=1.5)
-    assert throughput(untuned(slow_views(), threads=64)) > 0.85 * tuned
-    assert throughput(untuned(slow_views(), threads=16)) < 0.5 * tuned
+    assert throughput(disable_autotuner(slow_views(), threads=64)) > 0.85 * tuned
+    assert throughput(disable_autotuner(slow_views(), threads=16)) < 0.5 * tuned
     nested = tf.data.Dataset.from_tensors(0).flat_map(
         lambda _: slow_views()
     )  # as in a dataset that counts its passes
-    assert throughput(untuned(nested, threads=64)) > 0.85 * tuned
+    assert throughput(disable_autotuner(nested, threads=64)) > 0.85 * tuned

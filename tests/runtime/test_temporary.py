@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, temporary
 
 WRITE = """
 import sys, time
@@ -78,7 +78,7 @@ def test_the_one_writer_of_a_folder_removes_all_that_killed_ones_left_and_no_mor
     (tmp_path / ".tmp.model.keras").touch()  # as earlier versions left it
     (tmp_path / ".hidden").touch()
     (tmp_path / "kept").touch()
-    files.remove_unfinished(str(tmp_path))
+    temporary.remove_unfinished(str(tmp_path))
     names = set(os.listdir(tmp_path))
     assert names == {".hidden", "kept", os.path.basename(os.path.dirname(live))}
     assert not os.path.exists(left)
@@ -188,6 +188,6 @@ def test_remote_leftovers_of_the_same_name_are_removed_when_they_are_a_day_old(
         times = {"mtime_nsec": 1e9 * (now - age)}
         monkeypatch.setattr(tf.io.gfile, "stat", lambda path, times=times: SimpleNamespace(**times))
         files.write_whole(f"{folder}/file", b"1")
-        assert len(files.names(folder)) == left
+        assert len(files.list_names(folder)) == left
     monkeypatch.setattr(tf.io.gfile, "stat", real)
-    assert files.names(folder) == [".tmp.0123abcd.other", "file"]
+    assert files.list_names(folder) == [".tmp.0123abcd.other", "file"]

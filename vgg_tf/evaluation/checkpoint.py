@@ -13,7 +13,7 @@ from vgg_tf.paper import protocols
 from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.records.collection import RECIPE_FILE
 from vgg_tf.runs import run_folder
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, remote
 from vgg_tf.weights import reading
 from vgg_tf.weights.container import Weights
 from vgg_tf.weights.inheritance import load_weights
@@ -24,7 +24,7 @@ EVALUATIONS = "evaluations"  # folder of what is known of networks that are no r
 
 
 @dataclass(frozen=True)
-class Trained:
+class Checkpoint:
     """A network and what must be known to feed it.
 
     Attributes:
@@ -143,7 +143,7 @@ class Trained:
             )
 
 
-def open_trained(path, headless=False):
+def open_checkpoint(path, headless=False):
     """Open a run folder, or a file or folder of weights that `reading.read_weights` reads.
 
     Args:
@@ -177,7 +177,7 @@ def open_trained(path, headless=False):
         (32, 0) if missing else (_crop(weights), weights.layers["predictions"]["kernel"].shape[-1])
     )
     S = weights.test_scale or (256 if missing else round(256 * crop / 224))
-    return Trained(
+    return Checkpoint(
         path=path,
         folder=_folder(path, fingerprint),
         arch=row.name,
@@ -203,7 +203,7 @@ def _of_run(run, path):
         )
     weights, collection, recipe = reading.read_weights(path), run.collection(), run.settings.recipe
     fingerprint = weights.fingerprint()
-    return Trained(
+    return Checkpoint(
         path=path,
         folder=_folder(path, fingerprint),
         arch=run.settings.arch,
@@ -227,7 +227,7 @@ def _folder(path, fingerprint):
     else by its name and weights.
     """
     if files.exists(os.path.join(path, RECIPE_FILE)) and (
-        files.is_remote(path) or os.access(path, os.W_OK)
+        remote.is_remote(path) or os.access(path, os.W_OK)
     ):
         return path
     return os.path.join(
@@ -275,19 +275,19 @@ def _some(classes):
     return f"{len(classes)} classes ({', '.join(classes[:3])}{', ...' * (len(classes) > 3)})"
 
 
-def network_and_view(network, picture):
-    """A network, its `checkpoint.Trained`, and the centre crop of a picture that it sees."""
+def open_network_and_view(network, picture):
+    """A network, its `checkpoint.Checkpoint`, and the centre crop of a picture that it sees."""
     from vgg_tf.images import decoding
     from vgg_tf.images.rescaling import center_view
 
-    opened = open_trained(network, headless=True)
+    opened = open_checkpoint(network, headless=True)
     whole = decoding.decode_named(files.read(picture), picture)
     (Q,) = opened.scales("one")
     crop = opened.crop if opened.number else 224
     return opened.load(), opened, center_view(whole, crop, max(Q, crop)).numpy()
 
 
-def label_of(word, opened):
+def find_label(word, opened):
     """Number of a class that is named or numbered; None for none."""
     if not word:
         return None

@@ -20,7 +20,7 @@ WAITING = 2**30  # bytes of images that may wait for others of their size
 
 # Nothing in it to convert for tf.data, which would take a second.
 @tf.autograph.experimental.do_not_convert
-def cut(image, units, crop, static=False):
+def cut_views(image, units, crop, static=False):
     """All that the network is to see of an image, which was decoded once.
 
     Args:
@@ -97,9 +97,9 @@ class Evaluator:
         if any(kind == "dense" for _, kind in self.units):
             self.dense = convert_head(model)
 
-    def cut(self, image):
+    def cut_views(self, image):
         """Views of an image, uint8 `[h, w, 3]`: see `cut`."""
-        return cut(image, self.units, self.crop, self.static)
+        return cut_views(image, self.units, self.crop, self.static)
 
     def see(self, examples):
         """Posteriors, or descriptors, of images, as they are done.

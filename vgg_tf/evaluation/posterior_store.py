@@ -41,7 +41,7 @@ class Store:
         """Take what is there for these weights and names, in one file or in parts of several
         processes.
         """
-        for name in files.names(self.folder) if files.is_folder(self.folder) else ():
+        for name in files.list_names(self.folder) if files.is_folder(self.folder) else ():
             if name.endswith(".npz") and name.split(".")[0] == self.name:
                 path = os.path.join(self.folder, name)
                 try:
@@ -81,7 +81,7 @@ class Store:
         middle = f".{part[0]}-of-{part[1]}" if part else ""
         files.write_whole(os.path.join(self.folder, f"{self.name}{middle}.npz"), data.getvalue())
         if not part:
-            for name in files.names(self.folder):
+            for name in files.list_names(self.folder):
                 if (
                     name.endswith(".npz")
                     and name != f"{self.name}.npz"

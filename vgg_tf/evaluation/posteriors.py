@@ -14,7 +14,7 @@ from vgg_tf.evaluation.evaluator import Evaluator
 from vgg_tf.evaluation.posterior_store import FOLDERS, Store
 from vgg_tf.images import decoding
 from vgg_tf.images.decoding import decode
-from vgg_tf.runtime.pipelines import untuned
+from vgg_tf.runtime.pipelines import disable_autotuner
 
 SAVE_EVERY = 60  # seconds
 SHOWN = 20  # of the images that cannot be read
@@ -22,7 +22,9 @@ READ = 32  # images read by one call
 AUTO = tf.data.AUTOTUNE
 
 
-def posteriors(trained, source, split, units, devices, batch_size=0, say=print, describe=False):
+def compute_posteriors(
+    trained, source, split, units, devices, batch_size=0, say=print, describe=False
+):
     """Posteriors of all images of a split, in all ways that are asked for.
 
     What lies in the folder `posteriors` of the network's folder is taken from there. The rest is
@@ -30,7 +32,7 @@ def posteriors(trained, source, split, units, devices, batch_size=0, say=print, 
     interrupted. Of several processes each computes a part; the first one has them all in the end.
 
     Args:
-        trained: the `checkpoint.Trained`.
+        trained: the `checkpoint.Checkpoint`.
         source: the `splits.Source`.
         split: a name of its splits.
         units: pairs of a scale in pixels and a kind of views, as of `protocols.Protocol.units`.
@@ -89,7 +91,7 @@ def _compute(trained, images, stores, numbers, devices, batch_size, say, describ
     save_at = start + SAVE_EVERY
     checksums = {}
     try:
-        for number, rows in see(
+        for number, rows in compute_rows(
             trained, images, numbers, units, devices, batch_size, problems, checksums, describe
         ):
             for store, row in zip(stores, rows, strict=True):
@@ -110,7 +112,9 @@ def _compute(trained, images, stores, numbers, devices, batch_size, say, describ
     return problems
 
 
-def see(trained, images, numbers, units, devices, batch_size, problems, checksums, describe=False):
+def compute_rows(
+    trained, images, numbers, units, devices, batch_size, problems, checksums, describe=False
+):
     """Compute posteriors, or descriptors, of some images, behind a bar with rate and ETA.
 
     Args:
@@ -129,7 +133,7 @@ def see(trained, images, numbers, units, devices, batch_size, problems, checksum
     """
     from tqdm import tqdm
 
-    looking = evaluator(trained, units, devices, batch_size, describe)
+    looking = make_evaluator(trained, units, devices, batch_size, describe)
     name = f"{trained.name}, {_words(units)}"
     with tqdm(total=len(numbers), desc=name, unit=" images", disable=None) as bar:
         examples = _examples(images, numbers, looking, trained.least, problems, checksums)
@@ -144,7 +148,7 @@ def see(trained, images, numbers, units, devices, batch_size, problems, checksum
             yield number, rows
 
 
-def evaluator(trained, units, devices, batch_size=0, describe=False):
+def make_evaluator(trained, units, devices, batch_size=0, describe=False):
     """The `evaluator.Evaluator` of a trained network, on these devices; arguments as for
     `posteriors`.
 
@@ -170,7 +174,7 @@ def _within(scope, rows):
         yield row
 
 
-def refuse(problems):
+def refuse_unreadable(problems):
     """Raise a ValueError that lists images that cannot be read, if there are any."""
     if problems:
         more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
@@ -241,7 +245,7 @@ def _examples(images, numbers, evaluator, least, problems, checksums):
     contents = chunks.map(
         lambda some: (some, tf.numpy_function(read, [some], tf.string)), num_parallel_calls=AUTO
     )
-    dataset = untuned(
+    dataset = disable_autotuner(
         contents.unbatch().map(views, num_parallel_calls=AUTO).ignore_errors().prefetch(2 * READ)
     )
     seen = set()

@@ -1,4 +1,4 @@
-"""What is left of a test: `report.json`, `predictions.csv`, `confusion.csv`, and `report.html`,
+"""What is left of a test: `report.json`, `class_names.csv`, `confusion.csv`, and `report.html`,
 which opens offline.
 """
 
@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 
-from vgg_tf.evaluation import scores
+from vgg_tf.evaluation import metrics
 from vgg_tf.figures import charts, sheets
 from vgg_tf.images import decoding
 from vgg_tf.runtime import files, programs
@@ -26,14 +26,14 @@ STYLE = (
 )
 
 
-def write(folder, title, facts, found, posteriors, images, classes):
+def write_report(folder, title, facts, found, posteriors, images, classes):
     """Write all files of a test into a folder.
 
     Args:
         folder: path; made where it is not there.
         title: of the page.
         facts: dict of what was tested how, for `report.json` and the page.
-        found: what `scores.score` says.
+        found: what `metrics.compute_metrics` says.
         posteriors: `[n, classes]`.
         images: the `splits.Split`, for names, labels and pictures.
         classes: names.
@@ -43,7 +43,7 @@ def write(folder, title, facts, found, posteriors, images, classes):
     """
     files.make_folder(folder)
     labels = np.asarray(images.labels)
-    counts = scores.confusion(labels, posteriors.argmax(1), len(classes))
+    counts = metrics.confusion(labels, posteriors.argmax(1), len(classes))
     _put(folder, "report.json", json.dumps(facts | found, indent=1))
     _put(folder, "predictions.csv", _csv(_predictions(posteriors, images, classes)))
     _put(
@@ -57,15 +57,15 @@ def write(folder, title, facts, found, posteriors, images, classes):
         ),
     )
     figures = {
-        "Where it errs": lambda: charts.class_errors(found["per_class"]),
-        "What is taken for what": lambda: charts.confusion(counts, classes),
-        "Right as often as it says?": lambda: charts.calibration(found["calibration"]),
-        "Each class against the others": lambda: charts.roc(
+        "Where it errs": lambda: charts.draw_class_errors(found["per_class"]),
+        "What is taken for what": lambda: charts.draw_confusion(counts, classes),
+        "Right as often as it says?": lambda: charts.draw_calibration(found["calibration"]),
+        "Each class against the others": lambda: charts.draw_roc(
             _curves(posteriors, labels, classes, found["per_class"])
         ),
     }
-    if len(wrong := scores.worst(posteriors, labels, MISTAKES)):
-        figures["The worst mistakes: surest, and wrong"] = lambda: mistakes(
+    if len(wrong := metrics.find_worst_mistakes(posteriors, labels, MISTAKES)):
+        figures["The worst mistakes: surest, and wrong"] = lambda: draw_mistakes(
             wrong, posteriors, images, classes
         )
     _put(folder, "report.html", _page(title, facts, found, figures))
@@ -87,7 +87,7 @@ def _predictions(posteriors, images, classes):
     own, from 1.
     """
     yield ["file", "class", "predicted", "posterior", "posterior_of_class", "rank_of_class"]
-    places, best = scores.ranks(posteriors, images.labels), posteriors.argmax(1)
+    places, best = metrics.ranks(posteriors, images.labels), posteriors.argmax(1)
     for i, (name, label) in enumerate(zip(images.names, images.labels.tolist(), strict=True)):
         row = posteriors[i]
         yield [
@@ -106,11 +106,12 @@ def _curves(posteriors, labels, classes, per_class):
         :CURVES
     ]
     return {
-        f"{classes[i]} ({area:.4f})": scores.roc(posteriors[:, i], labels == i) for area, i in known
+        f"{classes[i]} ({area:.4f})": metrics.roc(posteriors[:, i], labels == i)
+        for area, i in known
     }
 
 
-def mistakes(numbers, posteriors, images, classes):
+def draw_mistakes(numbers, posteriors, images, classes):
     """A sheet of images that were taken for something else, by their `numbers` in the
     `splits.Split`.
     """
@@ -123,7 +124,7 @@ def mistakes(numbers, posteriors, images, classes):
         for i in numbers
     ]
     none = ((), ())
-    return sheets.contact_sheet(
+    return sheets.draw_contact_sheet(
         seen, told, [none] * len(seen), "what it said, how sure it was, and what it is"
     )
 

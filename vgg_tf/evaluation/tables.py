@@ -5,12 +5,12 @@ from vgg_tf.paper.protocols import Protocol, evaluation_scales
 from vgg_tf.paper.results import PAPER, TECHNIQUES
 
 
-def rows(preset, networks):
+def plan_rows(preset, networks):
     """What is to be tested for a table.
 
     Args:
         preset: a name of `PRESETS`.
-        networks: sequence of `checkpoint.Trained`.
+        networks: sequence of `checkpoint.Checkpoint`.
 
     Returns:
         A list of `(networks, [their Protocol], the paper's top-1 and top-5 error or None)`: in the
@@ -60,12 +60,12 @@ def _key(network):
     return None if row.batch_norm or network.crop != 224 else (row.column, tuple(network.scale))
 
 
-def table(lines):
+def format_table(lines):
     """A table in Markdown.
 
     Args:
         lines: of `(networks, protocols, told, found)`, the first three of `rows`, `found` what
-            `scores.score` says.
+            `metrics.compute_metrics` says.
     """
     header = [
         "network",

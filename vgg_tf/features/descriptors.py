@@ -66,10 +66,10 @@ def extract(
     for network in networks:
         units = Protocol("dense", network.scales(scales), network.crop).units
         if from_source:
-            rows, problems = posteriors.posteriors(
+            rows, problems = posteriors.compute_posteriors(
                 network, source, split, units, devices, batch_size, say, describe=True
             )
-            posteriors.refuse(problems)
+            posteriors.refuse_unreadable(problems)
         else:
             rows = _of_arrays(images, network, units, batch_size, devices)
         found.append(aggregate(rows, how))
@@ -97,8 +97,8 @@ def aggregate(rows, how):
 def _opened(network):
     return (
         network
-        if isinstance(network, checkpoint.Trained)
-        else checkpoint.open_trained(network, headless=True)
+        if isinstance(network, checkpoint.Checkpoint)
+        else checkpoint.open_checkpoint(network, headless=True)
     )
 
 
@@ -109,7 +109,7 @@ def _unit_length(rows):
 
 
 def _of_arrays(images, network, units, batch_size, devices):
-    evaluator = posteriors.evaluator(network, units, devices, batch_size, describe=True)
+    evaluator = posteriors.make_evaluator(network, units, devices, batch_size, describe=True)
     with devices.scope():
         rows = dict(
             evaluator.see(

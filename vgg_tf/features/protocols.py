@@ -11,7 +11,7 @@ from vgg_tf.runtime import programs
 NEIGHBOURS, QUERIES = 5, 8  # columns and rows of the sheet
 
 
-def whole(source, protocol):
+def merge_splits(source, protocol):
     """All images of a source in one split, in the order of their names.
 
     Returns:
@@ -51,7 +51,7 @@ def _caltech(rows, source, tested, flags, folder):
 
     labels = source.splits["train"].labels
     every = [
-        svm.caltech(rows, labels, seed, flags.train, flags.test) for seed in range(flags.splits)
+        svm.run_caltech(rows, labels, seed, flags.train, flags.test) for seed in range(flags.splits)
     ]
     means = 100 * np.array([found.mean for found in every])
     counts = np.sum([found.counts for found in every], 0)
@@ -59,7 +59,8 @@ def _caltech(rows, source, tested, flags, folder):
     drawn = os.path.join(folder, "confusion.png")
     with programs.noting(drawn):
         drawing.save(
-            charts.confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some]), drawn
+            charts.draw_confusion(counts[np.ix_(some, some)], [source.classes[i] for i in some]),
+            drawn,
         )
     spread = f" +- {means.std(ddof=1):.1f}" if len(means) > 1 else ""
     report = {
@@ -81,11 +82,11 @@ def _caltech(rows, source, tested, flags, folder):
 def _voc(rows, source, tested, flags, folder):
     """Mean average precision of images that may show several classes."""
     from vgg_tf.features import svm
-    from vgg_tf.records.schema import nameless
+    from vgg_tf.records.schema import is_nameless
 
     images = source.splits["train"]
     named = [
-        {name for name in images.boxes_of(i, 1, 1).names if not nameless(name)}
+        {name for name in images.read_boxes(i, 1, 1).names if not is_nameless(name)}
         | {source.classes[images.labels[i]]}
         for i in range(len(images))
     ]
@@ -95,7 +96,7 @@ def _voc(rows, source, tested, flags, folder):
     if not ask.any():
         ask[np.random.default_rng(0).permutation(len(ask))[: max(1, len(ask) // 5)]] = True
     every = [
-        svm.voc(rows, targets, np.flatnonzero(~ask), np.flatnonzero(ask), seed)
+        svm.run_voc(rows, targets, np.flatnonzero(~ask), np.flatnonzero(ask), seed)
         for seed in range(flags.splits)
     ]
     means = {
@@ -122,7 +123,7 @@ def _nothing(rows, source, tested, flags, folder):
     return "", {"protocol": "none"}
 
 
-def draw_neighbours(rows, images, classes, path):
+def draw_neighbors(rows, images, classes, path):
     """Some pictures, each with those that are nearest to it."""
     from vgg_tf.figures import drawing, sheets
     from vgg_tf.images import decoding
@@ -137,7 +138,9 @@ def draw_neighbours(rows, images, classes, path):
             titles.append(name if i == query else (name, f"{nearness[i]:.2f}"))
     none = ((), ())
     title = "a picture and its nearest, by the cosine of their descriptors"
-    drawing.save(sheets.contact_sheet(shown, titles, [none] * len(shown), title, columns), path)
+    drawing.save(
+        sheets.draw_contact_sheet(shown, titles, [none] * len(shown), title, columns), path
+    )
 
 
 PROTOCOLS = {"caltech": _caltech, "voc": _voc, "none": _nothing}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vgg_tf.evaluation import scores
+from vgg_tf.evaluation import metrics
 
 COSTS = tuple(2.0**k for k in range(-5, 10, 2))  # C of the SVM that are tried
 VALIDATION = 0.2  # share of the training part that chooses among them (appendix B)
@@ -39,7 +39,7 @@ class Recalls:
         return float(self.recalls.mean())
 
 
-def caltech(descriptors, labels, seed, train=TRAIN, test=TEST):
+def run_caltech(descriptors, labels, seed, train=TRAIN, test=TEST):
     """Train on some images of each category, test on others, drawn by chance.
 
     Args:
@@ -67,14 +67,14 @@ def caltech(descriptors, labels, seed, train=TRAIN, test=TEST):
     learn, ask = np.concatenate(learn), np.concatenate(ask)
     cost = choose_cost(descriptors[learn], labels[learn], seed, _mean_recall)
     predicted = _trained(descriptors[learn], labels[learn], cost, seed).predict(descriptors[ask])
-    counts = scores.confusion(labels[ask], predicted, labels.max() + 1)
+    counts = metrics.confusion(labels[ask], predicted, labels.max() + 1)
     some = counts.sum(1) > 0
     return Recalls(
         counts.diagonal()[some] / counts.sum(1)[some], counts, cost, learn, ask, predicted
     )
 
 
-def voc(descriptors, targets, learn, ask, seed=0):
+def run_voc(descriptors, targets, learn, ask, seed=0):
     """Average precision of each class, where an image may show several.
 
     Args:
@@ -84,7 +84,7 @@ def voc(descriptors, targets, learn, ask, seed=0):
         seed: of the draw of the part that chooses C.
 
     Returns:
-        precisions: for each form of `scores.average_precision`, for each class 0..1, or None where
+        precisions: for each form of `metrics.average_precision`, for each class 0..1, or None where
         the images to train on
             are all, or none, of that class, or none of those to test on is.
         cost: C of the SVM, one for all classes: that of the highest mean average precision on a
@@ -99,7 +99,7 @@ def voc(descriptors, targets, learn, ask, seed=0):
                 continue
             machine = _trained(descriptors[rows], target[rows], cost, seed)
             found.append(
-                scores.average_precision(
+                metrics.average_precision(
                     machine.decision_function(descriptors[others]), target[others], form
                 )
             )

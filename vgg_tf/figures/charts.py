@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from vgg_tf.figures.drawing import COLORS, Drawing, legend, line
+from vgg_tf.figures.drawing import COLORS, Drawing, add_legend, make_line
 
 
-def curves(lines, title, xlabel, ylabel):
+def draw_curves(lines, title, xlabel, ylabel):
     """Draw several trainings into one picture.
 
     Args:
@@ -23,15 +23,18 @@ def curves(lines, title, xlabel, ylabel):
         for label, (x, y, style) in lines.items()
     }
     axes.set(
-        title=line(title, 80), xlabel=line(xlabel, 80), ylabel=line(ylabel, 40), ylim=(0, None)
+        title=make_line(title, 80),
+        xlabel=make_line(xlabel, 80),
+        ylabel=make_line(ylabel, 40),
+        ylim=(0, None),
     )
     axes.xaxis.get_major_locator().set_params(integer=True)
-    legend(figure, drawn, 90, row=90, loc="outside lower center")
+    add_legend(figure, drawn, 90, row=90, loc="outside lower center")
     axes.grid(alpha=0.3)
     return figure
 
 
-def history(rows, title):
+def draw_history(rows, title):
     """Draw loss and errors over the epochs, the learning rate below.
 
     Args:
@@ -54,7 +57,7 @@ def history(rows, title):
     curve(errors, "train_error", "training, top-1 (random views, dropout if any)", color="C0")
     curve(errors, "validation_error", "validation, top-1", color="C1")
     curve(errors, "validation_top5_error", "validation, top-5", color="C1", linestyle=":")
-    errors.set(ylabel="error (%)", ylim=(0, None), title=line(title))
+    errors.set(ylabel="error (%)", ylim=(0, None), title=make_line(title))
     curve(losses, "loss", "training, with the L2 term", color="C0")
     curve(losses, "validation_loss", "validation, without", color="C1")
     losses.set(ylabel="loss (nats)", yscale="log")
@@ -68,7 +71,7 @@ def history(rows, title):
     return figure
 
 
-def confusion(counts, classes):
+def draw_confusion(counts, classes):
     """Draw how often each class is taken for each, as shares of the images of the class.
 
     Args:
@@ -87,7 +90,7 @@ def confusion(counts, classes):
     figure.colorbar(image, ax=axes, label="share of the images of a class", shrink=0.8)
     axes.set(xlabel="predicted", ylabel="class")
     if n <= 50:
-        names = [line(name, 20) for name in classes]
+        names = [make_line(name, 20) for name in classes]
         axes.set_xticks(range(n), names, rotation=90, fontsize=8)
         axes.set_yticks(range(n), names, fontsize=8)
     if n <= 20:
@@ -104,11 +107,11 @@ def confusion(counts, classes):
     return figure
 
 
-def class_errors(rows):
+def draw_class_errors(rows):
     """Draw the top-1 error of the classes with its 95 % interval, of the worst 40 of many.
 
     Args:
-        rows: `per_class` of `scores.score`.
+        rows: `per_class` of `metrics.compute_metrics`.
 
     Returns:
         A matplotlib `Figure`.
@@ -129,7 +132,9 @@ def class_errors(rows):
         ecolor="0.3",
         elinewidth=1,
     )
-    axes.set_yticks(at, [f"{line(row['class'], 24)} ({row['n']})" for row in worst], fontsize=8)
+    axes.set_yticks(
+        at, [f"{make_line(row['class'], 24)} ({row['n']})" for row in worst], fontsize=8
+    )
     axes.invert_yaxis()
     axes.margins(y=0.01)
     more = f", the worst {len(worst)} of {len(known)} classes" if len(known) > len(worst) else ""
@@ -138,11 +143,11 @@ def class_errors(rows):
     return figure
 
 
-def calibration(found):
+def draw_calibration(found):
     """Draw how often the most likely class is right, against how likely it was said to be.
 
     Args:
-        found: what `scores.calibration` says.
+        found: what `metrics.calibration` says.
 
     Returns:
         A matplotlib `Figure`.
@@ -169,7 +174,7 @@ def calibration(found):
     return figure
 
 
-def roc(curves):
+def draw_roc(curves):
     """Draw ROC curves.
 
     Args:
@@ -187,7 +192,7 @@ def roc(curves):
         xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1), ylim=(0, 1.01)
     )
     if curves:
-        legend(
+        add_legend(
             axes,
             drawn,
             title="area, the smallest first",
@@ -198,7 +203,7 @@ def roc(curves):
     return figure
 
 
-def counts(classes, splits, title):
+def draw_counts(classes, splits, title):
     """Images of each class, split by split.
 
     Args:
@@ -223,24 +228,24 @@ def counts(classes, splits, title):
             range(len(order)), some, left=left, color=colour
         )
         left += some
-    axes.set_yticks(range(len(order)), [line(classes[i], 28) for i in order], fontsize=8)
+    axes.set_yticks(range(len(order)), [make_line(classes[i], 28) for i in order], fontsize=8)
     axes.invert_yaxis()
     axes.margins(y=0.01)
     axes.set(xlabel="images")
     axes.grid(axis="x", alpha=0.3)
-    legend(figure, drawn, row=90, loc="outside lower center")
+    add_legend(figure, drawn, row=90, loc="outside lower center")
     return figure
 
 
-def confused(pairs, title):
-    """The pairs of classes that are taken for each other most often: rows of `scores.score`'s
-    `confused`.
+def draw_confused_pairs(pairs, title):
+    """The pairs of classes that are taken for each other most often: rows of `confused` of
+    `metrics.compute_metrics`.
     """
     figure = Drawing(8, 1.6 + 0.3 * max(1, len(pairs)), title)
     axes = figure.subplots()
     axes.barh(range(len(pairs)), [100 * pair["share"] for pair in pairs], color=COLORS["conv"])
     names = [
-        f"{line(pair['true'], 24)} taken for {line(pair['predicted'], 24)} ({pair['n']})"
+        f"{make_line(pair['true'], 24)} taken for {make_line(pair['predicted'], 24)} ({pair['n']})"
         for pair in pairs
     ]
     axes.set_yticks(range(len(pairs)), names, fontsize=8)

@@ -19,7 +19,7 @@ COLORS = {"conv": "#4477aa", "pool": "#ccbb44", "fc": "#228833"}
 _UNDRAWABLE = {"Cc", "Cs", "Zl", "Zp"}
 
 
-def line(words, letters=100):
+def make_line(words, letters=100):
     r"""Return any text as one line that matplotlib draws character by character.
 
     A `$` begins no formula. Control characters, ends of lines and the undecodable bytes of file
@@ -34,9 +34,9 @@ def line(words, letters=100):
         str, for each text of a figure: titles, labels of axes and ticks. For legends see `legend`.
 
     Example:
-        >>> print(line("cost_$5_vs_$6"))
+        >>> print(make_line("cost_$5_vs_$6"))
         cost_\$5_vs_\$6
-        >>> print(line("one, two, three", 8))
+        >>> print(make_line("one, two, three", 8))
         one,…ree
     """
     words = "".join(repr(c)[1:-1] if unicodedata.category(c) in _UNDRAWABLE else c for c in words)
@@ -61,7 +61,7 @@ class Drawing(Figure):
         super().__init__(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(self)
         if title:
-            self.suptitle(line(title, round(14 * width)), fontsize=9)
+            self.suptitle(make_line(title, round(14 * width)), fontsize=9)
 
     def draw(self, renderer):
         """Draw all of it."""
@@ -83,7 +83,7 @@ def _boxes_for_missing_glyphs():
         yield
 
 
-def legend(place, artists, letters=40, row=0, **options):
+def add_legend(place, artists, letters=40, row=0, **options):
     """Add a legend to axes or a figure, with an entry for each artist.
 
     Matplotlib's own legend omits labels that are empty or begin with `_`.
@@ -95,7 +95,7 @@ def legend(place, artists, letters=40, row=0, **options):
         row: letters that fit side by side, for up to 3 columns; 0: one column.
         options: of matplotlib's `legend`.
     """
-    names = [line(name, letters) for name in artists]
+    names = [make_line(name, letters) for name in artists]
     columns = max(1, min(3, row // max(1, *map(len, names), 1)))
     made = place.legend(
         list(artists.values()),

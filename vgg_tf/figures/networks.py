@@ -3,13 +3,13 @@
 import numpy as np
 from matplotlib.patches import Polygon, Rectangle
 
-from vgg_tf.figures.drawing import COLORS, Drawing, legend, line
+from vgg_tf.figures.drawing import COLORS, Drawing, add_legend, make_line
 
 HEAT = "inferno"  # even steps in lightness, for every eye
 SHOWN = 64  # maps or filters of a figure
 
 
-def heat_over(image, maps, title):
+def draw_heat(image, maps, title):
     """An image, and beside it each heat map laid over it.
 
     Args:
@@ -33,7 +33,7 @@ def heat_over(image, maps, title):
         shown = axes.imshow(
             values, cmap=HEAT, vmin=0, vmax=1, alpha=0.6, extent=extent, interpolation="bilinear"
         )
-        axes.set_title(line(name, 36), fontsize=8)
+        axes.set_title(make_line(name, 36), fontsize=8)
     if shown is not None:
         figure.colorbar(
             shown,
@@ -44,7 +44,7 @@ def heat_over(image, maps, title):
     return figure
 
 
-def maps(values, title):
+def draw_maps(values, title):
     """Maps of features side by side, those with the largest mean first.
 
     Args:
@@ -66,7 +66,7 @@ def maps(values, title):
     return figure
 
 
-def kernels(pictures, title):
+def draw_kernels(pictures, title):
     """First-layer kernels as pictures: float `[n, h, w, 3 or 1]`, 0..1, grey is no weight."""
     some = pictures[:SHOWN]
     columns = min(8, len(some))
@@ -80,7 +80,7 @@ def kernels(pictures, title):
     return figure
 
 
-def field(image, corners, name):
+def draw_field(image, corners, name):
     """The square of pixels that a unit sees, on the image: `corners` xmin, ymin, xmax, ymax in
     pixels, perhaps beyond it.
     """
@@ -106,7 +106,7 @@ def field(image, corners, name):
     return figure
 
 
-def architecture(rows, title):
+def draw_architecture(rows, title):
     """A network drawn to scale: each map a block as high as its side, as wide as the logarithm of
     its channels.
 
@@ -139,7 +139,7 @@ def architecture(rows, title):
             axes.add_patch(
                 Polygon(face, facecolor=COLORS[kind], alpha=alpha, edgecolor="white", linewidth=0.4)
             )
-        words = f"{line(row['name'], 24)}\n{' x '.join(map(str, shape))}"
+        words = f"{make_line(row['name'], 24)}\n{' x '.join(map(str, shape))}"
         axes.text(x + wide / 2, -0.62, words, rotation=90, ha="center", va="top", fontsize=7)
         x += wide + 0.12
     axes.set(xlim=(-0.1, x + 0.3), ylim=(-1.25, 0.75))
@@ -150,7 +150,7 @@ def architecture(rows, title):
         "fc": "fully connected",
     }
     blocks = {name: Rectangle((0, 0), 1, 1, color=COLORS[kind]) for kind, name in names.items()}
-    legend(figure, blocks, row=110, loc="outside lower center", fontsize=8)
+    add_legend(figure, blocks, row=110, loc="outside lower center", fontsize=8)
     return figure
 
 

@@ -2,10 +2,10 @@
 
 from matplotlib.patches import Rectangle
 
-from vgg_tf.figures.drawing import Drawing, line
+from vgg_tf.figures.drawing import Drawing, make_line
 
 
-def contact_sheet(images, titles, boxes, title, columns=None):
+def draw_contact_sheet(images, titles, boxes, title, columns=None):
     """Draw images in a grid, each with its title and its boxes.
 
     Args:
@@ -28,7 +28,7 @@ def contact_sheet(images, titles, boxes, title, columns=None):
         h, w, _ = image.shape
         lines = (name,) if isinstance(name, str) else name
         axes.imshow(image)
-        axes.set_title("\n".join(line(words, 24) for words in lines), fontsize=7)
+        axes.set_title("\n".join(make_line(words, 24) for words in lines), fontsize=7)
         for (xmin, ymin, xmax, ymax), label in zip(corners, names, strict=True):
             # In pixel edges, which imshow puts at halves; black under yellow shows on any ground.
             corner, width, height = (
@@ -43,5 +43,5 @@ def contact_sheet(images, titles, boxes, title, columns=None):
                     )
                 )
             if label and not any(label in words for words in lines):
-                axes.text(*corner, line(label, 40), fontsize=5, color="yellow", va="bottom")
+                axes.text(*corner, make_line(label, 40), fontsize=5, color="yellow", va="bottom")
     return figure

@@ -39,7 +39,7 @@ CHIPS = {
 TOPOLOGIES = {"v3:2x2": 8, "v4:2x2x1": 8, "v5e:2x2": 4, "v5e:2x4": 8, "v6e:2x2": 4}
 
 
-def topologies(words, batch):
+def parse_topologies(words, batch):
     """The names in `words`, which have commas between, each once.
 
     Args:
@@ -94,7 +94,7 @@ class Step:
         return f"{self.needed / GIB:.2f} GiB" + ("" if self.flops else " for temporaries alone")
 
 
-def largest_batch(first, second):
+def estimate_largest_batch(first, second):
     """The batch that fills the memory, by the line through two steps that fit: a multiple of 8 a
     device.
 
@@ -108,7 +108,7 @@ def largest_batch(first, second):
     return int((first.available - first.needed) / slope + first.batch) // eight * eight
 
 
-def next_batch(steps):
+def choose_next_batch(steps):
     """The batch to compile next, in search of the largest that fits: a multiple of 8 a device; 0
     ends the search.
 
@@ -132,7 +132,7 @@ def next_batch(steps):
     elif len(fitting) == 1:
         batch = max(2 * high // eight, 1) * eight
     else:
-        batch = largest_batch(*fitting) if len(fitting) == 2 else 0
+        batch = estimate_largest_batch(*fitting) if len(fitting) == 2 else 0
     return batch if batch > high else 0
 
 
@@ -220,7 +220,7 @@ _FINDINGS = {
 }
 
 
-def table(rows):
+def format_table(rows):
     """A Markdown table, a line a topology.
 
     Args:

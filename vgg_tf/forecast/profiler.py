@@ -124,7 +124,7 @@ def profile(scores, batches, steps, folder, callbacks=lambda steps: None):
         )
         seconds = time.perf_counter() - start
     (trace,) = set(_traces(folder)) - before
-    device, parts, waiting = read(trace)
+    device, parts, waiting = read_trace(trace)
     in_fit = waiting / steps if keras.config.backend() == "tensorflow" else None
     return Profile(
         seconds / steps,
@@ -174,7 +174,7 @@ def _traces(folder):
     )
 
 
-def read(path):
+def read_trace(path):
     """Seconds of a trace's operations.
 
     Args:

@@ -26,11 +26,11 @@ _LIBTPU = {
 }
 
 
-def environment():
+def set_environment():
     """Context in which Keras is imported on JAX, JAX on the CPU, and libtpu is loaded without
     chips.
     """
-    return scopes.environment(
+    return scopes.set_environment(
         **{name: os.environ.get(name, value) for name, value in _LIBTPU.items()} | _JAX
     )
 
@@ -50,7 +50,7 @@ class Topology:
         Raises:
             ValueError: Keras was imported on another backend before.
         """
-        with environment():
+        with set_environment():
             quiet.quiet_tensorflow()
             import jax
             import keras
@@ -69,7 +69,7 @@ class Topology:
         self.recipe = recipe
         self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
         unseen = SimpleNamespace(mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
-        with scopes.precision("mixed_bfloat16"):
+        with scopes.set_precision("mixed_bfloat16"):
             model = build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
             self.scores = scores_of(model)
             compile_scores(self.scores, make_optimizer(recipe, 1), recipe.label_smoothing)
@@ -164,7 +164,7 @@ def _out_of_memory(error):
     return int(float(needed) * units[unit]), int(float(available) * units[other])
 
 
-def analytic_flops(model):
+def count_flops(model):
     """Operations of a training step, an image: a multiplication and an addition a weight and
     position, padding not counted.
 

@@ -9,7 +9,7 @@ from vgg_tf.training.flags import parse
 from vgg_tf.training.session import make_training_batches
 
 
-def timing(arguments, source=None):
+def time_training(arguments, source=None):
     """What a training will cost here, without doing it: steps are made for a few seconds on a
     network that is thrown away.
 

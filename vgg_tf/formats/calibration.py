@@ -10,7 +10,7 @@ CALIBRATION = 100  # pictures for int8, none of them compared
 PHOTOGRAPHS = "two photographs that scikit-learn carries"
 
 
-def views_of(flags, opened, network, calibrate):
+def choose_views(flags, opened, network, calibrate):
     """Views to compare on and, for int8, others to calibrate by.
 
     Returns:
@@ -22,7 +22,7 @@ def views_of(flags, opened, network, calibrate):
         calibrated: where they come from, in words; empty without.
     """
     from vgg_tf.data import opening
-    from vgg_tf.data.folders import picture_paths
+    from vgg_tf.data.folders import find_pictures
     from vgg_tf.images import decoding
     from vgg_tf.records.splits import Split
 
@@ -34,7 +34,7 @@ def views_of(flags, opened, network, calibrate):
         with contextlib.suppress(FileNotFoundError, ValueError):  # moved away: it is done without
             source = opening.open_source(opened.data, opened.selection)
     if flags.pictures:
-        paths = picture_paths((flags.pictures,))
+        paths = find_pictures((flags.pictures,))
         compared, where = Split(paths, np.zeros(len(paths), np.int64), paths), flags.pictures
     elif source:
         split = next(name for name in ("test", "validation", "train") if name in source.splits)
@@ -67,7 +67,7 @@ def views_of(flags, opened, network, calibrate):
 
 def _known(content):
     """What tells an image from others, however its path is written."""
-    return files.absolute(content) if isinstance(content, str) else content
+    return files.make_absolute(content) if isinstance(content, str) else content
 
 
 def _spread(numbers, n):

@@ -34,8 +34,9 @@ def check(path):
 
 
 def write(network, path):
-    """Write an `artifact.Network` as a package, whole or not at all, in float32 for iOS 15, macOS
-    12 and later.
+    """Write a `source_network.Network` as a package, whole or not at all.
+
+    The package is of float32, for iOS 15, macOS 12 and later.
 
     Raises:
         ModuleNotFoundError: coremltools is not installed.

@@ -16,7 +16,7 @@ KINDS = ("float32", "float16", "int8")
 
 
 def write(network, path, kind="float32", pictures=None):
-    """Write an `artifact.Network`: a signature with input `image`, `[1, h, w, 3]`, and output
+    """Write a `source_network.Network`: a signature with input `image`, `[1, h, w, 3]`, and output
     `posteriors`, float32.
 
     The input is uint8, RGB 0..255. What is known of the network and `labels.txt`, a line a class,
@@ -24,7 +24,7 @@ def write(network, path, kind="float32", pictures=None):
     not see them.
 
     Args:
-        network: the `artifact.Network`.
+        network: the `source_network.Network`.
         path: `*.tflite`.
         kind: `float32`; `float16`, weights of half the bytes; `int8`, weights and maps of whole
             numbers.

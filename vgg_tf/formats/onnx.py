@@ -13,7 +13,7 @@ NEEDED = 'ONNX needs two packages: pip install "vgg_tf[onnx]" (onnx, onnxruntime
 
 
 def write(network, path):
-    """Write an `artifact.Network`: input `image`, uint8 `[n, h, w, 3]`; output `posteriors`,
+    """Write a `source_network.Network`: input `image`, uint8 `[n, h, w, 3]`; output `posteriors`,
     float32 `[n, classes]`.
 
     Preprocessing is inside, names of the classes and what else is known in the metadata, under
@@ -165,7 +165,7 @@ def read(path):
     return run, about
 
 
-def contents(path):
+def read_contents(path):
     """Number of layers with weights in the file, and all its weights.
 
     Raises:

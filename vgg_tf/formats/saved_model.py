@@ -56,7 +56,7 @@ def check(path):
 
 
 def write(network, path):
-    """Write an `artifact.Network` into a folder, whole or not at all.
+    """Write a `source_network.Network` into a folder, whole or not at all.
 
     Signatures: `serving_default`, `image` uint8 `[n, h, w, 3]`; `encoded`, `contents` strings `[n]`
     of JPEG, PNG, GIF or BMP files, rescaled and cut inside. Both give `posteriors`, float32 `[n,
@@ -103,7 +103,7 @@ def read(path):
     return run, about
 
 
-def contents(path):
+def read_contents(path):
     """Number of layers with weights in the folder, and all its weights."""
     arrays = [np.asarray(variable) for variable in tf.saved_model.load(str(path)).kept]
     return sum(array.ndim > 1 for array in arrays), arrays

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from vgg_tf.figures.drawing import save
-from vgg_tf.figures.sheets import contact_sheet
+from vgg_tf.figures.sheets import draw_contact_sheet
 from vgg_tf.images import decoding
 from vgg_tf.localization import tables as tables
 from vgg_tf.records import annotations
@@ -16,7 +16,7 @@ from vgg_tf.runtime import files, programs
 DRAWN = 12  # pictures of the sheet
 
 
-def folder_of(run, split, facts):
+def choose_folder(run, split, facts):
     """Where a report lies by default: below the run, another folder for other facts."""
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
     return os.path.join(
@@ -24,7 +24,7 @@ def folder_of(run, split, facts):
     )
 
 
-def tables_of(protocol, lines, errors, known):
+def format_tables(protocol, lines, errors, known):
     """The tables of the paper that fit what was tested, in Markdown.
 
     Args:
@@ -46,7 +46,7 @@ def tables_of(protocol, lines, errors, known):
                     error,
                 )
             )
-        return tables.table8(rows)
+        return tables.format_table8(rows)
     rows = []
     for (name, some, of), error in zip(lines, told, strict=True):
         rows.append(
@@ -57,11 +57,11 @@ def tables_of(protocol, lines, errors, known):
                 error,
             )
         )
-    text = tables.table9(rows, known)
-    return text if known else f"{text}\n\n{tables.table10(told[-1])}"
+    text = tables.format_table9(rows, known)
+    return text if known else f"{text}\n\n{tables.format_table10(told[-1])}"
 
 
-def write(folder, facts, found, pictures, classes):
+def write_report(folder, facts, found, pictures, classes):
     """Write the report, all boxes, and a sheet of some pictures with the boxes that were found.
 
     Args:
@@ -74,7 +74,7 @@ def write(folder, facts, found, pictures, classes):
     files.make_folder(folder)
     files.write_whole(os.path.join(folder, "report.json"), json.dumps(facts, indent=1).encode())
     rows = [
-        row(pictures.images.names[i], found[i], classes, pictures.sizes[i])
+        make_row(pictures.images.names[i], found[i], classes, pictures.sizes[i])
         for i in range(len(pictures))
     ]
     files.write_whole(os.path.join(folder, "boxes.json"), json.dumps(rows, indent=1).encode())
@@ -90,10 +90,10 @@ def write(folder, facts, found, pictures, classes):
             for i in some
         ]
         own = [classes[pictures.images.labels[i]] for i in some]
-        save(contact_sheet(shown, own, drawn, "the boxes that were found"), sheet)
+        save(draw_contact_sheet(shown, own, drawn, "the boxes that were found"), sheet)
 
 
-def row(name, found, classes, size):
+def make_row(name, found, classes, size):
     """A picture's boxes for JSON: corners in pixels of its `size`, width and height."""
     width, height = size
     boxes = []

@@ -3,7 +3,7 @@
 from vgg_tf.paper.results import TABLE8, TABLE9, TABLE9_FUSION, TABLE10
 
 
-def table8(rows):
+def format_table8(rows):
     """Table 8 in Markdown: rows of `(name, layer or block that learning begins at or "", kind,
     S, error with its interval)`.
     """
@@ -24,7 +24,7 @@ def table8(rows):
     return "\n".join(lines)
 
 
-def table9(rows, known):
+def format_table9(rows, known):
     """Table 9 in Markdown: rows of `(name, S, Q, error with its interval)`; the last of several is
     the fusion.
 
@@ -47,7 +47,7 @@ def table9(rows, known):
     return "\n".join(lines)
 
 
-def table10(error):
+def format_table10(error):
     """Table 10 in Markdown, with our top-5 error in a row of its own."""
     lines = ["| method | top-5 localisation error, validation | test |", "| --- | --- | --- |"]
     lines += [

@@ -1,13 +1,16 @@
-"""A training run is a folder: what was asked for, the best network, the state to go on from, the
-log, the result.
+"""A training run is a folder.
 
-| file | content | | --- | --- | | recipe.json | architecture, data, precision and every number of
-the recipe | | dataset.json | classes, counts and colours of the images (`collection.Collection`) |
-| model.keras | the network with the lowest validation error so far, without validation the last;
-raw RGB in, posteriors out | | inherited.txt | which layers came from another network, where they
-did | | last.safetensors | the whole state after the last epoch; `previous.safetensors` is the one
-before | | log.csv, history.png | one row, one point an epoch | | tensorboard, wandb | folders of
-the trackers that were asked for | | report.json | the result; there when the run has ended |
+| file | content |
+| --- | --- |
+| recipe.json | architecture, data, precision and every number of the recipe |
+| dataset.json | classes, counts and colors of the images (`collection.Collection`) |
+| model.keras | the best network by validation error, else the last; raw RGB in, posteriors out |
+| inherited.txt | which layers came from another network, where they did |
+| last.safetensors | the whole state after the last epoch |
+| previous.safetensors | the one before |
+| log.csv, history.png | one row, one point an epoch |
+| tensorboard, wandb | folders of the trackers that were asked for |
+| report.json | the result; there when the run has ended |
 """
 
 import contextlib
@@ -21,8 +24,9 @@ from dataclasses import asdict, dataclass, field, replace
 
 from vgg_tf.records.collection import RECIPE_FILE, Collection
 from vgg_tf.runs.settings import Settings
-from vgg_tf.runs.state import Plateau, State, checksum, variables_of
-from vgg_tf.runtime import files, programs
+from vgg_tf.runs.state import Plateau, State, compute_checksum, list_variables
+from vgg_tf.runtime import files, locks, programs, remote
+from vgg_tf.runtime.temporary import remove_unfinished
 from vgg_tf.weights import file_checks, normalization
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
@@ -76,7 +80,7 @@ class Run:
                 f"{self.folder} has no model.keras yet: its first epoch is not done. Continue "
                 "the training."
             )
-        with files.local(self.best) as path:
+        with remote.fetch(self.best) as path:
             # Keras 3.12.0 reads every file that it names: CVE-2026-1669.
             file_checks.check_archive(path, self.best)
             return keras.saving.load_model(path, compile=False)
@@ -88,12 +92,14 @@ class Run:
         Raises:
             OSError: there is less; the message says how much is needed.
         """
-        if files.is_remote(self.folder) or not self.writes:
+        if remote.is_remote(self.folder) or not self.writes:
             return
         best = sum(4 * math.prod(weight.shape) for weight in model.weights)
-        state = sum(4 * math.prod(variable.shape) for _, variable in variables_of(model, optimizer))
+        state = sum(
+            4 * math.prod(variable.shape) for _, variable in list_variables(model, optimizer)
+        )
         names = (LAST, PREVIOUS, "model.keras")
-        there = sum(files.size(path) for path in map(self.path, names) if files.exists(path))
+        there = sum(files.read_size(path) for path in map(self.path, names) if files.exists(path))
         needed, free = 2 * (best + state) + 10**6 - there, shutil.disk_usage(self.folder).free
         if needed > free:
             raise OSError(
@@ -129,8 +135,10 @@ class Run:
             "state": json.dumps(asdict(state)),
             "statistics": json.dumps(normalization.read_statistics(model)),
         }
-        arrays = dict(variables_of(model, optimizer, read=True))
-        data = save(arrays, metadata=metadata | {"checksum": checksum(metadata["state"], arrays)})
+        arrays = dict(list_variables(model, optimizer, read=True))
+        data = save(
+            arrays, metadata=metadata | {"checksum": compute_checksum(metadata["state"], arrays)}
+        )
         if files.exists(self.path(LAST)):
             files.rename(self.path(LAST), self.path(PREVIOUS))
         files.write_whole(self.path(LAST), data)
@@ -151,19 +159,22 @@ class Run:
                 continue
             try:
                 with (
-                    files.local(self.path(name)) as path,
+                    remote.fetch(self.path(name)) as path,
                     safe_open(path, framework="numpy") as file,
                 ):
                     metadata = file.metadata()
                     arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                if metadata.get("checksum", whole := checksum(metadata["state"], arrays)) != whole:
+                if (
+                    metadata.get("checksum", whole := compute_checksum(metadata["state"], arrays))
+                    != whole
+                ):
                     raise SafetensorError("as long as it was, but not what it was")
             except SafetensorError:
                 torn.append(name)
                 continue
             if torn and self.writes:  # or the next state would put it in the place of the whole one
                 files.remove(self.path(LAST))
-            for key, variable in variables_of(model, optimizer):
+            for key, variable in list_variables(model, optimizer):
                 variable.assign(arrays[key])
             values = json.loads(metadata["state"])
             # Constants, perhaps of the network inherited from.
@@ -246,15 +257,15 @@ def open_run(folder, settings, process=0):
     if (
         files.exists(folder)
         and not files.exists(recipe)
-        and any(name[0] != "." for name in files.names(folder))
+        and any(name[0] != "." for name in files.list_names(folder))
     ):
         raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
     files.make_folder(folder)
     busy = f"{folder} is being trained by another process. Wait for it, or choose another --out."
-    with files.one_writer(os.path.join(folder, LOCK), busy):
-        files.remove_unfinished(folder)
+    with locks.hold_lock(os.path.join(folder, LOCK), busy):
+        remove_unfinished(folder)
         there = read_run(folder).settings if files.exists(recipe) else settings
-        if begun(folder) and (difference := there.differences(settings)):
+        if has_begun(folder) and (difference := there.differences(settings)):
             raise FileExistsError(
                 f"{folder} holds another run: {difference}. Choose another --out, or delete it "
                 "first."
@@ -265,7 +276,7 @@ def open_run(folder, settings, process=0):
         yield Run(folder, settings)
 
 
-def begun(folder):
+def has_begun(folder):
     """Tell whether a folder holds a run with an epoch done."""
     return any(files.exists(os.path.join(folder, name)) for name in (LAST, PREVIOUS))
 

@@ -62,7 +62,7 @@ class State:
     rows: tuple[dict, ...] = ()
 
 
-def variables_of(model, optimizer, read=False):
+def list_variables(model, optimizer, read=False):
     """Yield `(key, variable)` of a network and its optimizer, in the order of the file; their
     values with `read`.
     """
@@ -71,7 +71,7 @@ def variables_of(model, optimizer, read=False):
             yield f"{owner}/{i:04d}", np.asarray(variable.numpy()) if read else variable
 
 
-def checksum(state, arrays):
+def compute_checksum(state, arrays):
     """Of the state and all bits of the arrays, in words."""
     parts = (state.encode(), *(array.tobytes() for _, array in sorted(arrays.items())))
     return f"crc32 {functools.reduce(lambda crc, part: zlib.crc32(part, crc), parts, 0):08x}"

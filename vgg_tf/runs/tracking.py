@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, remote
 
 LOGS = {  # columns of the log by Keras' names
     "loss": "loss",
@@ -37,8 +37,8 @@ def _wandb(run, name):
     import wandb
     from wandb.integration.keras import WandbMetricsLogger
 
-    folder = files.absolute(run.folder)  # its service may have another working folder
-    where = {"name": Path(folder).name, "dir": None if files.is_remote(folder) else folder}
+    folder = files.make_absolute(run.folder)  # its service may have another working folder
+    where = {"name": Path(folder).name, "dir": None if remote.is_remote(folder) else folder}
     started = wandb.init(
         project="vgg_tf", id=name, resume="allow", config=run.settings.to_json(), **where
     )
@@ -50,7 +50,7 @@ def _wandb(run, name):
 TRACKERS = {"tensorboard": (_tensorboard, 0), "wandb": (_wandb, 30)}
 
 
-def check(words):
+def check_trackers(words):
     """Names of the trackers in `words`, such as `tensorboard,wandb`, found ready to use.
 
     Raises:
@@ -120,7 +120,7 @@ class _Tracker:
 
 
 @contextlib.contextmanager
-def opened(words, run, say=print):
+def open_trackers(words, run, say=print):
     """Give a function that tells all rows of a run's log to the trackers in `words`; close these at
     the end, however it comes.
 
@@ -144,7 +144,7 @@ def opened(words, run, say=print):
             with sparing_the_training(name):
                 tracker.tell(rows)
 
-    for name in check(words):
+    for name in check_trackers(words):
         with sparing_the_training(name):
             trackers[name] = _Tracker(name, run)
     try:

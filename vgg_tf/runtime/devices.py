@@ -94,7 +94,7 @@ class Devices:
         dtype policy, on these devices.
         """
         with contextlib.ExitStack() as stack:
-            stack.enter_context(scopes.precision(self.policy))
+            stack.enter_context(scopes.set_precision(self.policy))
             if self.distribution:
                 stack.enter_context(self.distribution.scope())
             # Else Keras would compute on JAX's first device, such as a TPU in place of the CPU.

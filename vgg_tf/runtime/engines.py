@@ -170,7 +170,7 @@ def _jax(kind):
             if find_tpu_chips()[1]
             else {"TPU_SKIP_MDS_QUERY": os.environ.get("TPU_SKIP_MDS_QUERY", "1")}
         )
-        with scopes.environment(**skip):
+        with scopes.set_environment(**skip):
             import jax
 
             try:

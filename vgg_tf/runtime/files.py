@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 from vgg_tf.runtime import quiet
-from vgg_tf.runtime.locks import one_writer  # noqa: F401
-from vgg_tf.runtime.remote import gfile, is_remote, local, naming  # noqa: F401
+from vgg_tf.runtime.locks import hold_lock  # noqa: F401
+from vgg_tf.runtime.remote import fetch, get_gfile, is_remote, naming  # noqa: F401
 from vgg_tf.runtime.temporary import (
     make_name,
     place_file,
@@ -24,7 +24,7 @@ from vgg_tf.runtime.temporary import (
 )
 
 
-def absolute(path):
+def make_absolute(path):
     """The path as it is known from any working folder."""
     return str(path) if is_remote(path) else str(Path(path).resolve())
 
@@ -34,19 +34,19 @@ def exists(path):
     if not is_remote(path):
         return os.path.exists(path)
     with naming(path, "look for"):
-        return gfile().exists(path)
+        return get_gfile().exists(path)
 
 
 def is_folder(path):
     """Tell whether there is a folder."""
-    return gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
+    return get_gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
 
 
-def names(folder):
+def list_names(folder):
     """Names in a folder, sorted."""
     if is_remote(folder):
         with naming(folder, "list"):
-            return sorted(name.rstrip("/") for name in gfile().listdir(folder))
+            return sorted(name.rstrip("/") for name in get_gfile().listdir(folder))
     return sorted(os.listdir(folder))
 
 
@@ -60,7 +60,7 @@ def walk(folder):
     found, remote = [], is_remote(folder)
     seen = set() if remote else set(map(str, Path(folder).resolve().parents))
     for root, folders, here in (
-        gfile().walk(folder)
+        get_gfile().walk(folder)
         if remote
         else os.walk(folder, onerror=_unless_missing, followlinks=True)
     ):
@@ -80,12 +80,12 @@ def _unless_missing(error):
         raise error
 
 
-def size(path):
+def read_size(path):
     """Bytes of a file."""
     if not is_remote(path):
         return os.path.getsize(path)
     with naming(path, "read"):
-        return gfile().stat(path).length
+        return get_gfile().stat(path).length
 
 
 def read(path, offset=0, length=-1):
@@ -155,7 +155,7 @@ def make_folder(path):
     """Make a folder, and those above it, where there is none."""
     if is_remote(path):
         with naming(path, "make"):
-            gfile().makedirs(path)
+            get_gfile().makedirs(path)
     else:
         os.makedirs(path, exist_ok=True)
 
@@ -170,7 +170,7 @@ def remove(path):
     """Remove a file, or a folder with all it holds; nothing where there is none."""
     if is_remote(path):
         if exists(path):
-            (gfile().rmtree if is_folder(path) else gfile().remove)(path)
+            (get_gfile().rmtree if is_folder(path) else get_gfile().remove)(path)
     elif os.path.isdir(path):
         shutil.rmtree(path)
     else:
@@ -220,7 +220,7 @@ def _upload(local_path, folder, name):
     remove_remote_leftovers(folder, name)
     beside = f"{folder}/{make_name(name)}"
     try:
-        gfile().copy(local_path, beside)
+        get_gfile().copy(local_path, beside)
         settle(beside, f"{folder}/{name}")
     except BaseException:
         remove(beside)
@@ -244,7 +244,7 @@ def rename(old, new):
     """Give a file another name, which one that had it loses."""
     if is_remote(old):
         with naming(new):
-            gfile().rename(old, new, overwrite=True)
+            get_gfile().rename(old, new, overwrite=True)
     else:
         os.replace(old, new)
 

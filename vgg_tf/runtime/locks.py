@@ -7,7 +7,7 @@ from vgg_tf.runtime.remote import is_remote
 
 
 @contextlib.contextmanager
-def one_writer(lock, busy):
+def hold_lock(lock, busy):
     """Within, this process alone holds the lock file `lock`, made where there is none; a killed
     process holds none.
 

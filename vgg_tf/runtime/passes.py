@@ -13,7 +13,7 @@ _generator = None
 
 
 @tf.autograph.experimental.do_not_convert
-def fresh_seed():
+def draw_fresh_seed():
     """Return a seed that no other call has given, of this program or of another.
 
     Inside `Dataset.map` each element of each pass gets another one. A program's own seed does not
@@ -32,7 +32,7 @@ def fresh_seed():
     return _generator.uniform_full_int([], tf.int64)
 
 
-def counting(one, count):
+def count_passes(one, count):
     """Return a dataset whose pass number p, from 0, is `one(p)`.
 
     Args:

@@ -9,7 +9,7 @@ import tensorflow as tf
 BATCHES = 4
 
 
-def untuned(dataset, threads=None):
+def disable_autotuner(dataset, threads=None):
     """Return the same dataset without tf.data's autotuner.
 
     The autotuner looks at the pipeline after 10 ms, then after twice that each time, up to a

@@ -16,7 +16,7 @@ def is_remote(path):
     return "://" in str(path)
 
 
-def gfile():
+def get_gfile():
     """Return TensorFlow's module of file systems."""
     return quiet.quiet_tensorflow().io.gfile
 
@@ -51,7 +51,7 @@ def _full(path, verb):
 
 
 @contextlib.contextmanager
-def local(path, leave_out=()):
+def fetch(path, leave_out=()):
     """Within, a path on this machine with what `path` holds: itself, or a copy for what reads no
     remote files.
 
@@ -66,13 +66,13 @@ def local(path, leave_out=()):
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, os.path.basename(path))
         with naming(path, "read"):
-            if not gfile().isdir(path):
-                gfile().copy(path, copy)
+            if not get_gfile().isdir(path):
+                get_gfile().copy(path, copy)
             else:
                 os.mkdir(copy)
-                for name in sorted(name.rstrip("/") for name in gfile().listdir(path)):
-                    if name not in leave_out and not gfile().isdir(f"{path}/{name}"):
-                        gfile().copy(f"{path}/{name}", os.path.join(copy, name))
+                for name in sorted(name.rstrip("/") for name in get_gfile().listdir(path)):
+                    if name not in leave_out and not get_gfile().isdir(f"{path}/{name}"):
+                        get_gfile().copy(f"{path}/{name}", os.path.join(copy, name))
         try:
             yield copy
         except ValueError as error:

@@ -5,7 +5,7 @@ import os
 
 
 @contextlib.contextmanager
-def environment(**values):
+def set_environment(**values):
     """Set environment variables, and restore them at the end.
 
     Libraries read theirs when they are imported or first used. If the variables stayed, all child
@@ -24,7 +24,7 @@ def environment(**values):
 
 
 @contextlib.contextmanager
-def precision(policy):
+def set_precision(policy):
     """Context in which Keras builds layers in this dtype policy. Layers that were saved keep
     their own.
     """

@@ -17,7 +17,7 @@ import secrets
 import shutil
 import time
 
-from vgg_tf.runtime.remote import gfile, is_remote, naming
+from vgg_tf.runtime.remote import get_gfile, is_remote, naming
 
 PREFIX = ".tmp."
 _OCCUPIED = {errno.ENOTEMPTY, errno.EEXIST}  # renaming to the name of a folder that holds files
@@ -74,13 +74,13 @@ def remove_unfinished(folder):
 def remove_remote_leftovers(folder, name):
     """Remove unfinished files of this name from a remote folder, where they are a day old."""
     with contextlib.suppress(FileNotFoundError), naming(folder, "list"):
-        for temporary in gfile().listdir(folder):
+        for temporary in get_gfile().listdir(folder):
             path = f"{folder}/{temporary}"
             if not is_name(temporary, name):
                 continue
-            seconds = gfile().stat(path).mtime_nsec / 1e9  # 0: the file system does not know
+            seconds = get_gfile().stat(path).mtime_nsec / 1e9  # 0: the file system does not know
             if 0 < seconds < time.time() - OLD:
-                gfile().remove(path)
+                get_gfile().remove(path)
 
 
 def _remove_leftovers(folder, name):

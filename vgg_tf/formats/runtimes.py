@@ -46,7 +46,7 @@ def open_model(path):
     return module.read(path)
 
 
-def view(contents, about, name):
+def cut_view(contents, about, name):
     """What an exported network sees of an encoded picture: rescaled as PIL does it, its centre cut
     out.
 
@@ -81,7 +81,7 @@ def view(contents, about, name):
     return pixels[top : top + about["height"], left : left + about["width"]]
 
 
-def see(path, paths):
+def classify(path, paths):
     """Posteriors of pictures by an exported file.
 
     Args:
@@ -97,7 +97,7 @@ def see(path, paths):
     rows, bad = {}, {}
     for name in tqdm(paths, os.path.basename(path), unit=" pictures", disable=None):
         try:
-            pixels = view(files.read(name), about, name)
+            pixels = cut_view(files.read(name), about, name)
         except (ValueError, OSError) as error:
             bad[name] = str(error)
             continue

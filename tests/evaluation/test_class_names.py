@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vgg_tf.evaluation.predictions import decode_predictions
+from vgg_tf.evaluation.class_names import decode_predictions
 from vgg_tf.records.collection import Collection
 
 POSTERIORS = np.float32([[0.1, 0.6, 0.3], [0.5, 0.25, 0.25]])

@@ -47,12 +47,12 @@ def _module(kind):
     return module
 
 
-def ship(kind, network, path, pictures, *known):
+def write_checked(kind, network, path, pictures, *known):
     """Write a file or folder next to its place, read it back, and only then put it there; what was
     there stays until then.
 
     Args:
-        kind, network: the format, and the `artifact.Network`.
+        kind, network: the format, and the `source_network.Network`.
         path: its place.
         pictures: to calibrate int8 by.
         known: what `_read_back` compares with.
@@ -77,20 +77,23 @@ def _read_back(kind, module, network, path, pixels, layers, arrays):
         ValueError: other layers, other weights, or other posteriors than the network's.
         ModuleNotFoundError: the runtime is not installed.
     """
-    from vgg_tf.formats import artifact, serving
+    from vgg_tf.formats import runtimes, source_network
 
     name = os.path.basename(path)
-    run, about = serving.open_model(path)
-    found, theirs = module.contents(path) if hasattr(module, "contents") else (run.layers, None)
+    run, about = runtimes.open_model(path)
+    found, theirs = (
+        module.read_contents(path) if hasattr(module, "read_contents") else (run.layers, None)
+    )
     if found != layers or (
-        theirs is not None and artifact.digest(theirs) != artifact.digest(arrays)
+        theirs is not None
+        and source_network.compute_digest(theirs) != source_network.compute_digest(arrays)
     ):
         raise ValueError(
             f"{name} has {found} layers with weights, {layers} were written, or other weights."
         )
     if tuple(about["classes"]) != network.classes:
         raise ValueError(f"{name} names other classes than the network.")
-    row, limit = artifact.compare(network, run, pixels), LIMITS.get(kind, LIMIT)
+    row, limit = source_network.compare(network, run, pixels), LIMITS.get(kind, LIMIT)
     if not row["log_posterior"] <= limit:
         raise ValueError(
             f"{name} differs by {row['log_posterior']:.3g} in a log posterior; {limit:g} is "

@@ -11,7 +11,7 @@ CONFUSED = 20  # pairs of classes that are told
 TINY = 1e-38  # the smallest posterior that the loss knows
 
 
-def score(posteriors, labels, classes):
+def compute_metrics(posteriors, labels, classes):
     """All numbers that are known of a test.
 
     Args:
@@ -30,7 +30,7 @@ def score(posteriors, labels, classes):
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    posteriors, labels = check(posteriors, labels, classes)
+    posteriors, labels = check_posteriors(posteriors, labels, classes)
     n, every = len(labels), np.arange(len(classes))
     places, predicted = ranks(posteriors, labels), posteriors.argmax(1)
     counts = np.bincount(labels, minlength=len(classes))
@@ -70,7 +70,7 @@ def score(posteriors, labels, classes):
     }
 
 
-def check(posteriors, labels, classes):
+def check_posteriors(posteriors, labels, classes):
     """The posteriors as float64 and the labels, or a ValueError that says what is wrong with
     them.
     """
@@ -190,7 +190,7 @@ def average_precision(scores, positive, form="area"):
     return float(np.append(best, 0.0)[places].mean())
 
 
-def worst(posteriors, labels, n):
+def find_worst_mistakes(posteriors, labels, n):
     """Numbers of up to `n` images whose wrong class was the most likely by the highest
     posterior, that one first.
     """

@@ -10,7 +10,7 @@ import pytest
 
 from tests.making import undrawn
 from vgg_tf import build_vgg, evaluate, read_weights
-from vgg_tf.evaluation.checkpoint import open_trained
+from vgg_tf.evaluation.checkpoint import open_checkpoint
 from vgg_tf.weights.reading import SHIPPED
 
 DATA = os.environ.get("VGG_TF_DATA")
@@ -18,7 +18,7 @@ DATA = os.environ.get("VGG_TF_DATA")
 
 def test_it_is_at_most_8_mb_and_tells_its_classes():
     assert SHIPPED["cifar10"].stat().st_size <= 8e6
-    network = open_trained("cifar10")
+    network = open_checkpoint("cifar10")
     assert (network.arch, network.crop, network.scales("one")) == ("vgg11_bn", 32, (32,))
     assert network.classes[:3] == ("airplane", "automobile", "bird")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from vgg_tf.evaluation import scores
+from vgg_tf.evaluation import metrics
 
 CLASSES = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu"]
 
@@ -22,7 +22,7 @@ def case():
 
 @pytest.fixture(scope="module")
 def found(case):
-    return scores.score(*case, CLASSES)
+    return metrics.compute_metrics(*case, CLASSES)
 
 
 def in_order(row):
@@ -41,7 +41,7 @@ def test_errors_are_those_of_a_loop_that_sorts_each_row(case, found):
             assert found["per_class"][i][f"top{k}_error"] == pytest.approx(
                 100 * np.mean(np.array(wrong)[labels == i])
             )
-    assert [scores.ranks(posteriors, labels)[i] for i in range(300)] == [
+    assert [metrics.ranks(posteriors, labels)[i] for i in range(300)] == [
         in_order(row).index(label) for row, label in zip(posteriors, labels, strict=True)
     ]
     assert found["loss"] == pytest.approx(
@@ -56,11 +56,11 @@ def test_the_interval_is_wilsons(wrong, n):
         (p + z**2 / (2 * n)) / (1 + z**2 / n),
         z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)),
     )
-    assert scores.interval(wrong, n) == pytest.approx(
+    assert metrics.interval(wrong, n) == pytest.approx(
         [100 * (middle - half), 100 * (middle + half)], abs=1e-9
     )
     if (wrong, n) == (10, 100):
-        assert scores.interval(wrong, n) == pytest.approx([5.52, 17.44], abs=0.005)
+        assert metrics.interval(wrong, n) == pytest.approx([5.52, 17.44], abs=0.005)
 
 
 def test_precision_recall_and_f1_are_those_of_counting(case, found):
@@ -100,19 +100,19 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(case, found):
         inside, outside = posteriors[labels == i, i], posteriors[labels != i, i]
         pairs = [1.0 if a > b else 0.5 if a == b else 0.0 for a in inside for b in outside]
         assert found["per_class"][i]["auc"] == pytest.approx(np.mean(pairs))
-        false, true = scores.roc(posteriors[:, i], labels == i)
+        false, true = metrics.roc(posteriors[:, i], labels == i)
         assert np.trapezoid(true, false) == pytest.approx(np.mean(pairs))
 
 
 def test_calibration_is_scikit_learns_curve_and_its_error_a_case_counted_by_hand(case, found):
     posteriors, labels = case
     right = posteriors.argmax(1) == labels
-    accuracy, confidence = calibration_curve(right, posteriors.max(1), n_bins=scores.BINS)
+    accuracy, confidence = calibration_curve(right, posteriors.max(1), n_bins=metrics.BINS)
     bins = found["calibration"]["bins"]
     assert [row["accuracy"] for row in bins] == pytest.approx(accuracy)
     assert [row["confidence"] for row in bins] == pytest.approx(confidence)
     assert sum(row["n"] for row in bins) == 300
-    by_hand = scores.calibration(
+    by_hand = metrics.calibration(
         np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.0, 1.0]]), np.array([0, 1, 1, 1])
     )
     assert by_hand["ece"] == pytest.approx((2 * abs(0.9 - 0.5) + abs(0.6 - 0) + 0) / 4)
@@ -126,13 +126,13 @@ def test_confusions_and_the_worst_mistakes_come_the_greatest_first():
     posteriors[:] = (1 - sure[:, None]) / 2
     posteriors[np.arange(8), said] = sure
     np.testing.assert_array_equal(
-        scores.confusion(labels, said, 3), [[1, 2, 1], [1, 1, 0], [0, 0, 2]]
+        metrics.confusion(labels, said, 3), [[1, 2, 1], [1, 1, 0], [0, 0, 2]]
     )
-    found = scores.score(posteriors, labels, ["a", "b", "c"])["confused"]
+    found = metrics.compute_metrics(posteriors, labels, ["a", "b", "c"])["confused"]
     assert found[0] == {"true": "a", "predicted": "b", "n": 2, "share": 0.5}
     assert [(row["true"], row["predicted"]) for row in found[1:]] == [("a", "c"), ("b", "a")]
-    assert scores.worst(posteriors, labels, 3).tolist() == [3, 1, 5]
-    assert scores.worst(posteriors, labels, 9).tolist() == [3, 1, 5, 2]
+    assert metrics.find_worst_mistakes(posteriors, labels, 3).tolist() == [3, 1, 5]
+    assert metrics.find_worst_mistakes(posteriors, labels, 9).tolist() == [3, 1, 5, 2]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_confusions_and_the_worst_mistakes_come_the_greatest_first():
 )
 def test_what_cannot_be_scored_is_refused(posteriors, labels, message):
     with pytest.raises(ValueError, match=message):
-        scores.score(posteriors, labels, ["a", "b"])
+        metrics.compute_metrics(posteriors, labels, ["a", "b"])
 
 
 # Ten answers, the surest first; what is right, and what follows by pencil.
@@ -164,20 +164,22 @@ SCORES = np.arange(10, 0, -1.0)
 
 def test_average_precision_of_a_case_by_hand():
     # Recalls 1/4, 2/4, 3/4, 4/4 at precisions 1, 2/3, 3/4, 4/7; made to fall: 1, 3/4, 3/4, 4/7.
-    assert scores.average_precision(SCORES, RIGHT) == pytest.approx((1 + 3 / 4 + 3 / 4 + 4 / 7) / 4)
+    assert metrics.average_precision(SCORES, RIGHT) == pytest.approx(
+        (1 + 3 / 4 + 3 / 4 + 4 / 7) / 4
+    )
     # Recalls 0, .1, .2 | .3, .4, .5 | .6, .7 | .8, .9, 1.
-    assert scores.average_precision(SCORES, RIGHT, "11-point") == pytest.approx(
+    assert metrics.average_precision(SCORES, RIGHT, "11-point") == pytest.approx(
         (3 * 1 + 5 * 3 / 4 + 3 * 4 / 7) / 11
     )
 
 
 @pytest.mark.parametrize("form", ["area", "11-point"])
 def test_average_precision_is_1_for_a_perfect_order_and_the_share_for_equal_scores(form):
-    assert scores.average_precision(SCORES, SCORES > 6, form) == 1
-    assert scores.average_precision(np.zeros(10), RIGHT, form) == pytest.approx(0.4)
-    assert scores.average_precision(SCORES, np.zeros(10, bool), form) is None
+    assert metrics.average_precision(SCORES, SCORES > 6, form) == 1
+    assert metrics.average_precision(np.zeros(10), RIGHT, form) == pytest.approx(0.4)
+    assert metrics.average_precision(SCORES, np.zeros(10, bool), form) is None
 
 
 def test_average_precision_knows_two_forms():
     with pytest.raises(ValueError, match=r"'area' or '11-point'. Received: '10-point'"):
-        scores.average_precision(SCORES, RIGHT, "10-point")
+        metrics.average_precision(SCORES, RIGHT, "10-point")

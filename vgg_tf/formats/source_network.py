@@ -16,7 +16,7 @@ import numpy as np
 from vgg_tf.images import rescaling
 from vgg_tf.models.chain import chain
 from vgg_tf.models.conversion import convert_head
-from vgg_tf.runtime.scopes import precision
+from vgg_tf.runtime.scopes import set_precision
 
 STRIDE = 32
 TINY = 1e-30  # the smallest posterior whose logarithm is compared
@@ -69,7 +69,7 @@ class Network:
             "height": self.height,
         }
         about |= {"width": self.width, "scale": self.scale, "classes": list(self.classes)}
-        return json.dumps(about | {"weights": digest(arrays), "layers": layers})
+        return json.dumps(about | {"weights": compute_digest(arrays), "layers": layers})
 
     def view(self, picture):
         """What the network sees of a picture, uint8 `[h, w, 3]`: its centre after rescaling,
@@ -80,7 +80,7 @@ class Network:
         return whole[top : top + self.height, left : left + self.width]
 
 
-def digest(arrays):
+def compute_digest(arrays):
     """Hex digest of weights, whatever their order and layout: of the sorted numbers of each."""
     # 0.0 and -0.0, which half-precision weights have many of, are equal: sorting leaves them in any
     # order.
@@ -91,11 +91,11 @@ def digest(arrays):
     return hashlib.blake2b(b"".join(sorted(of_each)), digest_size=8).hexdigest()
 
 
-def network_of(trained, size=None):
+def prepare_network(trained, size=None):
     """The network of a run or of weights, for pictures of one size.
 
     Args:
-        trained: a `checkpoint.Trained`, in whatever precision it was trained.
+        trained: a `checkpoint.Checkpoint`, in whatever precision it was trained.
         size: `(height, width)` in pixels; None is the crop of its training. Larger ones go through
             the network as convolutions, whose scores are averaged over all positions.
 
@@ -112,7 +112,7 @@ def network_of(trained, size=None):
             f"{trained.path} was trained on crops of {crop} pixels: both sides are at least "
             f"that. Received: {height}x{width}."
         )
-    with precision("float32"):
+    with set_precision("float32"):
         model = trained.build()
         inputs = x = keras.Input((height, width, 3), dtype="float32", name="image")
         for layer in chain(model if (height, width) == (crop, crop) else convert_head(model)):
