@@ -2,6 +2,7 @@
 here.
 """
 
+from vgg_tf.figures.markdown import markdown_table
 from vgg_tf.paper.architectures import ARCHITECTURES, HEAD_WIDTH, architecture, filters_of
 
 
@@ -53,18 +54,12 @@ def table(size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
     """All architectures in Markdown: layers with weights, parameters, GFLOP of an image, share
     of the head's parameters.
     """
-    lines = [
-        "| network | column | layers with weights | parameters, million | of them in the head "
-        "| GFLOP an image |"
-    ]
-    lines.append("| --- | --- | --- | --- | --- | --- |")
+    header = ["network", "column", "layers with weights", "parameters, million"]
+    cells = []
     for name, row in ARCHITECTURES.items():
         rows = list(layers(name, size, classes, width, head_width))
         parameters, flops = (sum(each[key] for each in rows) for key in ("parameters", "flops"))
         head = sum(each["parameters"] for each in rows[-3:])
         millions, share = f"{parameters / 1e6:.1f}", f"{head / parameters:.0%}"
-        lines.append(
-            f"| {name} | {row.column} | {row.weight_layers} | {millions} | {share} | "
-            f"{flops / 1e9:.2f} |"
-        )
-    return "\n".join(lines)
+        cells.append([name, row.column, row.weight_layers, millions, share, f"{flops / 1e9:.2f}"])
+    return markdown_table([*header, "of them in the head", "GFLOP an image"], cells)
