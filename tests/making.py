@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import io
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -82,11 +83,11 @@ def undrawn(patch):
     from vgg_tf.runs import run_folder
 
     patch.setattr(run_folder.Run, "draw", lambda run, make: None)
-    patch.setattr(reports, "_page", lambda *_: "")
+    patch.setattr(reports, "render_page", lambda *_: "")
 
 
 def fill_disk(patch, path):
-    """Make all that `files.writing` writes to a path meet a full disk, by a `pytest.MonkeyPatch`."""
+    """Let `files.writing` of a path meet a full disk, by a `pytest.MonkeyPatch`."""
     from vgg_tf.runtime import files
 
     make = files.temporary_folder
@@ -99,6 +100,13 @@ def fill_disk(patch, path):
             yield folder
 
     patch.setattr(files, "temporary_folder", make_full)
+
+
+def cells_of(text):
+    """The rows of all Markdown tables in a text, without their rules: lists of cells."""
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if line[:1] == "|"]
+    rows = [[cell.strip() for cell in row] for row in rows]
+    return [row for row in rows if not all(set(cell) <= set("-:") and cell for cell in row)]
 
 
 def noise(h, w, seed=0):

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.making import call, noise, save, uncompile, undrawn
+from tests.making import call, cells_of, noise, save, uncompile, undrawn
 from vgg_tf import build_vgg, load_dataset, write_weights
 from vgg_tf.data import opening
 from vgg_tf.data.selection import Selection
@@ -59,12 +59,6 @@ def load(name, monkeypatch):
     if hasattr(module, "subprocess"):
         monkeypatch.setattr(module, "subprocess", stand_in)
     return module
-
-
-def table(text):
-    """The rows of the Markdown tables in a text, without their rules: lists of cells."""
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in row] for row in rows if set("".join(row)) - set("-| ")]
 
 
 def numbers(cells):
@@ -187,7 +181,7 @@ def test_each_prints_its_usage(path, monkeypatch, capsys):
 
 def test_depth_tells_the_mean_of_each_network_over_the_seeds_and_draws_it(run, made, capsys):
     words = ["--epochs", 1, "--seeds", 2, "--networks", "vgg11_bn", "--width", 1 / 16, *TRAINING]
-    head, *rows = table(run("depth", made / "classes", *words))
+    head, *rows = cells_of(run("depth", made / "classes", *words))
     assert head == [
         "network",
         "parameters",
@@ -207,7 +201,7 @@ def test_depth_tells_the_mean_of_each_network_over_the_seeds_and_draws_it(run, m
 
 
 def test_inheritance_tells_what_each_training_reached_and_draws_the_curves(run, made):
-    head, *rows = table(
+    head, *rows = cells_of(
         run("inheritance", made / "classes", "--epochs", 1, "--width", 1 / 16, *TRAINING)
     )
     assert head == ["training", "images seen", "validation error", "test top-1 / top-5 error"]
@@ -233,7 +227,7 @@ def test_localization_compares_the_boxes_of_a_network_with_those_of_who_does_not
         "float32",
     ]
     said = run("localization", made / "boxes", *words)
-    head, *rows = table(said)
+    head, *rows = cells_of(said)
     assert head == ["boxes right (IoU > 0.5), %", "split 0", "mean"]
     assert [row[0] for row in rows] == ["mean box", "whole picture", "dense --flip"]
     assert numbers(rows[0][1:]) == [100, 100]  # all boxes are the same here
@@ -255,7 +249,7 @@ def test_train_step_compares_with_keras_and_says_that_torch_is_missing(run, monk
     assert [line for line in said.splitlines() if "torch" in line] == [
         'torch: not installed, left out; pip install -e ".[cpu,benchmarks]"'
     ]
-    head, *rows = table(said)
+    head, *rows = cells_of(said)
     assert head[-1] == "peak memory, GiB"
     assert [row[0] for row in rows] == ["vgg_tf", "Keras"]
     for row in rows:
@@ -357,12 +351,12 @@ def test_descriptors_tells_what_they_are_worth_and_how_fast_they_come(
     run, made, start, monkeypatch
 ):
     words = ["--weights", start, "--scales", "32", "--splits", 2]
-    head, *rows = table(run("descriptors", "worth", made / "classes", *words))
+    head, *rows = cells_of(run("descriptors", "worth", made / "classes", *words))
     assert head == ["descriptor", "numbers", "mean class recall, 2 splits"]
     assert [row[1] for row in rows] == ["3,072", "512", "8"]
     assert all(0 <= value <= 100 for value in numbers([row[2] for row in rows]))
     monkeypatch.setattr(keras.applications, "VGG16", small_vgg16)
-    head, *rows = table(
+    head, *rows = cells_of(
         run(
             "descriptors",
             "speed",
@@ -414,7 +408,7 @@ def test_input_pipeline_compares_all_ways_and_says_which_are_not_installed(run, 
     missing = [line for line in said.splitlines() if "not installed" in line]
     assert [line.split(":")[0] for line in missing] == ["DALI", "torchvision"]
     assert all("pip install" in line for line in missing)
-    head, *rows = table(said)
+    head, *rows = cells_of(said)
     assert head == ["way", "images/s", "to textbook", "to full decode", "lowest-highest", "CPU ms"]
     assert [row[0] for row in rows] == [
         "full decode alone",

@@ -48,7 +48,7 @@ CHANGES = {
     "vgg_tf.training.probe": lambda module: setattr(
         module.images_per_second, "__defaults__", (0.0,)
     ),
-    "vgg_tf.evaluation.reports": lambda module: setattr(module, "_page", lambda *_: ""),
+    "vgg_tf.evaluation.reports": lambda module: setattr(module, "render_page", lambda *_: ""),
     "vgg_tf.data.opening": few_digits,
 }
 

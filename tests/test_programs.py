@@ -94,7 +94,7 @@ def test_evaluate_tests_all_images_and_refuses_other_classes(
     smoke, tmp_path, pictures_folder, uncompiled, monkeypatch
 ):
     # 360 images take two CPU seconds, without the figures, which would take as long.
-    monkeypatch.setattr(reports, "_page", lambda *_: "")
+    monkeypatch.setattr(reports, "render_page", lambda *_: "")
     result = call("vgg_tf.evaluate", "runs/vgg11-digits-smoke", "--split", "test")
     assert re.search(
         r"test top-1 error [\d.]+ % \(95 %: .*\), top-5 [\d.]+ % \(.*\), loss [\d.]+, n=360, ",

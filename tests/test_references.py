@@ -107,7 +107,7 @@ def test_the_state_of_a_run_goes_into_a_network_and_its_optimizer(references):
     recipe = read_run("run").settings.recipe
     (references / "run" / "report.json").unlink()
     with open_run("run", read_run("run").settings) as run:
-        model = build("vgg11_bn", recipe, run.collection())
+        model = build("vgg11_bn", recipe, run.read_collection())
         optimizer = make_optimizer(recipe, 3)
         optimizer.build(model.trainable_variables)
         state, _ = run.restore(model, optimizer)

@@ -358,7 +358,7 @@ def test_a_run_in_a_bucket_ends_as_one_on_the_disk(tmp_path, capsys, monkeypatch
     with stopping_after(2), pytest.raises(KeyboardInterrupt):
         train.main(words)
     with run_folder.open_run(folder, run_folder.read_run(folder).settings) as run:
-        assert not run.report()
+        assert not run.read_report()
     with tf.io.gfile.GFile(f"{folder}/{run_folder.LAST}", "rb") as file:
         torn = file.read()[:1000]
     with tf.io.gfile.GFile(f"{folder}/{run_folder.LAST}", "wb") as file:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from vgg_tf.figures.markdown import markdown_table
 from vgg_tf.formats.calibration import choose_views
 from vgg_tf.formats.round_trip import AGREEING, LIMITS, SUFFIXES, check_space, write_checked
 from vgg_tf.runtime import files, programs, quiet, scopes
@@ -107,8 +108,8 @@ def main(arguments=None):
         notes.append(UNCHECKED)
     report = {**json.loads(network.about()), "compared_on": where, "calibrated_on": calibrated}
     report |= {"formats": rows, "left_out": left, "notes": notes}
-    files.write_whole(os.path.join(folder, "export.json"), json.dumps(report, indent=1).encode())
-    print(f"\n{_table(rows)}\n")
+    files.write_json(os.path.join(folder, "export.json"), report)
+    print(f"\n{_format_table(rows)}\n")
     for note in (*notes, *(f"left out: {line}" for line in left)):
         print(note)
     if not rows:
@@ -155,19 +156,21 @@ def _take_tensorflow():
         )
 
 
-def _table(rows):
-    lines = [
-        "| format | MB | ms an image | top-1 agreement | largest difference of a log posterior "
-        "| of a posterior |"
+def _format_table(rows):
+    header = ["format", "MB", "ms an image", "top-1 agreement"]
+    cells = [
+        [
+            row["format"],
+            f"{row['bytes'] / 1e6:.2f}",
+            f"{row['ms_an_image']:.2f}",
+            f"{row['top1_agreement']:.1%}",
+            f"{row['log_posterior']:.2g}",
+            f"{row['posterior']:.2g}",
+        ]
+        for row in rows
     ]
-    lines.append("| --- | --- | --- | --- | --- | --- |")
-    for row in rows:
-        lines.append(
-            f"| {row['format']} | {row['bytes'] / 1e6:.2f} | {row['ms_an_image']:.2f} | "
-            f"{row['top1_agreement']:.1%} | {row['log_posterior']:.2g} | {row['posterior']:.2g} "
-            "|"
-        )
-    return "\n".join(lines)
+    header += ["largest difference of a log posterior", "of a posterior"]
+    return markdown_table(header, cells)
 
 
 def _largest(rows):

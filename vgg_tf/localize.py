@@ -1,6 +1,5 @@
 """Where the object is (appendix A): `python -m vgg_tf.localize train|evaluate|predict`."""
 
-import json
 import os
 import sys
 
@@ -84,7 +83,7 @@ def predict(words):
                     drawn,
                     dpi=200,
                 )
-    files.write_whole(os.path.join(flags.out, "boxes.json"), json.dumps(rows, indent=1).encode())
+    files.write_json(os.path.join(flags.out, "boxes.json"), rows)
     print(f"{len(rows):,} pictures; {flags.out}")
     if bad:
         listed = "\n  ".join(bad)

@@ -55,24 +55,24 @@ def main(arguments=None):
     with run_folder.open_run(out, settings, devices.process) as run:
         # The digits go the whole road, shards and all.
         data = os.path.join(out, "shards") if flags.data == "digits" else source or flags.data
-        if run.writes and not run.report():
+        if run.writes and not run.read_report():
             if flags.data == "digits":
                 from vgg_tf.data.writing import write
 
                 collection = write(source, data, progress=False)
             # The run's own dataset.json.
-            elif holds_shards(out) and run.collection().fingerprint == fingerprint:
-                collection = run.collection()
+            elif holds_shards(out) and run.read_collection().fingerprint == fingerprint:
+                collection = run.read_collection()
             else:
                 collection = shards or statistics.measure(source)
             collection.write(out)
         if run.writes:
             devices.wait("run folder")
-        if (report := run.report()) and run.writes:
+        if (report := run.read_report()) and run.writes:
             print(f"{out} is done; delete it or choose another --out to train anew")
             print(closing_line(report))
         elif not report:
-            train_and_test(run, run.collection(), data, devices, weights, flags)
+            train_and_test(run, run.read_collection(), data, devices, weights, flags)
 
 
 if __name__ == "__main__":

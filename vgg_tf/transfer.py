@@ -1,7 +1,6 @@
 """Features that travel (appendix B): `python -m vgg_tf.transfer SOURCE --weights RUN`."""
 
 import io
-import json
 import os
 import time
 from dataclasses import dataclass, field
@@ -120,9 +119,7 @@ def main(arguments=None):
         neighbours = os.path.join(folder, "neighbours.png")
         with programs.noting(neighbours):
             draw_neighbors(rows, images, source.classes, neighbours)
-    files.write_whole(
-        os.path.join(folder, "report.json"), json.dumps(facts | found, indent=1).encode()
-    )
+    files.write_json(os.path.join(folder, "report.json"), facts | found)
     print(
         f"{words}n={len(rows):,}, {rows.shape[1]:,} numbers each, "
         f"{time.perf_counter() - start:.0f} s; {folder}"

@@ -15,7 +15,7 @@ from vgg_tf.evaluation import metrics, reports
 from vgg_tf.figures import charts
 from vgg_tf.records.splits import Split
 
-CLASSES = ("a <b> & c", "$x$", 'comma, "quote"')
+CLASSES = ("a <b> & c", "<script>alert(1)</script> | x", 'comma, "quote"')
 
 
 @pytest.fixture(scope="module")

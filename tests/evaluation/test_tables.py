@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.making import cells_of
 from vgg_tf.evaluation import tables
 from vgg_tf.paper import results
 
@@ -140,9 +141,19 @@ def test_a_table_shows_what_was_found_beside_the_papers():
         (*row, scored)
         for row in tables.plan_rows("paper-table3", [network("vgg19", JITTER, name="mine")])
     ]
-    header, rule, row = tables.format_table(lines).splitlines()
-    assert header.count("|") == rule.count("|") == row.count("|")
-    assert (
-        row == "| E (mine) | 256-512 | 384 | dense | 12.35 (11.00 to 14.00) | 1.50 (1.25 to 2.00) "
-        "| 25.5 | 8.0 |"
-    )
+    header, row = cells_of(tables.format_table(lines))
+    assert header[-2:] == ["the paper's top-1", "top-5"]
+    assert row == [
+        *("E (mine)", "256-512", "384", "dense"),
+        *("12.35 (11.00 to 14.00)", "1.50 (1.25 to 2.00)", "25.5", "8.0"),
+    ]
+
+
+def test_a_name_with_html_and_a_bar_stays_in_its_cell():
+    scored = dict.fromkeys(("top1_error", "top5_error"), 1.0)
+    scored |= dict.fromkeys(("top1_interval", "top5_interval"), (0, 2))
+    name = "<script>alert(1)</script> | x"
+    lines = tables.plan_rows("paper-table3", [network("vgg19", JITTER, name=name)])
+    _, row = cells_of(tables.format_table([(*line, scored) for line in lines]))
+    assert row[0] == r"E (\<script>alert(1)\</script> \| x)"
+    assert len(row) == 8

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.making import cells_of
 from vgg_tf import build_vgg
 from vgg_tf.forecast.bounds import (
     GIB,
@@ -274,11 +275,7 @@ def test_a_topology_without_the_memory_stops_no_other_and_is_told_by_the_exit_co
         [sys.executable, "-c", FAKE, "--batch-size", str(batch)], capture_output=True, text=True
     )
     assert result.returncode == code, result.stderr[-2000:]
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in result.stdout.splitlines()
-        if line[:3] == "| v"
-    ]
+    _, *rows = cells_of(result.stdout)
     assert [row[0] for row in rows] == ["v5e:2x2", "v6e:2x2"]
     assert [row[3].endswith("does not fit") for row in rows] == [code == 1, False]
     assert [row[4] for row in rows] == [first, second]
@@ -376,7 +373,7 @@ def test_a_small_net_compiles_for_eight_chips_and_its_bounds_are_marked_as_such(
     )
     assert xla == pytest.approx(ours, rel=0.1)
     assert re.search(
-        r"^\| v5e:2x4 \| 8 \| 15.75 \| [\d.]+ GiB: fits \| [\d,]+ \|", result.stdout, re.M
+        r"^\| v5e:2x4 +\| 8 +\| 15.75 +\| [\d.]+ GiB: fits +\| [\d,]+ +\|", result.stdout, re.M
     )
 
 

@@ -201,7 +201,11 @@ def _of_run(run, path):
         raise FileNotFoundError(
             f"{path} has no model.keras yet: its first epoch is not done. Continue the training."
         )
-    weights, collection, recipe = reading.read_weights(path), run.collection(), run.settings.recipe
+    weights, collection, recipe = (
+        reading.read_weights(path),
+        run.read_collection(),
+        run.settings.recipe,
+    )
     fingerprint = weights.fingerprint()
     return Checkpoint(
         path=path,

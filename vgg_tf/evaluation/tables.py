@@ -1,5 +1,6 @@
 """Tables 3 to 6 of the paper: what is tested for each, and the paper's numbers next to ours."""
 
+from vgg_tf.figures.markdown import markdown_table
 from vgg_tf.paper.architectures import architecture
 from vgg_tf.paper.protocols import Protocol, evaluation_scales
 from vgg_tf.paper.results import PAPER, TECHNIQUES
@@ -23,7 +24,9 @@ def plan_rows(preset, networks):
     several = number != 3
     protocols = {
         name: [
-            Protocol(name, evaluation_scales(_scale(network), network.crop, several), network.crop)
+            Protocol(
+                name, evaluation_scales(_get_scale(network), network.crop, several), network.crop
+            )
             for network in networks
         ]
         for name in (TECHNIQUES if number > 4 else ("dense",))
@@ -32,27 +35,27 @@ def plan_rows(preset, networks):
         if len(networks) < 2:
             raise ValueError("Table 6 is of several networks together. Give two runs or more.")
         told = (
-            PAPER[6].get(frozenset(map(_key, networks)), {})
-            if len(networks) == len(set(map(_key, networks)))
+            PAPER[6].get(frozenset(map(_make_key, networks)), {})
+            if len(networks) == len(set(map(_make_key, networks)))
             else {}
         )
         return [(list(networks), protocols[name], told.get(name)) for name in TECHNIQUES]
     found = []
     for i, network in enumerate(networks):
         for name, of_each in protocols.items():
-            told = PAPER[number].get(_key(network))
+            told = PAPER[number].get(_make_key(network))
             found.append(
                 ([network], [of_each[i]], told.get(name) if isinstance(told, dict) else told)
             )
     return found
 
 
-def _scale(network):
+def _get_scale(network):
     low, high = network.scale
     return low if low == high else network.scale
 
 
-def _key(network):
+def _make_key(network):
     """Column of Table 1 and S, as the paper's tables name a network; None for those that it has
     not.
     """
@@ -77,29 +80,31 @@ def format_table(lines):
         "the paper's top-1",
         "top-5",
     ]
-    cells = [header, ["---"] * len(header)]
+    cells = []
     for networks, protocols, told, found in lines:
         cells.append(
             [
                 " and ".join(
                     f"{architecture(network.arch).column} ({network.name})" for network in networks
                 ),
-                _each("-".join(map(str, dict.fromkeys(network.scale))) for network in networks),
-                _each(", ".join(map(str, protocol.scales)) for protocol in protocols),
+                _join_distinct(
+                    "-".join(map(str, dict.fromkeys(network.scale))) for network in networks
+                ),
+                _join_distinct(", ".join(map(str, protocol.scales)) for protocol in protocols),
                 protocols[0].name,
-                *(_error(found, name) for name in ("top1", "top5")),
+                *(_format_error(found, name) for name in ("top1", "top5")),
                 *(map(str, told) if told else ("-", "-")),
             ]
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+    return markdown_table(header, cells)
 
 
-def _error(found, name):
+def _format_error(found, name):
     """In %, with its interval."""
     low, high = found[f"{name}_interval"]
     return f"{found[f'{name}_error']:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _each(words):
+def _join_distinct(words):
     """Of each network; once where all are the same."""
     return "; ".join(dict.fromkeys(words))

@@ -6,6 +6,8 @@ Nothing here was measured on a TPU.
 
 from dataclasses import dataclass
 
+from vgg_tf.figures.markdown import markdown_table
+
 GIB = 2**30
 # What Kaggle lends, and its hours a week, as Kaggle publishes them.
 KAGGLE, KAGGLE_HOURS = "v5e:2x4", 20
@@ -227,11 +229,9 @@ def format_table(rows):
         rows: `Bounds` of the same network, batch and epochs.
     """
     words = {"batch": rows[0].asked.batch, "epochs": rows[0].epochs, "hours": KAGGLE_HOURS}
-    lines = [
-        [heading.format(**words) for heading in (*_FACTS, *_FINDINGS)],
-        ["---"] * len(_FACTS | _FINDINGS),
-    ]
+    header = [heading.format(**words) for heading in (*_FACTS, *_FINDINGS)]
+    cells = []
     for row in rows:
         found = [cell(row) if row.step else "-" for cell in _FINDINGS.values()]
-        lines.append([*(cell(row) for cell in _FACTS.values()), *found])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        cells.append([*(cell(row) for cell in _FACTS.values()), *found])
+    return markdown_table(header, cells)

@@ -8,7 +8,6 @@ Apple's runtime nor how it decodes and scales pictures.
 
 import contextlib
 import io
-import json
 import logging
 import os
 import warnings
@@ -77,7 +76,7 @@ def read(path):
 
         try:
             spec = ct.utils.load_spec(path)
-            about = json.loads(spec.description.metadata.userDefined["vgg_tf"])
+            about = files.parse_json(spec.description.metadata.userDefined["vgg_tf"], path)
             program = load(spec, spec.specificationVersion, os.path.join(path, WEIGHTS))
         except Exception as error:  # of many libraries, without a common parent
             raise ValueError(

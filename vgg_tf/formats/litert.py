@@ -3,7 +3,6 @@ zip at the file's end.
 """
 
 import io
-import json
 import os
 import zipfile
 
@@ -89,7 +88,7 @@ def read(path):
         raise ModuleNotFoundError(NEEDED, name=error.name) from None
     try:
         with zipfile.ZipFile(path) as archive:
-            about = json.loads(archive.read("vgg_tf.json"))
+            about = files.parse_json(archive.read("vgg_tf.json").decode(), path)
         interpreter = Interpreter(path, num_threads=os.cpu_count())
         interpreter.allocate_tensors()
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:

@@ -2,8 +2,6 @@
 Runtime.
 """
 
-import json
-
 import numpy as np
 
 from vgg_tf.runtime import files
@@ -153,7 +151,7 @@ def read(path):
         raise ModuleNotFoundError(NEEDED, name=error.name) from None
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        about = json.loads(session.get_modelmeta().custom_metadata_map["vgg_tf"])
+        about = files.parse_json(session.get_modelmeta().custom_metadata_map["vgg_tf"], path)
     except Exception as error:  # its own exceptions have no common parent
         raise ValueError(
             f"{path} is no ONNX file of vgg_tf, or torn ({str(error).splitlines()[0][:200]})."

@@ -2,7 +2,6 @@
 variables stored once.
 """
 
-import json
 import os
 
 import numpy as np
@@ -89,7 +88,7 @@ def read(path):
     """
     try:
         loaded = tf.saved_model.load(str(path))
-        about = json.loads(loaded.signatures["about"]()["about"].numpy())
+        about = files.parse_json(loaded.signatures["about"]()["about"].numpy().decode(), path)
     except (OSError, KeyError, ValueError, tf.errors.OpError, AttributeError) as error:
         raise ValueError(
             f"{path} is no SavedModel of vgg_tf, or torn ({str(error).splitlines()[0][:200]})."

@@ -9,7 +9,7 @@ import numpy as np
 from vgg_tf.figures.drawing import save
 from vgg_tf.figures.sheets import draw_contact_sheet
 from vgg_tf.images import decoding
-from vgg_tf.localization import tables as tables
+from vgg_tf.localization import tables
 from vgg_tf.records import annotations
 from vgg_tf.runtime import files, programs
 
@@ -72,12 +72,12 @@ def write_report(folder, facts, found, pictures, classes):
         classes: names.
     """
     files.make_folder(folder)
-    files.write_whole(os.path.join(folder, "report.json"), json.dumps(facts, indent=1).encode())
+    files.write_json(os.path.join(folder, "report.json"), facts)
     rows = [
         make_row(pictures.images.names[i], found[i], classes, pictures.sizes[i])
         for i in range(len(pictures))
     ]
-    files.write_whole(os.path.join(folder, "boxes.json"), json.dumps(rows, indent=1).encode())
+    files.write_json(os.path.join(folder, "boxes.json"), rows)
     sheet = os.path.join(folder, "boxes.png")
     with programs.noting(sheet):
         some = np.unique(np.linspace(0, len(pictures) - 1, DRAWN).astype(int))

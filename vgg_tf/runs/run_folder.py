@@ -16,18 +16,18 @@
 import contextlib
 import csv
 import io
-import json
 import math
 import os
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from vgg_tf.records.collection import RECIPE_FILE, Collection
 from vgg_tf.runs.settings import Settings
-from vgg_tf.runs.state import Plateau, State, compute_checksum, list_variables
+from vgg_tf.runs.state import State, list_variables
+from vgg_tf.runs.state_file import encode_state, restore_state
 from vgg_tf.runtime import files, locks, programs, remote
 from vgg_tf.runtime.temporary import remove_unfinished
-from vgg_tf.weights import file_checks, normalization
+from vgg_tf.weights import file_checks
 
 LAST, PREVIOUS = "last.safetensors", "previous.safetensors"
 LOCK = ".lock"
@@ -127,18 +127,9 @@ class Run:
         A `.keras` file would not do: it lacks the states of the seed generators, so that dropout
         would differ afterwards.
         """
-        from safetensors.numpy import save
-
         if not self.writes:
             return
-        metadata = {
-            "state": json.dumps(asdict(state)),
-            "statistics": json.dumps(normalization.read_statistics(model)),
-        }
-        arrays = dict(list_variables(model, optimizer, read=True))
-        data = save(
-            arrays, metadata=metadata | {"checksum": compute_checksum(metadata["state"], arrays)}
-        )
+        data = encode_state(state, model, optimizer)
         if files.exists(self.path(LAST)):
             files.rename(self.path(LAST), self.path(PREVIOUS))
         files.write_whole(self.path(LAST), data)
@@ -151,41 +142,15 @@ class Run:
             state: the `State`; a new one where there is nothing to go on from.
             note: what to tell the user, or None.
         """
-        from safetensors import SafetensorError, safe_open
-
         torn = []
         for name in (LAST, PREVIOUS):
             if not files.exists(self.path(name)):
                 continue
-            try:
-                with (
-                    remote.fetch(self.path(name)) as path,
-                    safe_open(path, framework="numpy") as file,
-                ):
-                    metadata = file.metadata()
-                    arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                if (
-                    metadata.get("checksum", whole := compute_checksum(metadata["state"], arrays))
-                    != whole
-                ):
-                    raise SafetensorError("as long as it was, but not what it was")
-            except SafetensorError:
+            if (state := restore_state(self.path(name), model, optimizer)) is None:
                 torn.append(name)
                 continue
             if torn and self.writes:  # or the next state would put it in the place of the whole one
                 files.remove(self.path(LAST))
-            for key, variable in list_variables(model, optimizer):
-                variable.assign(arrays[key])
-            values = json.loads(metadata["state"])
-            # Constants, perhaps of the network inherited from.
-            if statistics := json.loads(metadata.get("statistics", "null")):
-                normalization.set_statistics(model, *statistics)
-            values |= {
-                "rows": tuple(values["rows"]),
-                "best": tuple(values["best"]),
-                "plateau": Plateau(**values["plateau"]),
-            }
-            state = State(**values)
             note = f"{torn[0]} is torn, {name} is whole: " if torn else ""
             return state, f"{note}continuing after epoch {state.epoch}"
         return State(), f"{', '.join(torn)} torn: starting anew" if torn else None
@@ -215,14 +180,15 @@ class Run:
     def write_report(self, report):
         """Write the result; from now on the run has ended."""
         if self.writes:
-            files.write_whole(self.path("report.json"), json.dumps(report, indent=1).encode())
+            files.write_json(self.path("report.json"), report)
 
-    def report(self):
+    def read_report(self):
         """The result of a run that has ended, else None."""
         path = self.path("report.json")
-        return json.loads(files.read_text(path)) if files.exists(path) else None
+        remedy = "Delete it: the same command tests the network again."
+        return files.read_json(path, remedy) if files.exists(path) else None
 
-    def collection(self):
+    def read_collection(self):
         """The `collection.Collection` of the images the run was made on."""
         return Collection.read(self.folder)
 
@@ -272,7 +238,7 @@ def open_run(folder, settings, process=0):
             )
         # Nothing was trained yet: nothing is lost.
         if not files.exists(recipe) or there.differences(settings):
-            files.write_whole(recipe, json.dumps(settings.to_json(), indent=1).encode())
+            files.write_json(recipe, settings.to_json())
         yield Run(folder, settings)
 
 
@@ -294,9 +260,9 @@ def read_run(folder):
             f"{folder} is no run folder: it has no recipe.json. Train one with python -m "
             "vgg_tf.train."
         )
+    remedy = "Choose another --out, or delete the folder."
+    values = files.read_json(path, remedy)
     try:
-        return Run(str(folder), Settings.from_json(json.loads(files.read_text(path))))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} cannot be read ({error}). Choose another --out, or delete the folder."
-        ) from error
+        return Run(str(folder), Settings.from_json(values))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read ({error}). {remedy}") from error

@@ -6,7 +6,6 @@ of how many epochs it has.
 
 import contextlib
 import importlib.util
-import json
 import math
 import secrets
 import time
@@ -89,7 +88,7 @@ class _Tracker:
         self.note = f"{run.folder}/{name}/tracked.json"
         files.make_folder(f"{run.folder}/{name}")
         self.kept = (
-            json.loads(files.read(self.note))
+            files.read_json(self.note, f"Delete it: {name} is sent all epochs again.")
             if files.exists(self.note)
             else {"id": secrets.token_hex(8), "epochs": 0}
         )
@@ -101,7 +100,7 @@ class _Tracker:
         self.callback.set_model(SimpleNamespace(optimizer=self.optimizer))
 
     def _keep(self, epochs):
-        files.write_whole(self.note, json.dumps(self.kept | {"epochs": epochs}).encode())
+        files.write_json(self.note, self.kept | {"epochs": epochs})
 
     def tell(self, rows):
         import tensorflow as tf
