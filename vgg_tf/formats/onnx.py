@@ -11,131 +11,154 @@ NEEDED = 'ONNX needs two packages: pip install "vgg_tf[onnx]" (onnx, onnxruntime
 
 
 def write(network, path):
-    """Write a `source_network.Network`: input `image`, uint8 `[n, h, w, 3]`; output `posteriors`,
-    float32 `[n, classes]`.
+    """Write a `source_network.Network` as ONNX.
 
-    Preprocessing is inside, names of the classes and what else is known in the metadata, under
+    The input is `image`, uint8 `[n, h, w, 3]`; the output is `posteriors`, float32 `[n, classes]`.
+    Preprocessing is inside. The class names and what else is known are in the metadata, under
     `vgg_tf`.
 
     Raises:
         ModuleNotFoundError: onnx is not installed.
     """
-    import keras
-
-    from vgg_tf.models.lrn import LocalResponseNormalization
-
     try:
         import onnx
-        from onnx import TensorProto, helper, numpy_helper
+        from onnx import TensorProto, helper
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(NEEDED, name=error.name) from None
-    nodes, weights = [], []
-
-    def constant(name, array):
-        weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-    def node(kind, inputs, name, **attributes):
-        nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
-        return name
-
-    x = node("Cast", ["image"], "pixels", to=TensorProto.FLOAT)
-    flat = None
+    graph = _Graph()
+    x = graph.add("Cast", ["image"], "pixels", to=TensorProto.FLOAT)
     for layer in network.layers:
-        name = layer.name
-        if isinstance(layer, keras.layers.Normalization):
-            mean, std = (
-                np.float32(np.ravel(values))
-                for values in (layer.input_mean, np.sqrt(layer.input_variance))
-            )
-            x = node("Sub", [x, constant(f"{name}.mean", mean)], "centred")
-            x = (
-                node("Div", [x, constant(f"{name}.std", std)], "normalized")
-                if (std != 1).any()
-                else x
-            )
-            x = node("Transpose", [x], "channels_first", perm=[0, 3, 1, 2])
-        elif isinstance(layer, keras.layers.Conv2D):
-            kernel, bias = layer.get_weights()
-            side = kernel.shape[0] // 2 if layer.padding == "same" else 0
-            inputs = [
-                x,
-                constant(f"{name}.kernel", kernel.transpose(3, 2, 0, 1)),
-                constant(f"{name}.bias", bias),
-            ]
-            x = node("Conv", inputs, name, kernel_shape=kernel.shape[:2], pads=[side] * 4)
-            x = (
-                node("Relu", [x], f"{name}.relu")
-                if layer.activation is keras.activations.relu
-                else x
-            )
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            names = ("gamma", "beta", "mean", "variance")
-            inputs = [
-                constant(f"{name}.{n}", v) for n, v in zip(names, layer.get_weights(), strict=True)
-            ]
-            x = node("BatchNormalization", [x, *inputs], name, epsilon=layer.epsilon)
-        elif isinstance(layer, keras.layers.ReLU):
-            x = node("Relu", [x], name)
-        # ONNX divides alpha by the number of channels.
-        elif isinstance(layer, LocalResponseNormalization):
-            x = node(
-                "LRN",
-                [x],
-                name,
-                alpha=layer.alpha * layer.n,
-                beta=layer.beta,
-                bias=layer.k,
-                size=layer.n,
-            )
-        elif isinstance(layer, keras.layers.MaxPooling2D):
-            x = node("MaxPool", [x], name, kernel_shape=[2, 2], strides=[2, 2])
-        elif isinstance(layer, keras.layers.Flatten):
-            flat = layer.input.shape[1:]
-            x = node("Flatten", [x], name)
-        elif isinstance(layer, keras.layers.GlobalAveragePooling2D):
-            x = node("Flatten", [node("GlobalAveragePool", [x], f"{name}.map")], name)
-        elif isinstance(layer, keras.layers.Dense):
-            kernel, bias = layer.get_weights()
-            if flat:  # Keras flattens row by row, ONNX channel by channel
-                kernel, flat = (
-                    kernel.reshape(*flat, -1).transpose(2, 0, 1, 3).reshape(len(kernel), -1),
-                    None,
-                )
-            x = node(
-                "Gemm",
-                [x, constant(f"{name}.kernel", kernel), constant(f"{name}.bias", bias)],
-                name,
-            )
-            x = (
-                node("Relu", [x], f"{name}.relu")
-                if layer.activation is keras.activations.relu
-                else x
-            )
-        elif isinstance(layer, keras.layers.Softmax):
-            x = node("Softmax", [x], "posteriors", axis=-1)
-        else:
-            raise ValueError(
-                f"ONNX: no way is known for the layer {name} ({type(layer).__name__})."
-            )
+        x = graph.add_layer(layer, x)
     shape = ["n", network.height, network.width, 3]
-    graph = helper.make_graph(
-        nodes,
-        network.arch,
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, shape)],
-        [
-            helper.make_tensor_value_info(
-                "posteriors", TensorProto.FLOAT, ["n", len(network.classes)]
-            )
-        ],
-        weights,
-    )
+    output = ["n", len(network.classes)]
     model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="vgg_tf"
+        helper.make_graph(
+            graph.nodes,
+            network.arch,
+            [helper.make_tensor_value_info("image", TensorProto.UINT8, shape)],
+            [helper.make_tensor_value_info("posteriors", TensorProto.FLOAT, output)],
+            graph.weights,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR,
+        producer_name="vgg_tf",
     )
     helper.set_model_props(model, {"vgg_tf": network.about()})
     with files.writing(path) as temporary:
         onnx.save(model, temporary)
+
+
+class _Graph:
+    """Nodes and weights of an ONNX graph; images have their channels first.
+
+    Attributes:
+        nodes: in the order of the computation.
+        weights: tensors, by the names that the nodes have for them.
+        flat: shape of the map that was flattened, until the next layer has taken it.
+    """
+
+    def __init__(self):
+        self.nodes, self.weights, self.flat = [], [], None
+
+    def add(self, kind, inputs, name, **attributes):
+        """Add a node, and return the name of its output."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
+        return name
+
+    def add_constant(self, name, array):
+        """Add a weight, and return its name."""
+        from onnx import numpy_helper
+
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def add_layer(self, layer, x):
+        """Add a layer of Keras that is applied to `x`, and return the name of its output."""
+        import keras
+
+        from vgg_tf.models.lrn import LocalResponseNormalization
+
+        writers = {
+            keras.layers.Normalization: self._add_normalization,
+            keras.layers.Conv2D: self._add_convolution,
+            keras.layers.BatchNormalization: self._add_batch_normalization,
+            keras.layers.ReLU: lambda layer, x: self.add("Relu", [x], layer.name),
+            LocalResponseNormalization: self._add_lrn,
+            keras.layers.MaxPooling2D: self._add_pooling,
+            keras.layers.Flatten: self._add_flatten,
+            keras.layers.GlobalAveragePooling2D: self._add_average,
+            keras.layers.Dense: self._add_dense,
+            keras.layers.Softmax: lambda layer, x: self.add("Softmax", [x], "posteriors", axis=-1),
+        }
+        for kind, write_layer in writers.items():
+            if isinstance(layer, kind):
+                return write_layer(layer, x)
+        raise ValueError(
+            f"ONNX: no way is known for the layer {layer.name} ({type(layer).__name__})."
+        )
+
+    def _add_normalization(self, layer, x):
+        mean, std = (
+            np.float32(np.ravel(values))
+            for values in (layer.input_mean, np.sqrt(layer.input_variance))
+        )
+        x = self.add("Sub", [x, self.add_constant(f"{layer.name}.mean", mean)], "centred")
+        if (std != 1).any():
+            x = self.add("Div", [x, self.add_constant(f"{layer.name}.std", std)], "normalized")
+        return self.add("Transpose", [x], "channels_first", perm=[0, 3, 1, 2])
+
+    def _add_convolution(self, layer, x):
+        kernel, bias = layer.get_weights()
+        side = kernel.shape[0] // 2 if layer.padding == "same" else 0
+        inputs = [x, *self._add_weights(layer, kernel.transpose(3, 2, 0, 1), bias)]
+        options = {"kernel_shape": kernel.shape[:2], "pads": [side] * 4}
+        return self._add_activation(layer, self.add("Conv", inputs, layer.name, **options))
+
+    def _add_dense(self, layer, x):
+        kernel, bias = layer.get_weights()
+        if self.flat:  # Keras flattens row by row, ONNX channel by channel
+            by_channels = kernel.reshape(*self.flat, -1).transpose(2, 0, 1, 3)
+            kernel, self.flat = by_channels.reshape(len(kernel), -1), None
+        inputs = [x, *self._add_weights(layer, kernel, bias)]
+        return self._add_activation(layer, self.add("Gemm", inputs, layer.name))
+
+    def _add_weights(self, layer, kernel, bias):
+        return [
+            self.add_constant(f"{layer.name}.kernel", kernel),
+            self.add_constant(f"{layer.name}.bias", bias),
+        ]
+
+    def _add_activation(self, layer, x):
+        import keras
+
+        relu = layer.activation is keras.activations.relu
+        return self.add("Relu", [x], f"{layer.name}.relu") if relu else x
+
+    def _add_batch_normalization(self, layer, x):
+        names = ("gamma", "beta", "mean", "variance")
+        inputs = [
+            self.add_constant(f"{layer.name}.{name}", value)
+            for name, value in zip(names, layer.get_weights(), strict=True)
+        ]
+        return self.add("BatchNormalization", [x, *inputs], layer.name, epsilon=layer.epsilon)
+
+    def _add_lrn(self, layer, x):
+        # ONNX divides alpha by the number of channels.
+        options = {"alpha": layer.alpha * layer.n, "beta": layer.beta, "bias": layer.k}
+        return self.add("LRN", [x], layer.name, size=layer.n, **options)
+
+    def _add_pooling(self, layer, x):
+        return self.add("MaxPool", [x], layer.name, kernel_shape=[2, 2], strides=[2, 2])
+
+    def _add_flatten(self, layer, x):
+        self.flat = layer.input.shape[1:]
+        return self.add("Flatten", [x], layer.name)
+
+    def _add_average(self, layer, x):
+        average = self.add("GlobalAveragePool", [x], f"{layer.name}.map")
+        return self.add("Flatten", [average], layer.name)
 
 
 def read(path):
