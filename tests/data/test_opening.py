@@ -1,36 +1,16 @@
-"""A word or a folder becomes classes, splits, files and labels."""
+"""A word or a folder is opened; what is held out of it is always the same."""
 
 import io
-import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from tests.data.making_pictures import fill, names
 from vgg_tf.data.opening import open_source, open_tested
 from vgg_tf.data.selection import Selection, least_held_out
 from vgg_tf.data.writing import write
-
-
-def fill(root, **counts):
-    """Write pictures, `cat=3` into `root/cat/`, `train__cat=3` into `root/train/cat/`; `h` pixels
-    high, 20 wide.
-    """
-    for i, (name, n) in enumerate(counts.items()):
-        folder = root.joinpath(*name.split("__"))
-        folder.mkdir(parents=True, exist_ok=True)
-        for j in range(n):
-            Image.new("RGB", (20, 10 + j % 10), (i, j, 0)).save(folder / f"{j:03d}.png")
-    return root
-
-
-def names(source, split):
-    return source.splits[split].names
-
-
-# The digits
 
 
 @pytest.fixture(scope="module")
@@ -75,121 +55,6 @@ def test_the_digits_are_the_same_every_time(digits):
     assert again.fingerprint() == digits.fingerprint()
     for split, images in digits.splits.items():
         assert again.splits[split].contents == images.contents
-
-
-# Class folders
-
-
-def test_folders_are_the_classes_in_alphabetical_order_and_labels_their_positions(tmp_path):
-    fill(tmp_path, newt=2, cat=3, dog=1, validation__cat=1)
-    fill(tmp_path / "train", newt=2, cat=3, dog=1)
-    source = open_source(str(tmp_path))
-    assert source.classes == ("cat", "dog", "newt")
-    train = source.splits["train"]
-    assert train.names == [
-        "train/cat/000.png",
-        "train/cat/001.png",
-        "train/cat/002.png",
-        "train/dog/000.png",
-        "train/newt/000.png",
-        "train/newt/001.png",
-    ]
-    assert train.labels.tolist() == [0, 0, 0, 1, 2, 2]
-    assert train.labels.dtype == np.int64
-    for name, content in zip(train.names, train.contents, strict=True):
-        assert tmp_path.joinpath(name).samefile(content)
-
-
-@pytest.mark.parametrize("folder", ["val", "validation"])
-def test_train_val_validation_and_test_are_recognised(tmp_path, folder):
-    fill(tmp_path, train__a=4, train__b=4, test__b=3, **{f"{folder}__a": 2})
-    source = open_source(str(tmp_path))
-    assert {split: len(images) for split, images in source.splits.items()} == {
-        "train": 8,
-        "validation": 2,
-        "test": 3,
-    }
-    assert names(source, "validation") == [f"{folder}/a/000.png", f"{folder}/a/001.png"]
-    assert source.splits["test"].labels.tolist() == [1, 1, 1]
-    assert source.notes == ()
-
-
-def test_every_suffix_counts_in_any_case_in_folders_of_any_depth_and_nothing_else(tmp_path):
-    fill(tmp_path, train__a=1, train__b=1, val__a=1)
-    folder = tmp_path / "train" / "a"
-    (folder / "deep" / "deeper").mkdir(parents=True)
-    kept = ["deep/1.JPG", "deep/deeper/2.jpeg", "3.bmp", "4.Gif"]
-    for name in [*kept, "notes.txt", "5.png.part", ".6.png", "._7.jpg", "Thumbs.db"]:
-        (folder / name).write_bytes(b"")
-    source = open_source(str(tmp_path))
-    assert set(names(source, "train")) == {f"train/a/{name}" for name in [*kept, "000.png"]} | {
-        "train/b/000.png"
-    }
-
-
-def test_linked_folders_are_followed_but_not_in_a_circle_nor_twice(tmp_path):
-    fill(tmp_path / "elsewhere", more=2, b=1)
-    fill(tmp_path / "in", train__a=1, val__a=1)
-    a = tmp_path / "in" / "train" / "a"
-    (tmp_path / "in" / "train" / "b").symlink_to(tmp_path / "elsewhere" / "b")
-    for name, target in {
-        "linked": tmp_path / "elsewhere" / "more",
-        "again": a,
-        "up": a.parent,
-        "zz": a / "linked",
-    }.items():
-        (a / name).symlink_to(target)
-    expected = [
-        "train/a/000.png",
-        "train/a/linked/000.png",
-        "train/a/linked/001.png",
-        "train/b/000.png",
-    ]
-    assert names(open_source(str(tmp_path / "in")), "train") == expected
-
-
-@pytest.mark.parametrize("folders", [("Train", "VAL", "Test"), ("train", "valid", "test")])
-def test_folders_of_splits_may_be_called_as_shards_are_in_any_case(tmp_path, folders):
-    source = open_source(
-        str(fill(tmp_path, **{f"{name}__{letter}": 2 for name in folders for letter in "ab"}))
-    )
-    assert list(source.splits) == ["train", "validation", "test"]
-    assert [source.splits[split].names[0] for split in source.splits] == [
-        f"{name}/a/000.png" for name in folders
-    ]
-
-
-def test_class_folders_without_images_are_told(tmp_path):
-    fill(tmp_path, train__a=1, train__b=1, val__a=1)
-    for name in ("train/empty", "train/nothing", "val/b"):
-        (tmp_path / name).mkdir()
-    assert open_source(str(tmp_path)).notes == (
-        "2 folders in train/ hold no images, first empty, nothing",
-        "1 folders in val/ hold no images, first b",
-    )
-
-
-def test_a_name_that_is_no_utf_8_is_an_error_that_names_the_file(tmp_path):
-    fill(tmp_path, a=2, b=2)
-    (tmp_path / "a" / "000.png").rename(tmp_path / "a" / "caf\udce9.png")
-    with pytest.raises(
-        ValueError, match=r"the name of b'.*/a/caf\\xe9\.png' is no UTF-8\. Rename it"
-    ):
-        open_source(str(tmp_path))
-
-
-def test_hidden_class_folders_and_folders_without_images_are_no_classes(tmp_path):
-    fill(tmp_path, cat=2, dog=2, **{".trash": 2})
-    (tmp_path / "empty").mkdir()
-    assert open_source(str(tmp_path)).classes == ("cat", "dog")
-
-
-def test_images_in_hidden_folders_are_ignored(tmp_path):
-    fill(tmp_path, train__a=1, train__b=1, val__a=1, **{"train__a__.ipynb_checkpoints": 1})
-    assert names(open_source(str(tmp_path)), "train") == ["train/a/000.png", "train/b/000.png"]
-
-
-# Validation
 
 
 def test_without_a_validation_split_a_tenth_of_each_class_is_held_out_always_the_same(tmp_path):
@@ -342,124 +207,9 @@ def test_with_one_picture_a_class_there_is_no_validation_and_a_note_says_so(tmp_
     assert "nothing can be held out for validation" in source.notes[0]
 
 
-# Fingerprints and sizes
-
-
-def test_a_moved_copy_has_the_same_fingerprint(tmp_path):
-    fill(tmp_path / "here", a=5, b=5)
-    shutil.copytree(tmp_path / "here", tmp_path / "there")
-    assert (
-        open_source(str(tmp_path / "here")).fingerprint()
-        == open_source(str(tmp_path / "there")).fingerprint()
-    )
-
-
-def rename(root):
-    (root / "train" / "a" / "001.png").rename(root / "train" / "a" / "new.png")
-
-
-def remove(root):
-    (root / "train" / "a" / "001.png").unlink()
-
-
-def relabel(root):
-    (root / "train" / "a" / "001.png").rename(root / "train" / "b" / "new.png")
-
-
-def rename_class(root):
-    (root / "train" / "b").rename(root / "train" / "c")
-
-
-def move_to_test(root):
-    (root / "train" / "a" / "001.png").rename(root / "test" / "a" / "001.png")
-
-
-@pytest.mark.parametrize("change", [rename, remove, relabel, rename_class, move_to_test])
-def test_any_change_of_files_labels_classes_or_splits_changes_the_fingerprint(tmp_path, change):
-    fill(tmp_path, train__a=5, train__b=5, val__a=1, test__a=1)
-    before = open_source(str(tmp_path)).fingerprint()
-    change(tmp_path)
-    assert open_source(str(tmp_path)).fingerprint() != before
-
-
-def test_labels_alone_change_the_fingerprint(digits):
-    train = digits.splits["train"]
-    relabelled = replace(train, labels=np.roll(train.labels, 1))
-    assert (
-        replace(digits, splits=digits.splits | {"train": relabelled}).fingerprint()
-        != digits.fingerprint()
-    )
-
-
-def test_the_smaller_side_is_the_median_over_training_images_that_can_be_read(tmp_path):
-    fill(tmp_path, train__a=9, train__b=2, val__a=1)  # sides 10 to 18, 10, 11
-    assert open_source(str(tmp_path)).smaller_side() == np.median([*range(10, 19), 10, 11])
-    for name in ("000", "001", "002"):
-        (tmp_path / "train" / "a" / f"{name}.png").write_bytes(b"no image")
-    assert open_source(str(tmp_path)).smaller_side() == int(np.median([*range(13, 19), 10, 11]))
-
-
-def test_the_smaller_side_is_unknown_where_no_image_can_be_read(tmp_path):
-    for path in fill(tmp_path, a=2, b=2).rglob("*.png"):
-        path.write_bytes(b"no image")
-    assert open_source(str(tmp_path)).smaller_side() is None
-
-
-def test_the_digits_are_eight_pixels_wide(digits):
-    assert digits.smaller_side() == 8
-
-
-# Faults of the folder
-
-
 def test_a_missing_folder_is_an_error_that_says_what_to_give(tmp_path):
     with pytest.raises(
         FileNotFoundError,
         match=r"No folder '.*nowhere'. Give digits, tfds:NAME, a folder of class folders",
     ):
         open_source(str(tmp_path / "nowhere"))
-
-
-@pytest.mark.parametrize("counts", [{}, {"a": 3}])
-def test_fewer_than_two_classes_are_refused_with_what_was_expected(tmp_path, counts):
-    with pytest.raises(
-        ValueError,
-        match=(
-            rf"images in {len(counts)} class folders; "
-            r"at least 2 .* Expected <class>/<image> with"
-        ),
-    ):
-        open_source(str(fill(tmp_path, **counts)))
-
-
-def test_images_that_lie_in_no_class_folder_are_refused(tmp_path):
-    fill(tmp_path, train=3)
-    with pytest.raises(
-        ValueError, match=r"train holds images in 0 class folders.*Expected <class>/<image>"
-    ):
-        open_source(str(tmp_path))
-
-
-def test_a_class_that_train_has_not_is_named(tmp_path):
-    fill(tmp_path, train__a=1, train__b=1, val__a=1, val__zebra=1)
-    with pytest.raises(ValueError, match="val has classes that train has not: zebra"):
-        open_source(str(tmp_path))
-
-
-@pytest.mark.parametrize("folder", ["val", "test"])
-def test_a_split_folder_without_images_is_refused_with_a_remedy(tmp_path, folder):
-    fill(tmp_path, train__a=1, train__b=1)
-    (tmp_path / folder / "a").mkdir(parents=True)
-    with pytest.raises(ValueError, match=rf"{folder} holds no images. Remove it, or fill it"):
-        open_source(str(tmp_path))
-
-
-def test_a_test_folder_without_a_train_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"has test/ but no train/"):
-        open_source(str(fill(tmp_path, test__a=1, test__b=1)))
-
-
-def test_both_val_and_validation_are_refused(tmp_path):
-    fill(tmp_path, train__a=1, train__b=1, val__a=1, validation__a=1)
-    with pytest.raises(ValueError, match=r"both val/ and validation/: keep one"):
-        open_source(str(tmp_path))

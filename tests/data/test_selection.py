@@ -1,42 +1,17 @@
-"""A selection takes what it says, always the same, and numbers the classes anew."""
+"""A selection takes what it says, always the same, and numbers the classes again."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from collections import Counter
 from dataclasses import asdict
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from PIL import Image
 from sklearn.datasets import load_digits
 
-from tests.making import save
+from tests.data.making_selections import counts, fill
 from vgg_tf.data.opening import open_source
-from vgg_tf.data.selection import EVERYTHING, Selection, limited
-from vgg_tf.data.writing import write
+from vgg_tf.data.selection import EVERYTHING, Selection, draw_limited
 from vgg_tf.records.splits import Source, Split
-
-
-def fill(root, **counts):
-    """Write pictures, `train__cat=3` into `root/train/cat/`, and give the folder's path."""
-    for name, n in counts.items():
-        folder = root.joinpath(*name.split("__"))
-        folder.mkdir(parents=True, exist_ok=True)
-        for i in range(n):
-            Image.new("RGB", (4, 4), (i, 0, 0)).save(folder / f"{i:03d}.png")
-    return str(root)
-
-
-def counts(source):
-    """`{split: {class name: images}}`."""
-    return {
-        split: dict(Counter(source.classes[label] for label in part.labels))
-        for split, part in source.splits.items()
-    }
 
 
 def rows(source):
@@ -69,9 +44,6 @@ def made():
     return Source("made", classes, splits, ("a note",), ("first", "second", "third", "fourth"))
 
 
-# Which classes
-
-
 @pytest.mark.parametrize(
     ("selection", "taken"),
     [
@@ -85,7 +57,7 @@ def made():
 def test_the_classes_that_are_taken_keep_their_images_words_and_boxes_under_new_numbers(
     made, selection, taken
 ):
-    part = selection.of(made)
+    part = selection.apply(made)
     assert part.classes == tuple(taken)
     assert dict(zip(part.classes, part.texts, strict=True)) == {
         name: text for name, text in zip(made.classes, made.texts, strict=True) if name in taken
@@ -101,7 +73,7 @@ def test_the_classes_that_are_taken_keep_their_images_words_and_boxes_under_new_
 
 def test_a_source_without_words_for_its_classes_gets_none(made):
     plain = Source(made.name, made.classes, made.splits)
-    assert Selection(prefix="n01").of(plain).texts == ()
+    assert Selection(prefix="n01").apply(plain).texts == ()
 
 
 @pytest.mark.parametrize("prefix", ["", "c", "do"])
@@ -149,12 +121,9 @@ def test_the_digits_that_are_taken_are_those_of_scikit_learn():
     assert sorted(seen) == np.flatnonzero(np.isin(theirs.target, (3, 7, 9))).tolist()
 
 
-# How many images
-
-
 @pytest.mark.parametrize("limit", [1, 2, 5, 8, 12, 13, 1000])
 def test_each_class_of_each_split_has_as_many_images_as_it_may_and_there_are(made, limit):
-    part = Selection(limit_per_class=limit).of(made)
+    part = Selection(limit_per_class=limit).apply(made)
     assert counts(part) == {
         "train": dict.fromkeys(made.classes, min(limit, 12)),
         "test": dict.fromkeys(made.classes, min(limit, 5)),
@@ -164,7 +133,7 @@ def test_each_class_of_each_split_has_as_many_images_as_it_may_and_there_are(mad
 
 def test_the_images_of_a_limit_are_drawn_by_chance_from_all_of_the_class():
     labels = np.repeat([0, 1], 200)
-    drawn = limited(labels, 50)
+    drawn = draw_limited(labels, 50)
     assert drawn.tolist() == sorted(set(drawn.tolist()))
     assert np.bincount(labels[drawn]).tolist() == [50, 50]
     for first, of_class in ((0, drawn[:50]), (200, drawn[50:])):
@@ -175,108 +144,10 @@ def test_the_images_of_a_limit_are_drawn_by_chance_from_all_of_the_class():
     assert set(drawn[:50]) != {i - 200 for i in drawn[50:]}
 
 
-def test_a_limit_draws_the_same_images_every_time_in_any_process(tmp_path):
-    folder = fill(tmp_path, train__a=40, train__b=30, val__a=9, val__b=2)
-    source = open_source(folder, Selection(limit_per_class=5))
-    assert counts(source) == {"train": {"a": 5, "b": 5}, "validation": {"a": 5, "b": 2}}
-    code = (
-        "import sys; from vgg_tf.data.selection import Selection; from vgg_tf.data.opening "
-        "import open_source;source = open_source(sys.argv[1], Selection(limit_per_class=5));"
-        "print(*(name for part in source.splits.values() for name in part.names))"
-    )
-    command = [sys.executable, "-c", code, folder]
-    said = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PYTHONHASHSEED": "1"},
-    )
-    assert said.stdout.split() == [name for part in source.splits.values() for name in part.names]
-
-
 @pytest.mark.parametrize("limit", [-1, -100])
 def test_a_limit_below_zero_is_refused(tmp_path, limit):
     with pytest.raises(ValueError, match=rf"limit.per.class.*{limit}"):
         open_source(fill(tmp_path, a=4, b=4), Selection(limit_per_class=limit))
-
-
-# Through open_source
-
-
-def test_what_is_held_out_comes_from_what_is_selected(tmp_path):
-    folder = fill(tmp_path, ant=100, bee=40, cow=60)
-    source = open_source(folder, Selection(limit_per_class=30))
-    assert counts(source) == {
-        split: dict.fromkeys(("ant", "bee", "cow"), n)
-        for split, n in (("train", 27), ("validation", 3))
-    }
-    assert source.notes == (
-        "no validation split: 9 of 90 training images held out, the same share of each class",
-    )
-    source = open_source(folder, Selection(classes=("ant", "cow")))
-    assert counts(source) == {"train": {"ant": 90, "cow": 54}, "validation": {"ant": 10, "cow": 6}}
-    source = open_source(folder, Selection(limit_per_class=1))
-    assert counts(source) == {"train": {"ant": 1, "bee": 1, "cow": 1}}
-    assert "nothing can be held out for validation" in source.notes[0]
-
-
-def test_a_validation_split_of_other_classes_alone_is_as_none(tmp_path):
-    folder = fill(tmp_path, train__a=10, train__b=10, train__c=10, val__c=3, test__a=2, test__c=2)
-    assert counts(open_source(folder, Selection(classes=("a", "b")))) == {
-        "train": {"a": 9, "b": 9},
-        "validation": {"a": 1, "b": 1},
-        "test": {"a": 2},
-    }
-    assert counts(open_source(folder)) == {
-        "train": {"a": 10, "b": 10, "c": 10},
-        "validation": {"c": 3},
-        "test": {"a": 2, "c": 2},
-    }
-
-
-def test_any_selection_of_less_than_everything_changes_the_fingerprint(tmp_path):
-    folder = fill(tmp_path, train__n1a=6, train__n1b=6, train__n2a=6, val__n1a=2, val__n2a=2)
-    selections = [
-        EVERYTHING,
-        Selection(prefix="n1"),
-        Selection(classes=("n1a", "n2a")),
-        Selection(limit_per_class=5),
-        Selection(limit_per_class=4),
-        Selection(limit_per_class=1),
-        Selection(prefix="n1", limit_per_class=5),
-    ]
-    fingerprints = [open_source(folder, selection).fingerprint() for selection in selections]
-    assert len(set(fingerprints)) == len(selections)
-    # and the same images in another way do not
-    assert open_source(folder, Selection(classes=("n1b", "n1a"))).fingerprint() == fingerprints[1]
-    assert open_source(folder, Selection(limit_per_class=6)).fingerprint() == fingerprints[0]
-
-
-def test_other_class_folders_are_not_even_listed(tmp_path):
-    fill(tmp_path, train__a=3, train__b=3, val__a=1)
-    (tmp_path / "train" / "c").mkdir()
-    (tmp_path / "train" / "c" / "1.png").write_bytes(b"")
-    (tmp_path / "val" / "zebra").mkdir()
-    (tmp_path / "val" / "zebra" / "1.png").write_bytes(
-        b""
-    )  # train has none, which is no matter here
-    source = open_source(str(tmp_path), Selection(classes=("a", "b")))
-    assert counts(source) == {"train": {"a": 3, "b": 3}, "validation": {"a": 1}}
-
-
-def test_an_unknown_class_of_the_digits_is_named_with_those_there_are():
-    with pytest.raises(
-        ValueError, match=r"digits has no class eleven.* It has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\.$"
-    ):
-        open_source("digits", Selection(classes=("3", "eleven")))
-
-
-@pytest.mark.parametrize("classes", [("ant", "eel"), ("ant", "bee", "eel"), ("eel", "fox")])
-def test_an_unknown_class_of_a_folder_is_named_with_those_there_are(tmp_path, classes):
-    folder = fill(tmp_path, ant=2, bee=2, cow=2)
-    with pytest.raises(ValueError, match=r"has no class eel.* It has ant, bee, cow\.$"):
-        open_source(folder, Selection(classes=classes))
 
 
 def test_of_many_classes_that_there_are_ten_are_listed(made):
@@ -287,7 +158,7 @@ def test_of_many_classes_that_there_are_ten_are_listed(made):
     with pytest.raises(
         ValueError, match=r"^many has no class dog\. It has c00, .*, c09 and 3 more\.$"
     ):
-        Selection(classes=("c00", "dog")).of(many)
+        Selection(classes=("c00", "dog")).apply(many)
 
 
 @pytest.mark.parametrize(
@@ -299,100 +170,4 @@ def test_fewer_than_two_classes_are_refused(made, selection):
         ValueError,
         match=r"^[01] classes of made are chosen; at least 2 are needed\. Choose more\.$",
     ):
-        selection.of(made)
-
-
-@pytest.mark.parametrize(
-    ("selection", "n"),
-    [(Selection(prefix="x"), 0), (Selection(prefix="a"), 1), (Selection(classes=("ant",)), 1)],
-)
-def test_fewer_than_two_classes_of_a_folder_are_refused_as_a_choice_not_as_a_folder(
-    tmp_path, selection, n
-):
-    with pytest.raises(
-        ValueError, match=rf"{n} classes of .* are chosen; at least 2 are needed\. Choose more"
-    ):
-        open_source(fill(tmp_path, ant=2, bee=2, cow=2), selection)
-
-
-# From shards
-
-
-@pytest.fixture
-def shards(once):
-    """Shards of four classes, with a box of the next class in each picture: 6 to train and 2 to
-    validate of each.
-    """
-
-    def make(root):
-        classes, folder = ("n1a", "n1b", "n2a", "n2b"), root / "in" / "Annotations"
-        folder.mkdir(parents=True)
-        for k, name in enumerate(classes):
-            for i in range(8):
-                save(
-                    root / "in" / "JPEGImages" / f"{name}-{i}.png",
-                    Image.new("RGB", (10, 10), (k, i, 0)),
-                )
-                things = ((name, 0, 8), (classes[(k + 1) % 4], 8, 10))
-                corners = "<xmin>{0}</xmin><ymin>{0}</ymin><xmax>{1}</xmax><ymax>{1}</ymax>"
-                boxes = (
-                    f"<object><name>{thing}</name><bndbox>{corners.format(*at)}</bndbox></object>"
-                    for thing, *at in things
-                )
-                text = (
-                    "<annotation><size><width>10</width><height>10</height></size>"
-                    f"{''.join(boxes)}</annotation>"
-                )
-                (folder / f"{name}-{i}.xml").write_text(text)
-        write(open_source(str(root / "in")), str(root / "shards"), shards=2, progress=False)
-
-    return str(once("shards_of_boxes", make) / "shards")
-
-
-def records(folder):
-    """`{file name: (label, synset, [(box label, box text)])}` of all records."""
-    found = {}
-    for path in tf.io.gfile.glob(f"{folder}/*-of-*"):
-        for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
-            feature = tf.train.Example.FromString(record).features.feature
-            boxes = zip(
-                feature["image/object/bbox/label"].int64_list.value,
-                (text.decode() for text in feature["image/object/class/text"].bytes_list.value),
-                strict=True,
-            )
-            name = feature["image/filename"].bytes_list.value[0].decode()
-            synset = feature["image/class/synset"].bytes_list.value[0].decode()
-            found[name] = (feature["image/class/label"].int64_list.value[0], synset, list(boxes))
-    return found
-
-
-def test_a_part_of_shards_is_written_anew_with_new_numbers_for_images_and_boxes(shards, tmp_path):
-    every = records(shards)
-    assert len(every) == 32
-    assert all(
-        label == ("n1a", "n1b", "n2a", "n2b").index(synset) for label, synset, _ in every.values()
-    )
-    source = open_source(shards, Selection(prefix="n2", limit_per_class=4))
-    assert counts(source) == {"train": {"n2a": 4, "n2b": 4}, "validation": {"n2a": 1, "n2b": 1}}
-    collection = write(source, str(tmp_path / "part"), progress=False)
-    part = records(tmp_path / "part")
-    assert len(part) == 10
-    for name, row in part.items():
-        synset = re.search(r"n2[ab]", name)[0]
-        boxes = {
-            "n2a": [(0, "n2a"), (1, "n2b")],
-            "n2b": [(1, "n2b")],
-        }  # n1a, beside the n2b, is no class any more
-        assert row == (("n2a", "n2b").index(synset), synset, boxes[synset])
-    assert collection.classes == ("n2a", "n2b")
-    assert sum("1 boxes of other classes left out" in note for note in collection.notes) == 5
-    assert sum(values["boxes"] for values in collection.splits.values()) == 15
-    assert (
-        open_source(shards, Selection(prefix="n2", limit_per_class=4)).fingerprint()
-        == source.fingerprint()
-    )
-
-
-def test_an_unknown_class_of_shards_is_named(shards):
-    with pytest.raises(ValueError, match=r"shards has no class n3\. It has n1a, n1b, n2a, n2b\."):
-        open_source(shards, Selection(classes=("n1a", "n3")))
+        selection.apply(made)

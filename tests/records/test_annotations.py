@@ -1,6 +1,5 @@
-"""Boxes are read as the annotations give them, and what gives none is named."""
+"""Pascal-VOC annotations are read, and files that are not are named."""
 
-import csv
 import re
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.making import DATA, real_data
+from tests.records.making import written
 from vgg_tf.records import annotations
 
 
@@ -30,12 +30,6 @@ def voc(*items, size=(200, 100)):
     )
 
 
-def written(path, content):
-    """The path of a file of these bytes, or of this text in UTF-8."""
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return str(path)
-
-
 @pytest.fixture
 def xml(tmp_path):
     """A function that writes an annotation and gives its path."""
@@ -54,9 +48,6 @@ def boxed(boxes):
         (name, *(round(float(corner), 6) for corner in row))
         for name, row in zip(boxes.names, boxes.corners, strict=True)
     ]
-
-
-# Pascal-VOC XML
 
 
 def test_corners_are_shares_of_the_stated_width_and_height_whatever_the_size_of_the_image(xml):
@@ -170,7 +161,7 @@ def test_the_areas_of_objects_are_in_square_pixels_with_a_stated_size_and_withou
             size=size,
         )
     )
-    names, areas = zip(*annotations.classes_in_xml(path), strict=True)
+    names, areas = zip(*annotations.read_areas(path), strict=True)
     assert names == ("cat", "dog", "cat")
     assert areas == pytest.approx((20 * 10, 50 * 50, 0), rel=1e-4)
 
@@ -197,124 +188,10 @@ def test_real_annotations_hold_the_numbers_that_stand_in_them():
         assert boxes.names == re.findall(r"<object>\s*<name>(\w+)<", text)
 
 
-# Kaggle's solution files
-
-
-@pytest.fixture
-def table(tmp_path):
-    """A function that writes a solution file and gives its path."""
-
-    def write(content):
-        return written(tmp_path / "LOC_val_solution.csv", content)
-
-    return write
-
-
-HEAD = "ImageId,PredictionString\n"
-
-
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_a_row_has_five_words_a_box_and_a_blank_at_its_end(table, newline):
-    rows = [
-        "ILSVRC2012_val_00000002,n01440764 10 20 30 40 n01440764 1 2 3 4 ",
-        "ILSVRC2012_val_00000001,n02084071 85 1 499 272 ",
-    ]
-    found = annotations.read_solution(table((HEAD + "\n".join(rows) + "\n").replace("\n", newline)))
-    assert found == {
-        "ILSVRC2012_val_00000002": [("n01440764", 10, 20, 30, 40), ("n01440764", 1, 2, 3, 4)],
-        "ILSVRC2012_val_00000001": [("n02084071", 85, 1, 499, 272)],
-    }
-
-
-def test_a_table_by_pythons_own_writer_is_read_back(tmp_path):
-    rows = {
-        f"ILSVRC2012_val_{i:08d}": [(f"n{j:08d}", i, j, i + 1.5, j + 2) for j in range(1 + i % 3)]
-        for i in range(9)
-    }
-    path = tmp_path / "table.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        writer.writerow(["ImageId", "PredictionString"])
-        writer.writerows(
-            (name, " ".join(str(word) for box in boxes for word in box))
-            for name, boxes in rows.items()
-        )
-    assert annotations.read_solution(str(path)) == rows
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "\n",
-        "n01440764 tench\n",
-        "PredictionString,ImageId\na,n1 1 2 3 4\n",
-        "ImageId\na\n",
-        b"PK\x03\x04\x14\x00",
-        b"\x1f\x8b\xff\xfe",
-    ],
-)
-def test_what_is_no_solution_file_is_named(table, content):
-    with pytest.raises(
-        ValueError,
-        match=r"LOC_val_solution\.csv.* no (solution file of the competition|text in UTF-8)",
-    ):
-        annotations.read_solution(table(content))
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        "b,n1 1 2 3",
-        "b,n1 1 2 3 4 n1 1 2 3",
-        "b,n1 1 2 3 4 5",
-        "b,",
-        "b",
-        "b,n1 1 2 3 4,n1 1 2 3 4",
-        "b,1 2 3 4 n1",
-        "b,n1 1 2 x 4",
-        "b,n1 1 2 nan 4",
-    ],
-)
-def test_a_row_that_is_no_list_of_boxes_is_named_with_its_line(table, row):
-    with pytest.raises(ValueError, match=r"LOC_val_solution\.csv, line 3: .+ Received: b"):
-        annotations.read_solution(table(f"{HEAD}a,n1 1 2 3 4 \n{row}\nc,n1 1 2 3 4 \n"))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        HEAD.encode() + b"a,n1 1 2 3 4\nb\xff\xfe,n1 1 2 3 4\n",
-        HEAD
-        + 'a,"n1 1 2 3 4\n'
-        + "b,n1 1 2 3 4\n" * 20_000,  # a quotation mark that is never closed
-    ],
-    ids=["bytes that are no text", "an open quotation mark"],
-)
-def test_a_table_that_cannot_be_read_as_one_is_named(table, content):
-    with pytest.raises(ValueError, match=r"LOC_val_solution\.csv"):
-        annotations.read_solution(table(content))
-
-
-# Boxes
-
-
-def test_an_image_that_comes_twice_in_a_table_is_named_unless_its_rows_agree(tmp_path):
-    path = tmp_path / "LOC_val_solution.csv"
-    rows = ["ImageId,PredictionString", "a,n1 1 2 3 4 ", "b,n1 1 2 3 4 ", "a,n1 1 2 3 4 "]
-    path.write_text("\n".join(rows))
-    assert annotations.read_solution(str(path)).keys() == {"a", "b"}
-    path.write_text("\n".join([*rows, "b,n2 1 2 3 4 "]))
-    with pytest.raises(
-        ValueError, match=r"LOC_val_solution\.csv, line 5: b is there twice, with other boxes"
-    ):
-        annotations.read_solution(str(path))
-
-
 def test_boxes_in_pixels_become_shares_and_no_boxes_none():
     corners = np.array([[10, 20, 30, 40], [0, 0, 50, 80]])
-    assert boxed(annotations.relative(corners, ["a", "b"], 50, 80)) == [
+    assert boxed(annotations.make_boxes(corners, ["a", "b"], 50, 80)) == [
         ("a", 0.2, 0.25, 0.6, 0.5),
         ("b", 0, 0, 1, 1),
     ]
-    assert boxed(annotations.relative([], [], 50, 80)) == []
+    assert boxed(annotations.make_boxes([], [], 50, 80)) == []

@@ -100,7 +100,7 @@ def collection():
     for image in images:
         measures.add(*colours(image), min(image.shape[:2]), 100)
     split = Split([str(i) for i in range(32)], labels.astype(np.int64), [b""] * 32)
-    return measures.collection(Source("noise", tuple("abcd"), {"train": split}))
+    return measures.make_collection(Source("noise", tuple("abcd"), {"train": split}))
 
 
 def open_run(folder, recipe=RECIPE, arch="shallow"):

@@ -9,7 +9,7 @@ from vgg_tf.data.readers import Share, open_reader, shuffle, with_pixels
 from vgg_tf.data.selection import EVERYTHING
 from vgg_tf.images import batched_views, decoding, views
 from vgg_tf.images.rescaling import center_view
-from vgg_tf.runtime.pipelines import BATCHES, untuned
+from vgg_tf.runtime.pipelines import BATCHES, disable_autotuner
 
 AUTO = tf.data.AUTOTUNE
 
@@ -160,7 +160,7 @@ def finish(batches, count):
     options = tf.data.Options()
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return untuned(batches.with_options(options))
+    return disable_autotuner(batches.with_options(options))
 
 
 # All epochs, and all datasets that show the same views, share one graph of a view, which takes

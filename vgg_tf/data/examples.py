@@ -1,23 +1,24 @@
 """Example images of any source, with their labels and boxes."""
 
+import itertools
 from typing import NamedTuple
 
 from vgg_tf.data.selection import EVERYTHING
-from vgg_tf.records import schema
 from vgg_tf.records.annotations import Boxes
-from vgg_tf.records.collection import Collection, holds_shards, shard_paths
+from vgg_tf.records.collection import Collection, holds_shards, list_shards
+from vgg_tf.records.framing import Record, walk_records
 from vgg_tf.runtime import quiet
 
 
-class Shown(NamedTuple):
-    """An image of a collection, and what is told of it.
+class Example(NamedTuple):
+    """An image of a source, and what is known of it.
 
     Attributes:
         where: the file, or the shard and the number of the record.
         name: of the file, below its source.
         encoded: its bytes.
         label: 0-based.
-        class_name: the class, with its words where there are such.
+        class_name: the class, with its words where there are any.
         boxes: `annotations.Boxes`.
     """
 
@@ -29,9 +30,10 @@ class Shown(NamedTuple):
     boxes: Boxes
 
 
-def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
-    """Yield up to `n` images of a split as `Shown`: of our shards the first ones, of other sources
-    some drawn by chance.
+def read_examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
+    """Yield up to `n` images of a split as `Example`.
+
+    Of our shards these are the first ones, of other sources some drawn at random.
 
     Args:
         source: as for `loading.load_dataset`.
@@ -43,44 +45,46 @@ def examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
     Raises:
         ValueError: there is no such split, or an image cannot be read; the message names it.
     """
+    if holds_shards(source) and not selection:
+        yield from itertools.islice(_read_ours(source, split), n)
+        return
     import numpy as np
 
     from vgg_tf.data import opening
     from vgg_tf.images.decoding import decode_named
-    from vgg_tf.records import integrity
 
-    if holds_shards(source) and not selection:
-        collection = Collection.read(source)
-        collection.images(split)
-        for path in shard_paths(source, collection, split):
-            for record, what in integrity.walk(path):
-                if not n:
-                    return
-                n -= 1
-                if what:
-                    raise ValueError(f"{path}, record {record.index}: {what}")
-                fields, where = record.read(), f"{path}, record {record.index}"
-                words = _words(fields.class_name, fields.text)
-                yield Shown(
-                    where, fields.filename, fields.encoded, fields.label, words, fields.boxes
-                )
-        return
     opened = opening.open_source(str(source), selection)
     images = np.arange(opened.images(split))
     for i in np.sort(np.random.default_rng(seed).permutation(images)[:n]):
         part, label = opened.splits[split], int(opened.splits[split].labels[i])
-        content, encoded = part.contents[i], part.read(i)
-        where = (
-            f"{content.path}, record {content.index}"
-            if isinstance(content, schema.Record)
-            else part.names[i]
-        )
-        words = _words(opened.classes[label], opened.texts[label] if opened.texts else "")
-        h, w, _ = decode_named(encoded, part.names[i]).shape
-        yield Shown(where, part.names[i], encoded, label, words, part.boxes_of(i, w, h))
+        content, encoded, name = part.contents[i], part.read(i), part.names[i]
+        words = _join(opened.classes[label], opened.texts[label] if opened.texts else "")
+        h, w, _ = decode_named(encoded, name).shape
+        where = str(content) if isinstance(content, Record) else name
+        yield Example(where, name, encoded, label, words, part.read_boxes(i, w, h))
 
 
-def _words(name, text):
+def _read_ours(source, split):
+    """Yield the images of our shards, in order."""
+    collection = Collection.read(source)
+    collection.images(split)
+    for path in list_shards(source, collection, split):
+        for record, what in walk_records(path):
+            if what:
+                raise ValueError(f"{record}: {what}")
+            fields = record.read()
+            yield Example(
+                str(record),
+                fields.filename,
+                fields.encoded,
+                fields.label,
+                _join(fields.class_name, fields.text),
+                fields.boxes,
+            )
+
+
+def _join(name, text):
+    """Return the name of a class with its words."""
     return name if text in ("", name) else f"{name} {text}"
 
 
@@ -88,11 +92,11 @@ def show(source, out, split="train", n=24, seed=0, selection=EVERYTHING):
     """Print examples and draw them on a contact sheet.
 
     Args:
-        source, split, n, seed, selection: as for `examples`.
+        source, split, n, seed, selection: as for `read_examples`.
         out: path of the picture; its suffix is its format.
 
     Raises:
-        ValueError: `n` is below 1, `seed` is negative, or as for `examples`.
+        ValueError: `n` is below 1, `seed` is negative, or as for `read_examples`.
     """
     if n < 1 or seed < 0:
         raise ValueError(f"n is at least 1, seed 0 or more. Received: {n}, {seed}.")
@@ -104,7 +108,7 @@ def show(source, out, split="train", n=24, seed=0, selection=EVERYTHING):
     from vgg_tf.images.decoding import decode_named
 
     shown, pixels = [], []
-    for example in examples(source, split, n, seed, selection):
+    for example in read_examples(source, split, n, seed, selection):
         image = decode_named(example.encoded, example.name)
         h, w, _ = image.shape
         boxes = f", {len(example.boxes.names)} boxes" if example.boxes.names else ""
@@ -115,7 +119,7 @@ def show(source, out, split="train", n=24, seed=0, selection=EVERYTHING):
         shown.append(example)
         pixels.append(image)
     titles = [example.class_name for example in shown]
-    sheet = sheets.contact_sheet(
+    sheet = sheets.draw_contact_sheet(
         pixels, titles, [example.boxes for example in shown], f"{source}, {split}"
     )
     drawing.save(sheet, out, dpi=150)

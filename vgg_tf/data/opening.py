@@ -1,5 +1,6 @@
-"""A word or a folder becomes a `Source`: its classes and, split by split, its images. No
-TensorFlow for what lies in files.
+"""A word or a folder becomes a `splits.Source`.
+
+TensorFlow is imported for shards only.
 """
 
 import io
@@ -7,14 +8,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from vgg_tf.data import folders, foreign_shards, tfds
-from vgg_tf.data.selection import EVERYTHING, HOLD_OUT, Selection, least_held_out
-from vgg_tf.records import schema
-from vgg_tf.records.collection import Collection, holds_shards, shard_paths
+from vgg_tf.data import folders, foreign_shards, ilsvrc, pascal_voc, tfds
+from vgg_tf.data.selection import (
+    EVERYTHING,
+    HOLD_OUT,
+    Selection,
+    hold_out_validation,
+    least_held_out,
+)
+from vgg_tf.records.collection import Collection, holds_shards, list_shards
+from vgg_tf.records.framing import Record
 from vgg_tf.records.splits import Source, Split
 from vgg_tf.runtime import files
-
-HOLD_OUT_SEED = 0
 
 
 def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
@@ -33,12 +38,11 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
             - of shards, our own or those of slim, Cloud TPU or tensorflow-datasets.
 
             Without a validation split a share of each class of train is held out, always the same
-                images; our own shards
-            are taken as they were written.
+            images. Our own shards are taken as they were written.
         selection: which classes, how many images of each, and how many are held out; see
             `selection.Selection`.
-        only: a split; of our own shards no other one is read through then, and given. A share to
-            hold out then counts where there is no validation split.
+        only: a split. Of our own shards only this one is read through and returned. A share to
+            hold out is then ignored where there is a validation split.
         skip_bad: leave out, and note, pictures whose class cannot be read in their annotation.
 
     Raises:
@@ -46,45 +50,68 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
         ValueError: the folder holds no images, or fewer than two classes, or is to hold out what it
             holds out itself; the message says what was expected.
     """
-    if not str(name):
-        raise ValueError("The source has no name. Give digits, tfds:NAME or a folder.")
-    if (name := str(name)) != "digits":
-        name = name.rstrip("/") or "/"  # in a bucket a doubled slash is another name
-        name = "./digits" if name == "digits" else name  # digits/ is a path, and not the word
-    if name == "digits":
-        source = _digits()
-    elif name.startswith("tfds:"):
-        source = tfds.open_tfds(name.removeprefix("tfds:"), selection.labels_from)
-    elif only and not selection and holds_shards(name):
+    name = _normalize(name)
+    if only and not selection and holds_shards(name):
         collection = Collection.read(name)
-        paths = collection.images(only) and shard_paths(name, collection, only)
+        paths = collection.images(only) and list_shards(name, collection, only)
         return foreign_shards.open_shards(name, {only: paths})
-    elif shards := _shards(name):
-        source = foreign_shards.open_shards(name, shards, selection.labels_from)
-    else:
-        source = folders.open_folder(name, selection.takes, skip_bad)
-    source = selection.of(source)
-    if selection.labels_from and not isinstance(source.splits["train"].contents[0], schema.Record):
+    source = selection.apply(_list_images(name, selection, skip_bad))
+    if selection.labels_from and not isinstance(source.splits["train"].contents[0], Record):
         raise ValueError(
             f"{name} tells its classes, labels count from 0. Leave --labels-from "
             f"{selection.labels_from} away."
         )
-    if "validation" in source.splits and selection.hold_out is not None and not only:
-        raise ValueError(
-            f"{name} has a validation split of its own: --hold-out {selection.hold_out:g} is "
-            "for those without one. Leave it away, or write the shards anew with it."
+    if "validation" in source.splits:
+        if selection.hold_out is not None and not only:
+            raise ValueError(
+                f"{name} has a validation split of its own: --hold-out {selection.hold_out:g} is "
+                "for those without one. Leave it away, or write the shards anew with it."
+            )
+        return source
+    if selection.hold_out is None and holds_shards(name):
+        return source  # as written
+    return hold_out_validation(source, selection.held_out)
+
+
+def _normalize(name):
+    """Return the name of a source, without a slash at its end."""
+    if not str(name):
+        raise ValueError("The source has no name. Give digits, tfds:NAME or a folder.")
+    if (name := str(name)) == "digits":
+        return name
+    name = name.rstrip("/") or "/"  # in a bucket a doubled slash is another name
+    return "./digits" if name == "digits" else name  # digits/ is a path, and not the word
+
+
+def _list_images(name, selection, skip_bad):
+    """Return the `splits.Source` of a name, all of it; arguments as for `open_source`."""
+    if name == "digits":
+        return _make_digits()
+    if name.startswith("tfds:"):
+        return tfds.open_tfds(name.removeprefix("tfds:"), selection.labels_from)
+    if holds_shards(name):
+        collection = Collection.read(name)
+        shards = {split: list_shards(name, collection, split) for split in collection.splits}
+    else:
+        shards = foreign_shards.find_shards(name) if files.is_folder(name) else {}
+    if shards:
+        return foreign_shards.open_shards(name, shards, selection.labels_from)
+    if not files.is_folder(name):
+        raise FileNotFoundError(
+            f"No folder {name!r}. Give digits, tfds:NAME, a folder of class folders, of the "
+            "ILSVRC competition, or of shards."
         )
-    as_written = selection.hold_out is None and holds_shards(name)
-    return (
-        source
-        if "validation" in source.splits or as_written
-        else _hold_out(source, selection.held_out)
-    )
+    if layout := ilsvrc.find_layout(name):
+        return ilsvrc.open_competition(layout, selection.takes)
+    if layout := pascal_voc.find_layout(name):
+        return pascal_voc.open_annotated(name, *layout, skip_bad)
+    return folders.open_class_folders(name, selection.takes)
 
 
 def open_tested(split, selections, own, data=None, labels_from=None):
-    """List the images that trained networks are tested on; of a validation split drawn from train,
-    what all of them held out.
+    """List the images that trained networks are tested on.
+
+    Of a validation split drawn from train, these are the images that all of them held out.
 
     Args:
         split: train, validation or test.
@@ -104,7 +131,7 @@ def open_tested(split, selections, own, data=None, labels_from=None):
     share = least_held_out(selections, 0.0 if holds_shards(name) else HOLD_OUT)
     source = open_source(name, replace(first, hold_out=share), only=split)
     limits = {selection.limit_per_class for selection in (first, *selections)}
-    trained_on = own in (name, files.absolute(name))
+    trained_on = own in (name, files.make_absolute(name))
     if split == "validation" and source.drawn and trained_on and len(limits) > 1:
         raise ValueError(
             f"{source.name} has no validation split, and with a --limit-per-class of "
@@ -114,16 +141,8 @@ def open_tested(split, selections, own, data=None, labels_from=None):
     return source
 
 
-def _shards(folder):
-    if holds_shards(folder):
-        collection = Collection.read(folder)
-        return {split: shard_paths(folder, collection, split) for split in collection.splits}
-    if not files.is_folder(folder):
-        return {}
-    return foreign_shards.shards_in(folder)
-
-
-def _digits():
+def _make_digits():
+    """Return scikit-learn's digits as a `splits.Source`."""
     from PIL import Image
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -146,27 +165,3 @@ def _digits():
         tuple("0123456789"),
         {"train": every.take(np.sort(train)), "test": every.take(np.sort(test))},
     )
-
-
-def _hold_out(source, share):
-    if not share:
-        return source.noting("no validation split, and nothing held out")
-    train = source.splits["train"]
-    random = np.random.default_rng(HOLD_OUT_SEED)
-    held = []
-    for label in range(len(source.classes)):
-        members = np.flatnonzero(train.labels == label)
-        # The last picture of a class stays in train.
-        n = min(max(1, round(share * len(members))), len(members) - 1)
-        held.extend(random.permutation(members)[: max(n, 0)])
-    if not held:
-        return source.noting(
-            "one image a class: nothing can be held out for validation, training goes on without"
-        )
-    keep = np.setdiff1d(np.arange(len(train)), held)
-    note = (
-        f"no validation split: {len(held)} of {len(train)} training images held out, the "
-        "same share of each class"
-    )
-    splits = {"train": train.take(keep), "validation": train.take(np.sort(held))}
-    return source.noting(note, splits={**source.splits, **splits}, drawn=True)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from vgg_tf.data import foreign_shards, opening
+from vgg_tf.data import opening
 from vgg_tf.data.selection import EVERYTHING
 from vgg_tf.data.shards import Shards, add_key
 from vgg_tf.images import decoding
 from vgg_tf.images.colors import IMAGENET_COVARIANCE
-from vgg_tf.records import schema
-from vgg_tf.records.collection import Collection, holds_shards, shard_paths
+from vgg_tf.records.collection import Collection, holds_shards, list_shards
+from vgg_tf.records.framing import Record
+from vgg_tf.records.scanning import find_form
 from vgg_tf.records.splits import Source
 
 SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
@@ -77,7 +78,7 @@ def open_reader(source, split, selection, share):
     """
     if holds_shards(source) and not selection:
         collection = Collection.read(source)
-        n, paths = collection.images(split), shard_paths(source, collection, split)
+        n, paths = collection.images(split), list_shards(source, collection, split)
         counts = collection.splits[split].get("per_shard")
         if counts is None and share.processes > 1:
             raise ValueError(
@@ -91,7 +92,7 @@ def open_reader(source, split, selection, share):
     source = opened(source, selection)
     n = source.images(split)
     images_of = source.splits[split]
-    if isinstance(images_of.contents[0], schema.Record):
+    if isinstance(images_of.contents[0], Record):
         return _make_record_reader(images_of, share)
     return _make_file_reader(images_of, n, share)
 
@@ -125,7 +126,7 @@ def _make_record_reader(split, share):
     table = np.full(counts.sum(), -1)
     for start, labels in zip(np.cumsum([0, *counts[:-1]]), shards.values(), strict=True):
         table[start + np.array(list(labels))] = list(labels.values())
-    form = schema.TFDS if foreign_shards.is_tfds(list(shards)) else schema.SLIM
+    form = find_form(list(shards))
     folder = os.path.dirname(next(iter(shards)))
     ours = holds_shards(folder)
     covariance = Collection.read(folder).covariance_rgb if ours else IMAGENET_COVARIANCE
@@ -157,7 +158,7 @@ def opened(source, selection=EVERYTHING):
     """
     if not isinstance(source, Source):
         return opening.open_source(str(source), selection)
-    return selection.of(source) if selection else source
+    return selection.apply(source) if selection else source
 
 
 def shuffle(dataset, buffer, seed, epoch):

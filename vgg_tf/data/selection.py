@@ -1,11 +1,13 @@
-"""Which classes of a collection are taken, and how many images of each; flags of programs, so
-numpy comes in with the use.
+"""Which classes and images of a source are taken, and which are held out for validation.
+
+Programs have these fields as flags, so numpy is imported on use.
 """
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
 HOLD_OUT = 0.1  # share of train held out for validation where nothing else is asked for
+HOLD_OUT_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -45,38 +47,27 @@ class Selection:
         return HOLD_OUT if self.hold_out is None else self.hold_out
 
     def __bool__(self):
-        """Tell whether anything is chosen."""
+        """Return whether anything is chosen."""
         return self != EVERYTHING
 
     @classmethod
     def from_json(cls, values):
-        """The selection that `dataclasses.asdict` and JSON made plain."""
+        """Return the selection that `dataclasses.asdict` and JSON made plain."""
         return cls(**values | {"classes": tuple(values["classes"])})
 
     def takes(self, name):
-        """Tell whether the class of this name is taken."""
+        """Return whether the class of this name is taken."""
         return name.startswith(self.prefix) and (not self.classes or name in self.classes)
 
-    def of(self, source):
-        """The chosen part of a `splits.Source`, its classes numbered anew.
+    def apply(self, source):
+        """Return the chosen part of a `splits.Source`, its classes numbered again.
 
         Raises:
             ValueError: classes that are not there, or fewer than two left; the message names them.
         """
         import numpy as np
 
-        if unknown := sorted(set(self.classes) - set(source.classes)):
-            raise ValueError(
-                f"{source.name} has no class {', '.join(unknown[:5])}. It has "
-                f"{', '.join(source.classes[:10])}"
-                + (f" and {len(source.classes) - 10} more." if len(source.classes) > 10 else ".")
-            )
-        taken = [i for i, name in enumerate(source.classes) if self.takes(name)]
-        if len(taken) < 2:
-            raise ValueError(
-                f"{len(taken)} classes of {source.name} are chosen; at least 2 are needed. "
-                "Choose more."
-            )
+        taken = self._choose(source)
         new = np.full(len(source.classes), -1)
         new[taken] = np.arange(len(taken))
         splits = {}
@@ -88,7 +79,7 @@ class Selection:
             )
             part = replace(part, labels=new[part.labels])
             splits[name] = (
-                part.take(limited(part.labels, self.limit_per_class))
+                part.take(draw_limited(part.labels, self.limit_per_class))
                 if self.limit_per_class
                 else part
             )
@@ -103,17 +94,34 @@ class Selection:
             splits={name: split for name, split in splits.items() if name == "train" or len(split)},
         )
 
+    def _choose(self, source):
+        """Return the positions of the chosen classes among those of a source."""
+        if unknown := sorted(set(self.classes) - set(source.classes)):
+            raise ValueError(
+                f"{source.name} has no class {', '.join(unknown[:5])}. It has "
+                f"{', '.join(source.classes[:10])}"
+                + (f" and {len(source.classes) - 10} more." if len(source.classes) > 10 else ".")
+            )
+        taken = [i for i, name in enumerate(source.classes) if self.takes(name)]
+        if len(taken) < 2:
+            raise ValueError(
+                f"{len(taken)} classes of {source.name} are chosen; at least 2 are needed. "
+                "Choose more."
+            )
+        return taken
+
 
 EVERYTHING = Selection()
 
 
 def least_held_out(selections, default=HOLD_OUT):
-    """The share that all of them hold out, the draws being nested; None where none of them tells
-    one.
+    """Return the share that all trainings hold out; None where no selection has one.
+
+    Of two shares, the images of the smaller one are among those of the larger one.
 
     Args:
         selections: of trainings.
-        default: what those hold out that tell none.
+        default: share of the selections that have none.
     """
     told = [selection.hold_out for selection in selections]
     if all(share is None for share in told):
@@ -121,9 +129,10 @@ def least_held_out(selections, default=HOLD_OUT):
     return min(default if share is None else share for share in told)
 
 
-def limited(labels, limit):
-    """Positions, ascending, of up to `limit` images of each label, drawn by chance, always the
-    same.
+def draw_limited(labels, limit):
+    """Return the positions, ascending, of up to `limit` images of each label.
+
+    They are drawn at random, always the same.
     """
     import numpy as np
 
@@ -132,3 +141,35 @@ def limited(labels, limit):
     return np.sort(
         np.concatenate([random.permutation(m)[:limit] for m in members] or [np.zeros(0, int)])
     )
+
+
+def hold_out_validation(source, share):
+    """Return a `splits.Source` with a validation split that is drawn from train.
+
+    Args:
+        source: without a validation split.
+        share: of the images of each class.
+    """
+    import numpy as np
+
+    if not share:
+        return source.add_note("no validation split, and nothing held out")
+    train = source.splits["train"]
+    random = np.random.default_rng(HOLD_OUT_SEED)
+    held = []
+    for label in range(len(source.classes)):
+        members = np.flatnonzero(train.labels == label)
+        # The last picture of a class stays in train.
+        n = min(max(1, round(share * len(members))), len(members) - 1)
+        held.extend(random.permutation(members)[: max(n, 0)])
+    if not held:
+        return source.add_note(
+            "one image a class: nothing can be held out for validation, training goes on without"
+        )
+    keep = np.setdiff1d(np.arange(len(train)), held)
+    note = (
+        f"no validation split: {len(held)} of {len(train)} training images held out, the "
+        "same share of each class"
+    )
+    splits = {"train": train.take(keep), "validation": train.take(np.sort(held))}
+    return source.add_note(note, splits={**source.splits, **splits}, drawn=True)

@@ -1,27 +1,58 @@
 """TensorFlow Datasets by name, read in place if their shards allow it."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from vgg_tf.data.foreign_shards import open_shards, shards_in
+from vgg_tf.data.foreign_shards import find_shards, open_shards
 from vgg_tf.records.splits import SPLIT_NAMES, Source, Split
 from vgg_tf.runtime import quiet
 
-TFDS_RETRIES = 3  # of a download; its own 10 and more take minutes to say that there is no network
-# Of pictures kept in memory, where tensorflow-datasets has no shards that can be read in place.
+TFDS_RETRIES = 3  # of a download; the default takes minutes where there is no network
+# Largest set that is kept in memory, where tensorflow-datasets has no shards to read in place.
 TFDS_BYTES = 4e9
 
 
 def open_tfds(name, labels_from=None, progress=True):
-    """A set of tensorflow-datasets by its name, prepared where it is not yet: `mnist`, `cifar100`,
-    `imagenet2012:5.1.0`.
+    """Open a set of tensorflow-datasets by its name, and prepare it where it is not yet.
 
-    Its shards are read in place; what it keeps in another format is read into memory.
+    Its shards are read in place. What it keeps in another format is read into memory.
+
+    Args:
+        name: such as `mnist`, `cifar100` or `imagenet2012:5.1.0`.
+        labels_from: 0 or 1, the number of the first class; None for 0.
+        progress: a bar with rate and ETA on the standard error.
+
+    Returns:
+        A `splits.Source`.
 
     Raises:
         ValueError: no such set, none of images with one label, or too large for the memory; the
             message says what to do.
         ConnectionError: it must be downloaded first, and that failed.
     """
+    builder = _make_builder(name)
+    _prepare(builder, name)
+    folder, classes = str(builder.data_path), builder.info.features["label"].names
+    if shards := find_shards(folder):
+        source = open_shards(folder, shards, labels_from, progress, classes)
+        return replace(source, name=f"tfds:{name}", texts=())
+    if (builder.info.dataset_size or 0) > TFDS_BYTES:
+        raise ValueError(
+            f"tfds:{name} is {builder.info.dataset_size / 1e9:.0f} GB in a format that is read "
+            "into memory. Prepare it with file_format='tfrecord'."
+        )
+    splits, notes = _read_splits(builder, name)
+    if "train" not in splits:
+        raise ValueError(
+            f"tfds:{name} has no train split with labels, only "
+            f"{', '.join(builder.info.splits) or 'none'}."
+        )
+    return Source(f"tfds:{name}", tuple(classes), splits, tuple(notes))
+
+
+def _make_builder(name):
+    """Return the builder of a set of images with one label."""
     if not name:
         raise ValueError("tfds: is followed by the name of a set, as in tfds:mnist.")
     quiet.quiet_tensorflow()
@@ -38,17 +69,17 @@ def open_tfds(name, labels_from=None, progress=True):
         raise ValueError(
             f"tfds:{name} has no image with one label, only {', '.join(features or ())}."
         )
-    _prepare(builder, name)
-    if shards := shards_in(str(builder.data_path)):
-        source = open_shards(
-            str(builder.data_path), shards, labels_from, progress, features["label"].names
-        )
-        return Source(f"tfds:{name}", source.classes, source.splits, source.notes)
-    if (builder.info.dataset_size or 0) > TFDS_BYTES:
-        raise ValueError(
-            f"tfds:{name} is {builder.info.dataset_size / 1e9:.0f} GB in a format that is read "
-            "into memory. Prepare it with file_format='tfrecord'."
-        )
+    return builder
+
+
+def _read_splits(builder, name):
+    """Read all images of a prepared set into memory.
+
+    Returns:
+        `{split: splits.Split}`, and a list with a note about each split without labels.
+    """
+    import tensorflow_datasets as tfds
+
     splits, notes = {}, []
     for split in sorted(set(SPLIT_NAMES) & set(builder.info.splits or ("train", "test"))):
         decoders = {"image": tfds.decode.SkipDecoding()}
@@ -70,15 +101,11 @@ def open_tfds(name, labels_from=None, progress=True):
         splits[SPLIT_NAMES[split]] = Split(
             names, labels, [example["image"] for example in examples]
         )
-    if "train" not in splits:
-        raise ValueError(
-            f"tfds:{name} has no train split with labels, only "
-            f"{', '.join(builder.info.splits) or 'none'}."
-        )
-    return Source(f"tfds:{name}", tuple(features["label"].names), splits, tuple(notes))
+    return splits, notes
 
 
 def _prepare(builder, name):
+    """Download and prepare a set, where it is not yet."""
     import requests
     from tensorflow_datasets.core.download import downloader
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from vgg_tf.data.readers import opened
 from vgg_tf.images.decoding import decode_named
-from vgg_tf.records import collection, integrity, schema
+from vgg_tf.records import collection, framing, integrity
 
 # A bad image or label, a bad checksum, a missing file, fewer images than dataset.json tells of; a
 # file that may not be read, or not be reached; what the disk says.
@@ -53,10 +53,10 @@ def _unreadable(source):
         return
     for split in opened(source).splits.values():
         for path in sorted(
-            {content.path for content in split.contents if isinstance(content, schema.Record)}
+            {content.path for content in split.contents if isinstance(content, framing.Record)}
         ):
             yield from (
-                f"{path}, record {index}: {what}" for index, what in integrity.damages(path)
+                f"{path}, record {index}: {what}" for index, what in framing.find_damage(path)
             )
         for i, name in enumerate(split.names):
             try:

@@ -65,8 +65,8 @@ def read_boxes(images, classes):
 
     kept, corners, sizes, notes = [], [], [], []
     for i in tqdm(range(len(images)), "boxes", unit=" images", disable=None, leave=False):
-        width, height = images.size(i)
-        found = images.boxes_of(i, width, height)
+        width, height = images.read_size(i)
+        found = images.read_boxes(i, width, height)
         own = np.array([name in ("", classes[images.labels[i]]) for name in found.names], bool)
         area = (found.corners[:, 2:] - found.corners[:, :2]).prod(1)
         if none := int((own & ~(area > 0)).sum()):

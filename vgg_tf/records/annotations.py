@@ -1,6 +1,4 @@
-"""Boxes around objects, as data sets give them: Pascal-VOC XML (ImageNet's too) and the Kaggle
-solution files.
-"""
+"""Boxes around objects, from Pascal-VOC XML (ImageNet's too) and Kaggle's solution files."""
 
 import csv
 import io
@@ -27,9 +25,14 @@ class Boxes(NamedTuple):
 NO_BOXES = Boxes(np.zeros((0, 4), np.float32), [])
 
 
-def relative(corners, names, width, height):
-    """Boxes from corners `[n, 4]` in pixels of an image of this size; put in order, and cut at
-    the image's border.
+def make_boxes(corners, names, width, height):
+    """Return `Boxes` from corners in pixels, put in order and cut at the image's border.
+
+    Args:
+        corners: `[n, 4]`: xmin, ymin, xmax, ymax, in pixels.
+        names: class name of each.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
     """
     corners = np.asarray(corners, np.float64).reshape(-1, 4) / [width, height, width, height]
     low, high = (
@@ -40,34 +43,40 @@ def relative(corners, names, width, height):
 
 
 def read_xml(path, width, height):
-    """Boxes of a Pascal-VOC annotation; its corners count in pixels of the size it states, else of
-    the image's.
+    """Read the `Boxes` of a Pascal-VOC annotation.
+
+    Its corners count in pixels of the size that it states, else of the image's.
 
     Args:
         path: of the XML file.
-        width, height: of the image, in pixels.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
 
     Raises:
         ValueError: it is no such file; the message names it.
     """
-    corners, names, stated = _objects(path)
-    return relative(corners, names, *(stated if min(stated) > 0 else (width, height)))
+    corners, names, stated = _read_objects(path)
+    return make_boxes(corners, names, *(stated if min(stated) > 0 else (width, height)))
 
 
-def classes_in_xml(path):
-    """Class name and area, in square pixels within the stated size, of each object of a
-    Pascal-VOC annotation.
+def read_areas(path):
+    """Read class name and area of each object of a Pascal-VOC annotation.
+
+    Returns:
+        list of `(class name, area)`, in square pixels within the size that the file states.
     """
-    corners, names, stated = _objects(path)
+    corners, names, stated = _read_objects(path)
     if min(stated) > 0:
         corners = corners.clip(0, [*stated, *stated])
     sides = np.abs(corners[:, 2:] - corners[:, :2])
     return list(zip(names, sides.prod(1).tolist(), strict=True))
 
 
-def _objects(path):
-    """Corners, float64 `[n, 4]`, and names of the objects of a Pascal-VOC annotation; the size
-    it states, 0 for none.
+def _read_objects(path):
+    """Read the objects of a Pascal-VOC annotation.
+
+    Returns:
+        corners, float64 `[n, 4]`; class names; and the stated width and height, 0 for none.
     """
     try:
         root = ElementTree.fromstring(files.read(path))
@@ -90,7 +99,7 @@ def _objects(path):
 
 
 def read_solution(path):
-    """A Kaggle `LOC_*_solution.csv`: for each image its boxes in pixels.
+    """Read the boxes of each image from a Kaggle `LOC_*_solution.csv`.
 
     Returns:
         dict: image id (file name without suffix) to a list of `(class name, xmin, ymin, xmax,

@@ -1,6 +1,5 @@
 """`dataset.json`: the classes, splits, colors and shard names of a folder of shards."""
 
-import json
 import os
 from dataclasses import asdict, dataclass
 
@@ -9,7 +8,7 @@ import numpy as np
 from vgg_tf.runtime import files
 
 COLLECTION_FILE = "dataset.json"
-RECIPE_FILE = "recipe.json"  # beside it, in the folder of a run
+RECIPE_FILE = "recipe.json"  # next to it, in the folder of a run
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Collection:
     seed: int = 0
 
     def images(self, split):
-        """Number of images of a split.
+        """Return the number of images of a split.
 
         Raises:
             ValueError: there is no such split; the message lists those there are.
@@ -59,8 +58,12 @@ class Collection:
         return self.splits[split]["images"]
 
     def compare(self, folder, split, counts):
-        """Raise a ValueError that names the shards of `folder` with other `counts` of images
-        than were written.
+        """Raise a ValueError if shards have other numbers of images than were written.
+
+        Args:
+            folder: of the shards.
+            split: name of the split.
+            counts: number of images found in each of its shards.
         """
         expected = self.splits[split].get("per_shard", counts)
         names = [shard_name(split, i, len(counts)) for i in range(len(counts))]
@@ -83,8 +86,7 @@ class Collection:
 
     def write(self, folder):
         """Write `dataset.json` into `folder`, whole or not at all."""
-        text = json.dumps({"labels_from": 0, **asdict(self)}, indent=1)
-        files.write_whole(os.path.join(folder, COLLECTION_FILE), text.encode())
+        files.write_json(os.path.join(folder, COLLECTION_FILE), {"labels_from": 0, **asdict(self)})
 
     @classmethod
     def read(cls, folder):
@@ -96,8 +98,12 @@ class Collection:
                 get another.
         """
         path = os.path.join(folder, COLLECTION_FILE)
+        remedy = (
+            "Remove it: the shards beside it can be read without, and python -m "
+            f"tfrecords_tools.write {folder} OUT writes them anew with one."
+        )
         try:
-            values = json.loads(files.read(path))
+            values = files.read_json(path, "")
             if labels_from := values.pop("labels_from"):
                 raise ValueError(f"labels from {labels_from}, expected from 0")
             values["covariance_rgb"] = tuple(tuple(row) for row in values["covariance_rgb"])
@@ -108,13 +114,9 @@ class Collection:
             }
             _check(values)
             return cls(**values)
-        # Broken JSON and foreign bytes are ValueErrors.
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"{path} is no dataset.json of vgg_tf ({error}). Remove it: the shards beside "
-                f"it can be read without, and python -m tfrecords_tools.write {folder} OUT "
-                "writes them anew with one."
-            ) from error
+            reason = str(error).removeprefix(f"{path} ").rstrip(". ")
+            raise ValueError(f"{path} is no dataset.json of vgg_tf ({reason}). {remedy}") from error
 
 
 def _check(values):
@@ -150,26 +152,27 @@ def _check(values):
 
 
 def is_word(source):
-    """Tell whether a source is called by a word, `digits` or `tfds:NAME`. `./digits` is a
-    folder.
+    """Return whether a source is named by a word, `digits` or `tfds:NAME`.
+
+    `./digits` is a folder.
     """
     return str(source) == "digits" or str(source).startswith("tfds:")
 
 
 def holds_shards(source):
-    """Tell whether `source` is a folder with a `dataset.json`."""
+    """Return whether `source` is a folder with a `dataset.json`."""
     if not isinstance(source, str | os.PathLike) or is_word(source):
         return False
     return files.exists(os.path.join(source, COLLECTION_FILE))
 
 
 def shard_name(split, index, count):
-    """File name of a shard, `train-00017-of-01024`."""
+    """Return the file name of a shard, `train-00017-of-01024`."""
     return f"{split}-{index:05d}-of-{count:05d}"
 
 
-def shard_paths(folder, collection, split):
-    """Paths of the shards of a split, in order.
+def list_shards(folder, collection, split):
+    """Return the paths of the shards of a split, in order.
 
     Raises:
         FileNotFoundError: some are not there; the message names the first.
@@ -180,7 +183,7 @@ def shard_paths(folder, collection, split):
             f"{folder} is a run folder, without shards. Give the data it was trained on, "
             f"{collection.name}."
         )
-    there = set(files.names(folder))
+    there = set(files.list_names(folder))
     names = [shard_name(split, i, count) for i in range(count)]
     paths = [os.path.join(folder, name) for name in names]
     missing = [path for name, path in zip(names, paths, strict=True) if name not in there]

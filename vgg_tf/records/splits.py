@@ -1,6 +1,4 @@
-"""What every collection of images comes down to: classes, and split by split names, labels and
-where the bytes are.
-"""
+"""The common form of every source of images: classes, and names, labels and contents by split."""
 
 import hashlib
 import io
@@ -9,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vgg_tf.records import annotations, schema
-from vgg_tf.runtime import files
+from vgg_tf.records import annotations
+from vgg_tf.records.framing import Record
+from vgg_tf.runtime import files, remote
 
 SPLITS = ("train", "validation", "test")
 SPLIT_NAMES = {
@@ -29,7 +28,7 @@ class Split:
     Attributes:
         names: file names below the source, unique.
         labels: int64 `[n]`, 0-based positions in the source's classes.
-        contents: for each image its encoded bytes, the path of its file, or the `schema.Record`
+        contents: for each image its encoded bytes, the path of its file, or the `framing.Record`
             that holds it.
         boxes: for each image None, the path of its Pascal-VOC annotation, or a list of `(class
             name, xmin, ymin, xmax, ymax)` in pixels; or None for no boxes at all. Those of a Record
@@ -46,7 +45,7 @@ class Split:
         return len(self.names)
 
     def take(self, indices):
-        """The split of these images alone."""
+        """Return the split of these images alone."""
         boxes = self.boxes and [self.boxes[i] for i in indices]
         return Split(
             [self.names[i] for i in indices],
@@ -56,18 +55,18 @@ class Split:
         )
 
     def read(self, i):
-        """Encoded bytes of image `i`.
+        """Return the encoded bytes of image `i`.
 
         Raises:
             OSError: they cannot be read; the message names the file.
         """
         content = self.contents[i]
-        if isinstance(content, schema.Record):
+        if isinstance(content, Record):
             return content.read().encoded
         return content if isinstance(content, bytes) else files.read(content)
 
-    def size(self, i):
-        """Width and height of image `i`, in pixels, by its header.
+    def read_size(self, i):
+        """Return width and height of image `i`, in pixels, by its header.
 
         Raises:
             OSError, ValueError: it cannot be read; the message names it.
@@ -75,7 +74,7 @@ class Split:
         from PIL import Image, UnidentifiedImageError
 
         content = self.contents[i]
-        local = isinstance(content, str) and not files.is_remote(content)
+        local = isinstance(content, str) and not remote.is_remote(content)
         try:
             with Image.open(content if local else io.BytesIO(self.read(i))) as image:
                 return image.size
@@ -86,16 +85,16 @@ class Split:
         except Image.DecompressionBombError as error:
             raise ValueError(f"{self.names[i]} is too large ({error}). Make it smaller.") from None
 
-    def boxes_of(self, i, width, height):
-        """The `annotations.Boxes` of image `i`, which is `width` by `height` pixels."""
-        if isinstance(self.contents[i], schema.Record):
-            return annotations.relative(*self.contents[i].read().boxes, 1, 1)
+    def read_boxes(self, i, width, height):
+        """Return the `annotations.Boxes` of image `i`, which is `width` by `height` pixels."""
+        if isinstance(self.contents[i], Record):
+            return annotations.make_boxes(*self.contents[i].read().boxes, 1, 1)
         boxes = self.boxes and self.boxes[i]
         if not boxes:
             return annotations.NO_BOXES
         if isinstance(boxes, str):
             return annotations.read_xml(boxes, width, height)
-        return annotations.relative(
+        return annotations.make_boxes(
             [box[1:] for box in boxes], [box[0] for box in boxes], width, height
         )
 
@@ -122,7 +121,7 @@ class Source:
     drawn: bool = False
 
     def images(self, split):
-        """Number of images of a split.
+        """Return the number of images of a split.
 
         Raises:
             ValueError: there is no such split; the message lists those there are.
@@ -133,13 +132,14 @@ class Source:
             )
         return len(self.splits[split])
 
-    def noting(self, note, **changes):
-        """The source with these changes and one note more."""
+    def add_note(self, note, **changes):
+        """Return the source with these changes and one more note."""
         return replace(self, notes=(*self.notes, note), **changes)
 
     def fingerprint(self):
-        """Hex digest of classes, file names, labels and splits: equal for equal collections
-        wherever they lie.
+        """Return a hex digest of classes, file names, labels and splits.
+
+        It is the same for the same images in another folder.
         """
         digest = hashlib.sha256(json.dumps(self.classes).encode())
         for split, images in sorted(self.splits.items()):
@@ -147,9 +147,11 @@ class Source:
             digest.update(images.labels.astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
-    def smaller_side(self, n=25):
-        """Median smaller side, in pixels, of up to `n` evenly spread training images (headers
-        only); None if unreadable.
+    def measure_smaller_side(self, n=25):
+        """Return the median smaller side of training images, in pixels; None if unreadable.
+
+        Args:
+            n: headers of up to this many images are read, spread evenly.
         """
         from PIL import Image
 
@@ -158,7 +160,7 @@ class Source:
         for i in np.unique(np.linspace(0, len(train) - 1, n).astype(int)):
             content = train.contents[i]
             try:  # of a local file Pillow reads no more than the header
-                local = isinstance(content, str) and not files.is_remote(content)
+                local = isinstance(content, str) and not remote.is_remote(content)
                 with Image.open(content if local else io.BytesIO(train.read(i))) as image:
                     sides.append(min(image.size))
             except (OSError, Image.DecompressionBombError):

@@ -1,5 +1,6 @@
-"""Colours and sizes of many images: measured image by image, added up shard by shard, told in
-`dataset.json`.
+"""Colors and sizes of many images, for `dataset.json`.
+
+They are measured image by image and added up shard by shard.
 """
 
 from dataclasses import dataclass, field
@@ -32,8 +33,13 @@ class Measures:
     bytes: int = 0
 
     def add(self, mean, covariance, smaller_side, size):
-        """Add one image of this smaller side (pixels) and size (encoded bytes), with what
-        `colours` says of it.
+        """Add one image.
+
+        Args:
+            mean: of its colors, as `colors.colours` returns it.
+            covariance: likewise.
+            smaller_side: in pixels.
+            size: of the encoded image, in bytes.
         """
         mean = np.asarray(mean, np.float64)
         self.images += 1
@@ -43,7 +49,7 @@ class Measures:
         self.bytes += size
 
     def __add__(self, other):
-        """Sum over the images of both."""
+        """Return the sums over the images of both."""
         sides = {
             side: self.sides.get(side, 0) + other.sides.get(side, 0)
             for side in {*self.sides, *other.sides}
@@ -57,12 +63,12 @@ class Measures:
         )
 
     def to_json(self):
-        """The sums as plain numbers."""
+        """Return the sums as plain numbers."""
         return {**vars(self), "colour": self.colour.tolist(), "square": self.square.tolist()}
 
     @classmethod
     def from_json(cls, values):
-        """The sums that `to_json` gave."""
+        """Return the sums that `to_json` returned."""
         sides = {int(side): n for side, n in values["sides"].items()}
         return cls(
             **values
@@ -73,20 +79,20 @@ class Measures:
             }
         )
 
-    def collection(self, source, splits=None, notes=(), seed=0):
-        """What `dataset.json` says of `source`, of whose train split these are the measures.
+    def make_collection(self, source, splits=None, notes=(), seed=0):
+        """Return the `collection.Collection` of a source.
 
         Args:
-            source: a `splits.Source`.
-            splits: what was written of each split, as `Collection.splits` tells it; None for images
-                that lie in files.
-            notes: what to tell beyond the source's own notes.
+            source: a `splits.Source`. These are the measures of its train split.
+            splits: what was written of each split, as in `Collection.splits`; None for images in
+                files.
+            notes: added to the source's own notes.
             seed: of the order of the records.
         """
         mean = self.colour / self.images
         covariance = self.square / self.images - np.outer(mean, mean)
         splits = splits or {
-            name: describe(split.labels, len(source.classes))
+            name: describe_split(split.labels, len(source.classes))
             for name, split in source.splits.items()
         }
         sides = np.repeat(*map(list, zip(*sorted(self.sides.items()), strict=True)))
@@ -106,9 +112,14 @@ class Measures:
         )
 
 
-def describe(labels, classes, per_shard=(), boxes=0):
-    """A split as `Collection.splits` tells it, from the labels of its images and the number of
-    them in each shard.
+def describe_split(labels, classes, per_shard=(), boxes=0):
+    """Return the entry of a split in `Collection.splits`.
+
+    Args:
+        labels: of its images.
+        classes: number of classes.
+        per_shard: number of images in each shard.
+        boxes: number of boxes.
     """
     return {
         "images": len(labels),
@@ -120,8 +131,11 @@ def describe(labels, classes, per_shard=(), boxes=0):
 
 
 def measure(source, sample=SAMPLE):
-    """The `collection.Collection` of a `splits.Source`, from up to `sample` evenly spread training
-    images.
+    """Return the `collection.Collection` of a source of images in files.
+
+    Args:
+        source: a `splits.Source`.
+        sample: up to this many training images are measured, spread evenly.
 
     Raises:
         ValueError: one of them cannot be decoded; the message names it.
@@ -131,4 +145,4 @@ def measure(source, sample=SAMPLE):
         contents = train.read(i)
         image = decode_named(contents, train.names[i])
         measures.add(*colours(image), min(image.shape[:2]), len(contents))
-    return measures.collection(source)
+    return measures.make_collection(source)

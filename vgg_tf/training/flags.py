@@ -108,7 +108,7 @@ def parse(arguments=None, source=None):
             from vgg_tf.data import opening  # brings numpy, a third of the time of --help
 
             source = source or opening.open_source(words.data, words.selection)
-            smaller_side = source.smaller_side() if words.recipe == "auto" else None
+            smaller_side = source.measure_smaller_side() if words.recipe == "auto" else None
     recipe = presets.choose_recipe(words.recipe, words.arch, smaller_side, words.data)
     default = Flags(numbers=presets.shrink(recipe) if words.smoke else recipe)
     flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.train")

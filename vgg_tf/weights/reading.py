@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from vgg_tf.paper.architectures import TORCHVISION_MEAN, TORCHVISION_STD
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, remote
 from vgg_tf.weights import keras_files, presets, torchvision
 from vgg_tf.weights.container import Weights, as_float32, note_unused
 from vgg_tf.weights.file_checks import FORMS, check_zip, make_pickle_error, naming_damage
@@ -56,7 +56,7 @@ def read_weights(source):
         path = str(SHIPPED.get(called, called))
         if not files.exists(path):
             raise FileNotFoundError(f"No weights at {called}. Known forms: {FORMS}.")
-        with files.local(path, leave_out=("last.safetensors", "previous.safetensors")) as path:
+        with remote.fetch(path, leave_out=("last.safetensors", "previous.safetensors")) as path:
             weights = _read_folder(Path(path)) if Path(path).is_dir() else _read_file(Path(path))
     _check(weights, called)
     fc1 = weights.layers.get("fc1", {}).get("kernel")

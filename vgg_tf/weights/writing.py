@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from vgg_tf.paper.architectures import ARCHITECTURES
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, remote
 from vgg_tf.weights import torchvision
 from vgg_tf.weights.keras_layers import read_model
 
@@ -54,7 +54,7 @@ def write_weights(model, path, classes=None, dtype="float32", test_scale=0):
         "map_sides": weights.map_sides,
     }
     about["test_scale"] = test_scale
-    with files.naming(path):
+    with remote.naming(path):
         if torch:
             from safetensors.numpy import save
 

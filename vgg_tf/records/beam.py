@@ -1,15 +1,15 @@
-"""The writing of shards as an Apache Beam pipeline: on this machine, or on Dataflow, Flink and
-Spark, which Beam hands over to.
+"""Writes shards by an Apache Beam pipeline, on this machine or on Dataflow, Flink and Spark.
 
-A shard is an element: whoever takes it writes it as the local writer does, to the same bytes. What
-the workers need to know of it lies in the work folder, as they may run on other machines: the
-collection and the output must then be remote.
+A shard is an element. A worker writes it as the local writer does, to the same bytes. What the
+workers need is in the work folder, as they may run on other machines: the images and the output
+must then be remote.
 """
 
 import os
 import pickle
 import shlex
 
+from vgg_tf.records.jobs import read_result
 from vgg_tf.runtime import files
 
 MISSING = (
@@ -17,9 +17,8 @@ MISSING = (
 )
 
 
-def runner(arguments):
-    """A function that writes shards as `encoding.write_shards` does, on the Beam runner that
-    `arguments` name.
+def make_runner(arguments):
+    """Return a function that writes shards as `shard_writing.write_shards` does, on a Beam runner.
 
     Args:
         arguments: Beam's flags in one string, `--runner=DataflowRunner --project=...`; empty for
@@ -36,9 +35,7 @@ def runner(arguments):
     options = PipelineOptions(shlex.split(arguments))
 
     def write_shards(out, work, jobs, classes, texts, skip_bad, tick):
-        from vgg_tf.records.encoding import read_result
-
-        common = [files.absolute(out), files.absolute(work)]
+        common = [files.make_absolute(out), files.make_absolute(work)]
         for job in jobs:
             files.write_whole(
                 _job_path(work, job.name), pickle.dumps((job, classes, texts, skip_bad))
@@ -51,7 +48,7 @@ def runner(arguments):
                     | beam.Reshuffle()  # else the shards are fused into one piece of work
                     | beam.Map(write_one, *common)
                 )
-        # Runners tell of a worker's error by its traceback, in an error of their own.
+        # Runners report a worker's error by its traceback, in an error of their own.
         except Exception as error:
             if said := [line for line in str(error).splitlines() if line.startswith("OSError: ")]:
                 raise OSError(said[-1].removeprefix("OSError: ")) from error
@@ -65,7 +62,7 @@ def runner(arguments):
 
 def write_one(name, out, work):
     """Write one shard, on whichever machine this runs."""
-    from vgg_tf.records.encoding import write_shards
+    from vgg_tf.records.shard_writing import write_shards
 
     job, classes, texts, skip_bad = pickle.loads(files.read(_job_path(work, name)))
     for _ in write_shards(out, work, [job], classes, texts, skip_bad):

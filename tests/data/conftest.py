@@ -1,0 +1,125 @@
+"""Shards and folders that several files of tests use."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.data.making_annotated import (
+    DOG,
+    HEIGHT,
+    SYNSETS,
+    TABLE,
+    TENCH,
+    VAL,
+    WIDTH,
+    annotate,
+    put,
+    solution,
+    val_name,
+)
+from tests.data.making_shards import slim_folder
+from tests.data.making_zoo import CHECK, make_zoo, quietly
+from tests.making import noise, save
+from vgg_tf.data.opening import open_source
+from vgg_tf.data.writing import write
+from vgg_tf.records import encoding
+
+
+@pytest.fixture
+def kaggle(tmp_path):
+    """The competition's folder: 3 synsets of 4 training images, 5 validation images, 2 of test; XML
+    for train alone.
+    """
+    root = tmp_path / "imagenet-object-localization-challenge"
+    data = root / "ILSVRC" / "Data" / "CLS-LOC"
+    for k, synset in enumerate(SYNSETS):
+        for n in (18, 36, 2, 117):
+            save(data / "train" / synset / f"{synset}_{n}.JPEG", noise(HEIGHT, WIDTH, 10 * k + n))
+            if n != 117:  # not every training image has boxes
+                annotate(
+                    root / "ILSVRC/Annotations/CLS-LOC/train" / synset / f"{synset}_{n}.xml",
+                    (synset, 5, 10, n + 6, 30),
+                )
+    for i in VAL:
+        save(data / "val" / f"{val_name(i)}.JPEG", noise(HEIGHT, WIDTH, 1000 + i))
+    for i in range(1, 3):
+        save(data / "test" / f"ILSVRC2012_test_{i:08d}.JPEG", noise(HEIGHT, WIDTH, 2000 + i))
+    put(
+        root / "LOC_synset_mapping.txt",
+        "".join(f"{name} {text}\n" for name, text in SYNSETS.items()),
+    )
+    put(root / "LOC_val_solution.csv", solution(TABLE))
+    # What is of no use where there is XML: another mapping of the training images, and lists.
+    wrong = {f"{TENCH}_{n}": [(DOG, 1, 2, 3, 4)] for n in (18, 36, 2, 117)}
+    put(root / "LOC_train_solution.csv", solution(wrong))
+    put(
+        root / "LOC_sample_submission.csv",
+        solution({"ILSVRC2012_test_00000001": [(DOG, 1, 2, 3, 4)]}),
+    )
+    put(root / "ILSVRC" / "ImageSets" / "CLS-LOC" / "train_cls.txt", f"{TENCH}/{TENCH}_18 1\n")
+    return root
+
+
+@pytest.fixture
+def traced_once(monkeypatch):
+    """What is stored of an image is chosen by a graph that is traced once for all tests."""
+    monkeypatch.setattr(encoding, "prepare", CHECK)
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch, traced_once):
+    """The images of `make_zoo` in the current folder, by the same name in all tests: it is written
+    down with the shards.
+    """
+    monkeypatch.chdir(tmp_path)
+    make_zoo(Path("zoo"))
+    return Path("zoo")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder, only to be read, with `zoo` and, in `out`, its shards: three of train."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_zoo(Path("zoo"))
+        quietly("zoo", "out", shards=3)
+    return folder
+
+
+@pytest.fixture
+def written(finished, tmp_path, monkeypatch, traced_once):
+    """A copy of `finished` for one test, in the current folder: its shards."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("zoo", "out"):
+        shutil.copytree(finished / name, name)
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def boxed(tmp_path, traced_once):
+    """Four images of 10 by 10 pixels with a box in it, one outside, and one without an area."""
+    for i in range(4):
+        save(tmp_path / "in" / "images" / f"{i}.png", noise(10, 10, i))
+        box = (
+            "<object><name>{}</name>"
+            "<bndbox><xmin>{}</xmin><ymin>2</ymin><xmax>{}</xmax><ymax>5</ymax></bndbox>"
+            "</object>"
+        )
+        # so that what is outside covers nothing of the picture
+        size = "<size><width>10</width><height>10</height></size>"
+        boxes = box.format("ab"[i % 2], 1, 4) + box.format("b", 12, 30) + box.format("a", 3, 3)
+        (tmp_path / "in" / "annotations").mkdir(exist_ok=True)
+        (tmp_path / "in" / "annotations" / f"{i}.xml").write_text(
+            f"<annotation>{size}{boxes}</annotation>"
+        )
+    return tmp_path / "in"
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory):
+    """The images of `slim_folder` as our shards, three of train."""
+    root = tmp_path_factory.mktemp("ours")
+    write(open_source(slim_folder(root / "slim")), root / "ours", shards=3, progress=False)
+    return root / "ours"

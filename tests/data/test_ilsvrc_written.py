@@ -1,0 +1,154 @@
+"""The competition's images are stored with words and boxes; damaged ones are named."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tests.data.making_annotated import (
+    DOG,
+    FROM_TABLE,
+    FROM_XML,
+    GOLDFISH,
+    HEIGHT,
+    SYNSETS,
+    TENCH,
+    VAL,
+    WIDTH,
+    annotate,
+    examples,
+    put,
+    record_boxes,
+    val_name,
+)
+from tests.making import save
+from vgg_tf.data.opening import open_source
+from vgg_tf.data.writing import write
+
+
+@pytest.fixture
+def rough(kaggle):
+    """The competition's folder with the files that ImageNet is known for, and some that no download
+    should leave.
+    """
+    train, val = (kaggle / "ILSVRC" / "Data" / "CLS-LOC" / folder for folder in ("train", "val"))
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    smooth = Image.fromarray(np.stack([5 * x, 6 * y, 2 * (x + y)], 2).astype(np.uint8))
+    save(train / TENCH / f"{TENCH}_18.JPEG", smooth.convert("L"))
+    save(train / GOLDFISH / f"{GOLDFISH}_18.JPEG", smooth.convert("CMYK"), quality=95)
+    save(train / DOG / f"{DOG}_18.JPEG", smooth, format="png")
+    cut = train / DOG / f"{DOG}_36.JPEG"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    (val / f"{val_name(3)}.JPEG").write_bytes(b"")
+    # A fish beside the dog, half outside, its corners swapped; and something that is no class of
+    # the competition.
+    objects = (DOG, 5, 4, 30, 36), (TENCH, 60, 44, 25, 20), ("n99999999", 1, 2, 3, 4)
+    annotate(kaggle / f"ILSVRC/Annotations/CLS-LOC/train/{DOG}/{DOG}_18.xml", *objects)
+    return kaggle
+
+
+BAD = [
+    f"ILSVRC/Data/CLS-LOC/train/{DOG}/{DOG}_36.JPEG",
+    f"ILSVRC/Data/CLS-LOC/val/{val_name(3)}.JPEG",
+]
+
+
+def test_damaged_images_of_the_competition_are_named_and_no_set_is_made(rough, tmp_path):
+    with pytest.raises(ValueError, match="2 of 17 images cannot be read") as raised:
+        write(open_source(rough), tmp_path / "out", progress=False)
+    lines = str(raised.value).splitlines()[1:]
+    assert [line.split(": ")[0] for line in lines] == [f"  cannot read {name}" for name in BAD]
+    assert lines[1].endswith("the file is empty")
+    assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_competitions_images_are_stored_with_words_and_boxes_and_what_is_bad_is_left_out(
+    rough, tmp_path, monkeypatch, check
+):
+    if not check:  # a truncated file is found only where it is looked at
+        path = rough / BAD[0]
+        path.write_bytes(b"")
+    write(
+        open_source(rough), tmp_path / "out", shards=2, skip_bad=True, check=check, progress=False
+    )
+    train, validation = (examples(tmp_path / "out", split) for split in ("train", "validation"))
+    stored = train | validation
+    data = rough / "ILSVRC" / "Data" / "CLS-LOC"
+    there = {
+        path.relative_to(rough).as_posix()
+        for folder in ("train", "val")
+        for path in (data / folder).rglob("*.JPEG")
+    }
+    assert stored.keys() == there - set(BAD)
+    assert len(train) == 11
+    assert len(validation) == 4
+
+    # Labels from 0, the synset, and its words.
+    of_val = {f"{val_name(i)}.JPEG": synset for i, synset in VAL.items()}
+    for name, example in stored.items():
+        file = name.split("/")[-1]
+        synset = of_val.get(file) or file.split("_")[0]
+        assert example["image/class/label"] == [list(SYNSETS).index(synset)], name
+        assert example["image/class/synset"] == [synset.encode()]
+        assert example["image/class/text"] == [SYNSETS[synset].encode()]
+        assert (example["image/width"], example["image/height"]) == ([WIDTH], [HEIGHT])
+
+    # The bytes as they came, but for CMYK; the format is that of the bytes, not of the name.
+    cmyk, png = (
+        f"ILSVRC/Data/CLS-LOC/train/{synset}/{synset}_18.JPEG" for synset in (GOLDFISH, DOG)
+    )
+    for name, example in stored.items():
+        if name != cmyk:
+            assert example["image/encoded"] == [(rough / name).read_bytes()], name
+        assert example["image/format"] == [b"PNG" if name == png else b"JPEG"]
+        pixels = tf.io.decode_image(example["image/encoded"][0], channels=3).numpy()
+        assert pixels.shape == (HEIGHT, WIDTH, 3)
+    with Image.open(rough / cmyk) as original:
+        assert original.mode == "CMYK"
+        expected = np.asarray(original.convert("RGB"), int)
+    again = tf.io.decode_jpeg(stored[cmyk]["image/encoded"][0]).numpy()
+    assert np.abs(expected - again).mean() < 3  # inverted it would differ by a hundred
+
+    # Boxes: XML in train, the table in validation.
+    number = {synset: label for label, synset in enumerate(SYNSETS)}
+    wanted = {
+        file: [(number[name], name, *corners) for name, *corners in rows]
+        for file, rows in (FROM_XML | FROM_TABLE).items()
+    }
+    wanted[f"{DOG}_18.JPEG"] = [(2, DOG, 0.1, 0.1, 0.6, 0.9), (0, TENCH, 0.5, 0.5, 1, 1)]
+    for name, example in stored.items():
+        assert record_boxes(example) == wanted[name.split("/")[-1]], name
+    assert {len(record_boxes(example)) for example in stored.values()} == {0, 1, 2}
+
+    told = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert told["classes"] == list(SYNSETS)
+    assert told["texts"] == list(SYNSETS.values())
+    counts = {
+        split: (values["images"], values["per_class"], values["boxes"])
+        for split, values in told["splits"].items()
+    }
+    assert counts == {
+        "train": (11, [4, 4, 3], sum(len(record_boxes(example)) for example in train.values())),
+        "validation": (4, [2, 1, 1], 6),
+    }
+    test, *changed, first, second = told["notes"]
+    assert test == "the competition's test images have no labels: left out"
+    assert changed == [
+        f"{cmyk}: CMYK, as JPEG of quality 95",
+        f"{png}: 1 boxes of other classes left out",
+    ]
+    assert [first.split(": ")[:2], second.split(": ")[:2]] == [
+        ["left out", f"cannot read {name}"] for name in BAD
+    ]
+
+
+def test_an_annotation_that_cannot_be_read_is_named_by_the_writer(kaggle, tmp_path):
+    put(kaggle / f"ILSVRC/Annotations/CLS-LOC/train/{DOG}/{DOG}_18.xml", "<annotation><object>")
+    with pytest.raises(
+        ValueError,
+        match=r"1 of 17 images cannot be read(.|\n)*n02084071_18\.xml is no Pascal-VOC annotation",
+    ):
+        write(open_source(kaggle), tmp_path / "out", progress=False)

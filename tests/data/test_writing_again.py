@@ -1,0 +1,131 @@
+"""A second run changes nothing that is whole, and nothing of others."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.data.making_zoo import contents, damage, filenames, quietly, snapshot
+from tests.making import noise, save
+from vgg_tf.data.opening import open_source
+from vgg_tf.records.collection import Collection
+from vgg_tf.records.statistics import measure
+
+
+def test_a_second_run_leaves_everything_alone(written):
+    first, before = Collection.read(written), snapshot(written)
+    assert quietly("zoo", written, shards=3) == first
+    assert quietly("zoo", written) == first  # as many as there are
+    assert snapshot(written) == before
+
+
+@pytest.mark.parametrize("options", [{"shards": 3}, {}])
+def test_a_lost_shard_is_written_again_and_the_others_are_left_alone(written, options):
+    before = snapshot(written)
+    (written / "train-00001-of-00003").unlink()
+    quietly("zoo", written, **options)
+    after = snapshot(written)
+    assert {name: content for name, (content, *_) in after.items()} == {
+        name: content for name, (content, *_) in before.items()
+    }
+    assert {name for name in before if after[name] != before[name]} == {"train-00001-of-00003"}
+
+
+def test_a_shard_that_would_be_restored_with_fewer_or_more_images_is_taken_back(zoo, tmp_path):
+    # 1 s: four commands.
+    save(zoo / "val" / "bee" / "2.png", noise(5, 5))
+    kept = damage(zoo)
+    quietly(zoo, tmp_path / "out", shards=1, skip_bad=True)
+    before = contents(tmp_path / "out")
+    path = tmp_path / "out" / "train-00000-of-00001"
+    path.unlink()
+    good = (zoo / "train/bee/7.png").read_bytes()
+    (zoo / "train/bee/7.png").write_bytes(b"")
+    with pytest.raises(
+        ValueError,
+        match=(
+            r"train-00000-of-00001 would hold 25 images, "
+            r"26 by dataset.json: some were damaged or"
+        ),
+    ):
+        quietly(zoo, tmp_path / "out", shards=1, skip_bad=True)
+    (zoo / "train/bee/7.png").write_bytes(good)
+    for name, content in kept.items():
+        (zoo / name).write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"train-00000-of-00001 would hold 28 images, 26 by dataset.json"
+    ):
+        quietly(zoo, tmp_path / "out", shards=1)
+    assert not path.exists()
+    damage(zoo)
+    quietly(zoo, tmp_path / "out", shards=1, skip_bad=True)
+    assert contents(tmp_path / "out") == before
+
+
+def test_the_folder_of_other_images_or_of_another_number_of_shards_is_refused_and_untouched(
+    written,
+):
+    before = snapshot(written)
+    with pytest.raises(
+        FileExistsError,
+        match=r"out holds other shards, of .*zoo. Choose another folder, or delete it first",
+    ):
+        quietly("zoo", written, shards=4)
+    Path("zoo/train/ant/2.png").rename("zoo/train/ant/two.png")
+    with pytest.raises(FileExistsError, match="holds other shards"):
+        quietly("zoo", written, shards=3)
+    assert snapshot(written) == before
+
+
+def test_shards_without_a_dataset_json_or_with_a_damaged_one_are_written_anew_with_one(
+    written, tmp_path
+):
+    first = Collection.read(written)
+    (written / "dataset.json").write_text("{")
+    with pytest.raises(
+        ValueError,
+        match=r"dataset.json is no .* Remove it: .*write .*out OUT writes them anew with one",
+    ):
+        quietly("zoo", written, shards=3)
+    (written / "dataset.json").unlink()
+    with pytest.raises(
+        FileExistsError,
+        match=r"out holds shards but no dataset.json. .*write .*out NEW writes them anew",
+    ):
+        quietly("zoo", written, shards=3)
+    again = quietly(written, tmp_path / "new")
+    assert again.classes == first.classes
+    assert sorted(filenames(tmp_path / "new", "train")) == sorted(filenames(written, "train"))
+
+
+@pytest.mark.parametrize("stranger", ["thesis.tex", ".hidden", "train-00000-of-00003"])
+def test_a_folder_with_anything_else_in_it_is_refused_and_untouched(zoo, tmp_path, stranger):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / stranger).write_text("years of work")
+    before = snapshot(tmp_path / "out")
+    with pytest.raises(
+        FileExistsError,
+        match=(
+            r"out (is not empty and holds no shards|"
+            r"holds shards but no .*)\. Choose a new folder"
+        ),
+    ):
+        quietly(zoo, tmp_path / "out", shards=3)
+    assert snapshot(tmp_path / "out") == before
+
+
+def test_an_empty_folder_is_taken(zoo, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert quietly(zoo, tmp_path / "out").images("train") == 28
+
+
+def test_the_folder_of_a_run_is_refused(zoo, tmp_path):
+    collection = measure(open_source(str(zoo)))
+    (tmp_path / "run").mkdir()
+    collection.write(str(tmp_path / "run"))
+    (tmp_path / "run" / "recipe.json").write_text("{}")
+    with pytest.raises(FileExistsError, match=r"holds a run of vgg_tf\. Choose another folder"):
+        quietly(zoo, tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "dataset.json",
+        "recipe.json",
+    ]

@@ -1,0 +1,128 @@
+"""A killed run leaves whole shards, and the same command continues it."""
+
+import pickle
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+
+from tests.data.making_zoo import contents, damage, examples, quietly, snapshot
+from tests.making import call, noise, save
+from vgg_tf.records.collection import Collection
+
+
+@pytest.fixture(scope="module")
+def killed(once):
+    """The shards `out`, killed and continued, and `sound`, never killed; what was left of `out`;
+    what continuing it said.
+
+    6 s: a process to kill.
+    """
+
+    def make(root):
+        # Large and of few colours: slow to decode, quick to make, small on the disk.
+        save(
+            root / "in" / "a" / "0.png",
+            Image.fromarray(noise(4, 4)).resize((800, 800), Image.Resampling.NEAREST),
+        )
+        (root / "in" / "b").mkdir()
+        for i in range(24):
+            (root / "in" / "ab"[i % 2] / f"{i:02d}.png").write_bytes(
+                (root / "in" / "a" / "0.png").read_bytes()
+            )
+        out = root / "out"
+        command = [
+            sys.executable,
+            "-m",
+            "tfrecords_tools.write",
+            str(root / "in"),
+            str(out),
+            "--shards",
+            "8",
+        ]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while not list(out.glob("train-*")):
+                assert process.poll() is None, "ended before it wrote a shard"
+                time.sleep(0.005)
+        finally:
+            process.kill()
+            process.wait()
+        left = snapshot(out)
+        result = call(*command[2:])
+        assert result.returncode == 0, result.stderr
+        quietly(root / "in", root / "sound", shards=8)
+        (root / "told").write_bytes(pickle.dumps((left, result.stdout)))
+
+    root = once("killed", make)
+    return root, *pickle.loads((root / "told").read_bytes())
+
+
+def test_a_killed_run_leaves_whole_shards_only_and_no_dataset_json(killed):
+    _, left, _ = killed
+    done = [name for name in left if name.startswith("train-")]
+    assert 1 <= len(done) < 8
+    assert "dataset.json" not in left
+    assert all(f".writing/{name}.json" in left for name in done)
+
+
+def test_the_same_command_continues_it_without_writing_the_finished_shards_again(killed):
+    root, left, said = killed
+    assert (
+        ": 8 train, 1 validation shards, 25 images, 0 boxes; 0 changed and 0 left out"
+        in said.splitlines()[-1]
+    )
+    now = snapshot(root / "out")
+    for name in left:
+        if name.startswith("train-"):
+            assert now[name] == left[name]
+    assert not (root / "out" / ".writing").exists()
+
+
+def test_a_continued_run_ends_with_what_an_uninterrupted_one_writes(killed):
+    root, *_ = killed
+    assert set(contents(root / "out")) == set(contents(root / "sound"))
+    for split in ("train", "validation"):
+        assert examples(root / "out", split) == examples(root / "sound", split)
+    assert Collection.read(root / "out") == Collection.read(root / "sound")
+
+
+def test_a_continued_run_ends_with_identical_files(killed):
+    root, *_ = killed
+    assert contents(root / "out") == contents(root / "sound")
+
+
+def test_another_command_does_not_continue_what_was_begun(zoo, tmp_path):
+    damage(zoo)
+    with pytest.raises(ValueError, match="cannot be read"):
+        quietly(zoo, tmp_path / "out", shards=7)
+    before = snapshot(tmp_path / "out")
+    for options in ({"shards": 6}, {"shards": 7, "seed": 1}):
+        with pytest.raises(
+            FileExistsError,
+            match=r"out holds the beginning of other shards. Give the command that began them",
+        ):
+            quietly(zoo, tmp_path / "out", **options)
+    assert snapshot(tmp_path / "out") == before
+
+
+def test_a_full_disk_is_one_line_that_names_the_shard_and_the_same_command_continues(
+    finished, zoo, tmp_path
+):
+    work = tmp_path / "out" / ".writing"
+    work.mkdir(parents=True)
+    (work / "train-00001-of-00003.tmp").symlink_to("/dev/full")
+    with pytest.raises(
+        OSError,
+        match=(
+            r"cannot write .*train-00001-of-00003: no space is left. "
+            r"Free some, then give the same command"
+        ),
+    ):
+        quietly(zoo, tmp_path / "out", shards=3)
+    (work / "train-00001-of-00003.tmp").unlink()
+    assert (tmp_path / "out" / "train-00000-of-00003").exists()
+    quietly(zoo, tmp_path / "out", shards=3)
+    assert contents(tmp_path / "out") == contents(finished / "out")

@@ -1,0 +1,149 @@
+"""The folder of Kaggle's ILSVRC competition as a source.
+
+Train is in class folders. Validation is one folder, with the classes in a table. Test has no
+labels.
+"""
+
+import os
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vgg_tf.data import folders
+from vgg_tf.records import annotations
+from vgg_tf.records.splits import Source, Split
+from vgg_tf.runtime import files
+
+PICTURES, BOXES = "Data/CLS-LOC", "Annotations/CLS-LOC"  # below ILSVRC/
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the competition's files are.
+
+    Attributes:
+        root: the folder that was given; names of images are relative to it.
+        data: the folder ILSVRC.
+        tables: the folder of the `LOC_*` tables.
+    """
+
+    root: str
+    data: str
+    tables: str
+
+    def pictures(self, split):
+        """Return the folder of the pictures of a split."""
+        return f"{self.data}/{PICTURES}/{split}"
+
+    def boxes(self, split):
+        """Return the folder of the annotations of a split."""
+        return f"{self.data}/{BOXES}/{split}"
+
+
+def find_layout(root):
+    """Return the `Layout` of a folder, the competition's or ILSVRC in it; None for another one."""
+    for data, tables in (
+        (f"{root}/ILSVRC", root),
+        (root, os.path.dirname(files.make_absolute(root))),
+    ):
+        if files.is_folder(f"{data}/{PICTURES}"):
+            return Layout(root, data, tables)
+    return None
+
+
+def open_competition(layout, takes):
+    """List the competition's images.
+
+    Args:
+        layout: the `Layout`.
+        takes: function of a class name: whether its images are wanted.
+
+    Returns:
+        A `splits.Source`.
+
+    Raises:
+        FileNotFoundError: a table is missing.
+        ValueError: only one class, or an image or class that its table does not have.
+    """
+    mapping, train = f"{layout.tables}/LOC_synset_mapping.txt", layout.pictures("train")
+    texts = _read_texts(mapping)
+    by_class, notes = folders.list_images_by_class(train, takes)
+    classes = tuple(sorted(by_class))
+    if unknown := [name for name in classes if takes(name) and name not in texts]:
+        raise ValueError(f"{mapping} does not name {', '.join(unknown[:5])}. Mend it.")
+    if len(classes) < 2:
+        raise ValueError(f"{train} holds images of {len(classes)} classes; at least 2 are needed.")
+    splits = {"train": _list_train(layout, classes, by_class)}
+    if files.is_folder(layout.pictures("val")):
+        validation, more = _list_validation(layout, classes)
+        splits |= {"validation": validation} if len(validation) else {}
+        notes += more
+    if files.is_folder(layout.pictures("test")):
+        notes.append("the competition's test images have no labels: left out")
+    words = tuple(texts.get(name, name) for name in classes)
+    return Source(layout.root, classes, splits, tuple(notes), words)
+
+
+def _read_texts(path):
+    """Read the classes in words, by synset."""
+    words = (line.partition(" ") for line in files.read_text(path).splitlines())
+    return {name: text for name, _, text in words if name}
+
+
+def _list_train(layout, classes, by_class):
+    """Return the training split, with boxes from annotations, or from the table without any."""
+    folder, table = layout.pictures("train"), f"{layout.tables}/LOC_train_solution.csv"
+    split, boxes = folders.make_split(layout.root, folder, classes, by_class), None
+    if not files.is_folder(layout.boxes("train")) and files.exists(table):
+        solution = annotations.read_solution(table)
+        boxes = [solution.get(_read_id(path)) for path in split.contents]
+    return _add_boxes(split, folder, layout.boxes("train"), boxes)
+
+
+def _list_validation(layout, classes):
+    """Return the validation split, and a list of notes about images without class or file."""
+    folder, table = layout.pictures("val"), f"{layout.tables}/LOC_val_solution.csv"
+    solution, notes = annotations.read_solution(table), []
+    found = folders.list_images(folder)
+    if lost := [path for path in found if _read_id(path) not in solution]:
+        raise ValueError(f"{table} names no class for {len(lost)} files of val/, first {lost[0]}.")
+    if len(found) < len(solution):
+        notes.append(
+            f"{len(solution) - len(found)} of {len(solution)} validation images of the "
+            "table are not there"
+        )
+    label_of = {name: label for label, name in enumerate(classes)}
+    boxes = {path: solution[_read_id(path)] for path in found}
+    kept = [path for path in found if boxes[path][0][0] in label_of]
+    if len(kept) < len(found):
+        notes.append(
+            f"{len(found) - len(kept)} of {len(found)} validation images are of classes without "
+            "training images: left out"
+        )
+    names, paths = folders.name_files(layout.root, folder, kept)
+    labels = np.array([label_of[boxes[path][0][0]] for path in kept], np.int64)
+    split = Split(names, labels, paths)
+    return _add_boxes(split, folder, layout.boxes("val"), [boxes[path] for path in kept]), notes
+
+
+def _read_id(path):
+    """Return the id of an image in the tables: its file name without suffix."""
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def _add_boxes(split, folder, xml_folder, in_table=None):
+    """Return the split with boxes.
+
+    Args:
+        split: the `splits.Split`.
+        folder: of its pictures.
+        xml_folder: of its annotations; need not exist.
+        in_table: boxes from the solution table, for images without an annotation.
+    """
+    there = set(files.walk(xml_folder)) if files.is_folder(xml_folder) else ()
+    boxes = list(in_table or [None] * len(split))
+    for i, path in enumerate(split.contents):
+        name = f"{os.path.splitext(path[len(folder) + 1 :])[0]}.xml"
+        if name in there:
+            boxes[i] = f"{xml_folder}/{name}"
+    return replace(split, boxes=boxes)

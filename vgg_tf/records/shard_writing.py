@@ -1,0 +1,206 @@
+"""Writes shards, each of them whole or not at all."""
+
+import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from vgg_tf.records import schema, statistics
+from vgg_tf.records.annotations import Boxes
+from vgg_tf.records.encoding import CHANGES, prepare_images
+from vgg_tf.records.jobs import Result, write_result
+from vgg_tf.runtime import files, remote
+
+BATCH = 16  # records written at a time
+
+
+@dataclass(frozen=True)
+class _Options:
+    """Arguments of `write_shards` that hold for all shards, and labels by class name."""
+
+    out: str
+    work: str
+    classes: tuple[str, ...]
+    texts: tuple[str, ...]
+    skip_bad: bool
+    label_of: dict[str, int]
+
+
+def write_shards(out, work, jobs, classes, texts=(), skip_bad=False, tick=lambda n=1: None):
+    """Write shards one after the other, their images read and decoded in parallel.
+
+    A shard gets its name when it is whole; its `jobs.Result` is in `work` before. Shards with
+    unreadable images are not written, unless `skip_bad`, but read to their end to find all of them.
+
+    Args:
+        out: folder for the shards.
+        work: folder for what is needed until all are done.
+        jobs: sequence of `jobs.Job`.
+        classes: names of the classes.
+        texts: the classes in words, or empty.
+        skip_bad: leave unreadable images out.
+        tick: called after each image.
+
+    Yields:
+        a `jobs.Result` a job, in order.
+
+    Raises:
+        OSError: a shard cannot be written; the message names it and the remedy.
+    """
+    label_of = {name: label for label, name in enumerate(classes)}
+    options = _Options(out, work, classes, texts, skip_bad, label_of)
+    with ThreadPoolExecutor(1) as thread, contextlib.closing(prepare_images(jobs)) as prepared:
+        settling = None
+        for job in jobs:
+            result, settled = _write_shard(job, prepared, options, tick, thread)
+            if settling:
+                yield _await(*settling)
+            settling = result, settled
+        if settling:
+            yield _await(*settling)
+
+
+def _await(result, settled):
+    settled.result()
+    return result
+
+
+def _write_shard(job, prepared, options, tick, thread):
+    """Write a shard, up to its last records.
+
+    Args:
+        job: the `jobs.Job`.
+        prepared: iterator that comes from `encoding.prepare_images`.
+        options: `_Options`.
+        tick: called after each image.
+        thread: executor that writes while the next images are read.
+
+    Returns:
+        the `jobs.Result`; and a future, which is done when the shard has its name.
+    """
+    writer = _ShardWriter(options, job.name, thread)
+    result = Result(job.name, [], 0, {}, [], [])
+    total = statistics.Measures()
+    for i in range(len(job.images)):
+        image = next(prepared)
+        tick()
+        try:
+            if isinstance(image, Exception):
+                raise image
+            boxes = job.images.read_boxes(i, int(image.width), int(image.height))
+        except (ValueError, OSError) as error:
+            result.bad.append(str(error))
+            continue
+        if result.bad and not options.skip_bad:
+            continue
+        fields, box_labels, changes = _make_fields(job.images, i, image, boxes, options)
+        if image.measured:
+            smaller_side = min(fields.height, fields.width)
+            total.add(image.mean, image.covariance, smaller_side, len(image.encoded))
+        result.changed += changes
+        result.boxes += len(box_labels)
+        result.labels.append(fields.label)
+        writer.add(schema.serialize(fields, box_labels))
+    result.measures = total.to_json()
+    result.left_out = bool(result.bad and options.skip_bad)
+    return result, writer.finish(result)
+
+
+class _ShardWriter:
+    """Writes the records of a shard in a thread, a batch at a time."""
+
+    def __init__(self, options, name, thread):
+        self.path = os.path.join(options.out, name)
+        self.temporary = os.path.join(options.work, f"{name}.tmp")
+        self.work, self.thread, self.ready, self.under_way = options.work, thread, [], None
+        with remote.naming(self.path):
+            self.writer = tf.io.TFRecordWriter(self.temporary)
+
+    def add(self, serialized):
+        """Write a record, with those of its batch."""
+        self.ready.append(serialized)
+        if len(self.ready) == BATCH:
+            self._wait()
+            ready, self.ready = self.ready, []
+            self.under_way = self.thread.submit(self._write, ready)
+
+    def finish(self, result):
+        """Write the last records and the result; return the future of the shard's name."""
+        self._wait()
+        self._write(self.ready)
+        return self.thread.submit(self._settle, result)
+
+    def _wait(self):
+        if self.under_way:
+            self.under_way.result()
+
+    def _write(self, examples):
+        with remote.naming(self.path):
+            for serialized in examples:
+                self.writer.write(serialized)
+
+    def _settle(self, result):
+        with remote.naming(self.path):
+            self.writer.close()
+            write_result(self.work, result)
+            if result.bad and not result.left_out:
+                files.remove(self.temporary)
+                files.remove(self.path)  # of an earlier command that left them out
+            else:
+                files.settle(self.temporary, self.path)
+
+
+def _make_fields(images, i, image, boxes, options):
+    """Describe an image for its record.
+
+    Args:
+        images: the `splits.Split`.
+        i: position of the image in it.
+        image: `encoding.Prepared`.
+        boxes: its `annotations.Boxes`.
+        options: `_Options`.
+
+    Returns:
+        the `schema.Fields`, the label of each box, and what differs from the source, in words.
+    """
+    filename, label = images.names[i], int(images.labels[i])
+    boxes, others, empty = _choose_boxes(boxes, options.label_of, options.classes[label])
+    changes = []
+    if others:
+        changes.append(f"{filename}: {others} boxes of other classes left out")
+    if empty:
+        changes.append(f"{filename}: {empty} boxes outside the image, or empty, left out")
+    if image.change:
+        changes.append(f"{filename}: {CHANGES[image.change]}")
+    fields = schema.Fields(
+        encoded=image.encoded,
+        label=label,
+        filename=filename,
+        class_name=options.classes[label],
+        text=options.texts[label] if options.texts else "",
+        image_format=image.format.decode(),
+        height=int(image.height),
+        width=int(image.width),
+        boxes=boxes,
+    )
+    return fields, [options.label_of[name] for name in boxes.names], changes
+
+
+def _choose_boxes(boxes, label_of, own):
+    """Choose the boxes that have an area and a class of the source.
+
+    Args:
+        boxes: `annotations.Boxes`. A box without a name is of the image's class.
+        label_of: labels by class name.
+        own: name of the image's class.
+
+    Returns:
+        the `annotations.Boxes`, the number of boxes of other classes, and of those without an area.
+    """
+    names = [name or own for name in boxes.names]
+    known = [i for i, name in enumerate(names) if name in label_of]
+    kept = [i for i in known if (boxes.corners[i, 2:] > boxes.corners[i, :2]).all()]
+    chosen = Boxes(boxes.corners[kept], [names[i] for i in kept])
+    return chosen, len(names) - len(known), len(known) - len(kept)
