@@ -54,7 +54,7 @@ def main(arguments=None):
         parser.error("an interval needs two --seeds, and --at-once is at least 1")
     figure = flags.figure or flags.out / "depth.png"
     # Or an error, before hours are spent.
-    open_source(flags.data, Selection(hold_out=0)).images("test")
+    open_source(flags.data, Selection(hold_out=0)).count_images("test")
     # Every network once before any twice.
     jobs = [(arch, seed) for seed in range(flags.seeds) for arch in networks]
     with ThreadPoolExecutor(flags.at_once) as pool:

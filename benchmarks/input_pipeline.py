@@ -41,12 +41,14 @@ LINKED = 15_000  # images, at least: 5 seconds at 3,000 images/s
 
 def linked(shards, folder):
     """Link shards into `folder` again and again, and return the paths of the links."""
-    from vgg_tf.records.collection import Collection, list_shards, shard_name
+    from vgg_tf.records.collection import Collection, list_shards, make_shard_name
 
     collection = Collection.read(shards)
-    times = -(-LINKED // collection.images("train"))
+    times = -(-LINKED // collection.count_images("train"))
     paths = list_shards(os.path.abspath(shards), collection, "train") * times
-    links = [os.path.join(folder, shard_name("train", i, len(paths))) for i in range(len(paths))]
+    links = [
+        os.path.join(folder, make_shard_name("train", i, len(paths))) for i in range(len(paths))
+    ]
     for path, link in zip(paths, links, strict=True):
         os.symlink(path, link)
     # Counts, and lists of a count a shard.
@@ -357,7 +359,7 @@ def main(arguments=None):
 
     from vgg_tf.records.collection import Collection
 
-    n = Collection.read(flags.shards).images("train")
+    n = Collection.read(flags.shards).count_images("train")
     names = sorted(installed(), key="ours".__ne__)  # ours first: the peak of the memory is its own
     with tempfile.TemporaryDirectory() as folder:
         paths = linked(flags.shards, folder)

@@ -92,7 +92,7 @@ def main(arguments=None):
     source = opening.open_tested(flags.split, selections, first.data, flags.data, flags.labels_from)
     for network in networks:
         network.check_classes(source.classes, source.name)
-    source.images(flags.split)
+    source.count_images(flags.split)
     if flags.preset == "none":
         of_each = [
             protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)

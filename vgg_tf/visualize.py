@@ -316,7 +316,7 @@ def mistakes(
         raise ValueError(f"{network} does not tell what it was trained on. Give --data.")
     source = opening.open_tested(split, [opened.selection], opened.data, data)
     opened.check_classes(source.classes, source.name)
-    source.images(split)
+    source.count_images(split)
     units = protocols.Protocol("center", opened.scales("one"), opened.crop).units
     rows, problems = compute_posteriors(opened, source, split, units, choose("auto", "auto"))
     refuse_unreadable(problems)

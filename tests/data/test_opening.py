@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 from tests.data.making_pictures import fill, names
 from vgg_tf.data.opening import open_source, open_tested
-from vgg_tf.data.selection import Selection, least_held_out
+from vgg_tf.data.selection import Selection, find_least_held_out
 from vgg_tf.data.writing import write
 
 
@@ -142,9 +142,9 @@ def test_networks_are_tested_on_what_all_of_them_held_out(tmp_path):
         for share in (0.1, 0.5)
     )
     assert tenth < half
-    assert least_held_out([Selection(hold_out=0.5), Selection()]) == 0.1
-    assert least_held_out([Selection(hold_out=0.5), Selection(hold_out=0)]) == 0
-    assert least_held_out([Selection(), Selection(classes=("a", "b"))]) is None
+    assert find_least_held_out([Selection(hold_out=0.5), Selection()]) == 0.1
+    assert find_least_held_out([Selection(hold_out=0.5), Selection(hold_out=0)]) == 0
+    assert find_least_held_out([Selection(), Selection(classes=("a", "b"))]) is None
     both = [Selection(hold_out=0.5), Selection()]
     assert set(names(open_tested("validation", both, str(tmp_path)), "validation")) == tenth
     # Our own shards are taken as they were written: who says nothing has learned from all of them.

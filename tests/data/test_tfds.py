@@ -175,8 +175,8 @@ def test_a_mocked_set_is_read_into_memory(tfds):
             for example in tfds.load("mnist", split=split).as_numpy_iterator()
         }
     assert source.classes == tuple("0123456789")
-    assert source.images("test") == 20
-    assert source.images("train") + source.images("validation") == 20
+    assert source.count_images("test") == 20
+    assert source.count_images("train") + source.count_images("validation") == 20
     assert pixels(source) == expected
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.data.making_zoo import KEPT, contents, examples, filenames, opened, quietly, smooth
 from tests.making import noise, save
 from vgg_tf.data import writing
-from vgg_tf.records import plan
+from vgg_tf.records import shard_plan
 from vgg_tf.records.collection import Collection
 from vgg_tf.runtime import files
 
@@ -23,7 +23,7 @@ def test_every_image_is_exactly_once_in_the_shards_of_its_split(finished):
         there = sorted(path.relative_to(zoo).as_posix() for path in (zoo / folder).rglob("*.*"))
         assert len(there) == n
         assert sorted(filenames(out, split)) == there
-        assert collection.images(split) == n
+        assert collection.count_images(split) == n
     for example in examples(out, "train"):
         name = example["image/filename"].decode()
         assert example["image/class/text"].decode() == name.split("/")[1]
@@ -172,8 +172,8 @@ def test_a_shard_has_about_150_megabytes_and_of_a_small_set_10_at_least(
 ):
     # The images are a few kilobytes; so is the megabyte here.
     size = sum(path.stat().st_size for path in (zoo / "train").rglob("*.*"))
-    monkeypatch.setattr(plan, "SHARD_BYTES", size / shard)
-    monkeypatch.setattr(plan, "SMALL_SHARD_BYTES", size / small)
+    monkeypatch.setattr(shard_plan, "SHARD_BYTES", size / shard)
+    monkeypatch.setattr(shard_plan, "SMALL_SHARD_BYTES", size / small)
     monkeypatch.setattr(writing, "_write_missing", lambda *_: None)
     monkeypatch.setattr(writing, "_finish", lambda source, out, plan, *_: plan.shards)
     assert quietly(zoo, tmp_path / "out")["train"] == shards

@@ -115,7 +115,7 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_untouched(zoo, tmp_pat
 
 def test_an_empty_folder_is_taken(zoo, tmp_path):
     (tmp_path / "out").mkdir()
-    assert quietly(zoo, tmp_path / "out").images("train") == 28
+    assert quietly(zoo, tmp_path / "out").count_images("train") == 28
 
 
 def test_the_folder_of_a_run_is_refused(zoo, tmp_path):

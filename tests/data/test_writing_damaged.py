@@ -50,7 +50,7 @@ def test_once_they_are_removed_the_same_command_goes_on(zoo, tmp_path):
         (zoo / name).unlink()
     (zoo / "val" / "ant").rmdir()
     (zoo / "val").rmdir()
-    assert quietly(zoo, tmp_path / "out", shards=7).images("test") == 3
+    assert quietly(zoo, tmp_path / "out", shards=7).count_images("test") == 3
 
 
 def test_what_cannot_be_read_is_left_out_on_demand_and_told(zoo, tmp_path):

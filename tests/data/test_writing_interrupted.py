@@ -126,3 +126,18 @@ def test_a_full_disk_is_one_line_that_names_the_shard_and_the_same_command_conti
     assert (tmp_path / "out" / "train-00000-of-00003").exists()
     quietly(zoo, tmp_path / "out", shards=3)
     assert contents(tmp_path / "out") == contents(finished / "out")
+
+
+def test_a_damaged_plan_or_result_is_one_clear_line(zoo, tmp_path):
+    work = tmp_path / "out" / ".writing"
+    work.mkdir(parents=True)
+    (work / "plan.json").write_text("{")
+    with pytest.raises(ValueError, match=r"plan\.json is not valid JSON .*Delete .*\.writing"):
+        quietly(zoo, tmp_path / "out", shards=3)
+    (work / "plan.json").unlink()
+    (work / "train-00000-of-00003.json").write_text("[]")
+    (tmp_path / "out" / "train-00000-of-00003").touch()
+    with pytest.raises(ValueError, match=r"must hold a JSON object.*its shard is written again"):
+        quietly(zoo, tmp_path / "out", shards=3)
+    (work / "train-00000-of-00003.json").unlink()
+    assert quietly(zoo, tmp_path / "out", shards=3).count_images("train") == 28

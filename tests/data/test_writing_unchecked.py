@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from tests.data.making_zoo import contents, quietly
-from vgg_tf.records import plan
+from vgg_tf.records import shard_plan
 
 
 def test_without_a_check_the_same_records_are_written_and_colours_come_from_a_sample(
     zoo, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(plan, "SAMPLE", 7)
+    monkeypatch.setattr(shard_plan, "SAMPLE", 7)
     checked, copied = (quietly(zoo, tmp_path / name, shards=2, check=name == "a") for name in "ab")
     for name in contents(tmp_path / "a"):
         if name != "dataset.json":  # sizes come from the header, byte for byte the same records
@@ -25,7 +25,7 @@ def test_without_a_check_the_same_records_are_written_and_colours_come_from_a_sa
 def test_without_a_check_truncated_pictures_are_not_found_but_what_is_no_picture_is(
     zoo, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(plan, "SAMPLE", 1)
+    monkeypatch.setattr(shard_plan, "SAMPLE", 1)
     for i in range(0, 20, 2):
         path = zoo / "train" / "ant" / f"{i}.png"
         path.write_bytes(path.read_bytes()[:-30])
@@ -40,7 +40,7 @@ def test_without_a_check_truncated_pictures_are_not_found_but_what_is_no_picture
 
 
 def test_what_was_copied_unchecked_is_not_taken_for_checked(zoo, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "SAMPLE", 7)
+    monkeypatch.setattr(shard_plan, "SAMPLE", 7)
     collection = quietly(zoo, tmp_path / "out", check=False)
     with pytest.raises(
         FileExistsError,

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.records.making import noise, png, source
-from vgg_tf.records.collection import Collection, holds_shards, list_shards, shard_name
+from vgg_tf.records.collection import Collection, holds_shards, list_shards, make_shard_name
 from vgg_tf.records.splits import Split
 from vgg_tf.records.statistics import Measures, describe_split, measure
 
 
 def test_shards_are_named_as_in_the_field():
-    assert shard_name("train", 17, 1024) == "train-00017-of-01024"
+    assert make_shard_name("train", 17, 1024) == "train-00017-of-01024"
 
 
 def test_missing_shards_are_counted_and_the_first_is_named(tmp_path):
@@ -54,9 +54,9 @@ def test_dataset_json_says_that_labels_begin_at_0(collection, tmp_path):
 
 
 def test_an_unknown_split_is_answered_with_those_there_are(collection):
-    assert collection.images("test") == 1
+    assert collection.count_images("test") == 1
     with pytest.raises(ValueError, match=r"zoo has no split 'validation'. It has train, test"):
-        collection.images("validation")
+        collection.count_images("validation")
 
 
 def without_mean(values):

@@ -79,7 +79,7 @@ def test_measures_add_up_shard_by_shard_also_through_json():
     parts = [Measures.from_json(json.loads(json.dumps(part.to_json()))) for part in parts]
     total = sum(parts, Measures())
     assert (total.images, total.sides, total.bytes) == (whole.images, whole.sides, whole.bytes)
-    np.testing.assert_allclose(total.colour, whole.colour, rtol=1e-12)
+    np.testing.assert_allclose(total.color, whole.color, rtol=1e-12)
     np.testing.assert_allclose(total.square, whole.square, rtol=1e-12)
     assert total.make_collection(source(pictures)) == whole.make_collection(source(pictures))
 

@@ -301,7 +301,7 @@ with shallow():
     device = devices.choose("cpu")
     import keras
     keras.utils.set_random_seed(recipe.seed)
-    plan = arithmetic(recipe, collection.images("train"))
+    plan = arithmetic(recipe, collection.count_images("train"))
     settings = Settings(flags.arch, shards, collection.fingerprint, device.policy, recipe)
     with run_folder.open_run(f"{folder}/own", settings) as run:
         model = build(flags.arch, recipe, collection)
@@ -349,7 +349,7 @@ def test_two_processes_train_and_test_as_one_does(tmp_path, alone, monkeypatch):
         for folder in (alone / "digits", tmp_path / "two")
     ]
     assert names[0] == names[1]
-    assert Collection.read(tmp_path / "two").images("test") == 360
+    assert Collection.read(tmp_path / "two").count_images("test") == 360
     (code, said, _), *_ = end(
         start(["vgg_tf.evaluate", tmp_path / "two", "--batch-size", 48, "--strategy", "cpu"])
     )

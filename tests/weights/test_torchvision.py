@@ -5,7 +5,7 @@ import pytest
 
 from tests.weights.making_files import CONFIGURATIONS
 from vgg_tf.paper.architectures import ARCHITECTURES
-from vgg_tf.weights.torchvision import from_state_dict, to_state_dict, trunk_names
+from vgg_tf.weights.torchvision import from_state_dict, make_trunk_names, to_state_dict
 
 
 def state(arch="vgg11", sides=(2, 3), classes=5, hidden=6):
@@ -44,7 +44,11 @@ def test_every_array_of_torchvision_is_used_and_goes_out_again_bit_by_bit(arch):
     arrays = state(arch)
     layers, others = from_state_dict(arrays, (2, 3))
     assert others == []
-    assert layers.keys() == trunk_names(ARCHITECTURES[arch]).keys() | {"fc1", "fc2", "predictions"}
+    assert layers.keys() == make_trunk_names(ARCHITECTURES[arch]).keys() | {
+        "fc1",
+        "fc2",
+        "predictions",
+    }
     back = to_state_dict(layers, ARCHITECTURES[arch], (2, 3))
     assert back.keys() == arrays.keys()
     for name, array in arrays.items():
@@ -122,7 +126,7 @@ def test_what_is_not_of_the_network_is_listed():
 
 def test_a_lrn_keeps_a_place_of_its_own_among_torchs_numbers():
     # Its LRN is a layer of the Sequential, so all that follows counts one more than in A.
-    plain, lrn = (trunk_names(ARCHITECTURES[name]) for name in ("vgg11", "vgg11_lrn"))
+    plain, lrn = (make_trunk_names(ARCHITECTURES[name]) for name in ("vgg11", "vgg11_lrn"))
     assert (plain["block1_conv1"], plain["block2_conv1"]) == ("features.0", "features.3")
     assert (lrn["block1_conv1"], lrn["block2_conv1"]) == ("features.0", "features.4")
     layers = from_state_dict(state(), (2, 3))[0]

@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from vgg_tf import build_vgg, read_weights, write_weights
-from vgg_tf.evaluation.checkpoint import open_trained
+from vgg_tf.evaluation.checkpoint import open_checkpoint
 
 
 def tiny(**options):
@@ -62,8 +62,8 @@ def test_float16_refuses_what_it_cannot_hold_and_leaves_what_was_there(tmp_path)
 def test_the_scale_to_test_at_goes_along(tmp_path):
     write_weights(tiny(), tmp_path / "a.safetensors", test_scale=40)
     write_weights(tiny(), tmp_path / "b.safetensors")
-    assert open_trained(tmp_path / "a.safetensors").scales("one") == (40,)
-    assert open_trained(tmp_path / "b.safetensors").scales("one") == (37,)  # 256 of 224
+    assert open_checkpoint(tmp_path / "a.safetensors").scales("one") == (40,)
+    assert open_checkpoint(tmp_path / "b.safetensors").scales("one") == (37,)  # 256 of 224
 
 
 @pytest.mark.parametrize("name", ["a.safetensors", "a.weights.h5", "timm.safetensors"])
@@ -88,6 +88,6 @@ def test_a_crop_that_is_no_square_is_not_taken_for_one_of_as_many_positions(name
     with pytest.raises(
         ValueError, match=r"was trained on crops that are no squares \(fc1 is \(.*8\)\)"
     ):
-        open_trained(tmp_path / name)
+        open_checkpoint(tmp_path / name)
     again = build_vgg("vgg11", weights=tmp_path / name, **shape)
     np.testing.assert_array_equal(again.get_layer("fc1").kernel, model.get_layer("fc1").kernel)

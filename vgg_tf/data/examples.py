@@ -54,7 +54,7 @@ def read_examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
     from vgg_tf.images.decoding import decode_named
 
     opened = opening.open_source(str(source), selection)
-    images = np.arange(opened.images(split))
+    images = np.arange(opened.count_images(split))
     for i in np.sort(np.random.default_rng(seed).permutation(images)[:n]):
         part, label = opened.splits[split], int(opened.splits[split].labels[i])
         content, encoded, name = part.contents[i], part.read(i), part.names[i]
@@ -67,7 +67,7 @@ def read_examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
 def _read_ours(source, split):
     """Yield the images of our shards, in order."""
     collection = Collection.read(source)
-    collection.images(split)
+    collection.count_images(split)
     for path in list_shards(source, collection, split):
         for record, what in walk_records(path):
             if what:

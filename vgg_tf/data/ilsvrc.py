@@ -31,11 +31,11 @@ class Layout:
     data: str
     tables: str
 
-    def pictures(self, split):
+    def locate_pictures(self, split):
         """Return the folder of the pictures of a split."""
         return f"{self.data}/{PICTURES}/{split}"
 
-    def boxes(self, split):
+    def locate_boxes(self, split):
         """Return the folder of the annotations of a split."""
         return f"{self.data}/{BOXES}/{split}"
 
@@ -65,7 +65,7 @@ def open_competition(layout, takes):
         FileNotFoundError: a table is missing.
         ValueError: only one class, or an image or class that its table does not have.
     """
-    mapping, train = f"{layout.tables}/LOC_synset_mapping.txt", layout.pictures("train")
+    mapping, train = f"{layout.tables}/LOC_synset_mapping.txt", layout.locate_pictures("train")
     texts = _read_texts(mapping)
     by_class, notes = folders.list_images_by_class(train, takes)
     classes = tuple(sorted(by_class))
@@ -74,11 +74,11 @@ def open_competition(layout, takes):
     if len(classes) < 2:
         raise ValueError(f"{train} holds images of {len(classes)} classes; at least 2 are needed.")
     splits = {"train": _list_train(layout, classes, by_class)}
-    if files.is_folder(layout.pictures("val")):
+    if files.is_folder(layout.locate_pictures("val")):
         validation, more = _list_validation(layout, classes)
         splits |= {"validation": validation} if len(validation) else {}
         notes += more
-    if files.is_folder(layout.pictures("test")):
+    if files.is_folder(layout.locate_pictures("test")):
         notes.append("the competition's test images have no labels: left out")
     words = tuple(texts.get(name, name) for name in classes)
     return Source(layout.root, classes, splits, tuple(notes), words)
@@ -92,20 +92,20 @@ def _read_texts(path):
 
 def _list_train(layout, classes, by_class):
     """Return the training split, with boxes from annotations, or from the table without any."""
-    folder, table = layout.pictures("train"), f"{layout.tables}/LOC_train_solution.csv"
+    folder, table = layout.locate_pictures("train"), f"{layout.tables}/LOC_train_solution.csv"
     split, boxes = folders.make_split(layout.root, folder, classes, by_class), None
-    if not files.is_folder(layout.boxes("train")) and files.exists(table):
+    if not files.is_folder(layout.locate_boxes("train")) and files.exists(table):
         solution = annotations.read_solution(table)
-        boxes = [solution.get(_read_id(path)) for path in split.contents]
-    return _add_boxes(split, folder, layout.boxes("train"), boxes)
+        boxes = [solution.get(_make_id(path)) for path in split.contents]
+    return _add_boxes(split, folder, layout.locate_boxes("train"), boxes)
 
 
 def _list_validation(layout, classes):
     """Return the validation split, and a list of notes about images without class or file."""
-    folder, table = layout.pictures("val"), f"{layout.tables}/LOC_val_solution.csv"
+    folder, table = layout.locate_pictures("val"), f"{layout.tables}/LOC_val_solution.csv"
     solution, notes = annotations.read_solution(table), []
     found = folders.list_images(folder)
-    if lost := [path for path in found if _read_id(path) not in solution]:
+    if lost := [path for path in found if _make_id(path) not in solution]:
         raise ValueError(f"{table} names no class for {len(lost)} files of val/, first {lost[0]}.")
     if len(found) < len(solution):
         notes.append(
@@ -113,7 +113,7 @@ def _list_validation(layout, classes):
             "table are not there"
         )
     label_of = {name: label for label, name in enumerate(classes)}
-    boxes = {path: solution[_read_id(path)] for path in found}
+    boxes = {path: solution[_make_id(path)] for path in found}
     kept = [path for path in found if boxes[path][0][0] in label_of]
     if len(kept) < len(found):
         notes.append(
@@ -122,11 +122,12 @@ def _list_validation(layout, classes):
         )
     names, paths = folders.name_files(layout.root, folder, kept)
     labels = np.array([label_of[boxes[path][0][0]] for path in kept], np.int64)
+    in_table = [boxes[path] for path in kept]
     split = Split(names, labels, paths)
-    return _add_boxes(split, folder, layout.boxes("val"), [boxes[path] for path in kept]), notes
+    return _add_boxes(split, folder, layout.locate_boxes("val"), in_table), notes
 
 
-def _read_id(path):
+def _make_id(path):
     """Return the id of an image in the tables: its file name without suffix."""
     return os.path.splitext(os.path.basename(path))[0]
 

@@ -13,8 +13,8 @@ from vgg_tf.data.selection import (
     EVERYTHING,
     HOLD_OUT,
     Selection,
+    find_least_held_out,
     hold_out_validation,
-    least_held_out,
 )
 from vgg_tf.records.collection import Collection, holds_shards, list_shards
 from vgg_tf.records.framing import Record
@@ -53,7 +53,7 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
     name = _normalize(name)
     if only and not selection and holds_shards(name):
         collection = Collection.read(name)
-        paths = collection.images(only) and list_shards(name, collection, only)
+        paths = collection.count_images(only) and list_shards(name, collection, only)
         return foreign_shards.open_shards(name, {only: paths})
     source = selection.apply(_list_images(name, selection, skip_bad))
     if selection.labels_from and not isinstance(source.splits["train"].contents[0], Record):
@@ -128,7 +128,7 @@ def open_tested(split, selections, own, data=None, labels_from=None):
     selections = list(selections)
     name, first = (data, Selection(labels_from=labels_from)) if data else (own, selections[0])
     # As open_source has it.
-    share = least_held_out(selections, 0.0 if holds_shards(name) else HOLD_OUT)
+    share = find_least_held_out(selections, 0.0 if holds_shards(name) else HOLD_OUT)
     source = open_source(name, replace(first, hold_out=share), only=split)
     limits = {selection.limit_per_class for selection in (first, *selections)}
     trained_on = own in (name, files.make_absolute(name))

@@ -78,7 +78,7 @@ def open_reader(source, split, selection, share):
     """
     if holds_shards(source) and not selection:
         collection = Collection.read(source)
-        n, paths = collection.images(split), list_shards(source, collection, split)
+        n, paths = collection.count_images(split), list_shards(source, collection, split)
         counts = collection.splits[split].get("per_shard")
         if counts is None and share.processes > 1:
             raise ValueError(
@@ -90,7 +90,7 @@ def open_reader(source, split, selection, share):
             shards, share, collection.bytes_per_image, collection.covariance_rgb
         )
     source = opened(source, selection)
-    n = source.images(split)
+    n = source.count_images(split)
     images_of = source.splits[split]
     if isinstance(images_of.contents[0], Record):
         return _make_record_reader(images_of, share)

@@ -114,7 +114,7 @@ class Selection:
 EVERYTHING = Selection()
 
 
-def least_held_out(selections, default=HOLD_OUT):
+def find_least_held_out(selections, default=HOLD_OUT):
     """Return the share that all trainings hold out; None where no selection has one.
 
     Of two shares, the images of the smaller one are among those of the larger one.

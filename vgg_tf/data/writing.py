@@ -9,9 +9,9 @@ import sys
 
 import numpy as np
 
-from vgg_tf.records import plan as plans
+from vgg_tf.records import shard_plan
 from vgg_tf.records.jobs import read_result
-from vgg_tf.records.plan import Plan
+from vgg_tf.records.shard_plan import ShardPlan
 from vgg_tf.runtime import files, locks, quiet
 
 WORK_FOLDER = ".writing"  # the plan, and the results of the shards that are done; gone when all are
@@ -23,7 +23,7 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
 
     In a finished folder, only shards that have been lost are written.
 
-    RGB and grey JPEG and 8-bit PNG files are stored byte for byte, CMYK JPEGs as JPEGs of quality
+    RGB and gray JPEG and 8-bit PNG files are stored byte for byte, CMYK JPEGs as JPEGs of quality
     95, all else as PNG. What was encoded again or left out is listed in the notes of
     `dataset.json`.
 
@@ -51,20 +51,22 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
     if seed < 0 or shards < 0:
         raise ValueError(f"seed and shards are 0 or more. Received: {seed}, {shards}.")
     out = str(out)
-    finished = plans.find_finished(out, source, seed, shards, check)
-    if finished and plans.is_whole(out, finished):
+    finished = shard_plan.find_finished(out, source, seed, shards, check)
+    if finished and shard_plan.is_whole(out, finished):
         return finished
-    counts = plans.list_counts(finished) if finished else plans.count_shards(source, shards)
-    plan = Plan(source.fingerprint(), seed, counts, check)
+    counts = (
+        shard_plan.list_counts(finished) if finished else shard_plan.count_shards(source, shards)
+    )
+    plan = ShardPlan(source.fingerprint(), seed, counts, check)
     work = os.path.join(out, WORK_FOLDER)
-    plans.begin(out, work, finished)
+    shard_plan.make_work_folder(out, work, finished)
     busy = f"{out} is being written by another process. Wait for it, or choose another folder."
     with locks.hold_lock(os.path.join(work, LOCK), busy):
         # Another process may have written them since.
-        finished = plans.find_finished(out, source, seed, shards, check)
-        if finished and plans.is_whole(out, finished):
+        finished = shard_plan.find_finished(out, source, seed, shards, check)
+        if finished and shard_plan.is_whole(out, finished):
             return finished
-        plans.check_plan(out, work, plan, source.name)
+        shard_plan.check_plan(out, work, plan, source.name)
         results = _write_missing(source, out, plan, finished, skip_bad, run, progress)
         collection = _finish(source, out, plan, finished, skip_bad, results)
         files.remove(work)
@@ -76,7 +78,7 @@ def _write_missing(source, out, plan, finished, skip_bad, run, progress):
 
     Args:
         source, out, skip_bad, run, progress: as for `write`.
-        plan: the `Plan`.
+        plan: the `ShardPlan`.
         finished: collection of a finished folder, or None.
 
     Returns:

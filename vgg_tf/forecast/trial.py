@@ -79,7 +79,7 @@ def _thrown_away(flags, source, batch_size=None):
     from vgg_tf.training.model import arithmetic, build, compile_scores, make_optimizer, scores_of
 
     collection = statistics.measure(source) if source else Collection.read(flags.data)
-    plan = arithmetic(recipe, collection.images("train"), devices.replicas)
+    plan = arithmetic(recipe, collection.count_images("train"), devices.replicas)
     with devices.scope():
         scores = scores_of(build(flags.arch, recipe, collection))
         compile_scores(scores, make_optimizer(recipe, plan.steps), recipe.label_smoothing)

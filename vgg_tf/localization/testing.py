@@ -95,7 +95,7 @@ def _open_source(localizers, flags):
                 f"{localizer.path} knows the classes {known}; {source.name} has {asked}. They "
                 "must be the same."
             )
-    source.images(flags.split)
+    source.count_images(flags.split)
     return source
 
 

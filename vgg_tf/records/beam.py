@@ -38,7 +38,7 @@ def make_runner(arguments):
         common = [files.make_absolute(out), files.make_absolute(work)]
         for job in jobs:
             files.write_whole(
-                _job_path(work, job.name), pickle.dumps((job, classes, texts, skip_bad))
+                _make_job_path(work, job.name), pickle.dumps((job, classes, texts, skip_bad))
             )
         try:
             with beam.Pipeline(options=options) as pipeline:
@@ -64,10 +64,10 @@ def write_one(name, out, work):
     """Write one shard, on whichever machine this runs."""
     from vgg_tf.records.shard_writing import write_shards
 
-    job, classes, texts, skip_bad = pickle.loads(files.read(_job_path(work, name)))
+    job, classes, texts, skip_bad = pickle.loads(files.read(_make_job_path(work, name)))
     for _ in write_shards(out, work, [job], classes, texts, skip_bad):
         pass
 
 
-def _job_path(work, name):
+def _make_job_path(work, name):
     return os.path.join(work, f"{name}.job")

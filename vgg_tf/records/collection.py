@@ -20,10 +20,10 @@ class Collection:
         fingerprint: hex digest of classes, file names, labels and splits.
         classes: class names; the 0-based label is the position.
         splits: for each split `images` (count), `per_class` (counts), `boxes` (count), `shards`
-            (count; 0 for images that lie in files), `per_shard` (counts of images; not in older
+            (count; 0 for images in files), `per_shard` (counts of images; not in older
             files).
         mean_rgb: `[3]`, 0..255, each image of train weighted equally.
-        covariance_rgb: `[3, 3]`, in squared grey levels, likewise.
+        covariance_rgb: `[3, 3]`, in squared gray levels, likewise.
         statistics_images: number of images that mean and covariance come from.
         smaller_side: median smaller side of the training images, in pixels.
         bytes_per_image: mean size of an encoded training image.
@@ -45,7 +45,7 @@ class Collection:
     texts: tuple[str, ...] = ()
     seed: int = 0
 
-    def images(self, split):
+    def count_images(self, split):
         """Return the number of images of a split.
 
         Raises:
@@ -66,22 +66,23 @@ class Collection:
             counts: number of images found in each of its shards.
         """
         expected = self.splits[split].get("per_shard", counts)
-        names = [shard_name(split, i, len(counts)) for i in range(len(counts))]
+        names = [make_shard_name(split, i, len(counts)) for i in range(len(counts))]
         wrong = [
             f"{name} holds {n} instead of {m}"
             for name, n, m in zip(names, counts, expected, strict=True)
             if n != m
         ]
-        if wrong or sum(counts) != self.images(split):
+        n = self.count_images(split)
+        if wrong or sum(counts) != n:
             raise ValueError(
-                f"{os.path.join(folder, COLLECTION_FILE)} tells of {self.images(split)} {split} "
+                f"{os.path.join(folder, COLLECTION_FILE)} tells of {n} {split} "
                 f"images, not {sum(counts)}: {', '.join(wrong[:5]) or 'a shard is cut'}. Delete "
                 "such shards: the command that wrote them restores them."
             )
 
     @property
     def std_rgb(self):
-        """Standard deviation of each channel, in grey levels."""
+        """Standard deviation of each channel, in gray levels."""
         return tuple(self.covariance_rgb[i][i] ** 0.5 for i in range(3))
 
     def write(self, folder):
@@ -112,14 +113,14 @@ class Collection:
                 for key in ("classes", "mean_rgb", "notes", "texts")
                 if key in values
             }
-            _check(values)
+            _check_values(values)
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = str(error).removeprefix(f"{path} ").rstrip(". ")
             raise ValueError(f"{path} is no dataset.json of vgg_tf ({reason}). {remedy}") from error
 
 
-def _check(values):
+def _check_values(values):
     """Raise a ValueError, KeyError or TypeError if what `dataset.json` says cannot be meant."""
     for split, told in values["splits"].items():
         shards, n = told["shards"], len(values["classes"])
@@ -166,7 +167,7 @@ def holds_shards(source):
     return files.exists(os.path.join(source, COLLECTION_FILE))
 
 
-def shard_name(split, index, count):
+def make_shard_name(split, index, count):
     """Return the file name of a shard, `train-00017-of-01024`."""
     return f"{split}-{index:05d}-of-{count:05d}"
 
@@ -184,7 +185,7 @@ def list_shards(folder, collection, split):
             f"{collection.name}."
         )
     there = set(files.list_names(folder))
-    names = [shard_name(split, i, count) for i in range(count)]
+    names = [make_shard_name(split, i, count) for i in range(count)]
     paths = [os.path.join(folder, name) for name in names]
     missing = [path for name, path in zip(names, paths, strict=True) if name not in there]
     if missing:

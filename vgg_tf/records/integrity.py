@@ -6,7 +6,7 @@ Checksums, images, labels, boxes, names and counts are compared with `dataset.js
 import os
 from typing import NamedTuple
 
-from vgg_tf.records.collection import COLLECTION_FILE, Collection, holds_shards, shard_name
+from vgg_tf.records.collection import COLLECTION_FILE, Collection, holds_shards, make_shard_name
 from vgg_tf.records.record_checks import find_faults, read_records
 from vgg_tf.runtime import files
 
@@ -53,7 +53,7 @@ def verify(folder, progress=True):
     findings, expected = [], {COLLECTION_FILE}
     for split, described in collection.splits.items():
         count = described["shards"]
-        names = [shard_name(split, i, count) for i in range(count)]
+        names = [make_shard_name(split, i, count) for i in range(count)]
         expected |= set(names)
         findings += [
             Finding(os.path.join(folder, name), -1, "the shard is missing")
@@ -120,7 +120,7 @@ class _Counts:
         It was cut between two records, or written again.
         """
         written = {
-            shard_name(split, i, described["shards"]): n
+            make_shard_name(split, i, described["shards"]): n
             for i, n in enumerate(described.get("per_shard", ()))
         }
         for path in self.per_shard.keys() - damaged:

@@ -51,20 +51,20 @@ class Result:
 
 def write_result(work, result):
     """Store the `Result` of a shard in the folder `work`."""
-    files.write_json(_result_path(work, result.name), vars(result))
+    files.write_json(_make_result_path(work, result.name), vars(result))
 
 
 def read_result(work, name):
     """Return the `Result` that `write_result` stored of a shard, or None."""
-    path = _result_path(work, name)
+    path = _make_result_path(work, name)
     remedy = "Delete it and give the same command again: its shard is written again."
     return Result(**files.read_json(path, remedy)) if files.exists(path) else None
 
 
 def remove_result(work, name):
     """Remove the `Result` of a shard, if there is one."""
-    files.remove(_result_path(work, name))
+    files.remove(_make_result_path(work, name))
 
 
-def _result_path(work, name):
+def _make_result_path(work, name):
     return os.path.join(work, f"{name}.json")

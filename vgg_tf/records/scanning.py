@@ -109,7 +109,7 @@ def scan_shards(paths, progress):
                 for path in paths
                 for index, what in _find_faults(path)
             ]
-            raise _make_error(found or [f"{paths[0]} or one beside it: {error}"]) from None
+            raise _make_damage_error(found or [f"{paths[0]} or one beside it: {error}"]) from None
     for path, of_shard in zip(paths, parts, strict=True):
         framed = framing.BEFORE + framing.AFTER
         read = sum(int(part[0].sum()) + len(part[0]) * framed for part in of_shard)
@@ -117,11 +117,11 @@ def scan_shards(paths, progress):
             path
         ):  # TensorFlow takes a shard that ends within a header for whole
             found = framing.find_damage(path)
-            raise _make_error([f"{path}, record {index}: {what}" for index, what in found])
+            raise _make_damage_error([f"{path}, record {index}: {what}" for index, what in found])
     return Scan(paths, parts)
 
 
-def _make_error(found):
+def _make_damage_error(found):
     what = "\n  ".join(found)
     return ValueError(f"these shards cannot be read; fetch or write them anew:\n  {what}")
 

@@ -58,7 +58,7 @@ def serialize(fields, box_labels=()):
     """Return an image as a serialized `tf.train.Example`.
 
     Args:
-        fields: the `Fields` of the image. `encoded` is an RGB or grey JPEG, or an 8-bit PNG;
+        fields: the `Fields` of the image. `encoded` is an RGB or gray JPEG, or an 8-bit PNG;
             `label` is 0-based. An empty `text` is replaced by the class name.
         box_labels: 0-based label of each box.
 

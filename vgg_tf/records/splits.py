@@ -101,8 +101,9 @@ class Split:
 
 @dataclass(frozen=True)
 class Source:
-    """Classes and splits of a collection of single images; our own shards are described by
-    `collection.Collection`.
+    """Classes and splits of single images.
+
+    Our own shards are described by `collection.Collection`.
 
     Attributes:
         name: `digits`, `tfds:NAME`, or the folder's path.
@@ -120,7 +121,7 @@ class Source:
     texts: tuple[str, ...] = ()
     drawn: bool = False
 
-    def images(self, split):
+    def count_images(self, split):
         """Return the number of images of a split.
 
         Raises:

@@ -20,14 +20,14 @@ class Measures:
 
     Attributes:
         images: how many were added.
-        colour: float64 `[3]`, sum of the images' mean RGB, 0..255.
+        color: float64 `[3]`, sum of the images' mean RGB, 0..255.
         square: float64 `[3, 3]`, sum of the images' means of `rgb rgb^T`.
         sides: `{smaller side in pixels: images}`.
         bytes: sum of the encoded sizes.
     """
 
     images: int = 0
-    colour: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    color: np.ndarray = field(default_factory=lambda: np.zeros(3))
     square: np.ndarray = field(default_factory=lambda: np.zeros((3, 3)))
     sides: dict[int, int] = field(default_factory=dict)
     bytes: int = 0
@@ -43,7 +43,7 @@ class Measures:
         """
         mean = np.asarray(mean, np.float64)
         self.images += 1
-        self.colour += mean
+        self.color += mean
         self.square += np.asarray(covariance, np.float64) + mean[:, None] * mean
         self.sides[int(smaller_side)] = self.sides.get(int(smaller_side), 0) + 1
         self.bytes += size
@@ -56,7 +56,7 @@ class Measures:
         }
         return Measures(
             self.images + other.images,
-            self.colour + other.colour,
+            self.color + other.color,
             self.square + other.square,
             sides,
             self.bytes + other.bytes,
@@ -64,19 +64,23 @@ class Measures:
 
     def to_json(self):
         """Return the sums as plain numbers."""
-        return {**vars(self), "colour": self.colour.tolist(), "square": self.square.tolist()}
+        return {
+            "images": self.images,
+            "colour": self.color.tolist(),  # the key that interrupted runs have
+            "square": self.square.tolist(),
+            "sides": self.sides,
+            "bytes": self.bytes,
+        }
 
     @classmethod
     def from_json(cls, values):
         """Return the sums that `to_json` returned."""
-        sides = {int(side): n for side, n in values["sides"].items()}
         return cls(
-            **values
-            | {
-                "colour": np.array(values["colour"]),
-                "square": np.array(values["square"]),
-                "sides": sides,
-            }
+            images=values["images"],
+            color=np.array(values["colour"]),
+            square=np.array(values["square"]),
+            sides={int(side): n for side, n in values["sides"].items()},
+            bytes=values["bytes"],
         )
 
     def make_collection(self, source, splits=None, notes=(), seed=0):
@@ -89,7 +93,7 @@ class Measures:
             notes: added to the source's own notes.
             seed: of the order of the records.
         """
-        mean = self.colour / self.images
+        mean = self.color / self.images
         covariance = self.square / self.images - np.outer(mean, mean)
         splits = splits or {
             name: describe_split(split.labels, len(source.classes))

@@ -47,7 +47,7 @@ def train_and_test(run, collection, data, devices, weights, flags):
     from vgg_tf.training.model import arithmetic, build
 
     settings = run.settings
-    plan = arithmetic(settings.recipe, collection.images("train"), devices.replicas)
+    plan = arithmetic(settings.recipe, collection.count_images("train"), devices.replicas)
     say = print if run.writes else lambda line: None
     counts = {split: values["images"] for split, values in collection.splits.items()}
     announce(settings, counts, collection, devices, say)
@@ -74,7 +74,7 @@ def train_and_test(run, collection, data, devices, weights, flags):
             else "no images to test on"
         )
     seconds = sum(row["seconds"] for row in state.rows)
-    n = collection.images(tested) if tested else 0
+    n = collection.count_images(tested) if tested else 0
     report = {
         "split": tested,
         "n": min(n, SMOKE_BATCHES * plan.batch) if flags.smoke else n,

@@ -77,7 +77,7 @@ class Weights:
         )
 
 
-def as_float32(arrays, name):
+def convert_to_float32(arrays, name):
     """Return the arrays of a dict as float32; `name` is what they are called in messages.
 
     Raises:

@@ -38,7 +38,7 @@ def fit_layer(name, weights, layer, sides, classes=None):
     if name == "block1_conv1" and kernel.shape[2] == 3 != shape[2]:
         values[0] = adapt_channels(kernel, shape[2], weights.std)
         how = "summed over RGB" if shape[2] == 1 else f"repeated over {shape[2]} channels"
-    elif name in HEAD and _flat(kernel.shape) == _flat(shape) and kernel.ndim != len(shape):
+    elif name in HEAD and _has_another_form(kernel.shape, shape):
         values[0] = kernel.reshape(shape)
         how = f"kernel {kernel.shape} as {shape}"
     for value, shape in zip(values, shapes, strict=True):
@@ -57,9 +57,10 @@ def _check_classes(shape, wanted, classes, wanted_classes):
         raise Unfit("other classes there, as many as here")
 
 
-def _flat(shape):
-    """Return `(inputs, outputs)` of a layer of the head, a convolution or not."""
-    return int(np.prod(shape[:-1])), shape[-1]
+def _has_another_form(shape, other):
+    """Return whether one is a convolution and the other a matrix, of equal inputs and outputs."""
+    equal = np.prod(shape[:-1]) == np.prod(other[:-1]) and shape[-1] == other[-1]
+    return bool(equal) and len(shape) != len(other)
 
 
 def adapt_channels(kernel, channels, std=None):
@@ -67,10 +68,10 @@ def adapt_channels(kernel, channels, std=None):
 
     Args:
         kernel: `[h, w, 3, out]` for RGB.
-        channels: 1 sums over RGB, so that a grey image scores as the color image of three such
+        channels: 1 sums over RGB, so that a gray image scores as the color image of three such
             channels, up to the means of the three. Others repeat R, G, B, R, ... times 3 /
             channels, which keeps the sum over them about as large.
-        std: what the RGB input is divided by, or None. A grey image is divided by its mean.
+        std: what the RGB input is divided by, or None. A gray image is divided by its mean.
 
     Returns:
         float32 `[h, w, channels, out]`.

@@ -1,6 +1,6 @@
 """Freezes the first layers of a network."""
 
-from vgg_tf.weights.keras_layers import layers_with_weights
+from vgg_tf.weights.keras_layers import find_layers_with_weights
 
 
 def freeze(model, until):
@@ -14,7 +14,7 @@ def freeze(model, until):
     """
     names = [layer.name for layer in model.layers]
     blocks = sorted({name.split("_")[0] for name in names if name.startswith("block")})
-    layers = layers_with_weights(model)
+    layers = find_layers_with_weights(model)
     known = until in blocks or until in layers
     first = next(
         (

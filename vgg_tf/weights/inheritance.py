@@ -6,7 +6,7 @@ Every layer that is not copied is in the report, with the reason.
 from dataclasses import dataclass, replace
 
 from vgg_tf.weights.fitting import Unfit, fit_layer
-from vgg_tf.weights.keras_layers import HEAD, find_map_sides, layers_with_weights
+from vgg_tf.weights.keras_layers import HEAD, find_layers_with_weights, find_map_sides
 from vgg_tf.weights.normalization import take_statistics
 from vgg_tf.weights.reading import read_weights
 from vgg_tf.weights.torchvision import LRN
@@ -65,7 +65,7 @@ def inherit_weights(source, target, layers="paper", classes=None, say=print):
 
     The other network may be deeper. Batch normalization goes with its convolution. Where
     block1_conv1 is copied, so are the mean and the std of the input it was trained on. A first
-    kernel for RGB is summed for grey images and repeated for other numbers of channels.
+    kernel for RGB is summed for gray images and repeated for other numbers of channels.
 
     Args:
         source: a Keras model, or the path of a run folder, `.keras`, `.weights.h5`, `.h5`,
@@ -85,7 +85,7 @@ def inherit_weights(source, target, layers="paper", classes=None, say=print):
         ValueError: nothing could be copied, or no such layers; the target is unchanged. And as
             `read_weights` raises.
     """
-    weights, ours = read_weights(source), layers_with_weights(target)
+    weights, ours = read_weights(source), find_layers_with_weights(target)
     wanted = _choose(layers, ours)
     arrays, copied, skipped = _fit({name: ours[name] for name in wanted}, weights, target, classes)
     random = tuple(name for name in ours if name not in wanted)
@@ -115,7 +115,7 @@ def load_weights(target, source, new_head=False, say=print):
         ValueError: a layer is missing on either side or has another shape; the message lists what
             was expected and found. The target is unchanged.
     """
-    weights, ours = read_weights(source), layers_with_weights(target)
+    weights, ours = read_weights(source), find_layers_with_weights(target)
     known = {layer.name for layer in target.layers}
     faults = [
         f"{name} is not in {target.name}"

@@ -7,7 +7,7 @@ import numpy as np
 
 from vgg_tf.paper.architectures import IMAGENET_MEAN
 from vgg_tf.weights import torchvision
-from vgg_tf.weights.container import Weights, as_float32, note_unused
+from vgg_tf.weights.container import Weights, convert_to_float32, note_unused
 
 HEAD = ("fc1", "fc2", "predictions")
 OURS = re.compile(r"block[1-5]_(conv|bn)\d+|fc1|fc2|predictions")
@@ -22,7 +22,7 @@ _VARIABLES = {
 }
 
 
-def layers_with_weights(model):
+def find_layers_with_weights(model):
     """Return the layers of a network that have weights, by name."""
     return {layer.name: layer for layer in model.layers if layer.weights}
 
@@ -102,7 +102,7 @@ def make_weights(arrays, normalize, where, form, about=None):
         )
     if normalize is not None or any(name.startswith(_NOT_CAFFE) for name in arrays):
         return weights.add_notes(UNKNOWN_MEAN)
-    return _from_caffe(weights)
+    return _convert_from_caffe(weights)
 
 
 def _name_variables(arrays, where):
@@ -117,11 +117,13 @@ def _name_variables(arrays, where):
                 raise ValueError(
                     f"{where}: {name} has arrays of shapes {shapes}; {expected} were expected."
                 )
-            layers[name] = as_float32(dict(zip(names, values, strict=True)), f"{where}: {name}")
+            layers[name] = convert_to_float32(
+                dict(zip(names, values, strict=True)), f"{where}: {name}"
+            )
     return layers
 
 
-def _from_caffe(weights):
+def _convert_from_caffe(weights):
     """Return weights for BGR minus Caffe's mean, as keras.applications has them, for RGB."""
     first = weights.layers.get("block1_conv1")
     if first is None or first["kernel"].shape[2:3] != (3,):

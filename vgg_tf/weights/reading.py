@@ -22,7 +22,7 @@ import numpy as np
 from vgg_tf.paper.architectures import TORCHVISION_MEAN, TORCHVISION_STD
 from vgg_tf.runtime import files, remote
 from vgg_tf.weights import keras_files, presets, torchvision
-from vgg_tf.weights.container import Weights, as_float32, note_unused
+from vgg_tf.weights.container import Weights, convert_to_float32, note_unused
 from vgg_tf.weights.file_checks import FORMS, check_zip, make_pickle_error, naming_damage
 from vgg_tf.weights.keras_layers import make_weights, read_model
 
@@ -58,13 +58,13 @@ def read_weights(source):
             raise FileNotFoundError(f"No weights at {called}. Known forms: {FORMS}.")
         with remote.fetch(path, leave_out=("last.safetensors", "previous.safetensors")) as path:
             weights = _read_folder(Path(path)) if Path(path).is_dir() else _read_file(Path(path))
-    _check(weights, called)
+    _check_arrays(weights, called)
     fc1 = weights.layers.get("fc1", {}).get("kernel")
     sides = fc1.shape[:2] if fc1 is not None and fc1.ndim == 4 else weights.map_sides
     return replace(weights, source=called, map_sides=sides)
 
 
-def _check(weights, called):
+def _check_arrays(weights, called):
     """Refuse kernels of other shapes than VGG networks have, and NaN and infinity."""
     for name, values in weights.layers.items():
         kernel = values.get("kernel")
@@ -148,7 +148,9 @@ def _read_state_dict(arrays, about, path):
         layers, others = torchvision.from_state_dict(arrays, (about or {}).get("map_sides"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}.") from None
-    layers = {name: as_float32(values, f"{path}: {name}") for name, values in layers.items()}
+    layers = {
+        name: convert_to_float32(values, f"{path}: {name}") for name, values in layers.items()
+    }
     weights = Weights(layers, "names of torchvision or timm", notes=note_unused(others))
     if about:
         return weights.add_metadata(about)

@@ -25,7 +25,7 @@ _TO_KERAS = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
 _TO_TORCH = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
 
 
-def trunk_names(row):
+def make_trunk_names(row):
     """Return torchvision's names of the layers with weights, by our name, without the head.
 
     Args:
@@ -61,7 +61,9 @@ def from_state_dict(arrays, map_sides=None):
     arrays = {
         key: value for key, value in arrays.items() if not key.endswith("num_batches_tracked")
     }
-    row = next((row for row in ARCHITECTURES.values() if _fits(trunk_names(row), arrays)), None)
+    row = next(
+        (row for row in ARCHITECTURES.values() if _fits(make_trunk_names(row), arrays)), None
+    )
     if row is None:
         found = ", ".join(sorted(arrays)[:6]) or "nothing"
         raise ValueError(
@@ -75,7 +77,7 @@ def from_state_dict(arrays, map_sides=None):
         if any(f"{name}.weight" in arrays for name in head.values())
     ]
     layers, others = {LRN: {}} if row.lrn else {}, dict(arrays)
-    for name, theirs in (trunk_names(row) | (heads[0] if heads else {})).items():
+    for name, theirs in (make_trunk_names(row) | (heads[0] if heads else {})).items():
         keys = {
             ours: f"{theirs}.{word}"
             for ours, word in (_NORMALIZED if "_bn" in name else _CONNECTED).items()
@@ -91,7 +93,7 @@ def from_state_dict(arrays, map_sides=None):
             }
     if "fc1" in layers and (kernel := layers["fc1"]["kernel"]).ndim == 2:
         last = f"block5_conv{len(row.kernels[4])}"
-        h, w, c = _map_shape(len(kernel), len(layers[last]["bias"]), map_sides)
+        h, w, c = _find_map_shape(len(kernel), len(layers[last]["bias"]), map_sides)
         layers["fc1"]["kernel"] = (
             kernel.reshape(c, h, w, -1).transpose(1, 2, 0, 3).reshape(h * w * c, -1)
         )
@@ -107,7 +109,7 @@ def to_state_dict(layers, row, map_sides):
         map_sides: `(h, w)` of the map that fc1 reads; None without a head.
     """
     arrays = {}
-    for name, theirs in (trunk_names(row) | TORCHVISION_HEAD).items():
+    for name, theirs in (make_trunk_names(row) | TORCHVISION_HEAD).items():
         for ours, value in layers.get(name, {}).items():
             if name == "fc1" and ours == "kernel":
                 h, w = map_sides
@@ -140,7 +142,7 @@ def _transpose(value, orders, name):
     return value.transpose(orders[value.ndim])
 
 
-def _map_shape(inputs, channels, sides):
+def _find_map_shape(inputs, channels, sides):
     if sides is None:
         sides = (math.isqrt(inputs // channels),) * 2
     if math.prod(sides) * channels != inputs:

@@ -100,6 +100,6 @@ def _find_row(model):
     fitting = (
         row
         for row in ARCHITECTURES.values()
-        if torchvision.trunk_names(row).keys() == names - {torchvision.LRN}
+        if torchvision.make_trunk_names(row).keys() == names - {torchvision.LRN}
     )
     return next((row for row in fitting if row.lrn == (torchvision.LRN in names)), None)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from vgg_tf.records.collection import COLLECTION_FILE, RECIPE_FILE, Collection, shard_name
+from vgg_tf.records.collection import COLLECTION_FILE, RECIPE_FILE, Collection, make_shard_name
 from vgg_tf.records.framing import Record
 from vgg_tf.records.jobs import Job, remove_result
 from vgg_tf.records.splits import SPLITS
@@ -23,7 +23,7 @@ PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True)
-class Plan:
+class ShardPlan:
     """The shards to be written of a source.
 
     Attributes:
@@ -46,7 +46,7 @@ class Plan:
             random = np.random.default_rng([self.seed, SPLITS.index(split)])
             order, count = random.permutation(len(images)), self.shards[split]
             jobs += [
-                (split, Job(shard_name(split, i, count), images.take(order[i::count]), every))
+                (split, Job(make_shard_name(split, i, count), images.take(order[i::count]), every))
                 for i in range(count)
             ]
         return jobs
@@ -112,10 +112,11 @@ def find_finished(out, source, seed, shards, check):
         raise FileExistsError(
             f"{out} holds other shards, of {there.name}. Choose another folder, or delete it first."
         )
-    if check and there.statistics_images < there.images("train"):
+    n = there.count_images("train")
+    if check and there.statistics_images < n:
         raise FileExistsError(
-            f"{out} was written with --no-check: {there.statistics_images} of "
-            f"{there.images('train')} training images were looked at. Check them with python -m "
+            f"{out} was written with --no-check: {there.statistics_images} of {n} training images "
+            "were looked at. Check them with python -m "
             f"tfrecords_tools.verify {out}, or leave it at that with --no-check."
         )
     return there
@@ -124,11 +125,13 @@ def find_finished(out, source, seed, shards, check):
 def is_whole(out, collection):
     """Return whether all shards of a finished folder are there."""
     counts = list_counts(collection)
-    names = {shard_name(split, i, count) for split, count in counts.items() for i in range(count)}
+    names = {
+        make_shard_name(split, i, count) for split, count in counts.items() for i in range(count)
+    }
     return names <= set(files.list_names(out))
 
 
-def begin(out, work, finished):
+def make_work_folder(out, work, finished):
     """Make the folder `work`, if `out` is empty, begun or finished.
 
     Raises:
@@ -159,7 +162,7 @@ def check_plan(out, work, plan, name):
     Args:
         out: folder of the shards.
         work: folder of the stored plan.
-        plan: the `Plan`.
+        plan: the `ShardPlan`.
         name: of the source.
 
     Raises:
@@ -178,6 +181,6 @@ def check_plan(out, work, plan, name):
             )
         for split, count in there["shards"].items():
             for i in range(count):
-                files.remove(os.path.join(out, shard_name(split, i, count)))
-                remove_result(work, shard_name(split, i, count))
+                files.remove(os.path.join(out, make_shard_name(split, i, count)))
+                remove_result(work, make_shard_name(split, i, count))
     plan.write(work)
