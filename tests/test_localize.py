@@ -1,4 +1,4 @@
-"""The program that tells where the object is, from annotations to boxes drawn on pictures."""
+"""The program learns from annotations where objects are, tests itself and draws boxes."""
 
 import json
 import shutil
@@ -9,13 +9,13 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.making import cells_of, save, shallow
+from tests.making import cells_of, shallow
+from tests.making_boxes import pictures
 from vgg_tf import build_vgg, evaluate, read_weights, write_weights
 from vgg_tf.data import opening
 from vgg_tf.data.selection import Selection
 from vgg_tf.data.writing import write
 from vgg_tf.localization import inputs
-from vgg_tf.localization import tables as tables
 from vgg_tf.localize import main as localize
 
 FEW = [
@@ -32,26 +32,6 @@ FEW = [
     "--precision",
     "float32",
 ]
-XML = (
-    "<annotation><size><width>{0}</width><height>{1}</height></size>"
-    "<object><name>{2}</name><bndbox><xmin>{3}</xmin>"
-    "<ymin>{4}</ymin><xmax>{5}</xmax><ymax>{6}</ymax></bndbox></object></annotation>"
-)
-
-
-def pictures(folder, n=20):
-    """Rectangles, red or green, on grey noise, with their annotations."""
-    random = np.random.default_rng(0)
-    (folder / "annotations").mkdir(parents=True)
-    for i in range(n):
-        h, w = random.integers(40, 60, 2)
-        (ymin, xmin), (height, width) = random.integers(0, 20, 2), random.integers(12, 20, 2)
-        picture = random.integers(90, 120, (h, w, 3), dtype=np.uint8)
-        picture[ymin : ymin + height, xmin : xmin + width] = [(220, 20, 20), (20, 220, 20)][i % 2]
-        save(folder / "images" / f"{i:02d}.png", picture)
-        xml = XML.format(w, h, ("red", "green")[i % 2], xmin, ymin, xmin + width, ymin + height)
-        (folder / "annotations" / f"{i:02d}.xml").write_text(xml)
-    return folder
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -286,22 +266,3 @@ def test_a_damaged_picture_ends_the_training_by_its_name(place, tmp_path, monkey
         ValueError, match=rf"what follows cannot be read; mend it, or remove it:\n.*{damaged.name}"
     ):
         localize([*words, "--epochs", "1", "--freeze-until", "fc1", "--out", str(tmp_path / "run")])
-
-
-def test_the_papers_numbers_stand_beside_what_they_are_of_alone():
-    error = (30.0, (20.0, 40.0))
-    rows = tables.format_table8(
-        [("a", begin, "pcr", (384, 384), error) for begin in ("", "fc1", "block4")]
-    ).splitlines()[2:]
-    layers, theirs = zip(*(row.split(" | ")[1::4] for row in rows), strict=True)
-    assert layers == ("all", "fully connected", "from block4")
-    assert theirs == ("33.1 % |", "34.3 % |", " |")
-    networks = [
-        ("a", (256, 256), [256], error),
-        ("b", (256, 512), [256], error),
-        ("c", None, [256, 384], error),
-    ]
-    for known, theirs in ((False, ["29.5 % |", " |", "26.9 % |"]), (True, [" |"] * 3)):
-        rows = tables.format_table9(networks, known).splitlines()
-        assert ("class known" in rows[0]) == known
-        assert [row.split(" | ")[4] for row in rows[2:]] == theirs

@@ -1,7 +1,4 @@
-"""The programs as a newcomer meets them: what they print, what they refuse, and how they end.
-
-Where a process of its own has nothing to add, they are called in this one.
-"""
+"""The programs train and test networks from digits, folders and shards, and end as told."""
 
 import contextlib
 import json
@@ -16,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.making import DATA, ROOT, TINY, call, pictures, program, real_data, undrawn
-from tfrecords_tools import write
+from tests.making import DATA, ROOT, TINY, call, pictures, real_data, undrawn
 from vgg_tf.evaluation import reports
 from vgg_tf.paper.presets import choose_recipe
 from vgg_tf.training.flags import parse
@@ -139,180 +135,6 @@ def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path, mon
     assert result.returncode == 0, result.stderr
     assert "nothing can be held out for validation" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("not tested, n=0")
-
-
-@pytest.fixture
-def inputs(once, tmp_path, monkeypatch):
-    """The current folder, with good and bad data, and one that holds something else."""
-
-    def make(folder):
-        (folder / "empty").mkdir()
-        pictures(folder / "one", classes=1)
-        pictures(folder / "good")
-        for path in pictures(folder / "bad").rglob("*.png"):
-            path.write_bytes(path.read_bytes()[:60])
-        pictures(folder / "bad-test" / "train")
-        pictures(folder / "bad-test" / "test", n=1)
-        (folder / "bad-test" / "test" / "class0" / "0.png").write_bytes(b"Dear diary")
-        (folder / "thesis").mkdir()
-        (folder / "thesis" / "thesis.txt").write_text("years of work")
-
-    folder = shutil.copytree(once("inputs", make), tmp_path / "inputs")
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.mark.usefixtures("shallow_known")
-@pytest.mark.parametrize(
-    ("run", "words", "message"),
-    [
-        (
-            program,
-            ["vgg_tf.train", "--arch", "vgg17"],
-            r"error: No architecture 'vgg17'\. Known: vgg11, .*vgg19_bn\.\n$",
-        ),
-        (
-            call,
-            ["vgg_tf.train", "--recipe", "magic"],
-            r"error: No recipe 'magic'\. Known: auto, paper, .*digits\.\n$",
-        ),
-        (
-            call,
-            ["vgg_tf.train", "--data", "empty"],
-            r"error: empty holds images in 0 class folders; at least 2 are needed\..*\n$",
-        ),
-        (
-            call,
-            ["vgg_tf.train", "--data", "one"],
-            r"error: one holds images in 1 class folders; at least 2 are needed\..*\n$",
-        ),
-        (
-            call,
-            ["vgg_tf.train", "--data", "nowhere"],
-            r"error: No folder 'nowhere'\. Give digits, tfds:NAME, a folder of class folders.*\n$",
-        ),
-        (
-            call,
-            ["vgg_tf.train", "--data", "good", "--out", "thesis"],
-            r"error: thesis is not empty and holds no run.*--out\.\n$",
-        ),
-        (
-            call,
-            ["vgg_tf.train", "--data", "good", "--strategy", "tpu"],
-            r"error: No TPU for TensorFlow( or JAX)? here\..*--strategy auto\.\n$",
-        ),
-        (
-            call,
-            ["vgg_tf.train", "--data", "good", "--scale", "16"],
-            r"error: --scale must be .* not below the crop's side of 32",
-        ),
-        (
-            call,
-            ["vgg_tf.train", "--data", "bad", *TINY],
-            r"error: cannot read class0/0\.png: .*\n$",
-        ),
-        pytest.param(
-            call,
-            ["vgg_tf.train", "--arch", "shallow", "--data", "bad-test", "--epochs", "1", *TINY],
-            r"error: what follows.*\n  cannot read test/class0/0.png",
-            marks=pytest.mark.slow,
-        ),
-        (
-            call,
-            ["vgg_tf.train", "--data", "good", "--initializer", "magic"],
-            r"error: No initializer 'magic'\..*\n$",
-        ),
-        (call, ["vgg_tf.train", "--epoch", "3"], r"--epochs"),
-        (
-            call,
-            ["vgg_tf.evaluate", "thesis"],
-            r"error: thesis holds no weights: it has thesis\.txt\. "
-            r"Known forms: a run folder, .*\n$",
-        ),
-        (
-            program,
-            ["tfrecords_tools.write", "empty", "out"],
-            r"error: empty holds images in 0 class folders.*\n$",
-        ),
-        (
-            call,
-            ["tfrecords_tools.write", "good", "out", "--seed", "-1"],
-            r"error: seed and shards are 0 or more.*\n$",
-        ),
-        (
-            call,
-            ["tfrecords_tools.write", "good", "thesis"],
-            r"error: thesis is not empty and holds no shards\..*\n$",
-        ),
-        (
-            call,
-            ["tfrecords_tools.write", "bad", "out"],
-            r"(?s)error: 24 of 24 images cannot be read.*class2/7\.png.*\n$",
-        ),
-    ],
-)
-def test_bad_input_is_answered_in_one_line_and_costs_nothing(inputs, run, words, message):
-    result = run(*words)
-    assert result.returncode != 0
-    assert re.search(message, result.stderr or result.stdout), result.stderr + result.stdout
-    assert "Traceback" not in result.stderr
-    assert [path.name for path in (inputs / "thesis").iterdir()] == ["thesis.txt"]
-    assert not list(inputs.rglob("report.json"))
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--arch", "vgg99"], "No architecture 'vgg99'"),
-        (["--recipe", "magic"], "No recipe 'magic'"),
-        (["--data", "nowhere"], "No folder 'nowhere'"),
-        (["--scale", "16"], "not below the crop's side of 32"),
-        (
-            ["--arch", "vgg16_bn", "--average", "0.9"],
-            "averaged weights do not fit the moments of batch normalisation",
-        ),
-        (["--track", "magic"], "No tracker 'magic'"),
-    ],
-)
-def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(
-    words, message, monkeypatch
-):
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises((ValueError, FileNotFoundError), match=message):
-        parse(words)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["empty", "out"], "empty holds images in 0 class folders"),
-        (["good", "out", "--seed", "-1"], "seed and shards are 0 or more"),
-        (["good", "thesis"], "thesis is not empty and holds no shards"),
-    ],
-)
-def test_shards_that_are_refused_without_tensorflow_are_refused_before_its_import(
-    words, message, inputs, monkeypatch
-):
-    monkeypatch.setattr(sys, "argv", ["write", *words])
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises((ValueError, FileExistsError), match=message):
-        write.main()
-
-
-@pytest.mark.parametrize("name", ["build_vgg", "process_path", "load_dataset"])
-def test_a_missing_tensorflow_is_one_line_with_the_pip_command(name):
-    code = f"""
-import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "tensorflow":
-            raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
-sys.meta_path.insert(0, Absent())
-from vgg_tf import {name}
-"""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stderr.splitlines()[-1].startswith("ModuleNotFoundError: vgg_tf needs TensorFlow")
-    assert "pip install tensorflow-cpu" in result.stderr
 
 
 @pytest.mark.slow

@@ -1,24 +1,18 @@
-"""The paper's chain of trainings."""
+"""The program trains the paper's stages one after the other, and continues them."""
 
 import contextlib
 import functools
 import re
 import shutil
 import sys
-import types
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.making import TINY, call, noise, save, shallow, undrawn
-from vgg_tf import build_vgg, read_weights, write_weights
-from vgg_tf.forecast import trial
-from vgg_tf.paper.recipes import Recipe
-from vgg_tf.paper.stages import Stage, list_stages
+from tests.making import TINY, call, shallow, undrawn
 from vgg_tf.runtime import programs
 from vgg_tf.stages import Flags, plan_runs
-from vgg_tf.training import flags, probe, session
+from vgg_tf.training import probe
 
 SHORT = [
     *TINY,
@@ -32,45 +26,6 @@ SHORT = [
     "2",
 ]
 SHORT += ["--batch-size", "8"]
-
-
-@pytest.mark.parametrize("arch", ["vgg13", "vgg16c", "vgg16", "vgg19"])
-def test_b_to_e_come_from_a_then_384_from_256_then_the_jitter_from_384(arch):
-    # Sections 3.1 and 4.1.
-    assert list_stages(arch) == [
-        Stage("vgg11", "paper", (256, 256), ""),
-        Stage(arch, "paper", (256, 256), "paper"),
-        Stage(arch, "paper384", (384, 384), "all-matching"),
-        Stage(arch, "paper-jitter", (256, 512), "all-matching"),
-    ]
-
-
-def test_with_batch_normalisation_a_has_it_too():
-    assert [stage.arch for stage in list_stages("vgg19_bn")] == [
-        "vgg11_bn",
-        "vgg19_bn",
-        "vgg19_bn",
-        "vgg19_bn",
-    ]
-
-
-@pytest.mark.parametrize("arch", ["vgg11", "vgg11_lrn", "vgg11_bn"])
-def test_a_and_a_lrn_begin_with_themselves(arch):
-    assert [(stage.arch, stage.layers) for stage in list_stages(arch)] == [
-        (arch, ""),
-        (arch, "all-matching"),
-        (arch, "all-matching"),
-    ]
-
-
-def test_smaller_crops_have_their_scales_in_proportion():
-    # 256 / 224 of 32 is 36.6, 384 / 224 is 54.9, 512 / 224 is 73.1.
-    assert [stage.scale for stage in list_stages("vgg16", 32)] == [
-        (37, 37),
-        (37, 37),
-        (55, 55),
-        (37, 73),
-    ]
 
 
 def test_each_stage_takes_the_run_before_and_the_flags_of_all():
@@ -227,86 +182,3 @@ def test_layers_that_stay_random_are_not_frozen(trained):
     )
     result = run("vgg_tf.train", *words, "--inherit-layers", "all-matching")
     assert result.returncode == 0, result.stderr
-
-
-@pytest.mark.parametrize(
-    ("word", "value"), [("--inherit-layers", "fc1"), ("--freeze-until", "block4")]
-)
-def test_what_needs_inherited_weights_is_refused_without_them(word, value):
-    with pytest.raises(
-        ValueError, match=f"{word} is for weights that come from elsewhere: give --inherit as well"
-    ):
-        flags.parse(["--data", "digits", word, value])
-
-
-def test_the_short_timing_goes_on_where_the_images_make_one_batch_only(tmp_path, monkeypatch):
-    # Two epochs, whose pipelines are traced, and the training step: a CPU second and a half.
-    for label in "ab":
-        for i in range(4):
-            save(tmp_path / label / f"{i}.png", noise(40, 40, i))
-    monkeypatch.setattr(
-        probe, "images_per_second", functools.partial(probe.images_per_second, seconds=0.0)
-    )
-    words = [
-        "--arch",
-        "shallow",
-        "--data",
-        str(tmp_path),
-        "--size",
-        "32",
-        "--scale",
-        "36",
-        "--epochs",
-        "3",
-        *TINY,
-    ]
-    with shallow():
-        images, speed = trial.time_training(words)
-    assert images == 3 * 6, "one of four of each class is held out"
-    assert speed > 0
-
-
-def test_data_are_opened_once_for_all_stages():
-    words = ["--arch", "vgg11", "--data", "digits"]
-    _, source = flags.parse(words)
-    assert flags.parse(words, source)[1] is source
-
-
-@pytest.mark.parametrize(
-    ("layers", "mean", "std", "expected"),
-    [
-        ("paper", (9.0,) * 3, (5.0,) * 3, True),
-        ("all-matching", (9.0,) * 3, None, False),
-        ("block1_conv1, fc1", (9.0,) * 3, (5.0,) * 3, True),
-        ("fc1,fc2", (9.0,) * 3, (5.0,) * 3, None),  # statistics stay at home
-        ("paper", None, None, None),  # not told
-    ],
-)
-def test_kernels_that_stay_random_suit_the_input_that_the_network_will_have(
-    layers, mean, std, expected
-):
-    settings, weights = (
-        types.SimpleNamespace(inherit_layers=layers),
-        types.SimpleNamespace(mean=mean, std=std),
-    )
-    assert session._standardized(weights, settings) is expected
-    assert session._standardized(None, settings) is None
-
-
-def test_of_several_processes_the_first_alone_notes_what_was_inherited(tmp_path, capsys):
-    source, target = (
-        build_vgg("vgg11", input_shape=(32, 32, 3), classes=2, width=1 / 16, seed=i)
-        for i in range(2)
-    )
-    write_weights(source, tmp_path / "w.safetensors")
-    settings = types.SimpleNamespace(inherit_layers="all-matching", recipe=Recipe())
-    for writes in (False, True):
-        run = types.SimpleNamespace(
-            path=lambda name: str(tmp_path / name), settings=settings, writes=writes
-        )
-        session._inherit(run, target, read_weights(tmp_path / "w.safetensors"), None)
-        np.testing.assert_array_equal(
-            target.get_layer("fc1").kernel.numpy(), source.get_layer("fc1").kernel.numpy()
-        )
-        assert (tmp_path / "inherited.txt").exists() == writes
-        assert ("11 layers copied" in capsys.readouterr().out) == writes

@@ -1,19 +1,13 @@
-"""Files are the same things on this machine and on a remote file system, and no write leaves half
-of one behind.
-"""
+"""Files are the same on a disk and on a remote file system, and are written whole."""
 
-import errno
 import os
-import signal
-import subprocess
-import sys
 
 import pytest
 import tensorflow as tf
 
 from tests.making import fill_disk
-from vgg_tf.runtime import files, locks
-from vgg_tf.runtime.remote import is_remote, naming
+from vgg_tf.runtime import files
+from vgg_tf.runtime.remote import is_remote
 
 
 @pytest.fixture(params=["disk", "ram"])
@@ -37,21 +31,6 @@ def got(path):
 
 
 # What there is
-
-
-@pytest.mark.parametrize(
-    ("path", "remote"),
-    [
-        ("gs://bucket/x", True),
-        ("ram://x", True),
-        ("hdfs://host:9000/x", True),
-        ("/gs:/x", False),
-        ("gs:x", False),
-        ("", False),
-    ],
-)
-def test_a_path_with_a_scheme_is_remote(path, remote):
-    assert is_remote(path) == remote
 
 
 def test_only_local_paths_are_made_absolute(tmp_path, monkeypatch):
@@ -258,116 +237,6 @@ def test_a_file_is_settled_by_a_rename_over_what_was_there(place):
     files.settle(f"{place}/making/part", f"{place}/final")
     assert got(f"{place}/final") == b"new"
     assert files.walk(place) == ["final"]
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "message"),
-    [
-        (
-            OSError(errno.ENOSPC, "No space left on device"),
-            OSError,
-            r"^cannot write x/y: no space is left\. Free some",
-        ),
-        (
-            OSError(errno.EDQUOT, "Disk quota exceeded"),
-            OSError,
-            r"^cannot write x/y: no space is left\. Free some",
-        ),
-        (
-            tf.errors.ResourceExhaustedError(None, None, "/t; No space left"),
-            OSError,
-            r"^cannot write x/y: no space is left",
-        ),
-        (
-            tf.errors.NotFoundError(None, None, ""),
-            FileNotFoundError,
-            "^cannot write x/y: there is none",
-        ),
-        (tf.errors.PermissionDeniedError(None, None, "403"), OSError, "^cannot write x/y: 403"),
-        (
-            tf.errors.UnavailableError(None, None, "try later"),
-            OSError,
-            "^cannot write x/y: try later",
-        ),
-        (
-            PermissionError(errno.EACCES, "Permission denied", "a/b"),
-            PermissionError,
-            "Permission denied: 'a/b'",
-        ),
-        (KeyError("mine"), KeyError, "mine"),
-        (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
-    ],
-)
-def test_errors_of_files_become_oserrors_that_name_the_file_and_no_others_do(error, kind, message):
-    with pytest.raises(kind, match=message) as raised, naming("x/y"):
-        raise error
-    assert type(raised.value) is kind
-
-
-# One writer
-
-
-def test_a_second_writer_is_turned_away_with_the_given_words_until_the_first_is_done(tmp_path):
-    lock = str(tmp_path / "lock")
-    for _ in range(2):
-        with locks.hold_lock(lock, "busy here"):
-            with (
-                pytest.raises(BlockingIOError, match=r"^busy here$"),
-                locks.hold_lock(lock, "busy here"),
-            ):
-                pytest.fail("two writers at once")
-            with locks.hold_lock(str(tmp_path / "other"), "busy there"):
-                pass
-
-
-def test_an_error_within_lets_go_of_the_lock_and_passes_through(tmp_path):
-    with (
-        pytest.raises(ZeroDivisionError, match="division"),
-        locks.hold_lock(str(tmp_path / "lock"), "busy"),
-    ):
-        _ = 1 / 0
-    with locks.hold_lock(str(tmp_path / "lock"), "busy"):
-        pass
-
-
-HOLD = """
-import sys, time
-from vgg_tf.runtime import locks
-assert "tensorflow" not in sys.modules
-with locks.hold_lock(sys.argv[1], "busy"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_another_process_holds_the_lock_until_it_is_killed(tmp_path):
-    lock = tmp_path / "lock"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout.readline() == "held\n"
-        try:
-            with (
-                pytest.raises(BlockingIOError, match=r"^busy$"),
-                locks.hold_lock(str(lock), "busy"),
-            ):
-                pytest.fail("two writers at once")
-        finally:
-            process.send_signal(signal.SIGKILL)
-    with locks.hold_lock(str(lock), "busy"):  # the file is still there, and no lock
-        assert lock.exists()
-
-
-def test_a_lock_leaves_the_file_it_is_on_as_it_is(tmp_path):
-    (tmp_path / "lock").write_text("kept")
-    with locks.hold_lock(str(tmp_path / "lock"), "busy"):
-        assert (tmp_path / "lock").read_text() == "kept"
-
-
-def test_nothing_is_held_on_remote_file_systems(tmp_path):
-    lock = f"ram://{tmp_path.name}/lock"
-    with locks.hold_lock(lock, "busy"), locks.hold_lock(lock, "busy"):
-        assert not tf.io.gfile.exists(lock)
 
 
 @pytest.mark.skipif(

@@ -1,0 +1,63 @@
+"""Benchmarks as modules, and the numbers in what they print."""
+
+import importlib.util
+import io
+import re
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+
+from tests.making import call
+
+BENCHMARKS = sorted((Path(__file__).parents[2] / "benchmarks").glob("*.py"))
+NUMBER = r"\d[\d,.]*"
+
+
+def load(name, monkeypatch):
+    """A benchmark as a module, whose child processes are calls in this process; their environments
+    go to `environments`.
+    """
+    path = BENCHMARKS[0].parent / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    module.environments = []
+
+    def run(command, env=None, **options):
+        module.environments.append(env)
+        assert command[0] == sys.executable
+        if command[1] == "-m":
+            result = call(*command[2:])
+            assert result.returncode == 0, result.stderr
+            return result
+        assert command[1] == str(path)
+        with redirect_stdout(io.StringIO()) as out:
+            module.main(command[2:])
+        return SimpleNamespace(stdout=out.getvalue())
+
+    stand_in = SimpleNamespace(
+        run=run, PIPE=subprocess.PIPE, DEVNULL=subprocess.DEVNULL, STDOUT=subprocess.STDOUT
+    )
+    if hasattr(module, "subprocess"):
+        monkeypatch.setattr(module, "subprocess", stand_in)
+    return module
+
+
+def numbers(cells):
+    """The first number in each cell."""
+    return [float(re.search(NUMBER, cell)[0].replace(",", "")) for cell in cells]
+
+
+def small_vgg16(weights, include_top, input_shape, **options):
+    """In place of Keras' VGG16, whose 13 convolutions would take seconds."""
+    assert weights is None
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Conv2D(4, 3, strides=32, padding="same")(inputs)
+    return keras.Model(
+        inputs, keras.layers.GlobalAveragePooling2D()(x) if options.get("pooling") else x
+    )

@@ -1,0 +1,120 @@
+"""The errors are those of images that are read, cut and predicted one by one."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.evaluate.making_reports import FEW, call, digits, predictions, put_few, report
+from vgg_tf.data import opening
+from vgg_tf.data.writing import write
+from vgg_tf.evaluate import PresetName
+from vgg_tf.images import decoding, rescaling
+from vgg_tf.paper.protocols import PROTOCOLS, ProtocolName
+from vgg_tf.paper.results import PRESETS
+from vgg_tf.runs import run_folder
+
+
+def test_the_words_of_the_flags_are_the_protocols_and_the_tables():
+    assert ProtocolName.__args__ == tuple(PROTOCOLS)
+    assert PresetName.__args__ == ("none", *PRESETS)
+
+
+def test_the_centre_crops_errors_are_those_of_images_predicted_one_by_one(tested):
+    split, run = digits(), tested / "run"
+    (path,) = (run / "posteriors").glob("*.npz")
+    posteriors, labels = np.float64(np.load(path)["posteriors"]), split.labels
+    model = run_folder.read_run(str(run)).load_best()
+    for i in (*range(0, 360, 24), 357, 358, 359):  # from all batches, and the last one
+        view = rescaling.center_view(decoding.decode(split.read(i)), 32, 32)
+        np.testing.assert_allclose(posteriors[i], model(view[np.newaxis]).numpy()[0], atol=1e-6)
+    found = report(run / "tests" / "test-center-32")
+    wrong = np.mean(
+        [np.argmax(row) != label for row, label in zip(posteriors, labels, strict=True)]
+    )
+    assert found["top1_error"] == pytest.approx(100 * wrong)
+    in_order = [np.argsort(-row, kind="stable")[:5] for row in posteriors]
+    assert found["top5_error"] == pytest.approx(
+        100 * np.mean([y not in row for row, y in zip(in_order, labels, strict=True)])
+    )
+    assert found["loss"] == pytest.approx(
+        -np.log(posteriors[np.arange(360), labels]).mean(), rel=1e-5
+    )
+    assert found["n"] == len(predictions(run / "tests" / "test-center-32")) == 360
+    assert f"test top-1 error {100 * wrong:.2f} %" in (tested / "said").read_text()
+    page = (run / "tests" / "test-center-32" / "report.html").read_text()
+    assert page.count("data:image/png") == 5
+
+
+def test_a_network_with_itself_is_the_network(seen, tmp_path, sketched):
+    shutil.copytree(seen, tmp_path / "again")
+    call("run", *FEW, "--out", "one")
+    call("run", "again", "run", *FEW, "--out", "three")
+    one, three = report(tmp_path / "one"), report(tmp_path / "three")
+    assert one.pop("networks") != three.pop("networks")
+    for key in (
+        "Q, scales in pixels",
+        "images",
+        "protocol",
+        "top1_error",
+        "top5_error",
+        "confused",
+        "n",
+    ):
+        assert one[key] == three[key]
+    assert one["loss"] == pytest.approx(three["loss"], rel=1e-12)
+
+
+def test_what_is_known_is_not_computed_again_and_averages_as_section_3_2_says(
+    several, seen, sketched, capsys
+):
+    assert (several / "said").read_text().count("images/s") == 2
+    call(
+        "run",
+        "--data",
+        "few",
+        "--protocol",
+        "multi-crop+dense",
+        "--scales",
+        "several",
+        "--out",
+        "both",
+    )
+    assert "images/s" not in capsys.readouterr().out
+    kept = [np.load(path) for path in sorted((seen / "posteriors").glob("*.npz"))]
+    assert sorted((str(file["views"]), int(file["scale"])) for file in kept) == [
+        (kind, scale) for kind in ("dense", "multi-crop") for scale in (32, 34, 36)
+    ]
+    mean = np.mean([file["posteriors"] for file in kept], 0, dtype=np.float64)
+    rows = predictions(seen.parent / "both")
+    np.testing.assert_allclose([float(row["posterior"]) for row in rows], mean.max(1), rtol=1e-5)
+    assert [row["file"] for row in rows] == kept[0]["names"].tolist()
+
+
+def test_a_table_of_the_paper_is_printed_with_its_numbers(seen, tmp_path, capsys):
+    call("run", "run", "--data", "few", "--preset", "paper-table6")
+    text = capsys.readouterr().out
+    (table,) = tmp_path.glob("evaluations/**/table.md")
+    assert table.read_text() in text
+    rows = [line for line in table.read_text().splitlines() if "run" in line]
+    assert [row.split(" | ")[3] for row in rows] == ["dense", "multi-crop", "multi-crop+dense"]
+    assert all("32, 34, 36" in row for row in rows)
+
+
+def test_shards_and_folders_give_the_errors_of_the_digits(tested, copied, tmp_path, sketched):
+    # 2 s: a network for each.
+    put_few(tmp_path / "folders")
+    write(opening.open_source(str(tmp_path / "folders")), tmp_path / "shards", progress=False)
+    (path,) = (tested / "run" / "posteriors").glob("*.npz")
+    posteriors, labels = np.load(path)["posteriors"][:21], digits().labels[:21]
+    for name in ("folders", "shards"):
+        call("run", "--data", name, "--out", f"of-{name}")
+        found = report(tmp_path / f"of-{name}")
+        assert found["n"] == 21
+        assert found["loss"] == pytest.approx(
+            -np.log(posteriors[range(21), labels]).mean(), rel=1e-5
+        ), name
+        assert found["top1_error"] == pytest.approx(
+            100 * np.mean(posteriors.argmax(1) != labels)
+        ), name
+        shutil.rmtree(copied / "posteriors")

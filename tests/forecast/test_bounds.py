@@ -1,0 +1,148 @@
+"""The search finds the largest batch in few compilations; the table is right by hand."""
+
+import pytest
+
+from tests.making import cells_of
+from vgg_tf.forecast.bounds import (
+    GIB,
+    Bounds,
+    Step,
+    choose_next_batch,
+    estimate_largest_batch,
+    format_table,
+    parse_topologies,
+)
+
+
+def compiler(room, jump_above=10**9):
+    """A make-believe compiler for 8 devices of 16 GiB: 1 GiB of weights, 10 MiB an image, 4 GiB
+    more above a batch.
+    """
+
+    def compiled(batch):
+        room.append(batch)
+        temporaries = batch // 8 * 10 * 2**20 + (4 * GIB if batch > jump_above else 0)
+        fits = GIB + temporaries <= 16 * GIB
+        return Step(8, batch, temporaries + GIB * fits, 16 * GIB, 1.0 * fits, 1.0 * fits, 0.0)
+
+    return compiled
+
+
+def searched(compiled, batch):
+    """The largest batch that the search finds to fit; None if none."""
+    steps = []
+    while batch:
+        steps.append(compiled(batch))
+        batch = choose_next_batch(steps)
+    return max((step.batch for step in steps if step.fits), default=None)
+
+
+def test_the_largest_batch_fills_the_memory_in_eights_of_a_device():
+    # 1000 + 5 * batch = 21000 at 4000, which is 62 times 64 and a half.
+    assert (
+        estimate_largest_batch(
+            *(Step(8, batch, 1000 + 5 * batch, 21000, 1.0, 1.0, 0.0) for batch in (512, 1024))
+        )
+        == 3968
+    )
+
+
+@pytest.mark.parametrize("batch", [8, 256, 512, 4096])
+def test_where_memory_is_a_line_three_compilations_find_the_largest_batch(batch):
+    room = []
+    # 15 GiB of images of 10 MiB: 1,536 a device.
+    assert searched(compiler(room), batch) == 12288
+    assert len(room) == 3
+
+
+@pytest.mark.parametrize("batch", [6400, 8192, 12288, 12352, 16384, 65536, 2**20])
+def test_where_the_batch_or_twice_it_does_not_fit_the_search_is_short_and_finds_three_quarters(
+    batch,
+):
+    room = []
+    assert 0.75 * 12288 <= searched(compiler(room), batch) <= 12288
+    assert len([batch for batch in room if batch <= 12288]) <= 3  # those take long
+    assert len(room) <= 16
+
+
+def test_where_memory_is_no_line_what_is_found_was_compiled_and_fits():
+    room = []
+    # With 4 GiB more there is room for 11 GiB of images above 5,000: 9,011 of them. The line says
+    # 12,288, as above.
+    found = searched(compiler(room, jump_above=5000), 512)
+    assert room[:3] == [512, 1024, 12288]
+    assert found in room
+    assert found <= 9011
+    assert len(room) == 4
+
+
+def test_where_no_eight_images_a_device_fit_the_search_ends():
+    room = []
+
+    def compiled(batch):
+        room.append(batch)
+        return Step(8, batch, 100 * GIB, 16 * GIB, 0.0, 0.0, 0.0)
+
+    assert searched(compiled, 2**20) is None
+    assert len(room) < 10
+
+
+def test_what_xla_refused_does_not_fit_though_its_rounded_numbers_are_equal():
+    assert not Step(8, 64, 16 * GIB, 16 * GIB, 0.0, 0.0, 0.0).fits
+
+
+def test_the_table_says_what_a_pencil_says():
+    def step(devices, batch, gib, available, flops=0.0, traffic=0.0):
+        return Step(devices, batch, int(gib * GIB), int(available * GIB), flops, traffic, 1.0)
+
+    # A tenth of a second at 197 TFLOP/s, half of it at 819 GB/s: 10,000 images/s, 36 M of them in
+    # an hour, ten times that.
+    kaggle = step(8, 1000, 6, 15.75, 19.7e12, 40.95e9)
+    # A tenth of a second at 918 TFLOP/s, a fifth at 1,640 GB/s.
+    memory_bound = step(4, 1000, 7.5, 31.25, 91.8e12, 328e9)
+    # Half the batch in an eighth of a second at 61.5 TFLOP/s a core: 4,000 images/s.
+    half = step(8, 500, 10, 15.5, 7.6875e12, 1e9)
+    rows = [
+        Bounds("v5e:2x4", kaggle, step(8, 2560, 15.5, 15.75, 1.0, 1.0), 10, 36_000_000),
+        Bounds("v6e:2x2", memory_bound, memory_bound, 10, 36_000_000),
+        Bounds("v3:2x2", step(8, 1000, 20, 15.5), half, 10, 36_000_000),
+        Bounds("v4:2x2x1", step(8, 1000, 2000, 15.25), None, 10, 36_000_000),
+    ]
+    refused = "GiB for temporaries alone: does not fit"
+    heading, *cells = cells_of(format_table(rows))
+    assert [name for name in heading if "bound, not measured" in name] == heading[6:]
+    assert "1,000" in heading[3]
+    assert "10 epochs" in heading[8]
+    assert "20 hours" in heading[9]
+    assert cells == [
+        [
+            "v5e:2x4",
+            "8",
+            "15.75",
+            "6.00 GiB: fits",
+            "2,560",
+            "157.6",
+            "100",
+            "10,000",
+            "10.0",
+            "0.50",
+        ],
+        ["v6e:2x2", "4", "31.25", "7.50 GiB: fits", "1,000", "367.2", "200", "5,000", "20.0", "-"],
+        [
+            "v3:2x2",
+            "8",
+            "15.50",
+            f"20.00 {refused}",
+            "500",
+            "123.0",
+            "125 for 500",
+            "4,000",
+            "25.0",
+            "-",
+        ],
+        ["v4:2x2x1", "8", "15.25", f"2000.00 {refused}", *["-"] * 6],
+    ]
+
+
+def test_a_name_given_twice_is_compiled_once():
+    assert parse_topologies("v3:2x2, v5e:2x4,v3:2x2", 256) == ["v3:2x2", "v5e:2x4"]

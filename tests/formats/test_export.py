@@ -1,0 +1,96 @@
+"""The program writes all formats and a report, and refuses what it cannot write."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import keras
+import pytest
+
+from tests.formats.making_networks import CLASSES, SHALLOW
+from vgg_tf import export
+from vgg_tf.evaluation import checkpoint
+from vgg_tf.formats import coreml, round_trip
+
+pytestmark = pytest.mark.usefixtures("table")
+
+
+def test_the_program_writes_all_formats_and_what_it_found(done):
+    report = json.loads((done / "out/export.json").read_text())
+    assert [row["format"] for row in report["formats"]] == list(round_trip.SUFFIXES)
+    assert report["classes"] == list(CLASSES)
+    for row in report["formats"]:
+        assert row["n"] == 6
+        assert row["layers"] == 11
+        assert os.path.exists(row["file"])
+        assert row["log_posterior"] < round_trip.LIMITS.get(row["format"], 1e-3)
+    assert report["notes"] == [coreml.UNCHECKED]
+    assert report["compared_on"] == "two photographs that scikit-learn carries"
+    assert report["calibrated_on"] == "20 views of two photographs that scikit-learn carries"
+
+
+def test_the_dots_of_a_run_are_no_suffix(file, tmp_path, monkeypatch):
+    opened = checkpoint.open_checkpoint(file)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        checkpoint, "open_checkpoint", lambda path: replace(opened, path=path, run="a run")
+    )
+    for name in ("vgg11-lr0.01", "vgg11-lr0.05"):
+        export.main([f"runs/{name}", "--format", "onnx", "--n", "2"])
+        assert (tmp_path / "exports" / name / f"{name}.onnx").exists()
+
+
+@pytest.mark.slow  # a process of its own, on another engine
+def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(file, tmp_path):
+    words = [str(file), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"]
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    code = f"""
+from tests.making import shallow
+from vgg_tf import export
+from vgg_tf.weights import container
+container.Weights.width = 1 / 8  # as in the fixture `table`
+with shallow({SHALLOW["shallow_bn"].kernels}):
+    export.main({words})
+import keras, os
+assert (keras.config.backend(), os.environ['KERAS_BACKEND']) == ('tensorflow', 'jax')
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )  # seconds: imports
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "shallow_bn-savedmodel" / "saved_model.pb").exists()
+
+
+def test_a_keras_on_another_engine_is_refused(file, monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(
+        ValueError, match="Files are written by TensorFlow, but Keras was imported on jax"
+    ):
+        export.main([str(file)])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--size", "16x32"], "crops of 32 pixels: both sides are at least that. Received: 16x32"),
+        (["--size", "big"], "--size is HxW"),
+        (["--n", "0"], "--n is at least 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(file, words, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        export.main([str(file), "--out", str(tmp_path / "out"), *words])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "package"),
+    [("onnx", "onnx"), ("litert", "ai_edge_litert.interpreter"), ("coreml", "coremltools")],
+)
+def test_a_missing_package_is_told_with_what_to_install(file, kind, package, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModuleNotFoundError, match=rf'pip install "vgg_tf\[{kind}\]"'):
+        export.main([str(file), "--format", kind, "--out", str(tmp_path / "out"), "--n", "2"])
+    assert os.listdir(tmp_path / "out") == []

@@ -1,0 +1,175 @@
+"""A call of every public function and program, by its name."""
+
+import subprocess
+
+import numpy as np
+
+import vgg_tf
+from vgg_tf import evaluate, export, localize, preflight, stages, train, transfer, visualize
+from vgg_tf.data import opening
+from vgg_tf.data.writing import write
+from vgg_tf.figures import networks
+from vgg_tf.forecast import trial
+from vgg_tf.images.rescaling import center_view
+from vgg_tf.models import costs, heatmaps
+from vgg_tf.records import integrity
+from vgg_tf.runs import run_folder
+from vgg_tf.runtime import devices, programs
+from vgg_tf.training import probe
+
+BFLOAT16 = devices.Devices(
+    "cpu", "tensorflow", 1, None, "mixed_bfloat16", "bfloat16 on any processor"
+)
+FEW = [
+    "--width",
+    "0.0625",
+    "--head-width",
+    "16",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "8",
+    "--size",
+    "32",
+    "--scale",
+    "32,40",
+]
+FEW += ["--steps-per-epoch", "1", "--strategy", "cpu", "--precision", "mixed_bfloat16"]
+
+
+def tiny(weights=None, **options):
+    return vgg_tf.build_vgg(
+        "vgg11",
+        weights=weights,
+        input_shape=(32, 32, 3),
+        width=1 / 16,
+        head_width=16,
+        seed=1,
+        **options,
+    )
+
+
+def picture(seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+
+
+def examples(split="train", **options):
+    return next(
+        iter(vgg_tf.load_dataset("pictures", split, batch_size=4, size=32, scale=32, **options))
+    )
+
+
+def stages_without_training(monkeypatch):
+    monkeypatch.setattr(programs, "call", lambda words, env: 0)
+    stages.main(["--arch", "vgg11", "--data", "digits", "--out", "stages", "--smoke"])
+
+
+def timing_without_time(monkeypatch):
+    monkeypatch.setattr(
+        probe,
+        "images_per_second",
+        lambda scores, batches: scores.train_on_batch(*next(iter(batches))),
+    )
+    trial.time_training(["--arch", "vgg11", "--data", "shards", *FEW])
+
+
+def a_doctor_who_asks_nobody(monkeypatch):
+    monkeypatch.setattr(
+        subprocess, "run", lambda words, **options: subprocess.CompletedProcess(words, 0, "", "")
+    )
+    preflight.main(["--doctor"])
+
+
+PUBLIC = {
+    "Recipe": lambda _: vgg_tf.Recipe(),
+    "build_vgg": lambda _: tiny(),
+    "convert_head": lambda _: vgg_tf.convert_head(vgg_tf.convert_head(tiny()), dense=False),
+    "decode_predictions": lambda _: vgg_tf.decode_predictions(np.ones((1, 2)) / 2, ("blue", "red")),
+    "extract": lambda _: vgg_tf.extract(
+        [picture()], ["a.safetensors", "run"], "32", devices=BFLOAT16
+    ),
+    "inherit_weights": lambda _: vgg_tf.inherit_weights("a.safetensors", tiny(), "all-matching"),
+    "load_dataset": lambda _: examples(epoch=0, seed=1, shift=0.1),
+    "load_epochs": lambda _: next(
+        iter(vgg_tf.load_epochs("pictures", "train", batch_size=4, size=32, scale=32, seed=1)(0))
+    ),
+    "load_weights": lambda _: vgg_tf.load_weights(tiny(classes=2), "a.safetensors"),
+    "process_path": lambda _: vgg_tf.process_path(
+        "pictures/red/1.png", ("blue", "red"), crop=32, scale=(32, 40), seed=1
+    ),
+    "read_weights": lambda _: vgg_tf.read_weights("run"),
+    "strategy": lambda _: vgg_tf.strategy("auto", "mixed_bfloat16"),
+    "write_weights": lambda _: vgg_tf.write_weights(tiny(), "b.weights.h5"),
+}
+OTHERS = {
+    "extract of files": lambda _: vgg_tf.extract(
+        "pictures", "a.safetensors", "32", devices=BFLOAT16
+    ),
+    "extract where it may": lambda _: vgg_tf.extract([picture()], "a.safetensors", "32"),
+    "build_vgg of weights": lambda _: tiny("a.safetensors"),
+    "center_view": lambda _: center_view(picture(), 32, 40),
+    "costs.layers": lambda _: list(costs.layers("vgg11")),
+    "costs.table": lambda _: costs.table(),
+    "heatmaps.features": lambda _: heatmaps.features(tiny(), picture()[:32, :32], "block1_conv1"),
+    "heatmaps.filters": lambda _: networks.draw_kernels(heatmaps.filters(tiny()), "filters"),
+    "heatmaps.heat": lambda _: heatmaps.heat(tiny(), picture()[:32, :32], "block4_conv1"),
+    "heatmaps.receptive_field": lambda _: heatmaps.receptive_field(tiny(), "block2_conv1"),
+    "networks.architecture": lambda _: networks.draw_architecture(
+        list(costs.layers("vgg11")), "vgg11"
+    ),
+    "networks.field": lambda _: networks.draw_field(picture(), (0, 0, 9, 9), "block1_conv1"),
+    "networks.heat_over": lambda _: networks.draw_heat(
+        picture(), {"heat": np.ones((40, 40))}, "heat"
+    ),
+    "networks.kernels": lambda _: networks.draw_kernels(np.ones((4, 3, 3, 3)), "filters"),
+    "networks.maps": lambda _: networks.draw_maps(np.ones((8, 8, 4)), "maps"),
+    "open_source": lambda _: opening.open_source("pictures"),
+    "read_run": lambda _: run_folder.read_run("run").load_best(),
+    "verify": lambda _: list(integrity.verify("shards", progress=False)),
+    "write": lambda _: write(opening.open_source("pictures"), "others", progress=False),
+    "evaluate.main": lambda _: evaluate.main(
+        ["a.safetensors", "--data", "pictures", "--split", "validation", *FEW[-4:]]
+    ),
+    "export.main": lambda _: export.main(
+        ["run", "--n", "2", "--format", "onnx", "--pictures", "pictures"]
+    ),
+    "localize.main": lambda _: [
+        localize.main(
+            [
+                "train",
+                "--data",
+                "voc",
+                "--inherit",
+                "a.safetensors",
+                "--out",
+                "boxes",
+                "--test-scale",
+                "32",
+                *FEW,
+            ]
+        ),
+        localize.main(["evaluate", "boxes", "--protocol", "center", "--strategy", "cpu"]),
+    ],
+    "preflight.main": a_doctor_who_asks_nobody,
+    "stages.main": stages_without_training,
+    # Seconds: a training traces its steps and its pipelines.
+    "train.main": lambda _: train.main(
+        ["--arch", "shallow", "--data", "shards", "--out", "other", *FEW]
+    ),
+    "train.timing": timing_without_time,
+    "transfer.main": lambda _: transfer.main(
+        [
+            "pictures",
+            "--weights",
+            "a.safetensors",
+            "--train",
+            "4",
+            "--test",
+            "2",
+            "--splits",
+            "1",
+            *FEW[-4:],
+        ]
+    ),
+    "visualize.main": lambda _: visualize.main(["heat", "run", "pictures/red/1.png"]),
+}

@@ -1,0 +1,52 @@
+"""Words of a training that is interrupted, and whether two runs end the same."""
+
+import json
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from tests.making import TINY
+from vgg_tf.runs import run_folder
+from vgg_tf.weights import reading
+
+# Dropout, batch normalization, a plateau that fires (the rate is far too low to learn at), short
+# epochs.
+WORDS = [
+    "--arch",
+    "shallow_bn",
+    *TINY,
+    "--dropout",
+    "0.2",
+    "--batch-size",
+    "16",
+    "--strategy",
+    "cpu",
+    "--steps-per-epoch",
+    "8",
+    "--schedule",
+    "plateau",
+    "--patience",
+    "4",
+    "--learning-rate",
+    "1e-7",
+]
+PLATEAU = "learning rate 1e-08"
+
+
+def same_bits(one, other):
+    """Whether two runs ended with the same bits in state and best network."""
+    states = [load_file(folder / run_folder.LAST) for folder in (one, other)]
+    best = [reading.read_weights(folder).fingerprint() for folder in (one, other)]
+    same = states[0].keys() == states[1].keys() and all(
+        np.array_equal(states[0][key], states[1][key]) for key in states[0]
+    )
+    return same and best[0] == best[1]
+
+
+def same_end(one, other):
+    """Whether two runs ended with the same bits and with the same errors."""
+    reports = [json.loads((folder / "report.json").read_text()) for folder in (one, other)]
+    return (
+        same_bits(one, other)
+        and len({(report["top1_error"], report["n"]) for report in reports}) == 1
+    )

@@ -1,0 +1,12 @@
+"""Weights & Biases works without a network."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _offline(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
+        patch.setenv("WANDB_SILENT", "true")
+        patch.setenv("WANDB_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -1,0 +1,50 @@
+"""A session inherits weights, and its first process alone notes which."""
+
+import types
+
+import numpy as np
+import pytest
+
+from vgg_tf import build_vgg, read_weights, write_weights
+from vgg_tf.paper.recipes import Recipe
+from vgg_tf.training import session
+
+
+@pytest.mark.parametrize(
+    ("layers", "mean", "std", "expected"),
+    [
+        ("paper", (9.0,) * 3, (5.0,) * 3, True),
+        ("all-matching", (9.0,) * 3, None, False),
+        ("block1_conv1, fc1", (9.0,) * 3, (5.0,) * 3, True),
+        ("fc1,fc2", (9.0,) * 3, (5.0,) * 3, None),  # statistics stay at home
+        ("paper", None, None, None),  # not told
+    ],
+)
+def test_kernels_that_stay_random_suit_the_input_that_the_network_will_have(
+    layers, mean, std, expected
+):
+    settings, weights = (
+        types.SimpleNamespace(inherit_layers=layers),
+        types.SimpleNamespace(mean=mean, std=std),
+    )
+    assert session._standardized(weights, settings) is expected
+    assert session._standardized(None, settings) is None
+
+
+def test_of_several_processes_the_first_alone_notes_what_was_inherited(tmp_path, capsys):
+    source, target = (
+        build_vgg("vgg11", input_shape=(32, 32, 3), classes=2, width=1 / 16, seed=i)
+        for i in range(2)
+    )
+    write_weights(source, tmp_path / "w.safetensors")
+    settings = types.SimpleNamespace(inherit_layers="all-matching", recipe=Recipe())
+    for writes in (False, True):
+        run = types.SimpleNamespace(
+            path=lambda name: str(tmp_path / name), settings=settings, writes=writes
+        )
+        session._inherit(run, target, read_weights(tmp_path / "w.safetensors"), None)
+        np.testing.assert_array_equal(
+            target.get_layer("fc1").kernel.numpy(), source.get_layer("fc1").kernel.numpy()
+        )
+        assert (tmp_path / "inherited.txt").exists() == writes
+        assert ("11 layers copied" in capsys.readouterr().out) == writes
