@@ -140,7 +140,7 @@ def speed(source, flags):
             start = time.perf_counter()
             list(
                 evaluators[name].see(
-                    (k, [v.numpy() for v in evaluators[name].cut(p)])
+                    (k, [v.numpy() for v in evaluators[name].cut_views(p)])
                     for k, p in enumerate(pictures)
                 )
             )

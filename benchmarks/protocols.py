@@ -117,7 +117,7 @@ def _ours(evaluator, contents):
     from vgg_tf.images import decoding
 
     views = (
-        (i, [view.numpy() for view in evaluator.cut(decoding.decode(data))])
+        (i, [view.numpy() for view in evaluator.cut_views(decoding.decode(data))])
         for i, data in enumerate(contents)
     )
     found = dict(evaluator.see(views))

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 
 from vgg_tf.paper.protocols import ProtocolName
@@ -77,13 +76,39 @@ def main(arguments=None):
     settle(flags.strategy, several=together.processes > 1)
     quiet.quiet_tensorflow()
 
-    from vgg_tf.data import opening
-    from vgg_tf.evaluation import checkpoint, metrics, tables
-    from vgg_tf.paper import protocols
+    from vgg_tf.evaluation import metrics
+    from vgg_tf.evaluation.averaging import average_posteriors
     from vgg_tf.runs import run_folder
 
     run_folder.refuse_run(flags.out)
     start = time.perf_counter()
+    networks, source = _open_networks(flags)
+    lines = _plan_lines(networks, flags)
+    together.join()
+    devices = choose(flags.strategy, flags.precision)
+    _agree(devices, networks, source, flags)
+    print(devices.reason)
+
+    averages = average_posteriors(lines, source, flags.split, devices, flags.batch_size)
+    if devices.process:
+        return
+    labels = source.splits[flags.split].labels
+    found = [metrics.compute_metrics(average, labels, source.classes) for average in averages]
+    folder = flags.out or _choose_folder(networks, lines, source, flags)
+    if flags.preset == "none":
+        where = _write_report(folder, lines[0], found[0], averages[0], source, flags)
+        words = f"{flags.split} {_format_errors(found[0])}"
+    else:
+        where = _write_table(folder, lines, found)
+        words = flags.split
+    print(f"{words}, n={len(labels):,}, {time.perf_counter() - start:.0f} s; {where}")
+
+
+def _open_networks(flags):
+    """Return the networks and the source that they are tested on, which fit each other."""
+    from vgg_tf.data import opening
+    from vgg_tf.evaluation import checkpoint
+
     networks = [checkpoint.open_checkpoint(path) for path in flags.networks]
     first = networks[0]
     if not (flags.data or first.data):
@@ -93,19 +118,27 @@ def main(arguments=None):
     for network in networks:
         network.check_classes(source.classes, source.name)
     source.count_images(flags.split)
-    if flags.preset == "none":
-        of_each = [
-            protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
-            for network in networks
-        ]
-        lines = [(networks, of_each, None)]
-    else:
-        lines = tables.plan_rows(flags.preset, networks)
-    together.join()
-    devices = choose(flags.strategy, flags.precision)
-    fingerprints = [network.fingerprint for network in networks]
+    return networks, source
+
+
+def _plan_lines(networks, flags):
+    """Return `(networks, protocols, the paper's errors)` of each result."""
+    from vgg_tf.evaluation import tables
+    from vgg_tf.paper import protocols
+
+    if flags.preset != "none":
+        return tables.plan_rows(flags.preset, networks)
+    of_each = [
+        protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
+        for network in networks
+    ]
+    return [(networks, of_each, None)]
+
+
+def _agree(devices, networks, source, flags):
+    """Raise a ValueError where another process tests something else."""
     devices.agree(
-        fingerprints,
+        [network.fingerprint for network in networks],
         devices.policy,
         source.fingerprint(),
         flags.split,
@@ -113,81 +146,9 @@ def main(arguments=None):
         flags.scales,
         flags.preset,
     )
-    print(devices.reason)
-
-    averages = _averages(lines, source, devices, flags)
-    if devices.process:
-        return
-    labels = source.splits[flags.split].labels
-    found = [metrics.compute_metrics(average, labels, source.classes) for average in averages]
-    folder = flags.out or _folder(networks, lines, source, flags)
-    if flags.preset == "none":
-        where = _report(folder, lines[0], found[0], averages[0], source, flags)
-        print(
-            f"{flags.split} {_words(found[0])}, n={len(labels):,}, "
-            f"{time.perf_counter() - start:.0f} s; {where}"
-        )
-        return
-    text = tables.format_table(
-        [(*line, numbers) for line, numbers in zip(lines, found, strict=True)]
-    )
-    files.make_folder(folder)
-    files.write_whole(os.path.join(folder, "table.md"), f"{text}\n".encode())
-    print(
-        f"\n{text}\n\n{flags.split}, n={len(labels):,}, {time.perf_counter() - start:.0f} s; "
-        f"{os.path.join(folder, 'table.md')}"
-    )
 
 
-def _averages(lines, source, devices, flags):
-    """Posteriors of each line, float64 `[n, classes]`: averaged over views, then scales, then
-    networks.
-
-    Raises:
-        ValueError: images that cannot be read; all others are done and saved then.
-    """
-    from vgg_tf.evaluation.posteriors import compute_posteriors, refuse_unreadable
-
-    needed, problems = {}, {}
-    for networks, of_each, _ in lines:
-        for network, protocol in zip(networks, of_each, strict=True):
-            needed.setdefault(files.make_absolute(network.path), (network, {}))[1].update(
-                dict.fromkeys(protocol.units)
-            )
-    seen = {}
-    for path, (network, units) in needed.items():
-        rows, bad = compute_posteriors(
-            network, source, flags.split, list(units), devices, flags.batch_size
-        )
-        seen[path] = dict(
-            zip(units, rows if rows is not None else [None] * len(units), strict=True)
-        )
-        problems |= bad
-    refuse_unreadable(problems)
-    if devices.process:
-        return []
-    averages = []
-    for networks, of_each, _ in lines:
-        pairs = zip(networks, of_each, strict=True)
-        averages.append(
-            np.mean(
-                [
-                    _mean(
-                        [seen[files.make_absolute(network.path)][unit] for unit in protocol.units]
-                    )
-                    for network, protocol in pairs
-                ],
-                0,
-            )
-        )
-    return averages
-
-
-def _mean(arrays):
-    return np.mean(arrays, 0, dtype=np.float64)
-
-
-def _words(found):
+def _format_errors(found):
     """Errors in words."""
     (low, high), (low5, high5) = found["top1_interval"], found["top5_interval"]
     return (
@@ -196,7 +157,7 @@ def _words(found):
     )
 
 
-def _folder(networks, lines, source, flags):
+def _choose_folder(networks, lines, source, flags):
     """Where the report goes by default: other images or networks of the same names have another
     folder.
     """
@@ -223,7 +184,21 @@ def _folder(networks, lines, source, flags):
     return os.path.join(checkpoint.EVALUATIONS, f"{together}-{digest}", f"{flags.split}{of}-{what}")
 
 
-def _report(folder, line, found, average, source, flags):
+def _write_table(folder, lines, found):
+    """Print and write the table of a preset, and return its path."""
+    from vgg_tf.evaluation import tables
+
+    text = tables.format_table(
+        [(*line, numbers) for line, numbers in zip(lines, found, strict=True)]
+    )
+    files.make_folder(folder)
+    path = os.path.join(folder, "table.md")
+    files.write_whole(path, f"{text}\n".encode())
+    print(f"\n{text}\n")
+    return path
+
+
+def _write_report(folder, line, found, average, source, flags):
     from vgg_tf.evaluation import reports
 
     networks, of_each, _ = line

@@ -2,7 +2,6 @@
 it counts.
 """
 
-import json
 import os
 import sys
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ def main(arguments=None):
     what was there before stays.
     """
     flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.export")
-    size = _size(flags.size)
+    size = _parse_size(flags.size)
     if flags.n < 1:
         raise ValueError(f"--n is at least 1. Received: {flags.n}.")
     formats = list(SUFFIXES) if flags.format == "all" else [flags.format]
@@ -63,50 +62,16 @@ def main(arguments=None):
 
     opened = checkpoint.open_checkpoint(flags.network)
     network = source_network.prepare_network(opened, size)
-    pixels, where, learnt, calibrated = choose_views(
-        flags, opened, network, "litert-int8" in formats
-    )
+    views = choose_views(flags, opened, network, "litert-int8" in formats)
     # The dots of a run are no suffix.
     name = opened.name if opened.run else os.path.splitext(opened.name)[0]
     folder = flags.out or os.path.join("exports", name)
     files.make_folder(folder)
     check_space(folder, network, len(formats))
-    layers, arrays = network.contents()
-    sides = f"{network.height} x {network.width} pixels"
-    print(
-        f"{opened.path}: {network.arch}, {layers} layers with weights, {sides}; compared on "
-        f"{len(pixels)} views of {where}"
-    )
-    if calibrated:
-        print(f"  int8 is calibrated on {calibrated}")
-    rows, left, notes = [], [], []
-    for kind in formats:
-        path = os.path.join(folder, name + SUFFIXES[kind])
-        try:
-            row = {
-                "format": kind,
-                "file": path,
-                **write_checked(kind, network, path, learnt, pixels, layers, arrays),
-            }
-        except (ModuleNotFoundError, ValueError) as error:
-            if flags.format != "all" or not _may_lack(error, kind, network):
-                raise
-            left.append(f"{kind}: {error}")
-            continue
-        rows.append(row)
-        if row["top1_agreement"] < AGREEING:
-            notes.append(
-                f"{kind} names another class than the network on "
-                f"{1 - row['top1_agreement']:.0%} of the views: calibrate and compare it on "
-                "pictures of the kind that it was trained on (--pictures FOLDER), or ship "
-                "float16."
-            )
-        print(f"  {kind}: {row['bytes'] / 1e6:.1f} MB, {row['ms_an_image']:.2f} ms an image")
-    if "coreml" in formats and any(row["format"] == "coreml" for row in rows):
-        from vgg_tf.formats.coreml import UNCHECKED
-
-        notes.append(UNCHECKED)
-    report = {**json.loads(network.about()), "compared_on": where, "calibrated_on": calibrated}
+    _print_plan(opened, network, views)
+    rows, left = _write_formats(formats, network, os.path.join(folder, name), views, flags)
+    notes = _list_notes(rows)
+    report = {**network.describe(), "compared_on": views.where, "calibrated_on": views.calibrated}
     report |= {"formats": rows, "left_out": left, "notes": notes}
     files.write_json(os.path.join(folder, "export.json"), report)
     print(f"\n{_format_table(rows)}\n")
@@ -116,11 +81,59 @@ def main(arguments=None):
         raise ValueError("No format could be written.")
     print(
         f"{len(rows)} files read back, largest difference of a log posterior in float32 "
-        f"{_largest(rows)}; {folder}"
+        f"{_format_largest(rows)}; {folder}"
     )
 
 
-def _size(words):
+def _print_plan(opened, network, views):
+    layers, _ = network.contents()
+    print(
+        f"{opened.path}: {network.arch}, {layers} layers with weights, {network.height} x "
+        f"{network.width} pixels; compared on {len(views.pixels)} views of {views.where}"
+    )
+    if views.calibrated:
+        print(f"  int8 is calibrated on {views.calibrated}")
+
+
+def _write_formats(formats, network, stem, views, flags):
+    """Write the formats that can be written.
+
+    Returns:
+        rows: of the report, one for each file.
+        left: what was left out, in words; only for `--format all`.
+    """
+    rows, left, known = [], [], network.contents()
+    for kind in formats:
+        path = stem + SUFFIXES[kind]
+        try:
+            found = write_checked(kind, network, path, views.learnt, views.pixels, *known)
+        except (ModuleNotFoundError, ValueError) as error:
+            if flags.format != "all" or not _may_lack(error, kind, network):
+                raise
+            left.append(f"{kind}: {error}")
+            continue
+        rows.append({"format": kind, "file": path, **found})
+        print(f"  {kind}: {found['bytes'] / 1e6:.1f} MB, {found['ms_an_image']:.2f} ms an image")
+    return rows, left
+
+
+def _list_notes(rows):
+    """Return what the user must know about the files, in sentences."""
+    notes = [
+        f"{row['format']} names another class than the network on "
+        f"{1 - row['top1_agreement']:.0%} of the views: calibrate and compare it on "
+        "pictures of the kind that it was trained on (--pictures FOLDER), or ship float16."
+        for row in rows
+        if row["top1_agreement"] < AGREEING
+    ]
+    if any(row["format"] == "coreml" for row in rows):
+        from vgg_tf.formats.coreml import UNCHECKED
+
+        notes.append(UNCHECKED)
+    return notes
+
+
+def _parse_size(words):
     """`(height, width)`, or None for the crop's."""
     if not words:
         return None
@@ -173,7 +186,7 @@ def _format_table(rows):
     return markdown_table(header, cells)
 
 
-def _largest(rows):
+def _format_largest(rows):
     known = [row["log_posterior"] for row in rows if row["format"] not in LIMITS]
     return f"{max(known):.2g}" if known else "not compared"
 

@@ -32,62 +32,70 @@ def predict(words):
     settle(flags.strategy)
     quiet.quiet_tensorflow()
 
-    from tqdm import tqdm
-
     from vgg_tf.data.folders import find_pictures
-    from vgg_tf.figures import drawing, sheets
-    from vgg_tf.images import decoding
-    from vgg_tf.localization import inference, reports
-    from vgg_tf.records import annotations
+    from vgg_tf.localization import inference
 
     paths = find_pictures(flags.pictures)
     devices = choose(flags.strategy, "auto")
     with devices.scope():
         localizer = inference.Localizer(flags.run)
-        rater, classes = make_rater(flags.classifier, localizer.classes), localizer.classes
-    if flags.label and flags.label not in classes:
+        rater = make_rater(flags.classifier, localizer.classes)
+    _check_label(flags, localizer, rater)
+    print(devices.reason, file=sys.stderr)
+    files.make_folder(flags.out)
+    with devices.scope():
+        rows, bad = _locate(paths, localizer, rater, flags)
+    files.write_json(os.path.join(flags.out, "boxes.json"), rows)
+    print(f"{len(rows):,} pictures; {flags.out}")
+    if bad:
+        listed = "\n  ".join(bad)
+        sys.exit(f"error: {len(bad)} of {len(paths)} pictures could not be read:\n  {listed}")
+
+
+def _check_label(flags, localizer, rater):
+    """Raise a ValueError where it is not known what class a box is of."""
+    if flags.label and flags.label not in localizer.classes:
         raise ValueError(
-            f"{flags.run} knows no class {flags.label!r}. It has {', '.join(classes)}."
+            f"{flags.run} knows no class {flags.label!r}. It has {', '.join(localizer.classes)}."
         )
     if rater is None and not flags.label and localizer.kind == "pcr":
         raise ValueError(
             "A box is of a class: give --classifier RUN, which tells what is there, or --label "
             "CLASS."
         )
-    print(devices.reason, file=sys.stderr)
-    rows, scales = [], [parse_scales(flags.scales, localizer)]
-    files.make_folder(flags.out)
-    bad = []
-    with devices.scope():
-        for number, path in enumerate(tqdm(paths, "locate", unit=" pictures", disable=None)):
-            try:
-                picture = decoding.decode_named(files.read(path), path)
-            except (ValueError, OSError) as error:
-                bad.append(str(error))
-                continue
-            posteriors, windows = rater.rate(picture) if rater else (None, None)
-            labels = [classes.index(flags.label) if flags.label else 0]
-            if rater and not flags.label:
-                labels = np.argsort(-posteriors, kind="stable")[: flags.top].tolist()
-            found = inference.locate([localizer], scales, picture, labels, windows)
-            called = classes if rater or flags.label else ["object"]
-            rows.append(reports.make_row(path, found, called, picture.shape[1::-1]))
-            boxes = annotations.Boxes(
-                np.stack([box.corners for box in found]), [called[box.label] for box in found]
-            )
-            stem = os.path.splitext(os.path.basename(path))[0]
-            drawn = os.path.join(flags.out, f"{number:04d}-{stem}.png")
-            with programs.noting(drawn):
-                drawing.save(
-                    sheets.draw_contact_sheet([picture], [os.path.basename(path)], [boxes], ""),
-                    drawn,
-                    dpi=200,
-                )
-    files.write_json(os.path.join(flags.out, "boxes.json"), rows)
-    print(f"{len(rows):,} pictures; {flags.out}")
-    if bad:
-        listed = "\n  ".join(bad)
-        sys.exit(f"error: {len(bad)} of {len(paths)} pictures could not be read:\n  {listed}")
+
+
+def _locate(paths, localizer, rater, flags):
+    """Find boxes in pictures, and draw them.
+
+    Returns:
+        rows: of boxes.json.
+        bad: what is wrong with the pictures that cannot be read.
+    """
+    from tqdm import tqdm
+
+    from vgg_tf.images import decoding
+    from vgg_tf.localization import inference, reports
+
+    rows, bad, classes = [], [], localizer.classes
+    scales, named = [parse_scales(flags.scales, localizer)], rater or flags.label
+    for number, path in enumerate(tqdm(paths, "locate", unit=" pictures", disable=None)):
+        try:
+            picture = decoding.decode_named(files.read(path), path)
+        except (ValueError, OSError) as error:
+            bad.append(str(error))
+            continue
+        posteriors, windows = rater.rate(picture) if rater else (None, None)
+        labels = [classes.index(flags.label) if flags.label else 0]
+        if rater and not flags.label:
+            labels = np.argsort(-posteriors, kind="stable")[: flags.top].tolist()
+        found = inference.locate([localizer], scales, picture, labels, windows)
+        names = classes if named else ["object"]
+        rows.append(reports.make_row(path, found, names, picture.shape[1::-1]))
+        stem = os.path.splitext(os.path.basename(path))[0]
+        out = os.path.join(flags.out, f"{number:04d}-{stem}.png")
+        reports.draw_boxes(picture, os.path.basename(path), found, names, out)
+    return rows, bad
 
 
 if __name__ == "__main__":

@@ -75,22 +75,24 @@ def main(arguments=None):
     paths = find_pictures(flags.pictures)
     quiet.quiet_tensorflow()
 
-    from vgg_tf.evaluation import checkpoint, posteriors
+    from vgg_tf.evaluation.checkpoint import open_checkpoint
+    from vgg_tf.evaluation.image_reader import ImageReader
+    from vgg_tf.evaluation.posteriors import compute_rows
     from vgg_tf.paper import protocols
     from vgg_tf.records.splits import Split
 
-    network = checkpoint.open_checkpoint(flags.network)
+    network = open_checkpoint(flags.network)
     classes, texts = _classes(flags, network)
     protocol = protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
     devices = choose(flags.strategy, flags.precision)
     print(devices.reason, file=sys.stderr)
     images = Split(paths, np.zeros(len(paths), np.int64), paths)
-    rows, problems = {}, {}
-    for number, units in posteriors.compute_rows(
-        network, images, range(len(paths)), protocol.units, devices, flags.batch_size, problems, {}
+    rows, reader = {}, ImageReader(images, network.least)
+    for number, units in compute_rows(
+        network, reader, range(len(paths)), protocol.units, devices, flags.batch_size
     ):
         rows[number] = units.mean(0)
-    bad = {paths[number]: problem for number, problem in sorted(problems.items())}
+    bad = {paths[number]: problem for number, problem in sorted(reader.problems.items())}
     _say(flags, {paths[number]: rows[number] for number in sorted(rows)}, bad, classes, texts)
 
 

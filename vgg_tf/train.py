@@ -32,12 +32,10 @@ def main(arguments=None):
             "strategies."
         )
 
-    from vgg_tf.records import statistics
     from vgg_tf.runs import run_folder
     from vgg_tf.runs.settings import Settings
 
-    shards = None if source else Collection.read(flags.data)
-    fingerprint = source.fingerprint() if source else shards.fingerprint
+    fingerprint = source.fingerprint() if source else Collection.read(flags.data).fingerprint
     weights, inherit = inherited_weights(flags, out)
     settings = Settings(
         flags.arch,
@@ -56,16 +54,7 @@ def main(arguments=None):
         # The digits go the whole road, shards and all.
         data = os.path.join(out, "shards") if flags.data == "digits" else source or flags.data
         if run.writes and not run.read_report():
-            if flags.data == "digits":
-                from vgg_tf.data.writing import write
-
-                collection = write(source, data, progress=False)
-            # The run's own dataset.json.
-            elif holds_shards(out) and run.read_collection().fingerprint == fingerprint:
-                collection = run.read_collection()
-            else:
-                collection = shards or statistics.measure(source)
-            collection.write(out)
+            _write_collection(run, source, flags, data)
         if run.writes:
             devices.wait("run folder")
         if (report := run.read_report()) and run.writes:
@@ -73,6 +62,24 @@ def main(arguments=None):
             print(closing_line(report))
         elif not report:
             train_and_test(run, run.read_collection(), data, devices, weights, flags)
+
+
+def _write_collection(run, source, flags, data):
+    """Write the dataset.json of a run; of the digits, write the shards in its folder first."""
+    from vgg_tf.records import statistics
+
+    if flags.data == "digits":
+        from vgg_tf.data.writing import write
+
+        collection = write(source, data, progress=False)
+    # The run's own dataset.json.
+    elif holds_shards(run.folder) and (
+        run.read_collection().fingerprint == run.settings.fingerprint
+    ):
+        collection = run.read_collection()
+    else:
+        collection = statistics.measure(source) if source else Collection.read(flags.data)
+    collection.write(run.folder)
 
 
 if __name__ == "__main__":

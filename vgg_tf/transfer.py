@@ -1,12 +1,10 @@
 """Features that travel (appendix B): `python -m vgg_tf.transfer SOURCE --weights RUN`."""
 
-import io
 import os
 import time
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 
 from vgg_tf.data.selection import Selection
@@ -80,9 +78,8 @@ def main(arguments=None):
 
     run_folder.refuse_run(flags.out)
     start = time.perf_counter()
-    source, skipped, tested = merge_splits(
-        open_source(flags.source, flags.selection), flags.protocol
-    )
+    opened = open_source(flags.source, flags.selection)
+    source, skipped, tested = merge_splits(opened, flags.protocol)
     for note in skipped:
         print(note)
     networks = [checkpoint.open_checkpoint(path, headless=True) for path in flags.weights]
@@ -91,20 +88,11 @@ def main(arguments=None):
     rows = descriptors.extract(
         source, networks, flags.scales, flags.aggregate, "train", flags.batch_size, devices
     )
-    images = source.splits["train"]
     folder = flags.out or os.path.join(
         "transfers", os.path.basename(os.path.normpath(flags.source)).replace(":", "-")
     )
     files.make_folder(folder)
-    data = io.BytesIO()
-    np.savez(
-        data,
-        names=np.array(images.names),
-        labels=images.labels,
-        classes=np.array(source.classes),
-        descriptors=rows,
-    )
-    files.write_whole(os.path.join(folder, "descriptors.npz"), data.getvalue())
+    descriptors.write_descriptors(os.path.join(folder, "descriptors.npz"), rows, source)
     facts = {
         "source": source.name,
         "networks": [network.path for network in networks],
@@ -118,7 +106,7 @@ def main(arguments=None):
     if flags.protocol != "none":
         neighbours = os.path.join(folder, "neighbours.png")
         with programs.noting(neighbours):
-            draw_neighbors(rows, images, source.classes, neighbours)
+            draw_neighbors(rows, source.splits["train"], source.classes, neighbours)
     files.write_json(os.path.join(folder, "report.json"), facts | found)
     print(
         f"{words}n={len(rows):,}, {rows.shape[1]:,} numbers each, "

@@ -1,10 +1,6 @@
 """Pictures of data, trainings and networks: `python -m vgg_tf.visualize WHAT ... --out FILE`."""
 
-import csv
-import importlib.util
 import os
-import shutil
-from dataclasses import replace
 from typing import Literal
 
 import tyro
@@ -36,29 +32,9 @@ def classes(source: Argument[str], out: str = "classes.png"):
         source: a folder, tfds:NAME or digits.
         out: the picture.
     """
-    import numpy as np
+    from vgg_tf.data.drawings import draw_class_counts
 
-    from vgg_tf.data import opening
-    from vgg_tf.figures import charts
-    from vgg_tf.records.collection import Collection, holds_shards
-
-    if holds_shards(source):
-        collection = Collection.read(source)
-        names, per_class = (
-            collection.classes,
-            {name: told["per_class"] for name, told in collection.splits.items()},
-        )
-    else:
-        opened = opening.open_source(source)
-        names = opened.classes
-        per_class = {
-            name: np.bincount(part.labels, minlength=len(names)).tolist()
-            for name, part in opened.splits.items()
-        }
-    _save(
-        charts.draw_counts(names, per_class, f"images of {os.path.basename(source.rstrip('/'))}"),
-        out,
-    )
+    _save(draw_class_counts(source), out)
 
 
 def views(
@@ -83,47 +59,13 @@ def views(
         seed: of the views.
         out: the picture.
     """
-    import numpy as np
-
     quiet.quiet_tensorflow()
-    from vgg_tf.figures import sheets
-    from vgg_tf.images import decoding
+    from vgg_tf.data.drawings import draw_view_steps
     from vgg_tf.images.augmentation import View
-    from vgg_tf.images.rescaling import rescale
-    from vgg_tf.images.views import geometry, train_view
 
     S = tuple(int(word) for word in scale.split(","))
-    S = (S[0], S[-1])
-    whole, contents = decoding.decode_named(files.read(picture), picture), files.read(picture)
-    first, every = np.array([seed, 0]), View(size, S, True, shift, None, padding, cutout)
-    plain = replace(every, shift=0.0, cutout=0)
-    new, corner, mirrored = (np.asarray(value) for value in geometry(first, whole.shape[:2], every))
-    rescaled = rescale(whole, int(new.min())).numpy()
-    steps = {
-        ("as it is", f"{whole.shape[1]} x {whole.shape[0]}"): whole,
-        (f"rescaled, S = {new.min()}", f"{new[1]} x {new[0]}"): rescaled,
-        (f"cropped at {corner[1]}, {corner[0]}", f"{size} x {size}"): (
-            first,
-            replace(plain, flip=False),
-        ),
-        f"mirrored: {'yes' if mirrored else 'no'}": (first, plain),
-        "colours shifted": (first, replace(every, cutout=0)),
-    }
-    if cutout:
-        steps["cut out"] = (first, every)
-    while len(steps) % 5:
-        steps[f"another view, {len(steps)}"] = (np.array([seed, len(steps)]), every)
-    shown = [
-        value if isinstance(value, np.ndarray) else train_view(contents, *value).numpy()
-        for value in steps.values()
-    ]
-    none = ((), ())
-    _save(
-        sheets.draw_contact_sheet(
-            shown, list(steps), [none] * len(shown), os.path.basename(picture), 5
-        ),
-        out,
-    )
+    view = View(size, (S[0], S[-1]), True, shift, None, padding, cutout)
+    _save(draw_view_steps(picture, view, seed), out)
 
 
 def curves(
@@ -138,32 +80,9 @@ def curves(
         what: column of log.csv.
         out: the picture.
     """
-    from vgg_tf.figures import charts
+    from vgg_tf.runs.curves import draw_runs
 
-    if not runs:
-        raise ValueError("No run. Give run folders of python -m vgg_tf.train.")
-    lines = {}
-    for i, run in enumerate(runs):
-        path = os.path.join(run, "log.csv")
-        if not files.exists(path):
-            raise FileNotFoundError(
-                f"{run} has no log.csv: it is no run folder, or its first epoch is not done."
-            )
-        rows = [row for row in csv.DictReader(files.read_text(path).splitlines()) if row[what]]
-        if not rows:
-            raise ValueError(f"{path} has no {what}.")
-        lines[run] = (
-            [int(row["epoch"]) for row in rows],
-            [float(row[what]) for row in rows],
-            f"C{i % 10}-",
-        )
-    units = "nats, with the L2 term" if what == "loss" else "%"
-    _save(
-        charts.draw_curves(
-            lines, what.replace("_", " "), "epoch", f"{what.replace('_', ' ')} ({units})"
-        ),
-        out,
-    )
+    _save(draw_runs(runs, what), out)
 
 
 def heat(
@@ -186,29 +105,9 @@ def heat(
         out: the picture.
     """
     quiet.quiet_tensorflow()
-    from vgg_tf.evaluation.checkpoint import find_label, open_network_and_view
-    from vgg_tf.figures import networks
-    from vgg_tf.models import chain, heatmaps
+    from vgg_tf.evaluation.explanations import draw_heat
 
-    model, opened, view = open_network_and_view(network, picture)
-    known = chain.layer_names(model)
-    named = [chain.last_map(model)]
-    if layers:
-        last = {name.split("_")[0]: name for name in known if "conv" in name}
-        named = (
-            list(last.values())
-            if layers == "blocks"
-            else [name.strip() for name in layers.split(",")]
-        )
-    number, maps = find_label(label, opened), {}
-    for each in ("grad-cam", "grad-cam++", "saliency") if method == "all" else (method,):
-        for layer in named if each != "saliency" else [""]:
-            found, said = heatmaps.heat(model, view, layer or None, number, each)
-            maps[f"{each} {layer}".strip()] = found
-    name = opened.classes[said] if opened.classes else f"class {said}"
-    _save(
-        networks.draw_heat(view, maps, f"{os.path.basename(picture)}: what speaks for {name}"), out
-    )
+    _save(draw_heat(network, picture, layers, label, method), out)
 
 
 def features(
@@ -226,19 +125,9 @@ def features(
         out: the picture.
     """
     quiet.quiet_tensorflow()
-    from vgg_tf.evaluation.checkpoint import open_network_and_view
-    from vgg_tf.figures import networks
-    from vgg_tf.models import heatmaps
+    from vgg_tf.evaluation.explanations import draw_features
 
-    model, _, view = open_network_and_view(network, picture)
-    values = heatmaps.features(model, view, layer)
-    h, w, channels = values.shape
-    _save(
-        networks.draw_maps(
-            values, f"{layer} of {os.path.basename(picture)}: {channels} maps of {w} x {h}"
-        ),
-        out,
-    )
+    _save(draw_features(network, picture, layer), out)
 
 
 def field(
@@ -258,17 +147,9 @@ def field(
         out: the picture.
     """
     quiet.quiet_tensorflow()
-    from vgg_tf.evaluation.checkpoint import open_network_and_view
-    from vgg_tf.figures import networks
-    from vgg_tf.models import heatmaps
+    from vgg_tf.evaluation.explanations import draw_field
 
-    model, _, view = open_network_and_view(network, picture)
-    seen = heatmaps.receptive_field(model, layer)
-    h, w, _ = heatmaps.features(model, view, layer).shape
-    row, column = map(int, unit.split(",")) if unit else (h // 2, w // 2)
-    if not (0 <= row < h and 0 <= column < w):
-        raise ValueError(f"{layer} has units 0,0 to {h - 1},{w - 1}. Received: {unit}.")
-    _save(networks.draw_field(view, seen.of(row, column), f"{layer} at {row}, {column}"), out)
+    _save(draw_field(network, picture, layer, unit), out)
 
 
 def filters(network: Argument[str], out: str = "filters.png"):
@@ -279,16 +160,9 @@ def filters(network: Argument[str], out: str = "filters.png"):
         out: the picture.
     """
     quiet.quiet_tensorflow()
-    from vgg_tf.evaluation import checkpoint
-    from vgg_tf.figures import networks
-    from vgg_tf.models import heatmaps
+    from vgg_tf.evaluation.explanations import draw_filters
 
-    opened = checkpoint.open_checkpoint(network, headless=True)
-    found = heatmaps.filters(opened.load())
-    _save(
-        networks.draw_kernels(found, f"filters of {opened.name}'s first layer, grey is no weight"),
-        out,
-    )
+    _save(draw_filters(network), out)
 
 
 def mistakes(
@@ -304,34 +178,15 @@ def mistakes(
         out: the picture.
     """
     quiet.quiet_tensorflow()
-    from vgg_tf.data import opening
-    from vgg_tf.evaluation import checkpoint, metrics, reports
-    from vgg_tf.evaluation.posteriors import compute_posteriors, refuse_unreadable
-    from vgg_tf.figures.charts import draw_confused_pairs
-    from vgg_tf.paper import protocols
-    from vgg_tf.runtime.devices import choose
+    from vgg_tf.evaluation.mistakes import draw_network_mistakes
 
-    opened = checkpoint.open_checkpoint(network)
-    if not (data or opened.data):
-        raise ValueError(f"{network} does not tell what it was trained on. Give --data.")
-    source = opening.open_tested(split, [opened.selection], opened.data, data)
-    opened.check_classes(source.classes, source.name)
-    source.count_images(split)
-    units = protocols.Protocol("center", opened.scales("one"), opened.crop).units
-    rows, problems = compute_posteriors(opened, source, split, units, choose("auto", "auto"))
-    refuse_unreadable(problems)
-    images = source.splits[split]
-    found = metrics.compute_metrics(rows[0], images.labels, source.classes)
-    wrong = metrics.find_worst_mistakes(rows[0], images.labels, reports.MISTAKES)
-    if not len(wrong):
-        print(
-            f"none of {len(images):,} {split} images is taken for something else: nothing to draw"
-        )
+    sheet, pairs, n = draw_network_mistakes(network, data, split)
+    if sheet is None:
+        print(f"none of {n:,} {split} images is taken for something else: nothing to draw")
         return
-    _save(reports.draw_mistakes(wrong, rows[0], images, source.classes), out)
     stem, suffix = os.path.splitext(out)
-    title = f"{opened.name}, {split}: {found['top1_error']:.2f} % of {len(images):,} wrong"
-    _save(draw_confused_pairs(found["confused"], title), f"{stem}-pairs{suffix}")
+    _save(sheet, out)
+    _save(pairs, f"{stem}-pairs{suffix}")
 
 
 def network(
@@ -350,29 +205,13 @@ def network(
         style: scale: blocks as high as the maps; graph: Keras' own plot, which needs graphviz.
         out: the picture.
     """
-    from vgg_tf.figures import networks
-    from vgg_tf.models import costs
-    from vgg_tf.paper import architectures
+    from vgg_tf.models import diagrams
 
-    architectures.architecture(arch)
-    head = 512 if size < 64 else architectures.HEAD_WIDTH
     if style == "scale":
-        rows = list(costs.layers(arch, size, classes, head_width=head))
-        _save(networks.draw_architecture(rows, f"{arch}, {size} x {size} pixels"), out)
-        return
-    if not (shutil.which("dot") and importlib.util.find_spec("pydot")):
-        raise ValueError(
-            "Keras' plot needs graphviz and pydot: apt-get install graphviz; pip install "
-            "pydot. Or --style scale."
-        )
-    quiet.quiet_tensorflow()
-    import keras
-
-    from vgg_tf.models.vgg import build_vgg
-
-    model = build_vgg(arch, input_shape=(size, size, 3), classes=classes)
-    keras.utils.plot_model(model, out, show_shapes=True, show_layer_names=True, splines="spline")
-    print(out)
+        _save(diagrams.draw_to_scale(arch, size, classes), out)
+    else:
+        diagrams.write_graph(arch, size, classes, out)
+        print(out)
 
 
 def table(size: int = 224, classes: int = 1000):
@@ -383,9 +222,9 @@ def table(size: int = 224, classes: int = 1000):
         classes: number of classes.
     """
     from vgg_tf.models import costs
-    from vgg_tf.paper import architectures
+    from vgg_tf.models.diagrams import choose_head_width
 
-    print(costs.table(size, classes, head_width=512 if size < 64 else architectures.HEAD_WIDTH))
+    print(costs.table(size, classes, head_width=choose_head_width(size)))
 
 
 WHAT = {

@@ -55,7 +55,7 @@ def pictures():
 
 def posteriors(model, pictures, protocol, **options):
     evaluator = Evaluator(model, protocol.units, **options)
-    views = [[np.asarray(view) for view in evaluator.cut(picture)] for picture in pictures]
+    views = [[np.asarray(view) for view in evaluator.cut_views(picture)] for picture in pictures]
     found = dict(evaluator.see(enumerate(views)))
     assert len(found) == len(pictures)
     return np.stack([found[i] for i in range(len(pictures))]).mean(1)

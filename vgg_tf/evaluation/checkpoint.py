@@ -2,15 +2,14 @@
 says no more than that.
 """
 
-import math
 import os
 import sys
 from dataclasses import dataclass
 
 from vgg_tf.data.selection import EVERYTHING, Selection
+from vgg_tf.evaluation.recognition import find_crop, recognize_architecture
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper import protocols
-from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.records.collection import RECIPE_FILE
 from vgg_tf.runs import run_folder
 from vgg_tf.runtime import files, remote
@@ -18,7 +17,6 @@ from vgg_tf.weights import reading
 from vgg_tf.weights.container import Weights
 from vgg_tf.weights.inheritance import load_weights
 from vgg_tf.weights.keras_layers import HEAD
-from vgg_tf.weights.torchvision import LRN
 
 EVALUATIONS = "evaluations"  # folder of what is known of networks that are no runs
 
@@ -136,9 +134,9 @@ class Checkpoint:
         if self.classes is None and len(classes) == self.number:
             return
         if self.classes != tuple(classes):
-            known = f"{self.number} classes" if self.classes is None else _some(self.classes)
+            known = f"{self.number} classes" if self.classes is None else _name_some(self.classes)
             raise ValueError(
-                f"{self.path} knows {known}, {where} has {_some(classes)}. Give the same "
+                f"{self.path} knows {known}, {where} has {_name_some(classes)}. Give the same "
                 "classes in the same order."
             )
 
@@ -162,11 +160,11 @@ def open_checkpoint(path, headless=False):
                 f"{path} tells where an object is, not what it is: python -m vgg_tf.localize "
                 "tests and uses it."
             )
-        return _of_run(run, path)
+        return _open_run(run, path)
     weights = reading.read_weights(path)
     for note in weights.notes:
         print(f"{path}: {note}", file=sys.stderr)
-    row, fingerprint = _architecture(weights), weights.fingerprint()
+    row, fingerprint = recognize_architecture(weights), weights.fingerprint()
     missing = [name for name in HEAD if name not in weights.layers]
     if missing and not headless:
         raise ValueError(
@@ -174,12 +172,14 @@ def open_checkpoint(path, headless=False):
             "with their head."
         )
     crop, number = (
-        (32, 0) if missing else (_crop(weights), weights.layers["predictions"]["kernel"].shape[-1])
+        (32, 0)
+        if missing
+        else (find_crop(weights), weights.layers["predictions"]["kernel"].shape[-1])
     )
     S = weights.test_scale or (256 if missing else round(256 * crop / 224))
     return Checkpoint(
         path=path,
-        folder=_folder(path, fingerprint),
+        folder=_choose_folder(path, fingerprint),
         arch=row.name,
         crop=crop,
         scale=(S, S),
@@ -196,7 +196,7 @@ def open_checkpoint(path, headless=False):
     )
 
 
-def _of_run(run, path):
+def _open_run(run, path):
     if not files.exists(run.best):
         raise FileNotFoundError(
             f"{path} has no model.keras yet: its first epoch is not done. Continue the training."
@@ -209,7 +209,7 @@ def _of_run(run, path):
     fingerprint = weights.fingerprint()
     return Checkpoint(
         path=path,
-        folder=_folder(path, fingerprint),
+        folder=_choose_folder(path, fingerprint),
         arch=run.settings.arch,
         crop=recipe.size,
         scale=recipe.scale,
@@ -226,7 +226,7 @@ def _of_run(run, path):
     )
 
 
-def _folder(path, fingerprint):
+def _choose_folder(path, fingerprint):
     """Where posteriors are kept: in a run that can be written to, as Kaggle's inputs cannot,
     else by its name and weights.
     """
@@ -239,67 +239,5 @@ def _folder(path, fingerprint):
     )
 
 
-def _architecture(weights):
-    """The row of the table that these weights belong to."""
-    layers = weights.layers
-    found = {name: values["kernel"].shape[0] for name, values in layers.items() if "_conv" in name}
-    batch_norm = any("_bn" in name for name in layers)
-    for row in ARCHITECTURES.values():
-        stages = enumerate(row.kernels, 1)
-        kernels = {
-            f"block{b}_conv{i}": side for b, stage in stages for i, side in enumerate(stage, 1)
-        }
-        if kernels == found and row.batch_norm == batch_norm and row.lrn == (LRN in layers):
-            break
-    else:
-        raise ValueError(
-            f"{weights.source} is of no architecture of the table: it has {', '.join(found)}."
-        )
-    return row
-
-
-def _crop(weights):
-    """Side of the crops, from the map that fc1 reads."""
-    kernel, channels = (
-        weights.layers["fc1"]["kernel"],
-        max(v["kernel"].shape[-1] for n, v in weights.layers.items() if "_conv" in n),
-    )
-    inputs = math.prod(kernel.shape[:-1])
-    h, w = weights.map_sides or (math.isqrt(inputs // channels),) * 2
-    if h != w or h * w * channels != inputs:
-        raise ValueError(
-            f"{weights.source} was trained on crops that are no squares (fc1 is "
-            f"{kernel.shape}), which programs do not take. Give build_vgg their input_shape and "
-            "these weights."
-        )
-    return 32 * h
-
-
-def _some(classes):
+def _name_some(classes):
     return f"{len(classes)} classes ({', '.join(classes[:3])}{', ...' * (len(classes) > 3)})"
-
-
-def open_network_and_view(network, picture):
-    """A network, its `checkpoint.Checkpoint`, and the centre crop of a picture that it sees."""
-    from vgg_tf.images import decoding
-    from vgg_tf.images.rescaling import center_view
-
-    opened = open_checkpoint(network, headless=True)
-    whole = decoding.decode_named(files.read(picture), picture)
-    (Q,) = opened.scales("one")
-    crop = opened.crop if opened.number else 224
-    return opened.load(), opened, center_view(whole, crop, max(Q, crop)).numpy()
-
-
-def find_label(word, opened):
-    """Number of a class that is named or numbered; None for none."""
-    if not word:
-        return None
-    if opened.classes and word in opened.classes:
-        return opened.classes.index(word)
-    if not word.isdigit():
-        raise ValueError(
-            f"{opened.path} knows no class {word!r}. It has "
-            f"{', '.join(opened.classes or ['numbers alone'])}."
-        )
-    return int(word)

@@ -8,18 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
-import tensorflow as tf
 
 from vgg_tf.evaluation.evaluator import Evaluator
+from vgg_tf.evaluation.image_reader import READ, ImageReader, read_bytes
 from vgg_tf.evaluation.posterior_store import FOLDERS, Store
-from vgg_tf.images import decoding
-from vgg_tf.images.decoding import decode
-from vgg_tf.runtime.pipelines import disable_autotuner
 
 SAVE_EVERY = 60  # seconds
 SHOWN = 20  # of the images that cannot be read
-READ = 32  # images read by one call
-AUTO = tf.data.AUTOTUNE
 
 
 def compute_posteriors(
@@ -87,19 +82,15 @@ def compute_posteriors(
 def _compute(trained, images, stores, numbers, devices, batch_size, say, describe):
     """Compute and save rows of these images; tell which cannot be read."""
     units, part = [store.unit for store in stores], devices.part if devices.processes > 1 else None
-    problems, start = {}, time.perf_counter()
+    reader, start = ImageReader(images, trained.least), time.perf_counter()
     save_at = start + SAVE_EVERY
-    checksums = {}
     try:
         for number, rows in compute_rows(
-            trained, images, numbers, units, devices, batch_size, problems, checksums, describe
+            trained, reader, numbers, units, devices, batch_size, describe
         ):
             for store, row in zip(stores, rows, strict=True):
-                store.rows[number], store.done[number], store.checksums[number] = (
-                    row,
-                    True,
-                    checksums[number],
-                )
+                store.rows[number], store.done[number] = row, True
+                store.checksums[number] = reader.checksums[number]
             if (now := time.perf_counter()) > save_at:
                 _save(stores, part)
                 # A twentieth of the time.
@@ -109,21 +100,16 @@ def _compute(trained, images, stores, numbers, devices, batch_size, say, describ
     seconds = time.perf_counter() - start
     rate = f"{seconds:.0f} s, {len(numbers) / seconds:.3g} images/s"
     say(f"{trained.name}, {_words(units)}: {len(numbers):,} images, {rate}")
-    return problems
+    return reader.problems
 
 
-def compute_rows(
-    trained, images, numbers, units, devices, batch_size, problems, checksums, describe=False
-):
+def compute_rows(trained, reader, numbers, units, devices, batch_size=0, describe=False):
     """Compute posteriors, or descriptors, of some images, behind a bar with rate and ETA.
 
     Args:
-        trained, units, devices, batch_size: as for `posteriors`.
-        images: a `splits.Split`.
+        trained, units, devices, batch_size, describe: as for `compute_posteriors`.
+        reader: an `image_reader.ImageReader`, which notes images that cannot be read.
         numbers: of the images.
-        problems: a dict that is told of images that cannot be read, `{number: what is wrong}`.
-        checksums: a dict that is told the CRC-32 of each image's bytes, `{number: checksum}`.
-        describe: as for `posteriors`.
 
     Yields:
         `(number, float64 [units, classes or depth])`, in another order.
@@ -136,13 +122,14 @@ def compute_rows(
     looking = make_evaluator(trained, units, devices, batch_size, describe)
     name = f"{trained.name}, {_words(units)}"
     with tqdm(total=len(numbers), desc=name, unit=" images", disable=None) as bar:
-        examples = _examples(images, numbers, looking, trained.least, problems, checksums)
+        examples = reader.cut_views(numbers, looking)
         for number, rows in _within(devices.scope, looking.see(examples)):
             if not np.isfinite(rows).all():
                 policy = trained.run.settings.policy if trained.run else devices.policy
                 raise ValueError(
-                    f"{trained.path} gives numbers that are none for {images.names[number]}. "
-                    f"Its weights are damaged, or they overflow in this precision ({policy})."
+                    f"{trained.path} gives numbers that are none for "
+                    f"{reader.images.names[number]}. Its weights are damaged, or they overflow in "
+                    f"this precision ({policy})."
                 )
             bar.update()
             yield number, rows
@@ -195,7 +182,7 @@ def _check(images, stores):
 
     numbers = np.flatnonzero(np.any([store.done for store in stores], 0)).tolist()
     with ThreadPoolExecutor(READ) as pool:
-        checksums = pool.map(lambda i: zlib.crc32(_contents(images, i)), numbers)
+        checksums = pool.map(lambda i: zlib.crc32(read_bytes(images, i)), numbers)
         for i, checksum in zip(
             numbers,
             tqdm(checksums, "compare", len(numbers), unit=" images", disable=None),
@@ -218,67 +205,6 @@ def _words(units):
 def _save(stores, part):
     for store in stores:
         store.write(part)
-
-
-def _examples(images, numbers, evaluator, least, problems, checksums):
-    """`(number, views)` of images that can be read; `problems` is told of the others,
-    `checksums` of all.
-    """
-
-    def read(some):
-        contents = [_contents(images, i) for i in some]
-        checksums.update(zip(some.tolist(), map(zlib.crc32, contents), strict=True))
-        return np.array(contents, object)
-
-    def views(i, contents):
-        pixels = decode(contents)
-        side = tf.reduce_min(tf.shape(pixels)[:2])
-        # What is too small to be seen is not enlarged: a line of a pixel would take gigabytes.
-        pixels = tf.cond(
-            side < least, lambda: tf.zeros([least, least, 3], tf.uint8), lambda: pixels
-        )
-        return i, side, evaluator.cut(tf.ensure_shape(pixels, [None, None, 3]))
-
-    numbers = np.array(numbers, np.int64)
-    # A call of Python's for each would take most of the time.
-    chunks = tf.data.Dataset.from_tensor_slices(numbers).batch(READ)
-    contents = chunks.map(
-        lambda some: (some, tf.numpy_function(read, [some], tf.string)), num_parallel_calls=AUTO
-    )
-    dataset = disable_autotuner(
-        contents.unbatch().map(views, num_parallel_calls=AUTO).ignore_errors().prefetch(2 * READ)
-    )
-    seen = set()
-    # as_numpy_iterator would take a third of the time of small images.
-    for number, side, found in dataset:
-        number, side = int(number), int(side)
-        seen.add(number)
-        if side < least:
-            problems[number] = (
-                f"{images.names[number]} has a side of {side} pixels, less than {least}"
-            )
-        else:
-            yield number, [view.numpy() for view in found]
-    for number in sorted(set(numbers.tolist()) - seen):
-        problems[number] = _problem(images, number)
-
-
-def _contents(images, i):
-    try:
-        return images.read(i)
-    except (ValueError, OSError):
-        return b""  # which cannot be decoded either
-
-
-def _problem(images, i):
-    """Why image `i` cannot be read."""
-    try:
-        decoding.decode_named(images.read(i), images.names[i])
-    except (ValueError, OSError) as error:
-        return str(error)
-    raise RuntimeError(
-        f"{images.names[i]} could be read now, but not before. Give the same command again."
-    )
 
 
 def _gather(images, stores, problems):

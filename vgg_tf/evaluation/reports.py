@@ -10,12 +10,10 @@ from importlib import resources
 
 import numpy as np
 
-from vgg_tf.evaluation import metrics
-from vgg_tf.figures import charts, sheets
-from vgg_tf.images import decoding
+from vgg_tf.evaluation import metrics, mistakes
+from vgg_tf.figures import charts
 from vgg_tf.runtime import files, programs
 
-MISTAKES = 24  # pictures of the worst
 CURVES = 10  # ROC curves: of all classes up to so many, else of the classes with the smallest areas
 
 
@@ -59,8 +57,8 @@ def write_report(folder, title, facts, found, posteriors, images, classes):
             _compute_curves(posteriors, labels, classes, found["per_class"])
         ),
     }
-    if len(wrong := metrics.find_worst_mistakes(posteriors, labels, MISTAKES)):
-        figures["The worst mistakes: surest, and wrong"] = lambda: draw_mistakes(
+    if len(wrong := metrics.find_worst_mistakes(posteriors, labels, mistakes.SHOWN)):
+        figures["The worst mistakes: surest, and wrong"] = lambda: mistakes.draw_mistakes(
             wrong, posteriors, images, classes
         )
     _write_text(folder, "report.html", render_page(title, facts, found, figures))
@@ -104,24 +102,6 @@ def _compute_curves(posteriors, labels, classes, per_class):
         f"{classes[i]} ({area:.4f})": metrics.roc(posteriors[:, i], labels == i)
         for area, i in known
     }
-
-
-def draw_mistakes(numbers, posteriors, images, classes):
-    """A sheet of images that were taken for something else, by their `numbers` in the
-    `splits.Split`.
-    """
-    seen = [decoding.decode_named(images.read(int(i)), images.names[i]) for i in numbers]
-    told = [
-        (
-            f"{classes[posteriors[i].argmax()]} {posteriors[i].max():.3f}",
-            f"is {classes[images.labels[i]]}",
-        )
-        for i in numbers
-    ]
-    none = ((), ())
-    return sheets.draw_contact_sheet(
-        seen, told, [none] * len(seen), "what it said, how sure it was, and what it is"
-    )
 
 
 def render_page(title, facts, found, figures):

@@ -8,6 +8,7 @@ is divided by its length. Of several networks the descriptors are stacked, each 
 whole is divided by its length once more.
 """
 
+import io
 import os
 
 import numpy as np
@@ -16,6 +17,7 @@ from vgg_tf.data.opening import open_source
 from vgg_tf.evaluation import checkpoint, posteriors
 from vgg_tf.paper.protocols import Protocol
 from vgg_tf.records.splits import Source
+from vgg_tf.runtime import files
 from vgg_tf.runtime.devices import choose
 
 AGGREGATES = ("average", "stack", "max")
@@ -113,8 +115,21 @@ def _of_arrays(images, network, units, batch_size, devices):
     with devices.scope():
         rows = dict(
             evaluator.see(
-                (i, [view.numpy() for view in evaluator.cut(image)])
+                (i, [view.numpy() for view in evaluator.cut_views(image)])
                 for i, image in enumerate(images)
             )
         )
     return np.stack([rows[i] for i in range(len(images))], 1)
+
+
+def write_descriptors(path, rows, source):
+    """Write the descriptors of a source of one split, with names and labels, into an .npz file."""
+    images, data = source.splits["train"], io.BytesIO()
+    np.savez(
+        data,
+        names=np.array(images.names),
+        labels=images.labels,
+        classes=np.array(source.classes),
+        descriptors=rows,
+    )
+    files.write_whole(path, data.getvalue())

@@ -1,6 +1,7 @@
 """Pictures for comparing exported files and for calibrating int8."""
 
 import contextlib
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,17 +11,26 @@ CALIBRATION = 100  # pictures for int8, none of them compared
 PHOTOGRAPHS = "two photographs that scikit-learn carries"
 
 
-def choose_views(flags, opened, network, calibrate):
-    """Views to compare on and, for int8, others to calibrate by.
+class Views(NamedTuple):
+    """Views of pictures for an export.
 
-    Returns:
+    Attributes:
         pixels: uint8 `[n, height, width, 3]`, to compare on.
         where: they come from, in words.
-        learnt: uint8 `[CALIBRATION, height, width, 3]`: of the run's train split where its data
-            open, else of --pictures, none of which is compared; where these are too few, windows of
-            photographs. None without `calibrate`.
+        learnt: uint8 `[CALIBRATION, height, width, 3]`, to calibrate int8 by: of the run's train
+            split where its data open, else of --pictures, none of which is compared; where these
+            are too few, windows of photographs. None where nothing is calibrated.
         calibrated: where they come from, in words; empty without.
     """
+
+    pixels: np.ndarray
+    where: str
+    learnt: np.ndarray | None
+    calibrated: str
+
+
+def choose_views(flags, opened, network, calibrate):
+    """Return the `Views` to compare on and, with `calibrate`, others to calibrate int8 by."""
     from vgg_tf.data import opening
     from vgg_tf.data.folders import find_pictures
     from vgg_tf.images import decoding
@@ -45,7 +55,7 @@ def choose_views(flags, opened, network, calibrate):
     else:
         pixels, where, seen = _photographs(network, flags.n), PHOTOGRAPHS, set()
     if not calibrate:
-        return np.stack(pixels), where, None, ""
+        return Views(np.stack(pixels), where, None, "")
     train, words = (
         (source.splits["train"], f"{source.name}, train") if source else (compared, flags.pictures)
     )
@@ -57,12 +67,8 @@ def choose_views(flags, opened, network, calibrate):
     learnt = views(train, _spread(rest, CALIBRATION))
     parts = {words: len(learnt), PHOTOGRAPHS: CALIBRATION - len(learnt)}
     learnt += _photographs(network, parts[PHOTOGRAPHS], seed=1)
-    return (
-        np.stack(pixels),
-        where,
-        np.stack(learnt),
-        " and ".join(f"{n} views of {of}" for of, n in parts.items() if n),
-    )
+    words = " and ".join(f"{n} views of {of}" for of, n in parts.items() if n)
+    return Views(np.stack(pixels), where, np.stack(learnt), words)
 
 
 def _known(content):

@@ -59,17 +59,24 @@ class Network:
         ]
         return sum(array.ndim > 1 for array in arrays), arrays
 
-    def about(self):
-        """What a file tells of itself, as JSON."""
+    def describe(self):
+        """What a file says about itself, as values for JSON."""
         layers, arrays = self.contents()
-        about = {
+        return {
             "name": self.name,
             "architecture": self.arch,
             "input": "uint8 RGB 0..255",
             "height": self.height,
+            "width": self.width,
+            "scale": self.scale,
+            "classes": list(self.classes),
+            "weights": compute_digest(arrays),
+            "layers": layers,
         }
-        about |= {"width": self.width, "scale": self.scale, "classes": list(self.classes)}
-        return json.dumps(about | {"weights": compute_digest(arrays), "layers": layers})
+
+    def about(self):
+        """The description as JSON."""
+        return json.dumps(self.describe())
 
     def view(self, picture):
         """What the network sees of a picture, uint8 `[h, w, 3]`: its centre after rescaling,

@@ -93,6 +93,23 @@ def write_report(folder, facts, found, pictures, classes):
         save(draw_contact_sheet(shown, own, drawn, "the boxes that were found"), sheet)
 
 
+def draw_boxes(picture, title, found, classes, path):
+    """Draw the boxes that were found over a picture.
+
+    Args:
+        picture: uint8 `[h, w, 3]`.
+        title: over it.
+        found: list of `inference.Found`.
+        classes: names.
+        path: of the file that is written.
+    """
+    boxes = annotations.Boxes(
+        np.stack([box.corners for box in found]), [classes[box.label] for box in found]
+    )
+    with programs.noting(path):
+        save(draw_contact_sheet([picture], [title], [boxes], ""), path, dpi=200)
+
+
 def make_row(name, found, classes, size):
     """A picture's boxes for JSON: corners in pixels of its `size`, width and height."""
     width, height = size

@@ -1,0 +1,73 @@
+"""Figures of data: the images of each class, the steps of a training view."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+
+from vgg_tf.data import opening
+from vgg_tf.figures import charts, sheets
+from vgg_tf.images import decoding
+from vgg_tf.images.rescaling import rescale
+from vgg_tf.images.views import geometry, train_view
+from vgg_tf.records.collection import Collection, holds_shards
+from vgg_tf.runtime import files
+
+
+def draw_class_counts(source):
+    """Draw how many images of each class a source has, split by split."""
+    if holds_shards(source):
+        collection = Collection.read(source)
+        names = collection.classes
+        per_class = {name: split["per_class"] for name, split in collection.splits.items()}
+    else:
+        opened = opening.open_source(source)
+        names = opened.classes
+        per_class = {
+            name: np.bincount(part.labels, minlength=len(names)).tolist()
+            for name, part in opened.splits.items()
+        }
+    return charts.draw_counts(names, per_class, f"images of {os.path.basename(source.rstrip('/'))}")
+
+
+def draw_view_steps(picture, view, seed):
+    """Draw an image before and after each step of a training view, and some views of it.
+
+    Args:
+        picture: path of the image.
+        view: an `augmentation.View`.
+        seed: of the views.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
+    contents = files.read(picture)
+    whole = decoding.decode_named(contents, picture)
+    steps = _list_steps(whole, view, seed)
+    shown = [
+        value if isinstance(value, np.ndarray) else train_view(contents, *value).numpy()
+        for value in steps.values()
+    ]
+    boxes = [((), ())] * len(shown)
+    return sheets.draw_contact_sheet(shown, list(steps), boxes, os.path.basename(picture), 5)
+
+
+def _list_steps(whole, view, seed):
+    """Return title to pixels, or to the seed and the `View` that they are made by."""
+    first, plain = np.array([seed, 0]), replace(view, shift=0.0, cutout=0)
+    new, corner, mirrored = (np.asarray(value) for value in geometry(first, whole.shape[:2], view))
+    size = f"{view.crop} x {view.crop}"
+    steps = {
+        ("as it is", f"{whole.shape[1]} x {whole.shape[0]}"): whole,
+        (f"rescaled, S = {new.min()}", f"{new[1]} x {new[0]}"): rescale(
+            whole, int(new.min())
+        ).numpy(),
+        (f"cropped at {corner[1]}, {corner[0]}", size): (first, replace(plain, flip=False)),
+        f"mirrored: {'yes' if mirrored else 'no'}": (first, plain),
+        "colours shifted": (first, replace(view, cutout=0)),
+    }
+    if view.cutout:
+        steps["cut out"] = (first, view)
+    while len(steps) % 5:
+        steps[f"another view, {len(steps)}"] = (np.array([seed, len(steps)]), view)
+    return steps

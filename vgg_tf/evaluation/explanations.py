@@ -1,0 +1,110 @@
+"""Figures of what a network makes of a picture: heatmaps, feature maps, receptive fields."""
+
+import os
+
+from vgg_tf.evaluation.checkpoint import open_checkpoint
+from vgg_tf.figures import networks
+from vgg_tf.images import decoding
+from vgg_tf.images.rescaling import center_view
+from vgg_tf.models import chain, heatmaps
+from vgg_tf.runtime import files
+
+METHODS = ("grad-cam", "grad-cam++", "saliency")
+
+
+def draw_heat(network, picture, layers, label, method):
+    """Draw heatmaps over a picture.
+
+    Args:
+        network: a run folder, a file of weights, or `cifar10`.
+        picture: path of an image.
+        layers: names with commas between; empty: the last convolution; `blocks`: the last one of
+            each block.
+        label: the class, a name or a number from 0; empty: the likeliest.
+        method: one of `METHODS`, or `all`.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
+    model, opened, view = open_network_and_view(network, picture)
+    named, number, maps = _list_layers(model, layers), find_label(label, opened), {}
+    for each in METHODS if method == "all" else (method,):
+        for layer in named if each != "saliency" else [""]:
+            found, said = heatmaps.heat(model, view, layer or None, number, each)
+            maps[f"{each} {layer}".strip()] = found
+    name = opened.classes[said] if opened.classes else f"class {said}"
+    title = f"{os.path.basename(picture)}: what speaks for {name}"
+    return networks.draw_heat(view, maps, title)
+
+
+def draw_features(network, picture, layer):
+    """Draw the maps of features that a layer makes of a picture."""
+    model, _, view = open_network_and_view(network, picture)
+    values = heatmaps.features(model, view, layer)
+    h, w, channels = values.shape
+    title = f"{layer} of {os.path.basename(picture)}: {channels} maps of {w} x {h}"
+    return networks.draw_maps(values, title)
+
+
+def draw_field(network, picture, layer, unit):
+    """Draw the receptive field of a unit on a picture.
+
+    Args:
+        network, picture: as for `draw_heat`.
+        layer: name of the unit's layer.
+        unit: its row and column, such as `1,0`; empty: the middle one.
+
+    Raises:
+        ValueError: the layer has no such unit.
+    """
+    model, _, view = open_network_and_view(network, picture)
+    seen = heatmaps.receptive_field(model, layer)
+    h, w, _ = heatmaps.features(model, view, layer).shape
+    row, column = map(int, unit.split(",")) if unit else (h // 2, w // 2)
+    if not (0 <= row < h and 0 <= column < w):
+        raise ValueError(f"{layer} has units 0,0 to {h - 1},{w - 1}. Received: {unit}.")
+    return networks.draw_field(view, seen.of(row, column), f"{layer} at {row}, {column}")
+
+
+def draw_filters(network):
+    """Draw the filters of a network's first layer."""
+    opened = open_checkpoint(network, headless=True)
+    title = f"filters of {opened.name}'s first layer, grey is no weight"
+    return networks.draw_kernels(heatmaps.filters(opened.load()), title)
+
+
+def open_network_and_view(network, picture):
+    """Return a network, its `checkpoint.Checkpoint`, and the center crop that it sees."""
+    opened = open_checkpoint(network, headless=True)
+    whole = decoding.decode_named(files.read(picture), picture)
+    (Q,) = opened.scales("one")
+    crop = opened.crop if opened.number else 224
+    return opened.load(), opened, center_view(whole, crop, max(Q, crop)).numpy()
+
+
+def find_label(word, opened):
+    """Return the number of a class that is named or numbered; None for an empty word.
+
+    Raises:
+        ValueError: the network has no such class.
+    """
+    if not word:
+        return None
+    if opened.classes and word in opened.classes:
+        return opened.classes.index(word)
+    if not word.isdigit():
+        raise ValueError(
+            f"{opened.path} knows no class {word!r}. It has "
+            f"{', '.join(opened.classes or ['numbers alone'])}."
+        )
+    return int(word)
+
+
+def _list_layers(model, words):
+    """Return the names of layers that the words of `draw_heat` mean."""
+    if not words:
+        return [chain.last_map(model)]
+    if words != "blocks":
+        return [name.strip() for name in words.split(",")]
+    last = {name.split("_")[0]: name for name in chain.layer_names(model) if "conv" in name}
+    return list(last.values())

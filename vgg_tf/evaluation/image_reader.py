@@ -1,0 +1,98 @@
+"""Reads the images of a split and cuts their views, for an evaluator."""
+
+import zlib
+
+import numpy as np
+import tensorflow as tf
+
+from vgg_tf.images import decoding
+from vgg_tf.runtime.pipelines import disable_autotuner
+
+READ = 32  # images read by one call
+AUTO = tf.data.AUTOTUNE
+
+
+class ImageReader:
+    """Reads images, and notes which of them cannot be read.
+
+    Attributes:
+        images: the `splits.Split`.
+        least: smaller side that an image has at least, in pixels.
+        problems: `{number of image: what is wrong with it}`, of the images so far.
+        checksums: `{number of image: CRC-32 of its bytes}`, of the images so far.
+    """
+
+    def __init__(self, images, least):
+        self.images, self.least = images, least
+        self.problems, self.checksums = {}, {}
+
+    def cut_views(self, numbers, evaluator):
+        """Read some images, several at a time.
+
+        Args:
+            numbers: of the images.
+            evaluator: an `evaluator.Evaluator`, which cuts the views.
+
+        Yields:
+            `(number, views)` of the images that can be read.
+        """
+        numbers, seen = np.array(numbers, np.int64), set()
+        # as_numpy_iterator would take a third of the time of small images.
+        for number, side, found in self._make_dataset(numbers, evaluator):
+            number, side = int(number), int(side)
+            seen.add(number)
+            if side < self.least:
+                name = self.images.names[number]
+                self.problems[number] = (
+                    f"{name} has a side of {side} pixels, less than {self.least}"
+                )
+            else:
+                yield number, [view.numpy() for view in found]
+        for number in sorted(set(numbers.tolist()) - seen):
+            self.problems[number] = self._describe_problem(number)
+
+    def _make_dataset(self, numbers, evaluator):
+        """Return a dataset of `(number, smaller side, views)`, without images that are damaged."""
+        least = self.least
+
+        def read(some):
+            contents = [read_bytes(self.images, i) for i in some]
+            self.checksums.update(zip(some.tolist(), map(zlib.crc32, contents), strict=True))
+            return np.array(contents, object)
+
+        def cut(i, contents):
+            pixels = decoding.decode(contents)
+            side = tf.reduce_min(tf.shape(pixels)[:2])
+            # What is too small to be seen is not enlarged: a line of a pixel would take gigabytes.
+            pixels = tf.cond(
+                side < least, lambda: tf.zeros([least, least, 3], tf.uint8), lambda: pixels
+            )
+            return i, side, evaluator.cut_views(tf.ensure_shape(pixels, [None, None, 3]))
+
+        # A call of Python's for each would take most of the time.
+        chunks = tf.data.Dataset.from_tensor_slices(numbers).batch(READ)
+        contents = chunks.map(
+            lambda some: (some, tf.numpy_function(read, [some], tf.string)),
+            num_parallel_calls=AUTO,
+        )
+        views = contents.unbatch().map(cut, num_parallel_calls=AUTO).ignore_errors()
+        return disable_autotuner(views.prefetch(2 * READ))
+
+    def _describe_problem(self, i):
+        """Return why image `i` cannot be read."""
+        name = self.images.names[i]
+        try:
+            decoding.decode_named(self.images.read(i), name)
+        except (ValueError, OSError) as error:
+            return str(error)
+        raise RuntimeError(
+            f"{name} could be read now, but not before. Give the same command again."
+        )
+
+
+def read_bytes(images, i):
+    """Return the bytes of an image; none where it cannot be read."""
+    try:
+        return images.read(i)
+    except (ValueError, OSError):
+        return b""  # which cannot be decoded either

@@ -1,0 +1,55 @@
+"""An architecture drawn to scale, or as Keras' graph."""
+
+import importlib.util
+import shutil
+
+from vgg_tf.paper import architectures
+from vgg_tf.runtime import files, quiet
+
+
+def choose_head_width(size):
+    """Return the width of the head that goes with a crop, as in the recipes."""
+    return 512 if size < 64 else architectures.HEAD_WIDTH
+
+
+def draw_to_scale(arch, size, classes):
+    """Draw blocks as high as their maps.
+
+    Args:
+        arch: name of the architecture.
+        size: side of the crop, in pixels.
+        classes: number of classes.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
+    from vgg_tf.figures import networks
+    from vgg_tf.models import costs
+
+    architectures.architecture(arch)
+    rows = list(costs.layers(arch, size, classes, head_width=choose_head_width(size)))
+    return networks.draw_architecture(rows, f"{arch}, {size} x {size} pixels")
+
+
+def write_graph(arch, size, classes, path):
+    """Write the plot of Keras into a file.
+
+    Raises:
+        ValueError: graphviz or pydot is missing; the message says what to install.
+    """
+    architectures.architecture(arch)
+    if not (shutil.which("dot") and importlib.util.find_spec("pydot")):
+        raise ValueError(
+            "Keras' plot needs graphviz and pydot: apt-get install graphviz; pip install "
+            "pydot. Or --style scale."
+        )
+    quiet.quiet_tensorflow()
+    import keras
+
+    from vgg_tf.models.vgg import build_vgg
+
+    model = build_vgg(arch, input_shape=(size, size, 3), classes=classes)
+    with files.writing(path) as temporary:
+        keras.utils.plot_model(
+            model, temporary, show_shapes=True, show_layer_names=True, splines="spline"
+        )
