@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.evaluate.making_reports import FEW, call, digits, predictions, put_few, report
+from tests.making import cells_of
 from vgg_tf.data import opening
 from vgg_tf.data.writing import write
 from vgg_tf.evaluate import PresetName
@@ -96,9 +97,9 @@ def test_a_table_of_the_paper_is_printed_with_its_numbers(seen, tmp_path, capsys
     text = capsys.readouterr().out
     (table,) = tmp_path.glob("evaluations/**/table.md")
     assert table.read_text() in text
-    rows = [line for line in table.read_text().splitlines() if "run" in line]
-    assert [row.split(" | ")[3] for row in rows] == ["dense", "multi-crop", "multi-crop+dense"]
-    assert all("32, 34, 36" in row for row in rows)
+    _, *rows = cells_of(table.read_text())
+    assert [row[3] for row in rows] == ["dense", "multi-crop", "multi-crop+dense"]
+    assert all(row[2] == "32, 34, 36" for row in rows)
 
 
 def test_shards_and_folders_give_the_errors_of_the_digits(tested, copied, tmp_path, sketched):

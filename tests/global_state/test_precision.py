@@ -8,6 +8,7 @@ import numpy as np
 import vgg_tf
 from tests.global_state.making_calls import BFLOAT16, picture, tiny
 from vgg_tf.evaluation import checkpoint, posteriors
+from vgg_tf.evaluation.image_reader import ImageReader
 from vgg_tf.records.splits import Split
 from vgg_tf.runtime import devices
 
@@ -30,13 +31,11 @@ def test_who_takes_one_row_after_the_other_is_not_in_the_scope(place, uncompiled
     )
     rows = posteriors.compute_rows(
         checkpoint.open_checkpoint("a.safetensors"),
-        split,
+        ImageReader(split, 32),
         [0, 1],
         [(32, "center")],
         BFLOAT16,
         1,
-        {},
-        {},
     )
     next(rows)
     assert keras.config.dtype_policy().name == "float32"  # also where the rest is never asked for

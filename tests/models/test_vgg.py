@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vgg_tf.evaluation.checkpoint import open_trained
+from vgg_tf.evaluation.checkpoint import open_checkpoint
 from vgg_tf.localization import session
 from vgg_tf.models.conversion import convert_head
 from vgg_tf.models.lrn import LocalResponseNormalization
@@ -504,7 +504,7 @@ def test_a_network_of_any_width_is_built_again_from_its_weights_and_inherited_wh
         noise(2, 32, 32, 3),
     )
     write_weights(source, path)
-    opened = open_trained(path)
+    opened = open_checkpoint(path)
     for again in (tiny("vgg11_bn", weights=path, width=None), opened.build()):
         np.testing.assert_array_equal(answer(again, images), answer(source, images))
     assert filters_of(session._fit_recipe(opened, presets.BOXES).width) == filters_of(width)

@@ -77,7 +77,7 @@ def run(arch, muon, n):
         tests = [(32, "dense"), (40, "dense"), (40, "multi-crop"), (40, "center")]
         evaluator = Evaluator(model, tests, 3, n, static=True)
         pictures = [image[: 32 - i % 2] for i, image in enumerate(images[40:])]  # of two sizes
-        cuts = ([view.numpy() for view in evaluator.cut(picture)] for picture in pictures)
+        cuts = ([view.numpy() for view in evaluator.cut_views(picture)] for picture in pictures)
         found = dict(evaluator.see(enumerate(cuts)))
     assert sorted(found) == list(range(13))
     if engine == "jax" or n == 1:

@@ -101,7 +101,7 @@ def load_dataset(
     first = one(0)
     if len(first.element_spec) == 3:  # with a mask: all passes are the same
         return first
-    return finish(passes.counting(one, len(first)), len(first))
+    return finish(passes.count_passes(one, len(first)), len(first))
 
 
 def load_epochs(

@@ -36,7 +36,7 @@ def search(flags, name):
             f"{step.seconds:.0f} s",
             flush=True,
         )
-        batch = bounds.next_batch(steps)
+        batch = bounds.choose_next_batch(steps)
         if batch and len(steps) == 2 and all(step.fits for step in steps):
             print(
                 f"the most images a step that fit, by the line through the two: {batch:,}",
@@ -58,7 +58,7 @@ def search(flags, name):
         f"the most compiled that fit: {largest.batch:,}; "
         + (f"{min(above):,} do not" if above else "more may")
     )
-    _bounds(row, topology.analytic_flops(target.scores) / 1e9, _input_rate(recipe))
+    _bounds(row, topology.count_flops(target.scores) / 1e9, _input_rate(recipe))
     return row
 
 
@@ -110,7 +110,7 @@ def _input_rate(recipe, seconds=5.0):
     import tensorflow as tf
 
     from vgg_tf.images.views import train_view
-    from vgg_tf.runtime.pipelines import untuned
+    from vgg_tf.runtime.pipelines import disable_autotuner
 
     folder = Path(sklearn.datasets.__file__).parent / "images"
     photos = [tf.io.read_file(str(path)) for path in sorted(folder.glob("*.jpg"))]
@@ -119,7 +119,7 @@ def _input_rate(recipe, seconds=5.0):
         contents = tf.stack(photos)[i % len(photos)]
         return train_view(contents, tf.stack([i, tf.constant(0, tf.int64)]), recipe.view())
 
-    views = untuned(
+    views = disable_autotuner(
         tf.data.Dataset.range(10**9)
         .map(view, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(64)

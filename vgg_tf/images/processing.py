@@ -7,7 +7,7 @@ from vgg_tf.images.colors import IMAGENET_COVARIANCE
 from vgg_tf.images.decoding import PNG, decode, is_bmp, is_jpeg, key
 from vgg_tf.images.rescaling import center_view
 from vgg_tf.images.views import train_view
-from vgg_tf.runtime.passes import fresh_seed
+from vgg_tf.runtime.passes import draw_fresh_seed
 
 
 @tf.autograph.experimental.do_not_convert
@@ -71,7 +71,9 @@ def process_path(
     view = View(crop, scale, flip, shift, covariance, padding, cutout)
     contents, label = _read_labeled(tf.convert_to_tensor(path), class_names)
     if training:
-        pair = tf.stack([key(contents), fresh_seed() if seed is None else tf.cast(seed, tf.int64)])
+        pair = tf.stack(
+            [key(contents), draw_fresh_seed() if seed is None else tf.cast(seed, tf.int64)]
+        )
         return train_view(contents, pair, view), label
     return center_view(decode(contents), view.crop, view.center_scale), label
 

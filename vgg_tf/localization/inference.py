@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vgg_tf.evaluation import scores
+from vgg_tf.evaluation import metrics
 from vgg_tf.evaluation.evaluator import softmax
 from vgg_tf.images import rescaling
 from vgg_tf.localization import boxes
@@ -50,7 +50,7 @@ class Localizer:
                 f"{path} tells what is in a picture, not where. Train one with python -m "
                 "vgg_tf.localize train."
             )
-        self.classes = tuple(self.run.collection().classes)
+        self.classes = tuple(self.run.read_collection().classes)
         self.crop, self.scale, self.test_scale = recipe.size, recipe.scale, recipe.evaluation_scale
         self.model = self.run.load_best()
         self._dense = None
@@ -123,7 +123,7 @@ class Rater:
     """Classification networks that say what is in a picture, and in which of its windows."""
 
     def __init__(self, networks):
-        """Take opened `checkpoint.Trained`, of the same classes."""
+        """Take opened `checkpoint.Checkpoint`, of the same classes."""
         self.networks, self.classes = networks, networks[0].classes
         self._dense = [(network, convert_head(network.load())) for network in networks]
 
@@ -222,7 +222,7 @@ def errors(found, labels, corners):
         wrong = sum(
             not any(is_right(box, label, own) for box in some[:count]) for some, label, own in rows
         )
-        told |= {f"{name}_error": 100 * wrong / n, f"{name}_interval": scores.interval(wrong, n)}
+        told |= {f"{name}_error": 100 * wrong / n, f"{name}_interval": metrics.interval(wrong, n)}
     return told
 
 

@@ -9,7 +9,8 @@ import tyro
 from vgg_tf.localization.flags import PROG, Train, Words
 from vgg_tf.paper import presets
 from vgg_tf.runtime import files, quiet
-from vgg_tf.runtime.devices import choose, settle
+from vgg_tf.runtime.devices import choose
+from vgg_tf.runtime.engines import settle
 from vgg_tf.training.session import announce, following
 
 
@@ -28,7 +29,7 @@ def train(words):
     from vgg_tf.runs.settings import Settings
 
     source = opening.open_source(flags.data, flags.selection)
-    where = flags.data if is_word(flags.data) else files.absolute(flags.data)
+    where = flags.data if is_word(flags.data) else files.make_absolute(flags.data)
     out = flags.out or os.path.join("runs", f"{flags.regression}-{Path(where).name}")
     settings = Settings(
         begun.arch,
@@ -43,7 +44,7 @@ def train(words):
         flags.regression,
     )
     with run_folder.open_run(out, settings) as run:
-        report = run.report()
+        report = run.read_report()
         if report:
             print(f"{out} is done; delete it or choose another --out to train anew")
         else:
@@ -75,7 +76,7 @@ def _parse(words):
         quiet.quiet_tensorflow()
         from vgg_tf.evaluation import checkpoint
 
-        begun = checkpoint.open_trained(first.inherit, headless=True)
+        begun = checkpoint.open_checkpoint(first.inherit, headless=True)
         small = first.recipe == "small" or (
             first.recipe == "auto" and begun.number and begun.crop < 64
         )

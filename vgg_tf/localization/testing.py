@@ -8,7 +8,8 @@ import tyro
 
 from vgg_tf.localization.flags import PROG, Evaluate
 from vgg_tf.runtime import quiet
-from vgg_tf.runtime.devices import choose, settle
+from vgg_tf.runtime.devices import choose
+from vgg_tf.runtime.engines import settle
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,12 @@ def _report(subjects, found, errors, facts, images, flags):
     from vgg_tf.localization import reports
 
     lines = [(subject.name, subject.localizers, subject.scales) for subject in subjects]
-    text = reports.tables_of(flags.protocol, lines, errors, not facts["classifier"])
+    text = reports.format_tables(flags.protocol, lines, errors, not facts["classifier"])
     results = {subject.name: error for subject, error in zip(subjects, errors, strict=True)}
     first = subjects[0].localizers[0]
-    folder = flags.out or reports.folder_of(first.run.folder, flags.split, facts)
+    folder = flags.out or reports.choose_folder(first.run.folder, flags.split, facts)
     facts = facts | {"tables": text, "results": results}
-    reports.write(folder, facts, found[-1], images, first.classes)
+    reports.write_report(folder, facts, found[-1], images, first.classes)
     print(f"\n{text}\n")
     return folder
 
@@ -166,7 +167,7 @@ def make_rater(paths, classes):
 
     if not paths:
         return None
-    networks = [checkpoint.open_trained(path) for path in paths]
+    networks = [checkpoint.open_checkpoint(path) for path in paths]
     for network in networks:
         network.check_classes(classes, "the run of boxes")
     return inference.Rater(networks)

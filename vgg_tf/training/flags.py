@@ -12,7 +12,8 @@ from vgg_tf.paper.architectures import architecture
 from vgg_tf.records.collection import Collection, holds_shards
 from vgg_tf.runs import tracking
 from vgg_tf.runtime import processes, quiet
-from vgg_tf.runtime.devices import Precision, StrategyName, settle
+from vgg_tf.runtime.devices import Precision, StrategyName
+from vgg_tf.runtime.engines import settle
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def parse(arguments=None, source=None):
     architecture(words.arch)
     smaller_side = None
     if plain == arguments:
-        settle(words.strategy, several=words.together.told().processes > 1)
+        settle(words.strategy, several=words.together.complete().processes > 1)
         if source is None and holds_shards(words.data) and not words.selection:
             smaller_side = Collection.read(words.data).smaller_side
         else:
@@ -113,7 +114,7 @@ def parse(arguments=None, source=None):
     default = Flags(numbers=presets.shrink(recipe) if words.smoke else recipe)
     flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.train")
     presets.check_fit(flags.arch, flags.numbers)
-    tracking.check(flags.track)
+    tracking.check_trackers(flags.track)
     if not flags.inherit:
         for word, value in (
             ("--inherit-layers", flags.inherit_layers != "paper"),

@@ -149,7 +149,7 @@ def _add_epoch(state, row, checked, keep_last):
 
 def _draw(run, state):
     title = f"{run.settings.arch} on {Path(run.settings.data).name}"
-    run.draw(lambda: charts.history(state.rows, title))
+    run.draw(lambda: charts.draw_history(state.rows, title))
 
 
 def _check_finite(validation_loss, scores, recipe, epoch):

@@ -11,7 +11,7 @@ from vgg_tf.models.initializers import fitting
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.architectures import architecture
 from vgg_tf.paper.presets import check_fit
-from vgg_tf.runtime.devices import shared_by_tensorflow
+from vgg_tf.runtime.engines import is_shared_by_tensorflow
 from vgg_tf.training.optimizers import SGD, Muon, without_decay
 from vgg_tf.training.probe import probe
 from vgg_tf.training.schedules import Schedule
@@ -166,7 +166,7 @@ def compile_scores(scores, optimizer="sgd", smoothing=0.0):
     for layer in scores.layers:
         # JAX takes the moments of the whole batch by itself.
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = shared_by_tensorflow()
+            layer.synchronized = is_shared_by_tensorflow()
     classes = scores.output.shape[-1]
     scores.compile(
         optimizer,

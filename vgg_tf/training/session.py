@@ -24,7 +24,7 @@ def inherited_weights(flags, out):
         return None, ""
     if flags.inherit == "imagenet":
         weights = fetch_imagenet_weights(flags.arch)
-    elif run_folder.begun(out) and not files.exists(flags.inherit):
+    elif run_folder.has_begun(out) and not files.exists(flags.inherit):
         return None, run_folder.read_run(out).settings.inherit_fingerprint
     else:
         weights = read_weights(flags.inherit)
@@ -116,7 +116,7 @@ def following(run, devices, grace, track=""):
         run: the open `run_folder.Run`.
         devices: the `Devices`.
         grace: seconds that SIGTERM leaves.
-        track: names of trackers, as for `tracking.opened`.
+        track: names of trackers, as for `tracking.open_trackers`.
 
     Yields:
         `loop.Hooks`.
@@ -124,7 +124,7 @@ def following(run, devices, grace, track=""):
     from vgg_tf.training import loop
 
     notice = signals.Notice(grace)
-    tracks = tracking.opened(track if run.writes else "", run)
+    tracks = tracking.open_trackers(track if run.writes else "", run)
     with tracks as follow, notice, devices.scope():
         yield loop.Hooks(heed=notice.heed, track=follow)
 
