@@ -57,7 +57,7 @@ def plan_runs(flags, others):
         others: words for python -m vgg_tf.train, in all stages.
 
     Returns:
-        a list of `(stage, out, arguments)`: the `recipes.Stage`, its run folder, the words for
+        a list of `(stage, out, arguments)`: the `stages.Stage`, its run folder, the words for
         python -m vgg_tf.train.
 
     Raises:

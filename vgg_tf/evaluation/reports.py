@@ -1,4 +1,4 @@
-"""What is left of a test: `report.json`, `class_names.csv`, `confusion.csv`, and `report.html`,
+"""What is left of a test: `report.json`, `predictions.csv`, `confusion.csv`, and `report.html`,
 which opens offline.
 """
 

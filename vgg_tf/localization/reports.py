@@ -68,7 +68,7 @@ def write_report(folder, facts, found, pictures, classes):
         folder: path; made where it is not there.
         facts: for `report.json`.
         found: of each picture a list of `inference.Found`.
-        pictures: the `inputs.Annotated`.
+        pictures: the `inputs.BoxedImages`.
         classes: names.
     """
     files.make_folder(folder)

@@ -12,14 +12,12 @@ import tempfile
 from pathlib import Path
 
 from vgg_tf.runtime import quiet
-from vgg_tf.runtime.locks import hold_lock  # noqa: F401
-from vgg_tf.runtime.remote import fetch, get_gfile, is_remote, naming  # noqa: F401
+from vgg_tf.runtime.remote import get_gfile, is_remote, naming
 from vgg_tf.runtime.temporary import (
     make_name,
     place_file,
     place_folder,
     remove_remote_leftovers,
-    remove_unfinished,  # noqa: F401
     temporary_folder,
 )
 
