@@ -18,6 +18,7 @@ from tests.data.making_annotated import (
     solution,
     val_name,
 )
+from tests.data.making_passes import TEST, TRAIN, picture
 from tests.data.making_shards import slim_folder
 from tests.data.making_zoo import CHECK, make_zoo, quietly
 from tests.making import noise, save
@@ -123,3 +124,40 @@ def ours(tmp_path_factory):
     root = tmp_path_factory.mktemp("ours")
     write(open_source(slim_folder(root / "slim")), root / "ours", shards=3, progress=False)
     return root / "ours"
+
+
+@pytest.fixture(scope="module")
+def numbered(once):
+    """The same pictures in a folder of files, `zoo`, and in `shards`."""
+
+    def make(root):
+        for split, n in (("train", TRAIN), ("val", 2), ("test", TEST)):
+            for i in range(n):
+                path = (
+                    root
+                    / "zoo"
+                    / split
+                    / ("ant", "bee", "cow")[i % 3]
+                    / f"{i}.{('jpg', 'png')[i // 3 % 2]}"
+                )
+                save(path, picture(i, 24 + i, 30 - i % 4))
+        write(open_source(str(root / "zoo")), root / "shards", shards=3, progress=False)
+
+    return once("zoo", make)
+
+
+@pytest.fixture(scope="module")
+def folder(numbered):
+    """JPEG and PNG files of three classes and several sizes, 24 pixels and more."""
+    return str(numbered / "zoo")
+
+
+@pytest.fixture(scope="module")
+def shards(numbered):
+    return str(numbered / "shards")
+
+
+@pytest.fixture(params=["folder", "shards"])
+def source(request):
+    """Each kind of source of the same images."""
+    return request.getfixturevalue(request.param)

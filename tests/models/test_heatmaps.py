@@ -1,6 +1,5 @@
-"""Heat maps of a network worked by hand, and a game: a patch in one corner must light up there."""
+"""Heat maps, features and receptive fields are those computed by hand or by differences."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -10,12 +9,10 @@ import numpy as np
 import pytest
 
 from tests.making import QUICK, shallow
-from vgg_tf import build_vgg, convert_head
+from tests.models.making_networks import IMAGE
+from vgg_tf import build_vgg
 from vgg_tf.models import heatmaps
-from vgg_tf.models.chain import chain, last_map
 from vgg_tf.models.heatmaps import features, filters, heat, receptive_field
-
-IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 
 
 def two_layers(kernel, weights):
@@ -94,109 +91,6 @@ def test_saliency_is_what_moving_each_pixel_says():
     slow = by_differences(model, IMAGE, label)
     part = found[14:18, 14:18]
     assert np.corrcoef(part.ravel(), slow.ravel())[0, 1] > 0.98  # a ReLU may turn on the way
-
-
-@functools.cache
-def coloured_corner():
-    """A network that was built to see red, and a grey picture with a red patch in one corner."""
-    model = build_vgg(
-        "vgg11",
-        input_shape=(64, 64, 3),
-        classes=2,
-        width=1 / 16,
-        head_width=8,
-        seed=0,
-        mean=(0, 0, 0),
-    )
-    for layer in model.layers:
-        if isinstance(
-            layer, keras.layers.Conv2D
-        ):  # the first channel goes through, the others are nothing
-            kernel = np.zeros(layer.kernel.shape, np.float32)
-            kernel[1, 1, :, 0] = (
-                [1, -0.5, -0.5] if layer.name == "block1_conv1" else np.eye(kernel.shape[2])[0]
-            )
-            layer.set_weights([kernel, np.zeros(kernel.shape[-1], np.float32)])
-    flat = np.zeros(model.get_layer("fc1").kernel.shape, np.float32)
-    flat[:: model.get_layer("block5_conv2").filters, 0] = 0.01  # the first channel of each place
-    model.get_layer("fc1").set_weights([flat, np.zeros(8, np.float32)])
-    model.get_layer("fc2").set_weights([np.eye(8, dtype=np.float32), np.zeros(8, np.float32)])
-    last = np.zeros((8, 2), np.float32)
-    last[0, 1] = 1
-    model.get_layer("predictions").set_weights([last, np.zeros(2, np.float32)])
-    return model
-
-
-def inner(model):
-    return keras.Sequential(
-        [keras.Input((64, 64, 3)), keras.Model(model.input, model.output, name="inner")]
-    )
-
-
-def headless(model):
-    trunk = build_vgg(
-        "vgg11",
-        include_top=False,
-        pooling="avg",
-        input_shape=(64, 64, 3),
-        width=1 / 16,
-        mean=(0, 0, 0),
-    )
-    for layer in trunk.layers:
-        if layer.name.startswith("block"):
-            layer.set_weights(model.get_layer(layer.name).get_weights())
-    return trunk
-
-
-FORMS = {
-    "plain": lambda model: model,
-    "dense": convert_head,
-    "nested": inner,
-    "headless with pooling": headless,
-}
-
-
-@functools.cache
-def formed(form):
-    return FORMS[form](coloured_corner())
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("method", heatmaps.METHODS)
-@pytest.mark.parametrize(
-    ("top", "left"), [(0, 48), (48, 0)]
-)  # which a map that is turned or mirrored would exchange
-def test_a_patch_in_a_corner_lights_up_there(form, method, top, left):
-    model = formed(form)
-    picture = np.full((64, 64, 3), 100, np.uint8)
-    picture[top : top + 16, left : left + 16] = (255, 0, 0)
-    label = 0 if form == "headless with pooling" else 1
-    for layer in ("block3_conv2", "block4_conv2"):
-        found, said = heat(model, picture, layer, label, method)
-        assert said == label
-        h, w = found.shape
-        lit = found > 0
-        assert found.max() == 1
-        rows, columns = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
-        assert rows[0] >= top * h / 64 - 1
-        assert rows[-1] < (top + 16) * h / 64 + 1
-        assert columns[0] >= left * w / 64 - 1
-        assert columns[-1] < (left + 16) * w / 64 + 1
-
-
-def test_where_nothing_speaks_for_the_class_the_map_is_0():
-    found, _ = heat(coloured_corner(), np.full((64, 64, 3), 100, np.uint8), label=1)
-    assert found.max() == 0
-
-
-def test_an_imported_network_of_keras_applications_is_a_chain():
-    model = keras.applications.VGG16(
-        weights=None, classes=4, input_shape=(32, 32, 3), classifier_activation="softmax"
-    )
-    assert last_map(model) == "block5_conv3"
-    found, label = heat(model, IMAGE)
-    assert found.shape == (2, 2)
-    assert label == int(model(np.float32(IMAGE)[np.newaxis]).numpy().argmax())
 
 
 def test_features_are_those_that_keras_gives():
@@ -282,16 +176,6 @@ def test_what_cannot_be_had_is_refused_with_what_there_is():
     model = keras.Model(inputs, keras.layers.Add()([inputs, a]), name="fork")
     with pytest.raises(ValueError, match=r"fork.* no chain of layers"):
         heat(model, np.zeros((8, 8, 3)))
-
-
-def test_the_chain_leaves_nothing_out():
-    model = build_vgg("vgg16_bn", input_shape=(32, 32, 3), width=1 / 16, classes=2)
-    names = [layer.name for layer in chain(model)]
-    assert names == [
-        layer.name
-        for layer in model.layers
-        if layer.name != "image" and "dropout" not in layer.name
-    ]
 
 
 @pytest.mark.slow

@@ -1,0 +1,77 @@
+"""Pictures whose pixels are known, their files, and what PIL makes of them."""
+
+import io
+from fractions import Fraction
+
+import numpy as np
+from PIL import Image
+
+
+def waves(h, w):
+    y, x = np.mgrid[:h, :w]
+    return np.stack(
+        [127.5 + 127 * np.sin(x / (3 + 3 * c) + y / (7 - c)) for c in range(3)], 2
+    ).astype(np.uint8)
+
+
+def coordinates(h, w):
+    """Red tells the column, green the row: a cut tells where it came from."""
+    y, x = np.mgrid[:h, :w]
+    return np.stack([x, y, 0 * x], 2).astype(np.uint8)
+
+
+def encode(picture, kind, **options):
+    file = io.BytesIO()
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def jpeg(picture, **options):
+    return encode(picture, "jpeg", quality=80, **options)
+
+
+def with_alpha(picture):
+    return Image.fromarray(np.concatenate([picture, picture[::-1, :, :1]], 2))
+
+
+JPEGS = {
+    "4:4:4": lambda picture: jpeg(picture, subsampling=0),
+    "4:2:2": lambda picture: jpeg(picture, subsampling=1),
+    "4:2:0": lambda picture: jpeg(picture, subsampling=2),
+    "progressive": lambda picture: jpeg(picture, progressive=True),
+    "grey": lambda picture: jpeg(Image.fromarray(picture).convert("L")),
+    "CMYK": lambda picture: jpeg(Image.fromarray(picture).convert("CMYK")),
+}
+LOSSLESS = {
+    "RGB PNG": lambda picture: encode(picture, "png"),
+    "PNG with alpha": lambda picture: encode(with_alpha(picture), "png"),
+    "grey PNG": lambda picture: encode(Image.fromarray(picture).convert("L"), "png"),
+    "palette PNG": lambda picture: encode(Image.fromarray(picture).quantize(200), "png"),
+    "1-bit PNG": lambda picture: encode(Image.fromarray(picture).convert("1"), "png"),
+    "RGB BMP": lambda picture: encode(picture, "bmp"),
+    "BMP with alpha": lambda picture: encode(with_alpha(picture), "bmp"),
+    "grey BMP": lambda picture: encode(Image.fromarray(picture).convert("L"), "bmp"),
+    "GIF": lambda picture: encode(Image.fromarray(picture).quantize(200), "gif"),
+}
+FORMATS = JPEGS | LOSSLESS
+
+
+def decoded_by_pil(contents):
+    image = Image.open(io.BytesIO(contents))
+    return np.asarray(image)[:, :, :3] if image.mode == "RGBA" else np.asarray(image.convert("RGB"))
+
+
+def rescaled_by_pil(picture, new_h, new_w):
+    """All of the picture rescaled, a channel at a time in PIL's float mode, which does not round
+    between its two passes.
+    """
+    channels = [Image.fromarray(picture[:, :, c].astype(np.float32)) for c in range(3)]
+    return np.stack(
+        [np.asarray(c.resize((new_w, new_h), Image.Resampling.BILINEAR)) for c in channels], 2
+    )
+
+
+def plain_rescaled_size(h, w, S):
+    """Exact, in fractions, halves upwards."""
+    return tuple(int(Fraction(side * S, min(h, w)) + Fraction(1, 2)) for side in (h, w))

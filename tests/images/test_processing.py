@@ -1,0 +1,113 @@
+"""process_path gives a view and the label of the folder, and its errors name the file."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.images.making_pictures import coordinates, encode
+from tests.images.making_views import both_ways, columns, eagerly, in_tf_data
+from vgg_tf.images import decoding
+from vgg_tf.images.processing import process_path
+from vgg_tf.images.rescaling import center_view
+
+CLASSES = ("cat", "dog", "newt")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Paths of one picture of each class, 18 x 21 pixels, so that a scale of 18 leaves them as they
+    are.
+    """
+    paths = []
+    for name, kind in zip(CLASSES, ("png", "bmp", "jpeg"), strict=True):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name} 1.{kind}").write_bytes(encode(coordinates(18, 21), kind))
+        paths.append(str(tmp_path / name / f"{name} 1.{kind}"))
+    return paths
+
+
+@both_ways
+def test_process_path_gives_the_position_of_the_folder_and_the_centre_view(call, photos):
+    got = call(lambda path: process_path(path, CLASSES, 16, 18, training=False), photos)
+    assert [label for _, label in got] == [0, 1, 2]
+    assert {label.dtype for _, label in got} == {np.dtype(np.int64)}
+    for path, (view, _) in zip(photos, got, strict=True):
+        with open(path, "rb") as file:
+            np.testing.assert_array_equal(view, center_view(decoding.decode(file.read()), 16, 18))
+
+
+def test_in_training_process_path_gives_a_random_view_that_contents_and_seed_fix(photos):
+    def look(path, seed):
+        return process_path(path, CLASSES, 16, 18, seed=seed, shift=0)
+
+    cuts, labels = columns(
+        in_tf_data(look, np.repeat([photos[0], photos[1], photos[0]], 8), np.tile(np.arange(8), 3))
+    )
+    assert labels == [0] * 8 + [1] * 8 + [0] * 8
+    for cut in cuts:
+        upright = cut[:, ::-1] if cut[0, 0, 0] > cut[0, -1, 0] else cut
+        left, top, _ = upright[0, 0]
+        np.testing.assert_array_equal(
+            upright, coordinates(18, 21)[top : top + 16, left : left + 16]
+        )
+    cat, dog, again = np.reshape(cuts, (3, 8, 16, 16, 3))
+    np.testing.assert_array_equal(again, cat)
+    assert len(np.unique(cat, axis=0)) > 4  # of 36
+    assert (cat != dog).any((1, 2, 3)).sum() > 4  # the same pixels in a file of another format
+
+
+def test_process_path_takes_a_range_of_scales(photos):
+    def look(path, seed):
+        return process_path(path, CLASSES, 16, (16, 32), seed=seed, flip=False, shift=0)[0]
+
+    # The picture rises by a level a column: 11 columns hold 12 levels where it was shrunk to 16, 6
+    # where enlarged to 32.
+    slopes = [
+        int(cut[0, 13, 0]) - int(cut[0, 2, 0])
+        for cut in eagerly(look, [photos[0]] * 12, list(range(12)))
+    ]
+    assert min(slopes) <= 8
+    assert max(slopes) >= 10
+
+
+@both_ways
+def test_a_folder_that_is_no_class_is_an_error_that_names_the_file(call, photos):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"(?s)not in class_names.*newt 1\.jpeg"
+    ):
+        call(lambda path: process_path(path, ["cat", "dog"], 16, 18, training=False), photos)
+
+
+@pytest.mark.parametrize(
+    ("call", "contents", "training"),
+    [
+        (in_tf_data, b"", False),
+        (eagerly, b"", True),
+        (eagerly, b"Dear diary", True),
+        (eagerly, b"Dear diary", False),
+    ],
+)
+def test_a_file_that_is_no_image_is_an_error_that_names_it(call, photos, contents, training):
+    with open(photos[0], "wb") as file:
+        file.write(contents)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"(?s)no JPEG, PNG, GIF or BMP.*cat 1\.png"
+    ):
+        call(lambda path: process_path(path, CLASSES, 16, 18, training=training), photos)
+
+
+def test_a_file_that_is_not_there_is_an_error_that_names_it(photos):
+    with pytest.raises(tf.errors.NotFoundError, match=r"cat 2\.png"):
+        process_path(photos[0].replace("cat 1", "cat 2"), CLASSES, 16, 18)
+
+
+@pytest.mark.parametrize(
+    "old", [{"cut": 224}, {"S": 256}, {"max_delta": 0.1}, {"cut": 224, "S": 256, "max_delta": 0.1}]
+)
+def test_arguments_of_the_old_form_are_answered_with_the_new_ones(photos, old):
+    names = ", ".join(old)
+    with pytest.raises(
+        TypeError,
+        match=rf"crop= for cut=, scale= for S=, and shift= .*max_delta=.*Received: {names}\.",
+    ):
+        process_path(photos[0], CLASSES, **old)

@@ -1,0 +1,157 @@
+"""Rescaled images, their crops and their center crops are those that PIL and torchvision make."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.images.making_pictures import (
+    coordinates,
+    encode,
+    plain_rescaled_size,
+    rescaled_by_pil,
+    waves,
+)
+from tests.images.making_views import both_ways, columns
+from tests.making import noise
+from vgg_tf.images import decoding
+from vgg_tf.images.rescaling import center_view, crop_of_rescaled, rescaled_size
+
+
+@both_ways
+def test_the_smaller_side_becomes_exactly_s_and_the_other_is_rounded_to_nearest(call):
+    random = np.random.default_rng(0)
+    sizes = np.column_stack(
+        [random.integers(1, 2000, (60, 2)), random.integers(1, 600, 60)]
+    ).tolist()
+    # One pixel wide, ties, and products beyond 32 bits.
+    sizes += [
+        (1, 777, 256),
+        (777, 1, 256),
+        (1, 1, 7),
+        (2, 3, 1),
+        (2, 3, 3),
+        (4, 6, 7),
+        (65535, 40000, 65535),
+    ]
+    got = call(rescaled_size, *columns(sizes))
+    assert got == [plain_rescaled_size(*size) for size in sizes]
+    assert [min(size) for size in got] == [S for *_, S in sizes]
+
+
+@both_ways
+def test_a_crop_of_the_rescaled_image_equals_rescaling_all_of_it_and_cutting(call):
+    crop, cases, expected = 16, [], []
+    for h, w, S in [
+        (90, 120, 40),
+        (75, 111, 74),
+        (17, 23, 60),
+        (24, 31, 24),
+        (1, 9, 30),
+        (9, 1, 30),
+        (3, 5, 64),
+        (16, 400, 20),
+    ]:
+        new_h, new_w = plain_rescaled_size(h, w, S)
+        whole = rescaled_by_pil(noise(h, w), new_h, new_w)
+        for top, left in [
+            (0, 0),
+            (new_h - crop, new_w - crop),
+            ((new_h - crop) // 2, (new_w - crop) // 3),
+        ]:
+            cases.append((encode(noise(h, w), "png"), S, top, left))
+            expected.append(whole[top : top + crop, left : left + crop])
+
+    def cut(contents, S, top, left):
+        return crop_of_rescaled(decoding.decode(contents), S, top, left, crop)
+
+    got = call(cut, *columns(cases))
+    assert {crop.dtype for crop in got} == {np.dtype(np.float32)}
+    # 0.01 grey levels are the rounding of float32 positions. On noise, pixel centres at whole
+    # numbers, no antialiasing, or the exact size in place of the rounded one would move pixels by
+    # tens.
+    np.testing.assert_allclose(got, expected, rtol=0, atol=0.01)
+
+
+@both_ways
+def test_without_rescaling_a_crop_is_cut_out_unchanged(call):
+    picture = noise(20, 31)
+    corners = [(0, 0), (3, 9), (4, 15)]
+    got = call(lambda top, left: crop_of_rescaled(picture, 20, top, left, 16), *columns(corners))
+    np.testing.assert_array_equal(
+        got, [picture[top : top + 16, left : left + 16] for top, left in corners]
+    )
+
+
+def test_between_pixels_and_beyond_the_picture_a_crop_is_mixed():
+    picture = noise(20, 31)
+    between = crop_of_rescaled(picture, 20, 3.5, 9.0, 16).numpy()
+    np.testing.assert_allclose(
+        between, (picture[3:19, 9:25] / 2.0 + picture[4:20, 9:25] / 2.0), atol=1e-3
+    )
+    beyond = crop_of_rescaled(picture, 20, -3, 9, 16).numpy()
+    np.testing.assert_array_equal(beyond[3:], picture[:13, 9:25])
+
+
+@both_ways
+def test_the_centre_view_leaves_equal_margins(call):
+    sizes, crop = [(20, 33), (33, 20), (20, 20), (25, 20)], 16
+    contents = [encode(coordinates(h, w), "png") for h, w in sizes]
+    got = call(lambda content: center_view(decoding.decode(content), crop, 20), contents)
+    for (h, w), view in zip(sizes, got, strict=True):
+        left, top, _ = view[0, 0].astype(int)
+        np.testing.assert_array_equal(view, coordinates(h, w)[top : top + crop, left : left + crop])
+        # Of an odd rest the smaller half is above and on the left.
+        assert (h - crop - top) - top == (h - crop) % 2
+        assert (w - crop - left) - left == (w - crop) % 2
+
+
+def test_a_view_is_rounded_to_nearest_not_cut_off():
+    crop, Q, contents, exact = 16, 19, [], []
+    for h, w in [(40, 61), (9, 7), (1, 12), (12, 1)]:
+        contents.append(encode(noise(h, w), "png"))
+        new_h, new_w = plain_rescaled_size(h, w, Q)
+        top, left = (new_h - crop) // 2, (new_w - crop) // 2
+        exact.append(
+            rescaled_by_pil(noise(h, w), new_h, new_w)[top : top + crop, left : left + crop]
+        )
+    got = np.array([center_view(decoding.decode(content), crop, Q) for content in contents])
+    assert got.dtype == np.uint8
+    assert np.abs(got - exact).max() < 0.51
+
+
+def test_a_centre_view_of_a_scale_below_the_crop_is_refused():
+    with pytest.raises(
+        ValueError, match=r"scale must be at least the crop's side\. Received: scale=200, crop=224"
+    ):
+        center_view(noise(30, 30), 224, 200)
+
+
+@both_ways
+def test_the_centre_view_of_torchvision_differs_from_its_resize_and_crop_by_one_level_at_most(call):
+    sizes, crop, Q = (
+        [(40, 61), (61, 40), (75, 100), (33, 50), (31, 24), (24, 24), (20, 99), (9, 7), (50, 41)],
+        16,
+        21,
+    )
+    contents = [encode(picture(h, w), "png") for h, w in sizes for picture in (noise, waves)]
+    got = call(
+        lambda content: center_view(decoding.decode(content), crop, Q, torchvision=True), contents
+    )
+    cut_down = 0
+    for content, view in zip(contents, got, strict=True):
+        # What transforms.Resize(Q) and CenterCrop(crop) compute of a PIL image (torchvision 0.28,
+        # _compute_resized_output_size and center_crop).
+        image = Image.open(io.BytesIO(content))
+        w, h = image.size
+        short, long = min(w, h), max(w, h)
+        new_w, new_h = (Q, int(Q * long / short)) if w <= h else (int(Q * long / short), Q)
+        cut_down += (new_h, new_w) != plain_rescaled_size(h, w, Q)
+        whole = np.asarray(image.resize((new_w, new_h), Image.Resampling.BILINEAR)).astype(int)
+        top, left = round((new_h - crop) / 2.0), round((new_w - crop) / 2.0)
+        difference = np.abs(whole[top : top + crop, left : left + crop] - view)
+        # PIL rounds to whole levels between its passes, too.
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.4
+    assert cut_down >= 4  # the sizes that tell truncation from rounding

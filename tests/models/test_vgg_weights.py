@@ -1,0 +1,105 @@
+"""build_vgg(weights=...) takes what fits, says what does not, and refuses other networks."""
+
+import numpy as np
+import pytest
+
+from tests.models.making_networks import answer, noise, scrambled, tiny
+from vgg_tf.evaluation.checkpoint import open_checkpoint
+from vgg_tf.localization import session
+from vgg_tf.paper import presets
+from vgg_tf.paper.architectures import filters_of
+from vgg_tf.weights.writing import write_weights
+
+
+def test_weights_bring_their_number_of_classes_and_their_mean_and_std(tmp_path):
+    source = scrambled(classes=7, mean=(90, 100, 110), std=(50, 60, 70))
+    write_weights(source, tmp_path / "a.weights.h5")
+    model = tiny(weights=tmp_path / "a.weights.h5", classes=None, input_shape=(64, 64, 3))
+    images = noise(2, 64, 64, 3)
+    np.testing.assert_array_equal(answer(model, images), answer(source, images))
+
+
+def test_a_mean_or_std_given_beside_weights_that_know_better_gives_way_and_that_is_said(capsys):
+    source = scrambled(mean=(90, 100, 110))
+    for given in ({"std": (1, 2, 3)}, {"mean": (1, 2, 3)}):
+        model = tiny(weights=source, input_shape=(64, 64, 3), **given)
+        assert (
+            "note     mean (90, 100, 110) and no std of the source taken, mean ("
+            in capsys.readouterr().out
+        )
+        images = noise(2, 64, 64, 3)
+        np.testing.assert_array_equal(answer(model, images), answer(source, images))
+
+
+def test_new_classes_on_a_trained_trunk_are_one_call_that_says_what_is_new(capsys):
+    source = scrambled("vgg13_bn")
+    model = tiny(
+        "vgg13_bn", weights=source, classes=3, freeze_until="block4", input_shape=(64, 64, 3)
+    )
+    assert (
+        "skipped  predictions: 5 classes there (16, 5), 3 here (16, 3)" in capsys.readouterr().out
+    )
+    assert model.output.shape == (None, 3)
+    for layer in model.layers:
+        if layer.weights and layer.name != "predictions":
+            for ours, theirs in zip(
+                layer.get_weights(), source.get_layer(layer.name).get_weights(), strict=True
+            ):
+                np.testing.assert_array_equal(ours, theirs)
+    learning = {layer.name.split("_")[0] for layer in model.layers if layer.trainable_weights}
+    assert learning == {"block4", "block5", "fc1", "fc2", "predictions"}
+
+
+def test_a_trunk_alone_takes_a_new_head_of_1000_classes(capsys):
+    trunk = scrambled(include_top=False)
+    assert tiny(weights=trunk, classes=None, input_shape=(64, 64, 3)).output.shape == (None, 1000)
+    said = capsys.readouterr().out
+    for name in ("fc1", "fc2", "predictions"):
+        assert f"skipped  {name}: not in the source" in said
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"is not for this vgg13: block1_conv2: not in the source"):
+        tiny("vgg13", weights=scrambled(), input_shape=(64, 64, 3))
+    with pytest.raises(
+        ValueError, match=r"is not for this vgg11: fc1: \(256, 16\) there, \(576, 16\) here"
+    ):
+        tiny(weights=scrambled(), input_shape=(96, 96, 3))
+    with pytest.raises(
+        ValueError, match=r"block1_conv1: \(3, 3, 1, 8\) there, \(3, 3, 3, 8\) here"
+    ):
+        tiny(weights=scrambled(input_shape=(64, 64, 1)), input_shape=(64, 64, 3))
+
+
+@pytest.mark.parametrize(("channels", "mean"), [(1, [110]), (4, [90, 100, 140, 90])])
+def test_other_numbers_of_channels_take_weights_for_rgb(channels, mean):
+    source = scrambled(mean=(90, 100, 140))
+    model = tiny(weights=source, input_shape=(64, 64, channels))
+    np.testing.assert_allclose(model.get_layer("normalize").input_mean, mean)
+    kernel, rgb = (net.get_layer("block1_conv1").get_weights()[0] for net in (model, source))
+    expected = rgb.sum(2, keepdims=True) if channels == 1 else rgb[:, :, [0, 1, 2, 0]] * 0.75
+    np.testing.assert_allclose(kernel, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_dense_network_takes_the_weights_of_an_fc_head():
+    source = scrambled(classifier_activation=None)
+    dense = tiny(weights=source, dense=True, input_shape=(64, 64, 3))
+    images = noise(2, 64, 64, 3)
+    scores = answer(source, images)
+    np.testing.assert_allclose(answer(dense, images)[:, 0, 0], scores, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [0.02, 0.3])
+def test_a_network_of_any_width_is_built_again_from_its_weights_and_inherited_whole(
+    width, tmp_path
+):
+    source, path, images = (
+        tiny("vgg11_bn", width=width),
+        tmp_path / "a.safetensors",
+        noise(2, 32, 32, 3),
+    )
+    write_weights(source, path)
+    opened = open_checkpoint(path)
+    for again in (tiny("vgg11_bn", weights=path, width=None), opened.build()):
+        np.testing.assert_array_equal(answer(again, images), answer(source, images))
+    assert filters_of(session._fit_recipe(opened, presets.BOXES).width) == filters_of(width)

@@ -1,0 +1,64 @@
+"""The table has the networks of Table 1, and the filters tell the width."""
+
+import numpy as np
+import pytest
+
+from vgg_tf.paper.architectures import ARCHITECTURES, architecture, filters_of, width_of
+
+
+def test_the_table_has_the_six_nets_and_their_batch_norm_forms():
+    assert list(ARCHITECTURES) == [
+        "vgg11",
+        "vgg11_lrn",
+        "vgg11_bn",
+        "vgg13",
+        "vgg13_bn",
+        "vgg16c",
+        "vgg16c_bn",
+        "vgg16",
+        "vgg16_bn",
+        "vgg19",
+        "vgg19_bn",
+    ]
+    assert [
+        ARCHITECTURES[name].weight_layers for name in ("vgg11", "vgg13", "vgg16c", "vgg16", "vgg19")
+    ] == [
+        11,
+        13,
+        16,
+        16,
+        19,
+    ]
+    assert [
+        ARCHITECTURES[name].column
+        for name in ("vgg11", "vgg11_lrn", "vgg13", "vgg16c", "vgg16", "vgg19")
+    ] == [
+        "A",
+        "A-LRN",
+        "B",
+        "C",
+        "D",
+        "E",
+    ]
+
+
+def test_an_unknown_architecture_is_answered_with_the_known_ones():
+    with pytest.raises(
+        ValueError, match=r"No architecture 'vgg17'. Known: vgg11, vgg11_lrn, .*vgg19_bn"
+    ):
+        architecture("vgg17")
+
+
+def test_a_width_is_found_again_from_the_filters_that_it_gives():
+    # 19.2, 38.4, 76.8, 153.6 and 153.6 of them; 256 times a width that rounds to 154 of 512 is
+    # above 76.5.
+    assert filters_of(0.3) == (19, 38, 77, 154, 154)
+    with pytest.raises(
+        ValueError, match="No width gives 19, 38, 76, 154, 154 filters, as these weights have"
+    ):
+        width_of((19, 38, 76, 154, 154))
+    # At multiples of 1/1024 are the halves, which Python rounds to even numbers.
+    for width in [n / 1024 for n in range(1, 1537)] + np.linspace(0.02, 1.5, 3000).tolist():
+        assert filters_of(width_of(filters_of(width))) == filters_of(width), width
+    for n in range(1, 97):
+        assert width_of(filters_of(n / 64)) == n / 64

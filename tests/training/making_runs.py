@@ -1,0 +1,152 @@
+"""A recipe, pictures and runs of a network of one convolution, and what a run has left."""
+
+import functools
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from vgg_tf.images.colors import colours
+from vgg_tf.paper.recipes import Recipe
+from vgg_tf.records.splits import Source, Split
+from vgg_tf.records.statistics import Measures
+from vgg_tf.runs import run_folder
+from vgg_tf.runs.settings import Settings
+from vgg_tf.training import loop
+from vgg_tf.training.model import build, compile_scores, make_optimizer, scores_of
+from vgg_tf.weights import reading
+from vgg_tf.weights.inheritance import inherit_weights
+
+CLASSES = 4
+# With dropout, whose seeds a .keras file lacks, a plateau that fires, and averaged weights.
+RECIPE = Recipe(
+    epochs=5,
+    batch_size=8,
+    learning_rate=0.02,
+    patience=1,
+    drops=1,
+    size=32,
+    scale=(32, 32),
+    rgb_shift=0.0,
+    width=0.0625,
+    head_width=16,
+    standardize=True,
+    seed=5,
+    average=0.9,
+)
+
+
+def pictures(n, seed=0):
+    """Noise whose brightness tells the class."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, CLASSES, n).astype(np.int32)
+    images = random.uniform(0, 80, (n, 32, 32, 3)) + 50 * labels[:, None, None, None]
+    return images.astype(np.uint8), labels
+
+
+def batches(n, batch, seed=0):
+    return tf.data.Dataset.from_tensor_slices(pictures(n, seed)).batch(batch, drop_remainder=True)
+
+
+def masked(n, batch, seed=1):
+    images, labels = pictures(n, seed)
+    fill = -n % batch
+    arrays = (
+        np.pad(images, [(0, fill)] + [(0, 0)] * 3),
+        np.pad(labels, (0, fill)),
+        np.float32([1] * n + [0] * fill),
+    )
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(batch)
+
+
+@functools.cache
+def collection():
+    images, labels = pictures(32)
+    measures = Measures()
+    for image in images:
+        measures.add(*colours(image), min(image.shape[:2]), 100)
+    split = Split([str(i) for i in range(32)], labels.astype(np.int64), [b""] * 32)
+    return measures.make_collection(Source("noise", tuple("abcd"), {"train": split}))
+
+
+def open_run(folder, recipe=RECIPE, arch="shallow"):
+    return run_folder.open_run(folder, Settings(arch, "noise", "0" * 16, "float32", recipe))
+
+
+class StopError(Exception):
+    pass
+
+
+def train(
+    folder,
+    recipe=RECIPE,
+    stop=None,
+    batch=8,
+    validated=True,
+    source=None,
+    check=True,
+    arch="shallow",
+    lines=None,
+    **hooks,
+):
+    """Train on 24 pictures, whose order depends on the epoch; raise StopError, as a kill would,
+    after a line.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    lines = [] if lines is None else lines
+
+    def say(line):
+        lines.append(line)
+        if stop and line.startswith(stop):
+            raise StopError(line)
+
+    with open_run(folder, recipe, arch) as run:
+        model = build(arch, recipe, collection())
+
+        def begin():
+            if source:
+                inherit_weights(source, model, say=say)
+
+        state = loop.train(
+            run,
+            model,
+            loop.Feed(
+                24 // batch,
+                batch,
+                lambda e: batches(24, batch, seed=e),
+                masked(13, 8) if validated else None,
+            ),
+            loop.Hooks(say, begin, **hooks),
+            check=check,
+        )
+    return state, lines
+
+
+def compiled(model, recipe, steps):
+    """A network of scores that learns step by step: nothing is traced."""
+    scores = scores_of(model)
+    compile_scores(scores, make_optimizer(recipe, steps))
+    scores.run_eagerly = True
+    return scores
+
+
+def state_of(folder):
+    """All that the last state holds beyond the variables, but for the times."""
+    with safe_open(folder / run_folder.LAST, framework="numpy") as file:
+        state = json.loads(file.metadata()["state"])
+    for row in state["rows"]:
+        del row["seconds"], row["images_per_second"]
+    return state
+
+
+def same_bits(one, other):
+    """Whether two runs ended with the same bits in the last state and in the best network."""
+    states = [load_file(folder / run_folder.LAST) for folder in (one, other)]
+    best = [reading.read_weights(folder).fingerprint() for folder in (one, other)]
+    same = states[0].keys() == states[1].keys() and all(
+        np.array_equal(states[0][key], states[1][key]) for key in states[0]
+    )
+    return same and best[0] == best[1]
