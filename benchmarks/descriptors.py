@@ -1,12 +1,12 @@
-"""Descriptors of appendix B: what they are worth beside plainer ones, and how fast they come.
+"""Measure the descriptors of appendix B: their recall versus simpler ones, and their throughput.
 
     python benchmarks/descriptors.py worth FOLDER --weights cifar10 --scales 48,64,96
     python benchmarks/descriptors.py speed FOLDER --pictures 60
 
 `worth` trains the same linear SVM, by the same protocol and on the same random splits, on raw
-pixels, on colour histograms and on our descriptors. `speed` takes a VGG-16 of 224 pixels with
-random weights through the same pictures, dense at Q=256 with the flip, by us and by a plain loop
-over `keras.applications`, whose last map is averaged; medians of the rounds.
+pixels, on color histograms and on our descriptors. `speed` describes the same pictures by a VGG-16
+of 224 pixels with random weights, dense at Q=256 with the flip: by this library, and by a plain
+loop over `keras.applications`, whose last map is averaged. The times are medians of the rounds.
 """
 
 import argparse
@@ -15,9 +15,11 @@ import time
 
 import numpy as np
 
+from vgg_tf.figures.markdown import markdown_table
+
 
 def main(arguments=None):
-    """Run what the first word names."""
+    """Compare what the first word names."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,124 +42,123 @@ def main(arguments=None):
     from vgg_tf.features.protocols import merge_splits
 
     source, *_ = merge_splits(opening.open_source(flags.folder), "caltech")
-    (worth if flags.what == "worth" else speed)(source, flags)
+    (compare_recall if flags.what == "worth" else compare_speed)(source, flags)
 
 
-def worth(source, flags):
-    """Mean class recall of each kind of descriptor, in a table."""
+def compare_recall(source, flags):
+    """Print the mean class recall of each kind of descriptor."""
     from vgg_tf.features import descriptors, svm
 
     images = source.splits["train"]
     ours = descriptors.extract(source, flags.weights, flags.scales, "stack")
     kinds = {
-        "raw pixels, 32 x 32": _described(images, _pixels),
-        "colour histogram, 8 x 8 x 8": _described(images, _histogram),
+        "raw pixels, 32 x 32": _describe(images, _flatten_pixels),
+        "colour histogram, 8 x 8 x 8": _describe(images, _count_colors),
         f"{' + '.join(flags.weights)}, Q={flags.scales}, stacked": ours,
     }
-    print(
-        f"\n| descriptor | numbers | mean class recall, {flags.splits} splits |\n| --- | --- | "
-        "--- |"
-    )
-    for name, rows in kinds.items():
-        means = [
-            100 * svm.run_caltech(rows, images.labels, seed).mean for seed in range(flags.splits)
-        ]
-        print(
-            f"| {name} | {rows.shape[1]:,} | {np.mean(means):.1f} +- "
-            f"{np.std(means, ddof=1):.1f} % |",
-            flush=True,
-        )
+    rows = []
+    for name, described in kinds.items():
+        runs = [svm.run_caltech(described, images.labels, seed) for seed in range(flags.splits)]
+        means = [100 * run.mean for run in runs]
+        spread = np.std(means, ddof=1)
+        rows.append([name, f"{described.shape[1]:,}", f"{np.mean(means):.1f} +- {spread:.1f} %"])
+    header = ["descriptor", "numbers", f"mean class recall, {flags.splits} splits"]
+    print("\n" + markdown_table(header, rows))
 
 
-def _described(images, of):
+def _describe(images, describe):
+    """Describe each image by a function of its pixels, centered and of length 1."""
     from vgg_tf.images.decoding import decode_named
 
-    rows = np.stack([of(decode_named(images.read(i), images.names[i])) for i in range(len(images))])
+    rows = [describe(decode_named(images.read(i), images.names[i])) for i in range(len(images))]
     rows = np.float64(rows) - np.mean(rows, 0)
     return np.float32(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
-def _pixels(image):
+def _flatten_pixels(image):
+    """Return the pixels of an image at 32 x 32, as a vector."""
     import tensorflow as tf
 
     return tf.image.resize(image, [32, 32], antialias=True).numpy().ravel()
 
 
-def _histogram(image):
+def _count_colors(image):
+    """Return the square roots of the shares of 8 x 8 x 8 ranges of colors."""
     counts = np.histogramdd(image.reshape(-1, 3), bins=(8, 8, 8), range=[(0, 256)] * 3)[0].ravel()
     return np.sqrt(counts / counts.sum())
 
 
-def speed(source, flags):
-    """Descriptors a second by us and by a plain loop, side by side."""
-    import keras
-    import tensorflow as tf
-
-    from vgg_tf import build_vgg, write_weights
-    from vgg_tf.evaluation import checkpoint, posteriors
+def compare_speed(source, flags):
+    """Print the descriptors per second of this library and of a plain loop."""
     from vgg_tf.images.decoding import decode_named
-    from vgg_tf.runtime import devices, files
 
     some = source.splits["train"]
-    pictures = [
-        decode_named(some.read(i), some.names[i]) for i in range(min(flags.pictures, len(some)))
-    ]
+    n = min(flags.pictures, len(some))
+    pictures = [decode_named(some.read(i), some.names[i]) for i in range(n)]
+    ways = {**_make_ours(flags), "loop": _make_loop()}
+    seconds = {name: [] for name in ways}
+    for _ in range(flags.rounds + 1):  # the first warms up
+        for name, describe in ways.items():
+            start = time.perf_counter()
+            describe(pictures)
+            seconds[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    base = medians.pop("loop")
+    loop = "keras.applications VGG16, one view at a time, last map averaged"
+    rows = [[loop, f"{n / base:.2f}", "1.00"]]
+    for name, ours in medians.items():
+        rows.append([f"{name}, fc2 averaged", f"{n / ours:.2f}", f"{base / ours:.2f}"])
+    print(f"\n{n} pictures, Q=256 and flip, medians of {flags.rounds}\n")
+    print(markdown_table(["way", "descriptors/s", "beside the loop"], rows))
+
+
+def _make_ours(flags):
+    """Return a function of pictures for each precision, by its name."""
+    from vgg_tf import build_vgg, write_weights
+    from vgg_tf.evaluation import checkpoint, posteriors
+    from vgg_tf.runtime import devices, files
+
     path = "runs/descriptors-benchmark.safetensors"
     files.make_folder("runs")
     write_weights(build_vgg("vgg16", seed=0, width=flags.width, head_width=flags.head_width), path)
-    theirs = keras.applications.VGG16(
+    network = checkpoint.open_checkpoint(path)
+
+    def make(precision):
+        chosen = devices.choose("cpu", precision)
+        evaluator = posteriors.make_evaluator(network, [(256, "dense")], chosen, describe=True)
+
+        def describe(pictures):
+            views = ([view.numpy() for view in evaluator.cut_views(p)] for p in pictures)
+            return list(evaluator.see(enumerate(views)))
+
+        return describe
+
+    precisions = dict.fromkeys(("float32", devices.choose("cpu", "auto").policy))
+    return {f"ours, {precision}": make(precision) for precision in precisions}
+
+
+def _make_loop():
+    """Return a function that describes pictures by Keras' VGG16, one view at a time."""
+    import keras
+    import tensorflow as tf
+
+    network = keras.applications.VGG16(
         weights=None, include_top=False, input_shape=(None, None, 3), pooling="avg"
     )
+    preprocess = keras.applications.vgg16.preprocess_input
 
-    def plain():
+    def describe(pictures):
         rows = []
         for picture in pictures:
             h, w, _ = picture.shape
             side = 256 / min(h, w)
-            rescaled = tf.image.resize(
-                picture, [round(h * side), round(w * side)], antialias=True
-            ).numpy()
+            size = [round(h * side), round(w * side)]
+            rescaled = tf.image.resize(picture, size, antialias=True).numpy()
             for view in (rescaled, rescaled[:, ::-1]):
-                rows.append(
-                    theirs.predict_on_batch(
-                        keras.applications.vgg16.preprocess_input(view.copy())[np.newaxis]
-                    )
-                )
+                rows.append(network.predict_on_batch(preprocess(view.copy())[np.newaxis]))
         return rows
 
-    found = {}
-    for precision in ("float32", devices.choose("cpu", "auto").policy):
-        found.setdefault(f"ours, {precision}", (precision, []))
-    network = checkpoint.open_checkpoint(path)
-    evaluators = {}
-    for name, (precision, _) in found.items():
-        evaluators[name] = posteriors.make_evaluator(
-            network, [(256, "dense")], devices.choose("cpu", precision), describe=True
-        )
-    loop = []
-    for _ in range(flags.rounds + 1):  # the first warms up
-        for name, (_, seconds) in found.items():
-            start = time.perf_counter()
-            list(
-                evaluators[name].see(
-                    (k, [v.numpy() for v in evaluators[name].cut_views(p)])
-                    for k, p in enumerate(pictures)
-                )
-            )
-            seconds.append(time.perf_counter() - start)
-        start = time.perf_counter()
-        plain()
-        loop.append(time.perf_counter() - start)
-    base = statistics.median(loop[1:])
-    print(f"\n{len(pictures)} pictures, Q=256 and flip, medians of {flags.rounds}\n")
-    print("| way | descriptors/s | beside the loop |\n| --- | --- | --- |")
-    print(
-        "| keras.applications VGG16, one view at a time, last map averaged | "
-        f"{len(pictures) / base:.2f} | 1.00 |"
-    )
-    for name, (_, seconds) in found.items():
-        ours = statistics.median(seconds[1:])
-        print(f"| {name}, fc2 averaged | {len(pictures) / ours:.2f} | {base / ours:.2f} |")
+    return describe
 
 
 if __name__ == "__main__":

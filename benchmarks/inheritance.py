@@ -1,12 +1,11 @@
-"""Does a VGG-16 without batch normalisation gain by starting from a VGG-11, as the paper's networks
-did?
+"""Compare a VGG-16 without batch normalization that starts from VGG-11 with one that does not.
 
     python benchmarks/inheritance.py SHARDS
 
-trains four networks on CIFAR-10 (or any data of the cifar recipe) by `python -m vgg_tf.train`, so
-that it goes on where it was interrupted; prints what each reached and draws the curves. A and D see
-the same number of images, so that D from A and A together have cost as many images as the long D.
-Other flags go to the trainings.
+The paper's deep networks started from a shallow one. `python -m vgg_tf.train` trains four networks
+on CIFAR-10, or on any data of the cifar recipe, so that an interrupted benchmark continues. The
+script prints what each reached and draws the curves. A and D see the same number of images. So A,
+and D from it, have together cost as many images as the long D. Other flags go to the trainings.
 """
 
 import argparse
@@ -17,35 +16,18 @@ import sys
 from pathlib import Path
 
 from vgg_tf.figures import charts
+from vgg_tf.figures.markdown import markdown_table
 
 # The cifar recipe at the time of the README's figures: a crop that moves by up to 8 of 40 pixels,
 # He's start.
-THEN = [
-    "--scale",
-    "32,40",
-    "--padding",
-    "0",
-    "--cutout",
-    "0",
-    "--label-smoothing",
-    "0",
-    "--initializer",
-    "auto",
-]
-
-
-def trainings(epochs):
-    """Name to architecture, epochs and the training it starts from."""
-    return {
-        "vgg11": ("vgg11", epochs, None),
-        "vgg16-from-vgg11": ("vgg16", epochs, "vgg11"),
-        "vgg16": ("vgg16", epochs, None),
-        "vgg16-long": ("vgg16", 2 * epochs, None),
-    }
+THEN = ["--scale", "32,40", "--padding", "0", "--cutout", "0", "--label-smoothing", "0"]
+THEN += ["--initializer", "auto"]
+STYLES = {"vgg11": "C2-", "vgg16-from-vgg11": "C0-", "vgg16": "C1-", "vgg16-long": "C1:"}
+HEADER = ["training", "images seen", "validation error", "test top-1 / top-5 error"]
 
 
 def main(arguments=None):
-    """Train what is not trained yet, print the table, draw the figure."""
+    """Train what is not trained yet, print the table and draw the figure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -58,62 +40,65 @@ def main(arguments=None):
     parser.add_argument("--width", type=float, default=0.5, help="of all networks")
     parser.add_argument("--seed", type=int, default=0)
     flags, more = parser.parse_known_args(arguments)
-    for name, (arch, epochs, source) in trainings(flags.epochs).items():
-        words = [
-            "--arch",
-            arch,
-            "--data",
-            flags.data,
-            "--epochs",
-            epochs,
-            "--width",
-            flags.width,
-            "--seed",
-            flags.seed,
-        ]
-        words += [
-            *THEN,
-            "--out",
-            flags.out / name,
-            *(["--inherit", flags.out / source] if source else []),
-            *more,
-        ]
-        subprocess.run([sys.executable, "-m", "vgg_tf.train", *map(str, words)], check=True)
+    trainings = _list_trainings(flags.epochs)
+    for name, training in trainings.items():
+        _train(name, training, flags, more)
+    curves = {name: _read_curve(flags.out / name) for name in trainings}
+    rows = [_describe(flags.out / name, *curve) for name, curve in curves.items()]
+    print("\n" + markdown_table(HEADER, rows))
+    _draw(curves, trainings, flags)
 
-    print(
-        "\n| training | images seen | validation error | test top-1 / top-5 error |\n| --- | "
-        "--- | --- | --- |"
-    )
+
+def _list_trainings(epochs):
+    """Map each name to an architecture, epochs and the training that it starts from."""
+    return {
+        "vgg11": ("vgg11", epochs, None),
+        "vgg16-from-vgg11": ("vgg16", epochs, "vgg11"),
+        "vgg16": ("vgg16", epochs, None),
+        "vgg16-long": ("vgg16", 2 * epochs, None),
+    }
+
+
+def _train(name, training, flags, more):
+    """Train a network as far as it is not."""
+    arch, epochs, source = training
+    words = ["--arch", arch, "--data", flags.data, "--epochs", epochs]
+    words += ["--width", flags.width, "--seed", flags.seed, *THEN, "--out", flags.out / name]
+    words += ["--inherit", flags.out / source] if source else []
+    command = [sys.executable, "-m", "vgg_tf.train", *map(str, words), *more]
+    subprocess.run(command, check=True)
+
+
+def _read_curve(run):
+    """Return the thousands of images seen at the end of each epoch, and the errors then."""
+    rows = list(csv.DictReader((run / "log.csv").read_text().splitlines()))
+    dataset = json.loads((run / "dataset.json").read_text())
+    images = dataset["splits"]["train"]["images"]
+    seen = [images * int(row["epoch"]) / 1e3 for row in rows]
+    return seen, [float(row["validation_error"]) for row in rows]
+
+
+def _describe(run, seen, errors):
+    """Return the cells of a training in the table."""
+    report = json.loads((run / "report.json").read_text())
+    tested = f"{report['top1_error']:.2f} / {report['top5_error']:.2f} %"
+    return [run.name, f"{seen[-1]:,.0f} k", f"{min(errors):.2f} %", tested]
+
+
+def _draw(curves, trainings, flags):
+    """Draw the validation errors over the images seen, with and without those of the start."""
     lines = {}
-    for style, (name, (_, _, source)) in zip(
-        ("C2-", "C0-", "C1-", "C1:"), trainings(flags.epochs).items(), strict=True
-    ):
-        rows = list(csv.DictReader((flags.out / name / "log.csv").read_text().splitlines()))
-        report = json.loads((flags.out / name / "report.json").read_text())
-        images = json.loads((flags.out / name / "dataset.json").read_text())["splits"]["train"][
-            "images"
-        ]
-        seen, errors = (
-            [images * int(row["epoch"]) / 1e3 for row in rows],
-            [float(row["validation_error"]) for row in rows],
-        )
-        lines[name] = (seen, errors, style)
-        if source:
-            before = lines[source][0][-1]
-            lines[f"{name}, vgg11's images counted"] = (
-                [before + n for n in seen],
-                errors,
-                style[:2] + "--",
-            )
-        print(
-            f"| {name} | {seen[-1]:,.0f} k | {min(errors):.2f} % | {report['top1_error']:.2f} / "
-            f"{report['top5_error']:.2f} % |"
-        )
-    flags.figure.parent.mkdir(parents=True, exist_ok=True)
+    for name, (seen, errors) in curves.items():
+        lines[name] = (seen, errors, STYLES[name])
+        if source := trainings[name][2]:
+            before = curves[source][0][-1]
+            counted = f"{name}, vgg11's images counted"
+            lines[counted] = ([before + n for n in seen], errors, STYLES[name][:2] + "--")
     title = f"Starting from VGG-11 ({flags.width:g} of the width, seed {flags.seed})"
     figure = charts.draw_curves(
         lines, title, "training images seen (thousands)", "validation top-1 error (%)"
     )
+    flags.figure.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(flags.figure, dpi=120)
 
 

@@ -1,12 +1,12 @@
-"""Does a network trained here find the objects better than one who does not look?
+"""Compare the boxes of a network with boxes that are the same for every picture.
 
     python benchmarks/localization.py FOLDER --inherit cifar10
 
 FOLDER holds pictures with Pascal-VOC annotations. Five times, with seeds 0 to 4, a fifth of the
-pictures of each class is kept to test on; a network learns boxes on the rest by `python -m
-vgg_tf.localize train` (which goes on where it was interrupted) and is tested by both protocols, the
-class known. Beside it stand the mean of the training pictures' largest boxes, and the whole
-picture. Other flags go to the trainings.
+pictures of each class is held out for the test. A network learns boxes on the rest by `python -m
+vgg_tf.localize train`, so that an interrupted benchmark continues, and is tested by both protocols,
+the class known. The table compares it with the mean of the training pictures' largest boxes and
+with the whole picture. Other flags go to the trainings.
 """
 
 import argparse
@@ -17,9 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
+from vgg_tf.figures.markdown import markdown_table
+
+PROGRAM = [sys.executable, "-m", "vgg_tf.localize"]
+BASELINES = ["mean box", "whole picture"]
+
 
 def main(arguments=None):
-    """Split, train, test, print the table."""
+    """Split, train and test as often as asked, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -35,92 +40,86 @@ def main(arguments=None):
 
     quiet.quiet_tensorflow()
     from vgg_tf.data import opening
-    from vgg_tf.data.writing import write
     from vgg_tf.features.protocols import merge_splits
-    from vgg_tf.localization import inference, inputs
 
     source, *_ = merge_splits(opening.open_source(flags.folder), "none")
-    every, table = source.splits["train"], []
+    splits = []
     for seed in range(flags.splits):
-        random, learn, ask = np.random.default_rng(seed), [], []
-        for label in range(len(source.classes)):
-            members = random.permutation(np.flatnonzero(every.labels == label))
-            cut = round(0.2 * len(members))
-            ask.append(members[:cut])
-            learn.append(members[cut:])
-        parts = {
-            "train": every.take(np.sort(np.concatenate(learn))),
-            "test": every.take(np.sort(np.concatenate(ask))),
-        }
         shards, run = flags.out / f"shards-{seed}", flags.out / f"run-{seed}"
-        write(
-            source.add_note(f"split {seed}", splits=parts),
-            str(shards),
-            progress=False,
-            skip_bad=True,
-        )
-        opened = opening.open_source(str(shards), only=None)
-        train, test = (
-            inputs.read_boxes(opened.splits[name], opened.classes) for name in ("train", "test")
-        )
-        row = {"n": len(test)}
-        for name, box in (
-            ("mean box", inference.mean_box(train)),
-            ("whole picture", np.array([0.0, 0, 1, 1])),
-        ):
-            found = [[inference.Found(int(label), 1.0, box)] for label in test.images.labels]
-            row[name] = (
-                100
-                - inference.errors(found, test.images.labels.tolist(), test.corners)["top1_error"]
-            )
-        program = [sys.executable, "-m", "vgg_tf.localize"]
-        words = [
-            "train",
-            "--data",
-            shards,
-            "--inherit",
-            flags.inherit,
-            "--out",
-            run,
-            "--seed",
-            seed,
-            *more,
-        ]
-        subprocess.run([*program, *map(str, words)], check=True)
-        for name in flags.protocols.split(","):
-            protocol, *flip = name.split()
-            out = run / f"tested-{'-'.join([protocol, *flip]).replace('--', '')}"
-            words = [
-                "evaluate",
-                run,
-                "--split",
-                "test",
-                "--protocol",
-                protocol,
-                *flip,
-                "--out",
-                out,
-            ]
-            subprocess.run([*program, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-            (errors,) = json.loads((out / "report.json").read_text())["results"].values()
-            row[name] = 100 - errors["top1_error"]
-        table.append(row)
+        _write_split(source, seed, shards)
+        row = _measure_baselines(shards)
+        words = ["--data", shards, "--inherit", flags.inherit, "--out", run, "--seed", seed, *more]
+        subprocess.run([*PROGRAM, "train", *map(str, words)], check=True)
+        row |= {name: _test(run, name) for name in flags.protocols.split(",")}
+        splits.append(row)
         print(row, flush=True)
-    names = [name for name in table[0] if name != "n"]
-    print(
-        "\n| boxes right (IoU > 0.5), % | "
-        f"{' | '.join(f'split {i}' for i in range(len(table)))} | mean |"
+    _print_table(splits)
+
+
+def _write_split(source, seed, folder):
+    """Write shards with a fifth of each class, by chance, in the test split."""
+    from vgg_tf.data.writing import write
+
+    images = source.splits["train"]
+    random, train, test = np.random.default_rng(seed), [], []
+    for label in range(len(source.classes)):
+        members = random.permutation(np.flatnonzero(images.labels == label))
+        cut = round(0.2 * len(members))
+        test.append(members[:cut])
+        train.append(members[cut:])
+    parts = {
+        "train": images.take(np.sort(np.concatenate(train))),
+        "test": images.take(np.sort(np.concatenate(test))),
+    }
+    noted = source.add_note(f"split {seed}", splits=parts)
+    write(noted, str(folder), progress=False, skip_bad=True)
+
+
+def _measure_baselines(shards):
+    """Return the number `n` of test pictures, and the share of right boxes of each baseline."""
+    from vgg_tf.data import opening
+    from vgg_tf.localization import inference, inputs
+
+    opened = opening.open_source(str(shards), only=None)
+    train, test = (
+        inputs.read_boxes(opened.splits[name], opened.classes) for name in ("train", "test")
     )
-    print(f"| --- |{' --- |' * (len(table) + 1)}")
+    labels = test.images.labels.tolist()
+    row = {"n": len(test)}
+    boxes = [inference.mean_box(train), np.array([0.0, 0, 1, 1])]
+    for name, box in zip(BASELINES, boxes, strict=True):
+        found = [[inference.Found(label, 1.0, box)] for label in labels]
+        row[name] = 100 - inference.errors(found, labels, test.corners)["top1_error"]
+    return row
+
+
+def _test(run, name):
+    """Test a network by a protocol, and return the share of right boxes."""
+    protocol, *flip = name.split()
+    out = run / f"tested-{'-'.join([protocol, *flip]).replace('--', '')}"
+    words = ["evaluate", run, "--split", "test", "--protocol", protocol, *flip, "--out", out]
+    subprocess.run([*PROGRAM, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+    (errors,) = json.loads((out / "report.json").read_text())["results"].values()
+    return 100 - errors["top1_error"]
+
+
+def _print_table(splits):
+    """Print the shares of right boxes, and the gains over the better baseline."""
+    names = [name for name in splits[0] if name != "n"]
+    shares = {name: [row[name] for row in splits] for name in names}
+    means = {name: np.mean(values) for name, values in shares.items()}
+    header = ["boxes right (IoU > 0.5), %", *(f"split {i}" for i in range(len(splits))), "mean"]
+    rows = [
+        [name, *(f"{value:.1f}" for value in values), f"{means[name]:.1f}"]
+        for name, values in shares.items()
+    ]
+    print("\n" + markdown_table(header, rows))
+    best = max(means[name] for name in BASELINES)
     for name in names:
-        values = [row[name] for row in table]
-        print(
-            f"| {name} | {' | '.join(f'{value:.1f}' for value in values)} | {np.mean(values):.1f} |"
-        )
-    best = max(np.mean([row[name] for row in table]) for name in ("mean box", "whole picture"))
-    for name in names[2:]:
-        gain = np.mean([row[name] for row in table]) - best
-        print(f"{name}: {gain:+.1f} points over the better baseline, n={table[0]['n']} a split")
+        if name not in BASELINES:
+            gain = means[name] - best
+            n = splits[0]["n"]
+            print(f"{name}: {gain:+.1f} points over the better baseline, n={n} a split")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How late passes over tf.data end with its autotuner and without: `fit` after its last step, on a
-busy CPU.
+"""Measure how late `fit` ends after its last step, with tf.data's autotuner and without.
 
-Usage: python benchmarks/passes.py [PASSES] [--steps 20]. Each pass is some steps of a small
-network, in turn with and without.
+    python benchmarks/passes.py [PASSES] [--steps 20]
+
+Each pass is some steps of a small network, in turn with and without the autotuner, on a busy CPU.
 """
 
 import argparse
@@ -19,34 +19,50 @@ def main(arguments=None):
     parser.add_argument("--steps", type=int, default=20, help="of each pass")
     parser.add_argument("--batch", type=int, default=64, help="images a step")
     flags = parser.parse_args(arguments)
-    steps, batch = flags.steps, flags.batch
     from vgg_tf.runtime import quiet
 
     quiet.quiet_tensorflow()
-    import keras
-    import numpy as np
-    import tensorflow as tf
+    ways = _make_ways(flags.steps, flags.batch)
+    late, whole = _measure(_make_network(flags.steps), ways, flags.passes)
+    for way in ways:
+        behind = sum(seconds > 0.02 for seconds in late[way])
+        print(
+            f"{way}: {statistics.median(whole[way]):.2f} s a pass (median of {flags.passes}), "
+            f"{behind} of them late, by up to {max(late[way]):.2f} s"
+        )
 
+
+def _make_network(steps):
+    """Return a small network, compiled as for a training of so many steps."""
     from vgg_tf import build_vgg
     from vgg_tf.paper.presets import RECIPES
-    from vgg_tf.runtime.pipelines import disable_autotuner
     from vgg_tf.training import model
 
     scores = model.scores_of(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
     model.compile_scores(scores, model.make_optimizer(RECIPES["cifar"], steps))
+    return scores
+
+
+def _make_ways(steps, batch):
+    """Return the same batches with the autotuner and without, by name."""
+    import numpy as np
+    import tensorflow as tf
+
+    from vgg_tf.runtime.pipelines import disable_autotuner
+
     random = np.random.default_rng(0)
-    arrays = (
-        random.integers(0, 256, (4 * batch, 32, 32, 3), np.uint8),
-        random.integers(0, 10, 4 * batch).astype("int32"),
-    )
-    examples = (
-        tf.data.Dataset.from_tensor_slices(arrays)
-        .repeat()
-        .batch(batch, drop_remainder=True)
-        .take(steps)
-    )
-    tuned = examples.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
-    ways = {"with the autotuner": tuned, "without": disable_autotuner(tuned)}
+    images = random.integers(0, 256, (4 * batch, 32, 32, 3), np.uint8)
+    labels = random.integers(0, 10, 4 * batch).astype("int32")
+    examples = tf.data.Dataset.from_tensor_slices((images, labels)).repeat()
+    batches = examples.batch(batch, drop_remainder=True).take(steps)
+    tuned = batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+    return {"with the autotuner": tuned, "without": disable_autotuner(tuned)}
+
+
+def _measure(scores, ways, passes):
+    """Return the seconds after the end of each pass, and those of each pass, by way."""
+    import keras
+
     ended = {}
 
     class End(keras.callbacks.Callback):
@@ -54,19 +70,14 @@ def main(arguments=None):
             ended["at"] = time.perf_counter()
 
     late, whole = {way: [] for way in ways}, {way: [] for way in ways}
-    for i in range(flags.passes + 1):
+    for i in range(passes + 1):
         for way, batches in ways.items():
             start = time.perf_counter()
             scores.fit(batches, verbose=0, shuffle=False, callbacks=[End()])
             if i:  # the first compiles
                 late[way].append(time.perf_counter() - ended["at"])
                 whole[way].append(time.perf_counter() - start)
-    for way in ways:
-        behind = sum(seconds > 0.02 for seconds in late[way])
-        print(
-            f"{way}: {statistics.median(whole[way]):.2f} s a pass (median of {flags.passes}), "
-            f"{behind} of them late, by up to {max(late[way]):.2f} s"
-        )
+    return late, whole
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""Milliseconds of VGG's convolutions on the CPU: TensorFlow's, and as matrix products, and which is
-faster.
+"""Measure the milliseconds of VGG's convolutions on the CPU: TensorFlow's versus matrix products.
 
     python benchmarks/small_maps.py [float32|bfloat16] [BATCH] [--sides 2,4]
 
-Three passes of each: the map, its gradient, the kernel's.
-Processor time of one thread, the least of 5. The constants in
+Each convolution is measured in three passes: the map, its gradient and the kernel's gradient. The
+numbers are processor time of one thread, the least of 5. The constants in
 `vgg_tf.models.cpu_layers` and `cpu_products` were chosen by this table and by whole steps.
 """
 
@@ -30,7 +29,7 @@ SAME = {"strides": [1, 1, 1, 1], "padding": "SAME"}
 
 
 def main(arguments=None):
-    """Print a table."""
+    """Print a line for each shape."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,56 +39,63 @@ def main(arguments=None):
         "--sides", default="2,4,8,16,14,28,56", help="of the maps, in pixels, separated by commas"
     )
     flags = parser.parse_args(arguments)
-    dtype, batch, sides = flags.dtype, flags.batch, [int(side) for side in flags.sides.split(",")]
+    sides = [int(side) for side in flags.sides.split(",")]
     quiet.quiet_tensorflow()
+    print(
+        f"{flags.dtype}, batch {flags.batch} (a quarter of it from 14 pixels on), ms: "
+        "TensorFlow's / as products"
+    )
+    print(f"{'side channels filters':24}{'map':>16}{'its gradient':>16}{'the kernel':>16}")
+    passes = _list_passes()
+    for shape in SHAPES:
+        if shape[0] in sides:
+            arrays = _make_arrays(*shape, flags.batch, flags.dtype)
+            times = [[_measure_ms(form, *arrays) for form in forms] for forms in passes]
+            cells = [" / ".join(f"{ms:.1f}" for ms in pair) for pair in times]
+            label = "{:4} {:8} {:7}".format(*shape)
+            print(f"{label:24}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
+
+
+def _list_passes():
+    """Return the three passes, each by TensorFlow and as a product.
+
+    All are functions of a map, a kernel and the gradient by the output.
+    """
     import tensorflow as tf
 
     from vgg_tf.models import cpu_products
 
-    print(
-        f"{dtype}, batch {batch} (a quarter of it from 14 pixels on), ms: TensorFlow's / as "
-        "products"
-    )
-    print(f"{'side channels filters':24}{'map':>16}{'its gradient':>16}{'the kernel':>16}")
-    for side, channels, filters in (shape for shape in SHAPES if shape[0] in sides):
-        n = max(1, batch // 4) if side % 7 == 0 else batch
-        x, kernel, upstream = (
-            tf.cast(tf.random.normal(shape), dtype)
-            for shape in (
-                (n, side, side, channels),
-                (3, 3, channels, filters),
-                (n, side, side, filters),
-            )
-        )
-        passes = [
-            (
-                lambda x, k, u: tf.nn.conv2d(x, k, 1, "SAME"),
-                lambda x, k, u: cpu_products.multiply_rows(x, k),
+    return [
+        (
+            lambda x, k, u: tf.nn.conv2d(x, k, 1, "SAME"),
+            lambda x, k, u: cpu_products.multiply_rows(x, k),
+        ),
+        (
+            lambda x, k, u: tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=x.shape, filter=k, out_backprop=u, **SAME
             ),
-            (
-                lambda x, k, u: tf.raw_ops.Conv2DBackpropInput(
-                    input_sizes=x.shape, filter=k, out_backprop=u, **SAME
-                ),
-                lambda x, k, u: cpu_products.multiply_rows(u, cpu_products.turn(k)),
+            lambda x, k, u: cpu_products.multiply_rows(u, cpu_products.turn(k)),
+        ),
+        (
+            lambda x, k, u: tf.raw_ops.Conv2DBackpropFilter(
+                input=x, filter_sizes=k.shape, out_backprop=u, **SAME
             ),
-            (
-                lambda x, k, u: tf.raw_ops.Conv2DBackpropFilter(
-                    input=x, filter_sizes=k.shape, out_backprop=u, **SAME
-                ),
-                lambda x, k, u: cpu_products.compute_kernel_gradient(x, u),
-            ),
-        ]
-        cells = [
-            " / ".join(f"{_ms(form, x, kernel, upstream):.1f}" for form in forms)
-            for forms in passes
-        ]
-        print(
-            f"{f'{side:4} {channels:8} {filters:7}':24}" + "".join(f"{cell:>16}" for cell in cells),
-            flush=True,
-        )
+            lambda x, k, u: cpu_products.compute_kernel_gradient(x, u),
+        ),
+    ]
 
 
-def _ms(form, *arrays):
+def _make_arrays(side, channels, filters, batch, dtype):
+    """Return a random map, kernel and gradient by the output."""
+    import tensorflow as tf
+
+    n = max(1, batch // 4) if side % 7 == 0 else batch
+    shapes = (n, side, side, channels), (3, 3, channels, filters), (n, side, side, filters)
+    return [tf.cast(tf.random.normal(shape), dtype) for shape in shapes]
+
+
+def _measure_ms(form, *arrays):
+    """Return the least of 5 processor times in milliseconds, after two calls."""
     import tensorflow as tf
 
     compiled = tf.function(form, autograph=False)

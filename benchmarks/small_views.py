@@ -1,9 +1,9 @@
-"""Random views of CIFAR-like images from pixels in memory: cut batch by batch, as the input does,
-and one by one.
+"""Measure the throughput of random views of small images: cut batch by batch versus one by one.
 
     taskset -c 1 python benchmarks/small_views.py [ROUNDS] [--images 20480]
 
-Both ways make the same pixels, in turn; padding 4, cutout 12.
+The images have the size of CIFAR's, and their pixels are in memory. The training input cuts them
+batch by batch. Both ways make the same pixels, in turn; padding 4, cutout 12.
 """
 
 import argparse
@@ -22,10 +22,26 @@ def main(arguments=None):
     parser.add_argument("--images", type=int, default=20_480)
     parser.add_argument("--batch", type=int, default=256)
     flags = parser.parse_args(arguments)
-    n, batch = flags.images, flags.batch
+    n = flags.images
     from vgg_tf.runtime import quiet
 
     quiet.quiet_tensorflow()
+    import numpy as np
+
+    ways = _make_ways(n, flags.batch)
+    for (found, _), (expected, _) in zip(*ways.values(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    wall, processor = _measure(ways, flags.rounds)
+    for way in ways:
+        rate, work = n / statistics.median(wall[way]), 1e3 * statistics.median(processor[way]) / n
+        print(
+            f"{way}: {rate:,.0f} images/s, {work:.3f} ms of processor an image (medians of "
+            f"{flags.rounds})"
+        )
+
+
+def _make_ways(n, batch):
+    """Return batches of the same views of random images, cut in both ways, by name."""
     import numpy as np
     import tensorflow as tf
 
@@ -43,30 +59,26 @@ def main(arguments=None):
         seed = tf.stack([key, 0])
         return views.train_view_of_pixels(image, seed, crops), label
 
-    alone = examples.map(view, num_parallel_calls=tf.data.AUTOTUNE).batch(
-        batch, num_parallel_calls=tf.data.AUTOTUNE
-    )
+    auto = tf.data.AUTOTUNE
+    alone = examples.map(view, num_parallel_calls=auto).batch(batch, num_parallel_calls=auto)
     together = batched_views.make_batches(examples, tf.constant(0, tf.int64), batch, crops)
-    ways = {
+    return {
         "one by one": disable_autotuner(alone.prefetch(2)),
         "batch by batch": disable_autotuner(together.prefetch(2)),
     }
-    for (found, _), (expected, _) in zip(*ways.values(), strict=True):
-        np.testing.assert_array_equal(found, expected)
+
+
+def _measure(ways, rounds):
+    """Return the seconds of each pass, and those of the processor, by way."""
     wall, processor = {way: [] for way in ways}, {way: [] for way in ways}
-    for _ in range(flags.rounds):
+    for _ in range(rounds):
         for way, batches in ways.items():
             start, busy = time.perf_counter(), time.process_time()
             for _ in batches:
                 pass
             wall[way].append(time.perf_counter() - start)
             processor[way].append(time.process_time() - busy)
-    for way in ways:
-        rate, work = n / statistics.median(wall[way]), 1e3 * statistics.median(processor[way]) / n
-        print(
-            f"{way}: {rate:,.0f} images/s, {work:.3f} ms of processor an image (medians of "
-            f"{flags.rounds})"
-        )
+    return wall, processor
 
 
 if __name__ == "__main__":

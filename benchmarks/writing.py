@@ -1,10 +1,11 @@
-"""Images/s of tfrecords_tools.write beside decoding alone and copying alone, alternating in one
-process.
+"""Measure the throughput of tfrecords_tools.write versus decoding alone and copying alone.
 
-Usage: python benchmarks/writing.py FOLDER [--copies 8]. FOLDER holds class folders of JPEGs; with
---copies each file is linked so many times, so that a few hundred pictures last long enough.
-Everything is counted, also the graph that is traced and the disk that is waited for; the page cache
-is warm. Processor seconds tell what a busy machine hides.
+    python benchmarks/writing.py FOLDER [--copies 8]
+
+FOLDER holds class folders of JPEGs. With --copies each file is linked so many times, so that a few
+hundred pictures last long enough. The ways alternate in one process. The times include the tracing
+of the graph and the writing to the disk; the page cache is warm. Processor seconds change little
+with what else runs on the machine.
 """
 
 import argparse
@@ -14,8 +15,6 @@ import shutil
 import statistics
 import tempfile
 import time
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def main(arguments=None):
@@ -27,67 +26,90 @@ def main(arguments=None):
     parser.add_argument("--copies", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args(arguments)
-
-    import tensorflow as tf
-
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from vgg_tf.data.opening import open_source
-    from vgg_tf.data.writing import write
 
     with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(flags.folder))) as room:
-        linked = os.path.join(room, "linked")
-        for path in (
-            path for split in open_source(flags.folder).splits.values() for path in split.contents
-        ):
-            folder = os.path.join(linked, os.path.basename(os.path.dirname(path)))
-            os.makedirs(folder, exist_ok=True)
-            for copy in range(flags.copies):
-                os.link(path, os.path.join(folder, f"{copy}-{os.path.basename(path)}"))
+        linked, out = os.path.join(room, "linked"), os.path.join(room, "out")
+        _link(_list_files(open_source(flags.folder)), linked, flags.copies)
         source = open_source(linked)
-        paths = [path for split in source.splits.values() for path in split.contents]
-        size = sum(map(os.path.getsize, paths)) / len(paths)
-
-        def decode():
-            def decoded(path):
-                return tf.io.decode_jpeg(
-                    tf.io.read_file(path), channels=3, dct_method="INTEGER_ACCURATE"
-                )
-
-            images = tf.data.Dataset.from_tensor_slices(paths).map(
-                decoded, num_parallel_calls=tf.data.AUTOTUNE
-            )
-            for _ in images:
-                pass
-
-        def copy():
-            os.mkdir(out)
-            for i, path in enumerate(paths):
-                shutil.copyfile(path, os.path.join(out, str(i)))
-
-        out = os.path.join(room, "out")
-        ways = {
-            "decoding alone": decode,
-            "write": lambda: write(source, out, progress=False),
-            "copying alone": copy,
-            "write --no-check": lambda: write(source, out, check=False, progress=False),
-        }
-        seconds, processor = ({name: [] for name in ways} for _ in range(2))
-        for round_ in range(flags.rounds + 1):  # the first one warms up
-            for name, way in ways.items():
-                shutil.rmtree(out, ignore_errors=True)
-                os.sync()
-                start, work = time.perf_counter(), time.process_time()
-                way()
-                if round_:
-                    seconds[name].append(time.perf_counter() - start)
-                    processor[name].append(time.process_time() - work)
-    n = len(paths)
+        paths = _list_files(source)
+        n, size = len(paths), sum(map(os.path.getsize, paths)) / len(paths)
+        took, worked = _measure(_make_ways(source, paths, out), out, flags.rounds)
     print(
         f"{n:,} JPEGs of {size / 1e3:.0f} kB, {os.cpu_count()} cores ({platform.machine()}), "
         f"medians of {flags.rounds}"
     )
-    took = {name: statistics.median(values) for name, values in seconds.items()}
-    worked = {name: statistics.median(values) for name, values in processor.items()}
-    for name in ways:
+    _print_rates(n, took, worked)
+
+
+def _list_files(source):
+    """Return the paths of all files of a source of class folders."""
+    return [path for split in source.splits.values() for path in split.contents]
+
+
+def _link(paths, linked, copies):
+    """Link each file so many times below `linked`, in a folder of the same name."""
+    for path in paths:
+        folder = os.path.join(linked, os.path.basename(os.path.dirname(path)))
+        os.makedirs(folder, exist_ok=True)
+        for copy in range(copies):
+            os.link(path, os.path.join(folder, f"{copy}-{os.path.basename(path)}"))
+
+
+def _make_ways(source, paths, out):
+    """Return what is measured: functions without arguments, by name."""
+    from vgg_tf.data.writing import write
+
+    return {
+        "decoding alone": lambda: _decode(paths),
+        "write": lambda: write(source, out, progress=False),
+        "copying alone": lambda: _copy(paths, out),
+        "write --no-check": lambda: write(source, out, check=False, progress=False),
+    }
+
+
+def _decode(paths):
+    """Decode all files in parallel."""
+    import tensorflow as tf
+
+    def decode(path):
+        contents = tf.io.read_file(path)
+        return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+
+    files = tf.data.Dataset.from_tensor_slices(paths)
+    for _ in files.map(decode, num_parallel_calls=tf.data.AUTOTUNE):
+        pass
+
+
+def _copy(paths, out):
+    """Copy all files into a new folder."""
+    os.mkdir(out)
+    for i, path in enumerate(paths):
+        shutil.copyfile(path, os.path.join(out, str(i)))
+
+
+def _measure(ways, out, rounds):
+    """Return the median seconds of each way, and those of the processor."""
+    seconds, processor = ({name: [] for name in ways} for _ in range(2))
+    for number in range(rounds + 1):  # the first one warms up
+        for name, way in ways.items():
+            shutil.rmtree(out, ignore_errors=True)
+            os.sync()
+            start, work = time.perf_counter(), time.process_time()
+            way()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+                processor[name].append(time.process_time() - work)
+    return tuple(
+        {name: statistics.median(values) for name, values in found.items()}
+        for found in (seconds, processor)
+    )
+
+
+def _print_rates(n, took, worked):
+    """Print the throughput of each way, and its ratio to the way that does a part of the work."""
+    for name in took:
         print(
             f"{name:17} {n / took[name]:7,.0f} images/s, {worked[name] / n * 1e3:.2f} ms of "
             "processor an image"

@@ -40,7 +40,7 @@ def test_input_pipeline_compares_all_ways_and_says_which_are_not_installed(run, 
     module = load("input_pipeline", monkeypatch)
     for name in ("nvidia.dali", "torchvision"):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setattr(module, "BATCH", 4)
+    monkeypatch.setattr(module.input_ways, "BATCH", 4)
     monkeypatch.setattr(module, "LINKED", 12)
     said = run(module, made / "shards", "--rounds", 1, "--seconds", 0.01, "--warm-up", 0)
     missing = [line for line in said.splitlines() if "not installed" in line]
@@ -75,7 +75,7 @@ def test_input_pipeline_reads_shards_of_fewer_images_than_a_batch_again_and_agai
     (tmp_path / "linked").mkdir()
     module = load("input_pipeline", monkeypatch)
     monkeypatch.setattr(module, "LINKED", 20)
-    links = module.linked(str(shards), str(tmp_path / "linked"))
+    links = module.link_shards(str(shards), str(tmp_path / "linked"))
     assert len(links) == 4  # 11 images twice
     train = collection.Collection.read(tmp_path / "linked").splits["train"]
     assert (train["images"], train["shards"], sum(train["per_class"])) == (22, 4, 22)
