@@ -53,6 +53,7 @@ BAD = [
     f"ILSVRC/Data/CLS-LOC/train/{DOG}/{DOG}_36.JPEG",
     f"ILSVRC/Data/CLS-LOC/val/{val_name(3)}.JPEG",
 ]
+CMYK, PNG = (f"ILSVRC/Data/CLS-LOC/train/{name}/{name}_18.JPEG" for name in (GOLDFISH, DOG))
 
 
 def test_damaged_images_of_the_competition_are_named_and_no_set_is_made(rough, tmp_path):
@@ -64,17 +65,19 @@ def test_damaged_images_of_the_competition_are_named_and_no_set_is_made(rough, t
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
-@pytest.mark.parametrize("check", [True, False])
-def test_the_competitions_images_are_stored_with_words_and_boxes_and_what_is_bad_is_left_out(
-    rough, tmp_path, monkeypatch, check
-):
+def skip_bad(rough, out, check):
+    """Write the readable images, and return the examples of both splits by name."""
     if not check:  # a truncated file is found only where it is looked at
-        path = rough / BAD[0]
-        path.write_bytes(b"")
-    write(
-        open_source(rough), tmp_path / "out", shards=2, skip_bad=True, check=check, progress=False
-    )
-    train, validation = (examples(tmp_path / "out", split) for split in ("train", "validation"))
+        (rough / BAD[0]).write_bytes(b"")
+    write(open_source(rough), out, shards=2, skip_bad=True, check=check, progress=False)
+    return [examples(out, split) for split in ("train", "validation")]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_competitions_images_are_stored_with_labels_and_words_and_bad_ones_left_out(
+    rough, tmp_path, check
+):
+    train, validation = skip_bad(rough, tmp_path / "out", check)
     stored = train | validation
     data = rough / "ILSVRC" / "Data" / "CLS-LOC"
     there = {
@@ -96,22 +99,28 @@ def test_the_competitions_images_are_stored_with_words_and_boxes_and_what_is_bad
         assert example["image/class/text"] == [SYNSETS[synset].encode()]
         assert (example["image/width"], example["image/height"]) == ([WIDTH], [HEIGHT])
 
+
+def test_the_competitions_images_keep_their_bytes_but_for_cmyk(rough, tmp_path):
+    train, validation = skip_bad(rough, tmp_path / "out", True)
+    stored = train | validation
     # The bytes as they came, but for CMYK; the format is that of the bytes, not of the name.
-    cmyk, png = (
-        f"ILSVRC/Data/CLS-LOC/train/{synset}/{synset}_18.JPEG" for synset in (GOLDFISH, DOG)
-    )
     for name, example in stored.items():
-        if name != cmyk:
+        if name != CMYK:
             assert example["image/encoded"] == [(rough / name).read_bytes()], name
-        assert example["image/format"] == [b"PNG" if name == png else b"JPEG"]
+        assert example["image/format"] == [b"PNG" if name == PNG else b"JPEG"]
         pixels = tf.io.decode_image(example["image/encoded"][0], channels=3).numpy()
         assert pixels.shape == (HEIGHT, WIDTH, 3)
-    with Image.open(rough / cmyk) as original:
+    with Image.open(rough / CMYK) as original:
         assert original.mode == "CMYK"
         expected = np.asarray(original.convert("RGB"), int)
-    again = tf.io.decode_jpeg(stored[cmyk]["image/encoded"][0]).numpy()
+    again = tf.io.decode_jpeg(stored[CMYK]["image/encoded"][0]).numpy()
     assert np.abs(expected - again).mean() < 3  # inverted it would differ by a hundred
 
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_competitions_images_are_stored_with_boxes_and_notes(rough, tmp_path, check):
+    train, validation = skip_bad(rough, tmp_path / "out", check)
+    stored = train | validation
     # Boxes: XML in train, the table in validation.
     number = {synset: label for label, synset in enumerate(SYNSETS)}
     wanted = {
@@ -137,8 +146,8 @@ def test_the_competitions_images_are_stored_with_words_and_boxes_and_what_is_bad
     test, *changed, first, second = told["notes"]
     assert test == "the competition's test images have no labels: left out"
     assert changed == [
-        f"{cmyk}: CMYK, as JPEG of quality 95",
-        f"{png}: 1 boxes of other classes left out",
+        f"{CMYK}: CMYK, as JPEG of quality 95",
+        f"{PNG}: 1 boxes of other classes left out",
     ]
     assert [first.split(": ")[:2], second.split(": ")[:2]] == [
         ["left out", f"cannot read {name}"] for name in BAD

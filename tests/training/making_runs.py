@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from safetensors import safe_open
-from safetensors.numpy import load_file
 
 from vgg_tf.images.colors import colours
 from vgg_tf.paper.recipes import Recipe
@@ -17,7 +16,6 @@ from vgg_tf.runs import run_folder
 from vgg_tf.runs.settings import Settings
 from vgg_tf.training import loop
 from vgg_tf.training.model import build, compile_scores, make_optimizer, scores_of
-from vgg_tf.weights import reading
 from vgg_tf.weights.inheritance import inherit_weights
 
 CLASSES = 4
@@ -89,17 +87,17 @@ def train(
     source=None,
     check=True,
     arch="shallow",
-    lines=None,
     **hooks,
 ):
     """Train on 24 pictures, whose order depends on the epoch; raise StopError, as a kill would,
     after a line.
     """
     keras.utils.set_random_seed(recipe.seed)
-    lines = [] if lines is None else lines
+    lines = []
 
     def say(line):
         lines.append(line)
+        print(line)
         if stop and line.startswith(stop):
             raise StopError(line)
 
@@ -140,13 +138,3 @@ def state_of(folder):
     for row in state["rows"]:
         del row["seconds"], row["images_per_second"]
     return state
-
-
-def same_bits(one, other):
-    """Whether two runs ended with the same bits in the last state and in the best network."""
-    states = [load_file(folder / run_folder.LAST) for folder in (one, other)]
-    best = [reading.read_weights(folder).fingerprint() for folder in (one, other)]
-    same = states[0].keys() == states[1].keys() and all(
-        np.array_equal(states[0][key], states[1][key]) for key in states[0]
-    )
-    return same and best[0] == best[1]

@@ -15,8 +15,8 @@ from vgg_tf.runtime import files
 
 # train-00000-of-01024, flowers_train_00000-of-00005.tfrecord, mnist-train.tfrecord-00000-of-00001.
 SHARD = re.compile(
-    r"(?:.+[-_./])?(?P<split>train|validation|valid|val|test)[-_.](?:(?P<suffix>[a-z]\w*)-)?(?P<index>\d{5})-of-(?P<count>\d{5})"
-    r"(?:\.tfrecords?)?"
+    r"(?:.+[-_./])?(?P<split>train|validation|valid|val|test)[-_.]"
+    r"(?:(?P<suffix>[a-z]\w*)-)?(?P<index>\d{5})-of-(?P<count>\d{5})(?:\.tfrecords?)?"
 )
 
 
