@@ -133,20 +133,10 @@ def all_trained(once):
     """`run`, finished, of a shallow network on the digits 3 and 8, none of which it held out; what
     it printed, `said`.
     """
-    from tests.making import call, shallow
+    from tests.making import SHALLOW, call, shallow
 
     def make(folder):
-        words = [
-            "--arch",
-            "shallow",
-            "--strategy",
-            "cpu",
-            "--precision",
-            "float32",
-            "--smoke",
-            "--hold-out",
-            "0",
-        ]
+        words = [*SHALLOW, "--hold-out", "0"]
         with shallow():
             result = call("vgg_tf.train", *words, "--classes", "3", "8", "--out", folder / "run")
         assert result.returncode == 0, result.stderr

@@ -28,6 +28,7 @@ QUICK = {
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"
 }  # an environment in which JAX compiles sooner and computes later
 ROOT = str(Path(__file__).parent.parent)
+SHALLOW = ["--arch", "shallow", "--strategy", "cpu", "--precision", "float32", "--smoke"]
 TINY = ["--width", "0.0625", "--head-width", "16"]  # the smallest network that the flags give
 
 DATA = os.environ.get("VGG_TF_DATA")

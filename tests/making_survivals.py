@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import tensorflow as tf
 from safetensors.numpy import load_file
 
 from tests.making import TINY
@@ -31,6 +32,17 @@ WORDS = [
     "1e-7",
 ]
 PLATEAU = "learning rate 1e-08"
+
+
+def noise_batches():
+    """Two batches of noise of two classes to train on, and one of them to validate."""
+    random = np.random.default_rng(0)
+    images, labels = (
+        random.integers(0, 256, (16, 32, 32, 3), np.uint8),
+        random.integers(0, 2, 16).astype(np.int32),
+    )
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
+    return batches, tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
 
 
 def same_bits(one, other):

@@ -4,12 +4,10 @@ import re
 import shutil
 
 import keras
-import numpy as np
 import pytest
-import tensorflow as tf
 
-from tests.making import call, fill_disk, shallow, undrawn
-from tests.making_survivals import PLATEAU, same_bits, same_end
+from tests.making import SHALLOW, call, fill_disk, shallow, undrawn
+from tests.making_survivals import PLATEAU, noise_batches, same_bits, same_end
 from vgg_tf import build_vgg
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.runs import run_folder
@@ -32,13 +30,7 @@ RECIPE = Recipe(
 
 def loop(folder):
     """Four epochs of two steps."""
-    random = np.random.default_rng(0)
-    images, labels = (
-        random.integers(0, 256, (16, 32, 32, 3), np.uint8),
-        random.integers(0, 2, 16).astype(np.int32),
-    )
-    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
-    validation = tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
+    batches, validation = noise_batches()
     settings, lines = Settings("shallow_bn", "noise", "0" * 16, "float32", RECIPE), []
     keras.utils.set_random_seed(RECIPE.seed)
     with run_folder.open_run(folder, settings) as run, shallow():
@@ -132,18 +124,7 @@ def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_e
     monkeypatch.chdir(tmp_path)
     undrawn(monkeypatch)
     copied = shutil.copytree(all_trained / "run", tmp_path / "run")
-    words = [
-        "--arch",
-        "shallow",
-        "--strategy",
-        "cpu",
-        "--precision",
-        "float32",
-        "--smoke",
-        "--hold-out",
-        "0",
-    ]
-    words += ["--classes", "3", "8", "--out", "run"]
+    words = [*SHALLOW, "--hold-out", "0", "--classes", "3", "8", "--out", "run"]
     for name in (run_folder.LAST, "report.json"):  # as after the first epoch
         (copied / name).unlink()
     with pytest.MonkeyPatch.context() as patch:

@@ -127,7 +127,7 @@ def test_a_source_is_described_once_and_from_then_on_read(tmp_path, uncompiled, 
     source = Source("few", ("0", "1"), {"train": Split(names, np.arange(5) % 2, contents)})
     first = extract(source, path, "32,40", "stack")
     assert first.shape == (5, 16)
-    network = descriptors.checkpoint.open_trained(path)
+    network = descriptors.checkpoint.open_checkpoint(path)
     assert len(list((tmp_path / network.folder / "descriptors").iterdir())) == 2
     monkeypatch.setattr(
         descriptors.checkpoint.Checkpoint, "load", None

@@ -7,10 +7,10 @@ import shutil
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from safetensors.numpy import load_file
 
 from tests.making import QUICK, call, needs_jax, shallow, shallow_program
+from tests.making_survivals import noise_batches
 from tests.runs.reading_charts import (
     TENSORBOARD,
     WANDB,
@@ -47,13 +47,7 @@ def train(folder, words="", stop_after=None):
         if line.startswith(f"epoch {stop_after}/"):
             raise StopError
 
-    random = np.random.default_rng(0)
-    images, labels = (
-        random.integers(0, 256, (16, 32, 32, 3), np.uint8),
-        random.integers(0, 2, 16).astype(np.int32),
-    )
-    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8)
-    validation = tf.data.Dataset.from_tensors((images[:8], labels[:8], np.ones(8, np.float32)))
+    batches, validation = noise_batches()
     settings = Settings("shallow", "noise", "0" * 16, "float32", RECIPE)
     keras.utils.set_random_seed(RECIPE.seed)
     with (

@@ -7,12 +7,12 @@ import keras
 import pytest
 from safetensors.numpy import load_file
 
+from tests.making_survivals import same_bits
 from tests.training.making_runs import (
     CLASSES,
     RECIPE,
     StopError,
     collection,
-    same_bits,
     state_of,
     train,
 )
