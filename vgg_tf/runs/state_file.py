@@ -44,10 +44,12 @@ def restore_state(path, model, optimizer):
     if metadata.get("checksum", whole) != whole:
         return None
     values = files.parse_json(metadata["state"], path, REMEDY)
+    text = f'{{"statistics": {metadata.get("statistics", "null")}}}'  # a list, or null
+    statistics = files.parse_json(text, path, REMEDY)["statistics"]
     for key, variable in list_variables(model, optimizer):
         variable.assign(arrays[key])
     # Constants, perhaps of the network inherited from.
-    if statistics := json.loads(metadata.get("statistics", "null")):
+    if statistics:
         normalization.set_statistics(model, *statistics)
     values |= {
         "rows": tuple(values["rows"]),
