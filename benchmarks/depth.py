@@ -25,7 +25,7 @@ from vgg_tf import ARCHITECTURES
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
 from vgg_tf.figures import charts
-from vgg_tf.figures.markdown import markdown_table
+from vgg_tf.figures.markdown import make_markdown_table
 
 NETWORKS = "vgg11_bn,vgg13_bn,vgg16_bn,vgg19_bn"
 
@@ -116,7 +116,7 @@ def _print_table(reports, means, reaches):
         ]
         for (arch, row), mean, reach in zip(reports.items(), means, reaches, strict=True)
     ]
-    print("\n" + markdown_table([*header, "minutes a run, at most"], rows))
+    print("\n" + make_markdown_table([*header, "minutes a run, at most"], rows))
 
 
 def _draw(networks, errors, means, reaches, title):

@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from vgg_tf.figures.markdown import markdown_table
+from vgg_tf.figures.markdown import make_markdown_table
 
 
 def main(arguments=None):
@@ -63,7 +63,7 @@ def compare_recall(source, flags):
         spread = np.std(means, ddof=1)
         rows.append([name, f"{described.shape[1]:,}", f"{np.mean(means):.1f} +- {spread:.1f} %"])
     header = ["descriptor", "numbers", f"mean class recall, {flags.splits} splits"]
-    print("\n" + markdown_table(header, rows))
+    print("\n" + make_markdown_table(header, rows))
 
 
 def _describe(images, describe):
@@ -109,7 +109,7 @@ def compare_speed(source, flags):
     for name, ours in medians.items():
         rows.append([f"{name}, fc2 averaged", f"{n / ours:.2f}", f"{base / ours:.2f}"])
     print(f"\n{n} pictures, Q=256 and flip, medians of {flags.rounds}\n")
-    print(markdown_table(["way", "descriptors/s", "beside the loop"], rows))
+    print(make_markdown_table(["way", "descriptors/s", "beside the loop"], rows))
 
 
 def _make_ours(flags):

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from vgg_tf.figures import charts
-from vgg_tf.figures.markdown import markdown_table
+from vgg_tf.figures.markdown import make_markdown_table
 
 # The cifar recipe at the time of the README's figures: a crop that moves by up to 8 of 40 pixels,
 # He's start.
@@ -45,7 +45,7 @@ def main(arguments=None):
         _train(name, training, flags, more)
     curves = {name: _read_curve(flags.out / name) for name in trainings}
     rows = [_describe(flags.out / name, *curve) for name, curve in curves.items()]
-    print("\n" + markdown_table(HEADER, rows))
+    print("\n" + make_markdown_table(HEADER, rows))
     _draw(curves, trainings, flags)
 
 

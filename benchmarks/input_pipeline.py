@@ -37,7 +37,7 @@ import time
 
 import input_ways
 
-from vgg_tf.figures.markdown import markdown_table
+from vgg_tf.figures.markdown import make_markdown_table
 
 LINKED = 15_000  # images, at least: 5 seconds at 3,000 images/s
 HEADER = ["way", "images/s", "to textbook", "to full decode", "lowest-highest", "CPU ms"]
@@ -160,7 +160,7 @@ def _print_table(rates):
         book, full = (median / medians[other] for other in ("textbook", "full decode alone"))
         ratios = f"{book:.2f}", f"{full:.2f}"
         rows.append([name, f"{median:.0f}", *ratios, f"{low:.0f}-{high:.0f}", f"{cpu:.2f}"])
-    print(markdown_table(HEADER, rows))
+    print(make_markdown_table(HEADER, rows))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vgg_tf.figures.markdown import markdown_table
+from vgg_tf.figures.markdown import make_markdown_table
 
 PROGRAM = [sys.executable, "-m", "vgg_tf.localize"]
 BASELINES = ["mean box", "whole picture"]
@@ -86,10 +86,10 @@ def _measure_baselines(shards):
     )
     labels = test.images.labels.tolist()
     row = {"n": len(test)}
-    boxes = [inference.mean_box(train), np.array([0.0, 0, 1, 1])]
+    boxes = [inference.average_boxes(train), np.array([0.0, 0, 1, 1])]
     for name, box in zip(BASELINES, boxes, strict=True):
         found = [[inference.Found(label, 1.0, box)] for label in labels]
-        row[name] = 100 - inference.errors(found, labels, test.corners)["top1_error"]
+        row[name] = 100 - inference.measure_errors(found, labels, test.corners)["top1_error"]
     return row
 
 
@@ -113,7 +113,7 @@ def _print_table(splits):
         [name, *(f"{value:.1f}" for value in values), f"{means[name]:.1f}"]
         for name, values in shares.items()
     ]
-    print("\n" + markdown_table(header, rows))
+    print("\n" + make_markdown_table(header, rows))
     best = max(means[name] for name in BASELINES)
     for name in names:
         if name not in BASELINES:

@@ -57,10 +57,10 @@ def _measure(batch, steps):
 
     from vgg_tf.models.vgg import build_vgg
     from vgg_tf.paper.presets import RECIPES
-    from vgg_tf.training.model import compile_scores, make_optimizer, scores_of
+    from vgg_tf.training.model import compile_scores, drop_softmax, make_optimizer
 
     model = build_vgg("vgg16", input_shape=(32, 32, 3), classes=10, std=(60.0, 60.0, 60.0), seed=0)
-    scores = scores_of(model)
+    scores = drop_softmax(model)
     compile_scores(scores, make_optimizer(RECIPES["cifar"], steps))
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (batch, 32, 32, 3), np.uint8)

@@ -38,7 +38,7 @@ def _make_network(steps):
     from vgg_tf.paper.presets import RECIPES
     from vgg_tf.training import model
 
-    scores = model.scores_of(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
+    scores = model.drop_softmax(build_vgg("vgg11", input_shape=(32, 32, 3), classes=10, width=0.25))
     model.compile_scores(scores, model.make_optimizer(RECIPES["cifar"], steps))
     return scores
 

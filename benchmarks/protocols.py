@@ -93,13 +93,15 @@ def _make_network(flags, contents):
 
     from vgg_tf import build_vgg
     from vgg_tf.images import decoding
-    from vgg_tf.images.rescaling import center_view
+    from vgg_tf.images.rescaling import make_center_view
 
     model = build_vgg(
         flags.arch, classes=1000, seed=0, width=flags.width, head_width=flags.head_width
     )
     head = model.get_layer("predictions")
-    some = np.stack([center_view(decoding.decode(data), 224, 256).numpy() for data in contents])
+    some = np.stack(
+        [make_center_view(decoding.decode(data), 224, 256).numpy() for data in contents]
+    )
     spread = keras.Model(model.input, head.output).predict_on_batch(some).std()
     head.kernel.assign(head.kernel * (3 / spread))
     return model
@@ -157,14 +159,14 @@ def _predict_unit(model, dense, data, scale, kind):
     from vgg_tf.evaluation.evaluator import softmax
     from vgg_tf.images import decoding
     from vgg_tf.images.rescaling import rescale
-    from vgg_tf.paper.protocols import corners
+    from vgg_tf.paper.protocols import place_crops
 
     rows, flips = [], 1 if kind in ("center", "dense") else 2
     while True:
         whole = rescale(decoding.decode(data), scale).numpy()
         if kind == "padded-ten-crop":
             whole = np.pad(whole, [(14, 14), (14, 14), (0, 0)], "reflect")
-        places = [None, None] if kind == "dense" else corners(*whole.shape[:2], 224, kind)
+        places = [None, None] if kind == "dense" else place_crops(*whole.shape[:2], 224, kind)
         if len(rows) == len(places) * flips:
             return rows
         place, flipped = places[len(rows) // flips], len(rows) % 2 and kind != "center"

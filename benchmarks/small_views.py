@@ -57,7 +57,7 @@ def _make_ways(n, batch):
 
     def view(key, image, label):
         seed = tf.stack([key, 0])
-        return views.train_view_of_pixels(image, seed, crops), label
+        return views.make_train_view_of_pixels(image, seed, crops), label
 
     auto = tf.data.AUTOTUNE
     alone = examples.map(view, num_parallel_calls=auto).batch(batch, num_parallel_calls=auto)

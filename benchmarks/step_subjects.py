@@ -70,11 +70,11 @@ def _make_ours(arch, side):
     """Return the network that `python -m vgg_tf.train` trains."""
     from vgg_tf import build_vgg
     from vgg_tf.paper.presets import RECIPES
-    from vgg_tf.training.model import compile_scores, make_optimizer, scores_of
+    from vgg_tf.training.model import compile_scores, drop_softmax, make_optimizer
 
     recipe = RECIPES["cifar" if side == 32 else "paper"]
     options = {"l2": recipe.l2, "dropout": recipe.dropout, "classes": CLASSES[side]}
-    model = scores_of(build_vgg(arch, input_shape=(side, side, 3), **options))
+    model = drop_softmax(build_vgg(arch, input_shape=(side, side, 3), **options))
     compile_scores(model, make_optimizer(recipe, 1000), recipe.label_smoothing)
     return model
 

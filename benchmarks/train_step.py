@@ -33,7 +33,7 @@ from importlib.util import find_spec
 import step_subjects
 import tyro
 
-from vgg_tf.figures.markdown import markdown_table
+from vgg_tf.figures.markdown import make_markdown_table
 
 HEADER = ["", "precision", "training, images/s", "of the peak"]
 HEADER += ["prediction, images/s", "of the peak", "peak memory, GiB"]
@@ -121,7 +121,7 @@ def _print_case(side, found, peaks):
         training = f"{row['train']:.1f}", f"{share['train']:.0%}"
         prediction = f"{row['predict']:.0f}", f"{share['predict']:.0%}"
         cells.append([name, precision, *training, *prediction, f"{row['memory']:.2f}"])
-    print(markdown_table(HEADER, cells))
+    print(make_markdown_table(HEADER, cells))
     if ours := medians.pop("vgg_tf", None):
         for name, row in medians.items():
             ratios = ", ".join(f"{ours[key] / row[key]:.2f} times in {key}" for key in gflop)

@@ -50,7 +50,7 @@ def test_posteriors_are_those_of_pictures_predicted_one_by_one(here, capsys):
     assert [row["file"] for row in found] == ALL
     for row in found:
         picture = decoding.decode((here / row["file"]).read_bytes())
-        expected = model(rescaling.center_view(picture, 32, 32)[np.newaxis]).numpy()[0]
+        expected = model(rescaling.make_center_view(picture, 32, 32)[np.newaxis]).numpy()[0]
         order = np.argsort(-expected, kind="stable")
         assert [one["class"] for one in row["classes"]] == [str(i) for i in order]
         np.testing.assert_allclose(
@@ -102,7 +102,7 @@ def test_any_protocol_predicts_and_scales_are_averaged(here, uncompiled, capsys)
         decoding.decode((here / ALL[0]).read_bytes()),
     )
     at_32, at_40 = (
-        model(rescaling.center_view(picture, 32, scale)[np.newaxis]).numpy()[0]
+        model(rescaling.make_center_view(picture, 32, scale)[np.newaxis]).numpy()[0]
         for scale in (32, 40)
     )
     found = []

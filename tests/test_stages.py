@@ -130,7 +130,7 @@ def test_a_chain_that_was_moved_goes_on_with_the_stage_that_is_not_done(trained)
 def test_the_plan_shows_images_and_hours_and_trains_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        probe, "images_per_second", functools.partial(probe.images_per_second, seconds=0.0)
+        probe, "measure_throughput", functools.partial(probe.measure_throughput, seconds=0.0)
     )
     result = run("vgg_tf.stages", *WORDS, "--plan")
     assert result.returncode == 0, result.stderr

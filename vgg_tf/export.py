@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vgg_tf.figures.markdown import markdown_table
+from vgg_tf.figures.markdown import make_markdown_table
 from vgg_tf.formats.calibration import choose_views
 from vgg_tf.formats.round_trip import AGREEING, LIMITS, SUFFIXES, check_space, write_checked
 from vgg_tf.runtime import files, programs, quiet, scopes
@@ -183,7 +183,7 @@ def _format_table(rows):
         for row in rows
     ]
     header += ["largest difference of a log posterior", "of a posterior"]
-    return markdown_table(header, cells)
+    return make_markdown_table(header, cells)
 
 
 def _format_largest(rows):

@@ -11,7 +11,7 @@ import tyro
 from vgg_tf.forecast import bounds
 from vgg_tf.forecast.tpu_search import search
 from vgg_tf.paper import presets, recipes
-from vgg_tf.paper.architectures import TORCHVISION_STD, architecture
+from vgg_tf.paper.architectures import TORCHVISION_STD, find_architecture
 from vgg_tf.runtime import programs, quiet
 from vgg_tf.runtime.doctor import print_report
 
@@ -64,7 +64,7 @@ def main(arguments=None):
     words, _ = tyro.cli(
         Words, args=plain, return_unknown_args=True, prog="python -m vgg_tf.preflight"
     )
-    architecture(words.arch)
+    find_architecture(words.arch)
     default = Flags(numbers=presets.choose_recipe(words.recipe, words.arch))
     flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.preflight")
     if not (flags.init or flags.topology or flags.doctor):
@@ -90,9 +90,9 @@ def _init(flags):
 
     from vgg_tf.models.initializers import INITIALIZERS
     from vgg_tf.models.vgg import build_vgg
-    from vgg_tf.training.probe import photographs, probe
+    from vgg_tf.training.probe import load_photographs, probe
 
-    pixels = photographs(size)
+    pixels = load_photographs(size)
     print(
         f"{flags.arch}, {size} pixels, {flags.classes} classes: root mean square after the last "
         "layer of each block,"

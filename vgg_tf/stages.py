@@ -11,8 +11,8 @@ from pathlib import Path
 import tyro
 
 from vgg_tf.forecast import trial
-from vgg_tf.paper.architectures import architecture
-from vgg_tf.paper.recipes import differences
+from vgg_tf.paper.architectures import find_architecture
+from vgg_tf.paper.recipes import describe_differences
 from vgg_tf.paper.stages import list_stages
 from vgg_tf.runtime import files, programs
 from vgg_tf.runtime.engines import make_child_environment
@@ -88,7 +88,7 @@ def main(arguments=None):
     flags, others = tyro.cli(
         Flags, args=arguments, return_unknown_args=True, prog="python -m vgg_tf.stages"
     )
-    architecture(flags.arch)
+    find_architecture(flags.arch)
     stages = plan_runs(flags, others)
     source = _check(stages)
     if flags.plan:
@@ -117,7 +117,9 @@ def _check(stages):
         from vgg_tf.runs import run_folder  # after the flags: --help needs no numpy
 
         if run_folder.has_begun(out) and (
-            difference := differences(run_folder.read_run(out).settings.recipe, flags.numbers)
+            difference := describe_differences(
+                run_folder.read_run(out).settings.recipe, flags.numbers
+            )
         ):
             raise FileExistsError(
                 f"{out} holds another run: {difference}. Choose another --out, or delete it first."

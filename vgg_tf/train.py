@@ -10,7 +10,7 @@ from vgg_tf.records.collection import Collection, holds_shards, is_word
 from vgg_tf.runtime import files, processes
 from vgg_tf.runtime.devices import choose
 from vgg_tf.training.flags import parse
-from vgg_tf.training.session import closing_line, inherited_weights, train_and_test
+from vgg_tf.training.session import format_result, read_inherited_weights, train_and_test
 
 
 def main(arguments=None):
@@ -36,7 +36,7 @@ def main(arguments=None):
     from vgg_tf.runs.settings import Settings
 
     fingerprint = source.fingerprint() if source else Collection.read(flags.data).fingerprint
-    weights, inherit = inherited_weights(flags, out)
+    weights, inherit = read_inherited_weights(flags, out)
     settings = Settings(
         flags.arch,
         where,
@@ -59,7 +59,7 @@ def main(arguments=None):
             devices.wait("run folder")
         if (report := run.read_report()) and run.writes:
             print(f"{out} is done; delete it or choose another --out to train anew")
-            print(closing_line(report))
+            print(format_result(report))
         elif not report:
             train_and_test(run, run.read_collection(), data, devices, weights, flags)
 

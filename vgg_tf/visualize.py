@@ -224,7 +224,7 @@ def table(size: int = 224, classes: int = 1000):
     from vgg_tf.models import costs
     from vgg_tf.models.diagrams import choose_head_width
 
-    print(costs.table(size, classes, head_width=choose_head_width(size)))
+    print(costs.make_table(size, classes, head_width=choose_head_width(size)))
 
 
 WHAT = {

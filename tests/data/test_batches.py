@@ -21,7 +21,7 @@ from tests.data.making_passes import (
 from vgg_tf.data.loading import load_dataset, load_epochs
 from vgg_tf.data.opening import open_source
 from vgg_tf.images import decoding
-from vgg_tf.images.rescaling import center_view
+from vgg_tf.images.rescaling import make_center_view
 from vgg_tf.records.splits import Source
 
 
@@ -34,7 +34,7 @@ def test_evaluation_shows_every_image_once_in_order_and_pads_with_black(folder, 
     assert labels[:TEST].tolist() == test.labels.tolist()
     for view, path in zip(pixels, test.contents, strict=False):
         np.testing.assert_array_equal(
-            view, center_view(decoding.decode(tf.io.read_file(path)), 16, 18)
+            view, make_center_view(decoding.decode(tf.io.read_file(path)), 16, 18)
         )
     assert not pixels[TEST:].any()
     assert np.average(labels, weights=mask) == test.labels.mean()

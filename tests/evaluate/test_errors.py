@@ -27,7 +27,7 @@ def test_the_centre_crops_errors_are_those_of_images_predicted_one_by_one(tested
     posteriors, labels = np.float64(np.load(path)["posteriors"]), split.labels
     model = run_folder.read_run(str(run)).load_best()
     for i in (*range(0, 360, 24), 357, 358, 359):  # from all batches, and the last one
-        view = rescaling.center_view(decoding.decode(split.read(i)), 32, 32)
+        view = rescaling.make_center_view(decoding.decode(split.read(i)), 32, 32)
         np.testing.assert_allclose(posteriors[i], model(view[np.newaxis]).numpy()[0], atol=1e-6)
     found = report(run / "tests" / "test-center-32")
     wrong = np.mean(

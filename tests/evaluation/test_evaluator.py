@@ -10,7 +10,7 @@ from tests.making import shallow
 from vgg_tf.evaluation.evaluator import Evaluator, cut_views
 from vgg_tf.images.rescaling import rescale
 from vgg_tf.models.vgg import build_vgg
-from vgg_tf.paper.protocols import PROTOCOLS, Protocol, corners, evaluation_scales
+from vgg_tf.paper.protocols import PROTOCOLS, Protocol, choose_scales, place_crops
 
 CROP = 64  # a last map of 2 x 2
 SIZES = [(70, 90), (90, 70), (64, 64), (71, 131), (90, 70)]
@@ -100,7 +100,7 @@ def one_crop_after_another(model, image, view):
     crops = []
     if view == "padded-ten-crop":
         image = np.pad(image, [(4, 4), (4, 4), (0, 0)], "reflect")
-    for top, left in corners(*image.shape[:2], CROP, view):
+    for top, left in place_crops(*image.shape[:2], CROP, view):
         crop = image[top : top + CROP, left : left + CROP]
         crops += [crop] if view == "center" else [crop, crop[:, ::-1]]
     return np.float64(model(np.stack(crops)).numpy()).mean(0)
@@ -176,11 +176,11 @@ def test_one_device_predicts_without_a_dataset_and_several_share_a_filled_up_bat
     ],
 )
 def test_scales_are_those_of_section_4(scale, crop, several, expected):
-    assert evaluation_scales(scale, crop, several) == expected
+    assert choose_scales(scale, crop, several) == expected
 
 
 def test_the_grid_goes_from_edge_to_edge_in_even_steps():
-    assert corners(256, 341, 224, "multi-crop")[:6] == [
+    assert place_crops(256, 341, 224, "multi-crop")[:6] == [
         (0, 0),
         (0, 29),
         (0, 58),
@@ -188,8 +188,14 @@ def test_the_grid_goes_from_edge_to_edge_in_even_steps():
         (0, 117),
         (8, 0),
     ]
-    assert corners(256, 341, 224, "multi-crop")[-1] == (32, 117)
-    assert corners(256, 341, 224, "ten-crop") == [(0, 0), (0, 117), (32, 0), (32, 117), (16, 58)]
+    assert place_crops(256, 341, 224, "multi-crop")[-1] == (32, 117)
+    assert place_crops(256, 341, 224, "ten-crop") == [
+        (0, 0),
+        (0, 117),
+        (32, 0),
+        (32, 117),
+        (16, 58),
+    ]
     assert Protocol("multi-crop", (256, 384, 512)).views == 150
     assert Protocol("ten-crop", (256,)).views == Protocol("padded-ten-crop", (256,)).views == 10
 

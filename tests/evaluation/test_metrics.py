@@ -41,7 +41,7 @@ def test_errors_are_those_of_a_loop_that_sorts_each_row(case, found):
             assert found["per_class"][i][f"top{k}_error"] == pytest.approx(
                 100 * np.mean(np.array(wrong)[labels == i])
             )
-    assert [metrics.ranks(posteriors, labels)[i] for i in range(300)] == [
+    assert [metrics.rank_labels(posteriors, labels)[i] for i in range(300)] == [
         in_order(row).index(label) for row, label in zip(posteriors, labels, strict=True)
     ]
     assert found["loss"] == pytest.approx(
@@ -56,11 +56,11 @@ def test_the_interval_is_wilsons(wrong, n):
         (p + z**2 / (2 * n)) / (1 + z**2 / n),
         z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)),
     )
-    assert metrics.interval(wrong, n) == pytest.approx(
+    assert metrics.compute_interval(wrong, n) == pytest.approx(
         [100 * (middle - half), 100 * (middle + half)], abs=1e-9
     )
     if (wrong, n) == (10, 100):
-        assert metrics.interval(wrong, n) == pytest.approx([5.52, 17.44], abs=0.005)
+        assert metrics.compute_interval(wrong, n) == pytest.approx([5.52, 17.44], abs=0.005)
 
 
 def test_precision_recall_and_f1_are_those_of_counting(case, found):
@@ -100,7 +100,7 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(case, found):
         inside, outside = posteriors[labels == i, i], posteriors[labels != i, i]
         pairs = [1.0 if a > b else 0.5 if a == b else 0.0 for a in inside for b in outside]
         assert found["per_class"][i]["auc"] == pytest.approx(np.mean(pairs))
-        false, true = metrics.roc(posteriors[:, i], labels == i)
+        false, true = metrics.compute_roc(posteriors[:, i], labels == i)
         assert np.trapezoid(true, false) == pytest.approx(np.mean(pairs))
 
 
@@ -112,7 +112,7 @@ def test_calibration_is_scikit_learns_curve_and_its_error_a_case_counted_by_hand
     assert [row["accuracy"] for row in bins] == pytest.approx(accuracy)
     assert [row["confidence"] for row in bins] == pytest.approx(confidence)
     assert sum(row["n"] for row in bins) == 300
-    by_hand = metrics.calibration(
+    by_hand = metrics.measure_calibration(
         np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.0, 1.0]]), np.array([0, 1, 1, 1])
     )
     assert by_hand["ece"] == pytest.approx((2 * abs(0.9 - 0.5) + abs(0.6 - 0) + 0) / 4)
@@ -126,7 +126,7 @@ def test_confusions_and_the_worst_mistakes_come_the_greatest_first():
     posteriors[:] = (1 - sure[:, None]) / 2
     posteriors[np.arange(8), said] = sure
     np.testing.assert_array_equal(
-        metrics.confusion(labels, said, 3), [[1, 2, 1], [1, 1, 0], [0, 0, 2]]
+        metrics.count_confusion(labels, said, 3), [[1, 2, 1], [1, 1, 0], [0, 0, 2]]
     )
     found = metrics.compute_metrics(posteriors, labels, ["a", "b", "c"])["confused"]
     assert found[0] == {"true": "a", "predicted": "b", "n": 2, "share": 0.5}

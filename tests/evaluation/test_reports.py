@@ -124,7 +124,7 @@ def test_a_test_without_mistakes_has_no_pictures_of_them(tmp_path, case):
 
 def test_figures_show_the_numbers(case):
     images, posteriors, found = case
-    counts = metrics.confusion(images.labels, posteriors.argmax(1), 3)
+    counts = metrics.count_confusion(images.labels, posteriors.argmax(1), 3)
     (axes, _) = charts.draw_confusion(counts, CLASSES).axes
     assert sorted(int(text.get_text()) for text in axes.texts) == sorted(counts[counts > 0])
     np.testing.assert_allclose(axes.images[0].get_array(), counts / counts.sum(1, keepdims=True))
@@ -138,7 +138,7 @@ def test_figures_show_the_numbers(case):
         curve.lines[1].get_xydata(), [[row["confidence"], row["accuracy"]] for row in bins]
     )
     assert [bar.get_height() for bar in bars.patches] == [row["n"] for row in bins]
-    false, true = metrics.roc(posteriors[:, 0], images.labels == 0)
+    false, true = metrics.compute_roc(posteriors[:, 0], images.labels == 0)
     (axes,) = charts.draw_roc({"$a$": (false, true)}).axes
     np.testing.assert_allclose(axes.lines[0].get_xydata(), np.stack([false, true], 1))
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.making import shallow
 from vgg_tf import build_vgg, write_weights
 from vgg_tf.features import descriptors
-from vgg_tf.features.descriptors import aggregate, extract
+from vgg_tf.features.descriptors import aggregate_scales, extract
 from vgg_tf.images import rescaling
 from vgg_tf.records.splits import Source, Split
 from vgg_tf.runtime.devices import choose
@@ -88,14 +88,16 @@ def test_a_descriptor_is_the_mean_of_fc2_over_positions_flip_and_scales_of_lengt
 
 def test_scales_are_averaged_stacked_or_the_largest_taken_before_the_length_becomes_1():
     rows = np.array([[[3.0, 0.0]], [[0.0, 4.0]]])  # two scales of one image
-    np.testing.assert_allclose(aggregate(rows, "average"), [[0.6, 0.8]], atol=1e-7)
-    np.testing.assert_allclose(aggregate(rows, "stack"), [[0.6, 0, 0, 0.8]], atol=1e-7)
+    np.testing.assert_allclose(aggregate_scales(rows, "average"), [[0.6, 0.8]], atol=1e-7)
+    np.testing.assert_allclose(aggregate_scales(rows, "stack"), [[0.6, 0, 0, 0.8]], atol=1e-7)
     np.testing.assert_allclose(
-        aggregate(rows + [[[1.0, 0.0]], [[0.0, 0.0]]], "max"), [[0.5**0.5, 0.5**0.5]], atol=1e-7
+        aggregate_scales(rows + [[[1.0, 0.0]], [[0.0, 0.0]]], "max"),
+        [[0.5**0.5, 0.5**0.5]],
+        atol=1e-7,
     )
-    np.testing.assert_array_equal(aggregate(rows * 0, "average"), [[0, 0]])
+    np.testing.assert_array_equal(aggregate_scales(rows * 0, "average"), [[0, 0]])
     with pytest.raises(ValueError, match=r"joined by average, stack, max. Received: 'sum'"):
-        aggregate(rows, "sum")
+        aggregate_scales(rows, "sum")
 
 
 def test_two_networks_are_stacked_each_of_length_1(tmp_path, uncompiled):

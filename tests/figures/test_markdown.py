@@ -6,12 +6,12 @@ import pytest
 
 from tests.making import cells_of
 from vgg_tf.figures import markdown
-from vgg_tf.figures.markdown import markdown_table
+from vgg_tf.figures.markdown import make_markdown_table
 
 
 def test_numbers_in_words_stay_as_they_are_written():
     rows = [["007", "1e5", "1,000", " 3.10 "], [1.50, None, 10**6, True]]
-    header, *found = cells_of(markdown_table(["a", "b", "c", "d"], rows))
+    header, *found = cells_of(make_markdown_table(["a", "b", "c", "d"], rows))
     assert header == ["a", "b", "c", "d"]
     assert found == [["007", "1e5", "1,000", "3.10"], ["1.5", "None", "1000000", "True"]]
 
@@ -27,13 +27,13 @@ def test_numbers_in_words_stay_as_they_are_written():
     ],
 )
 def test_no_cell_ends_its_cell_or_its_line(name, shown):
-    text = markdown_table(["name", "n"], [[name, 1], ["other", 2]])
+    text = make_markdown_table(["name", "n"], [[name, 1], ["other", 2]])
     assert len(text.splitlines()) == 4
     assert cells_of(text) == [["name", "n"], [shown, "1"], ["other", "2"]]
 
 
 def test_a_table_without_rows_has_a_header():
-    assert markdown_table(["a", "b"], []).splitlines()[0].split() == ["|", "a", "|", "b", "|"]
+    assert make_markdown_table(["a", "b"], []).splitlines()[0].split() == ["|", "a", "|", "b", "|"]
 
 
 def test_the_example_of_the_docstring():

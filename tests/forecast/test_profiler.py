@@ -13,7 +13,7 @@ from tests.making import TINY, shallow, shallow_program
 from vgg_tf import build_vgg, train
 from vgg_tf.forecast import profiler
 from vgg_tf.training import optimizers
-from vgg_tf.training.model import compile_scores, scores_of
+from vgg_tf.training.model import compile_scores, drop_softmax
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def network():
             std=(60.0, 60.0, 60.0),
             seed=0,
         )
-    scores = scores_of(model)
+    scores = drop_softmax(model)
     compile_scores(scores, optimizers.Muon(0.01, share=0.5, momentum=0.9))
     return scores
 

@@ -13,7 +13,7 @@ def test_the_short_timing_goes_on_where_the_images_make_one_batch_only(tmp_path,
         for i in range(4):
             save(tmp_path / label / f"{i}.png", noise(40, 40, i))
     monkeypatch.setattr(
-        probe, "images_per_second", functools.partial(probe.images_per_second, seconds=0.0)
+        probe, "measure_throughput", functools.partial(probe.measure_throughput, seconds=0.0)
     )
     words = [
         "--arch",

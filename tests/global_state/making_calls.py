@@ -10,7 +10,7 @@ from vgg_tf.data import opening
 from vgg_tf.data.writing import write
 from vgg_tf.figures import networks
 from vgg_tf.forecast import trial
-from vgg_tf.images.rescaling import center_view
+from vgg_tf.images.rescaling import make_center_view
 from vgg_tf.models import costs, heatmaps
 from vgg_tf.records import integrity
 from vgg_tf.runs import run_folder
@@ -67,7 +67,7 @@ def stages_without_training(monkeypatch):
 def timing_without_time(monkeypatch):
     monkeypatch.setattr(
         probe,
-        "images_per_second",
+        "measure_throughput",
         lambda scores, batches: scores.train_on_batch(*next(iter(batches))),
     )
     trial.time_training(["--arch", "vgg11", "--data", "shards", *FEW])
@@ -107,22 +107,30 @@ OTHERS = {
     ),
     "extract where it may": lambda _: vgg_tf.extract([picture()], "a.safetensors", "32"),
     "build_vgg of weights": lambda _: tiny("a.safetensors"),
-    "center_view": lambda _: center_view(picture(), 32, 40),
-    "costs.layers": lambda _: list(costs.layers("vgg11")),
-    "costs.table": lambda _: costs.table(),
-    "heatmaps.features": lambda _: heatmaps.features(tiny(), picture()[:32, :32], "block1_conv1"),
-    "heatmaps.filters": lambda _: networks.draw_kernels(heatmaps.filters(tiny()), "filters"),
-    "heatmaps.heat": lambda _: heatmaps.heat(tiny(), picture()[:32, :32], "block4_conv1"),
-    "heatmaps.receptive_field": lambda _: heatmaps.receptive_field(tiny(), "block2_conv1"),
-    "networks.architecture": lambda _: networks.draw_architecture(
-        list(costs.layers("vgg11")), "vgg11"
+    "make_center_view": lambda _: make_center_view(picture(), 32, 40),
+    "costs.list_costs": lambda _: list(costs.list_costs("vgg11")),
+    "costs.make_table": lambda _: costs.make_table(),
+    "heatmaps.compute_features": lambda _: heatmaps.compute_features(
+        tiny(), picture()[:32, :32], "block1_conv1"
     ),
-    "networks.field": lambda _: networks.draw_field(picture(), (0, 0, 9, 9), "block1_conv1"),
-    "networks.heat_over": lambda _: networks.draw_heat(
+    "heatmaps.read_filters": lambda _: networks.draw_kernels(
+        heatmaps.read_filters(tiny()), "filters"
+    ),
+    "heatmaps.compute_heat": lambda _: heatmaps.compute_heat(
+        tiny(), picture()[:32, :32], "block4_conv1"
+    ),
+    "heatmaps.find_receptive_field": lambda _: heatmaps.find_receptive_field(
+        tiny(), "block2_conv1"
+    ),
+    "networks.draw_architecture": lambda _: networks.draw_architecture(
+        list(costs.list_costs("vgg11")), "vgg11"
+    ),
+    "networks.draw_field": lambda _: networks.draw_field(picture(), (0, 0, 9, 9), "block1_conv1"),
+    "networks.draw_heat": lambda _: networks.draw_heat(
         picture(), {"heat": np.ones((40, 40))}, "heat"
     ),
-    "networks.kernels": lambda _: networks.draw_kernels(np.ones((4, 3, 3, 3)), "filters"),
-    "networks.maps": lambda _: networks.draw_maps(np.ones((8, 8, 4)), "maps"),
+    "networks.draw_kernels": lambda _: networks.draw_kernels(np.ones((4, 3, 3, 3)), "filters"),
+    "networks.draw_maps": lambda _: networks.draw_maps(np.ones((8, 8, 4)), "maps"),
     "open_source": lambda _: opening.open_source("pictures"),
     "read_run": lambda _: run_folder.read_run("run").load_best(),
     "verify": lambda _: list(integrity.verify("shards", progress=False)),
@@ -156,7 +164,7 @@ OTHERS = {
     "train.main": lambda _: train.main(
         ["--arch", "shallow", "--data", "shards", "--out", "other", *FEW]
     ),
-    "train.timing": timing_without_time,
+    "trial.time_training": timing_without_time,
     "transfer.main": lambda _: transfer.main(
         [
             "pictures",

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from vgg_tf.images.augmentation import View
-from vgg_tf.images.views import train_view_of_pixels
+from vgg_tf.images.views import make_train_view_of_pixels
 
 
 def eagerly(function, *columns):
@@ -40,7 +40,7 @@ def views(picture, n, *options, **more):
     """Views of one picture for `n` seeds, `[n, crop, crop, 3]`."""
     rows = tf.data.Dataset.from_tensor_slices(seeds(n))
     rows = rows.map(
-        lambda seed: train_view_of_pixels(picture, seed, View(*options, **more)),
+        lambda seed: make_train_view_of_pixels(picture, seed, View(*options, **more)),
         num_parallel_calls=4,
     )
     return next(rows.batch(n).as_numpy_iterator())

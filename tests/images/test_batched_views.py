@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vgg_tf.images import batched_views
 from vgg_tf.images.augmentation import View
-from vgg_tf.images.views import train_view_of_pixels
+from vgg_tf.images.views import make_train_view_of_pixels
 
 CROP, BATCH, EPOCH = 16, 8, 5 + (3 << 32)
 SIZES = [(16, 16)] * 3 + [(20, 16), (16, 16), (16, 20), (33, 40), (12, 9)]
@@ -50,5 +50,5 @@ def test_a_batch_holds_the_views_that_are_made_one_by_one(sizes, flip, padding, 
     views, labels = (np.concatenate(part) for part in zip(*found, strict=True))
     assert labels.tolist() == list(range(n // BATCH * BATCH))
     for view, (key, image, _) in zip(views, examples(sizes, len(views)), strict=True):
-        alone = train_view_of_pixels(image, [key, EPOCH], options)
+        alone = make_train_view_of_pixels(image, [key, EPOCH], options)
         np.testing.assert_array_equal(view, alone)

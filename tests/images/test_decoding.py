@@ -12,7 +12,7 @@ from tests.images.making_views import both_ways
 from tests.making import noise
 from vgg_tf.images import decoding
 from vgg_tf.images.augmentation import View
-from vgg_tf.images.views import train_view
+from vgg_tf.images.views import make_train_view
 
 
 @both_ways
@@ -63,7 +63,7 @@ def test_an_orientation_tag_is_not_applied(call):
     assert plain.shape == (12, 20, 3)
     np.testing.assert_array_equal(tagged, plain)
     plain, tagged = (
-        train_view(contents, np.array([3, 4]), View(10, (10, 16))) for contents in pair
+        make_train_view(contents, np.array([3, 4]), View(10, (10, 16))) for contents in pair
     )
     np.testing.assert_array_equal(tagged, plain)
 

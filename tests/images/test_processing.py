@@ -8,7 +8,7 @@ from tests.images.making_pictures import coordinates, encode
 from tests.images.making_views import both_ways, columns, eagerly, in_tf_data
 from vgg_tf.images import decoding
 from vgg_tf.images.processing import process_path
-from vgg_tf.images.rescaling import center_view
+from vgg_tf.images.rescaling import make_center_view
 
 CLASSES = ("cat", "dog", "newt")
 
@@ -33,7 +33,9 @@ def test_process_path_gives_the_position_of_the_folder_and_the_centre_view(call,
     assert {label.dtype for _, label in got} == {np.dtype(np.int64)}
     for path, (view, _) in zip(photos, got, strict=True):
         with open(path, "rb") as file:
-            np.testing.assert_array_equal(view, center_view(decoding.decode(file.read()), 16, 18))
+            np.testing.assert_array_equal(
+                view, make_center_view(decoding.decode(file.read()), 16, 18)
+            )
 
 
 def test_in_training_process_path_gives_a_random_view_that_contents_and_seed_fix(photos):

@@ -16,7 +16,7 @@ from tests.images.making_pictures import (
 from tests.images.making_views import both_ways, columns
 from tests.making import noise
 from vgg_tf.images import decoding
-from vgg_tf.images.rescaling import center_view, crop_of_rescaled, rescaled_size
+from vgg_tf.images.rescaling import compute_rescaled_size, crop_of_rescaled, make_center_view
 
 
 @both_ways
@@ -35,7 +35,7 @@ def test_the_smaller_side_becomes_exactly_s_and_the_other_is_rounded_to_nearest(
         (4, 6, 7),
         (65535, 40000, 65535),
     ]
-    got = call(rescaled_size, *columns(sizes))
+    got = call(compute_rescaled_size, *columns(sizes))
     assert got == [plain_rescaled_size(*size) for size in sizes]
     assert [min(size) for size in got] == [S for *_, S in sizes]
 
@@ -98,7 +98,7 @@ def test_between_pixels_and_beyond_the_picture_a_crop_is_mixed():
 def test_the_centre_view_leaves_equal_margins(call):
     sizes, crop = [(20, 33), (33, 20), (20, 20), (25, 20)], 16
     contents = [encode(coordinates(h, w), "png") for h, w in sizes]
-    got = call(lambda content: center_view(decoding.decode(content), crop, 20), contents)
+    got = call(lambda content: make_center_view(decoding.decode(content), crop, 20), contents)
     for (h, w), view in zip(sizes, got, strict=True):
         left, top, _ = view[0, 0].astype(int)
         np.testing.assert_array_equal(view, coordinates(h, w)[top : top + crop, left : left + crop])
@@ -116,7 +116,7 @@ def test_a_view_is_rounded_to_nearest_not_cut_off():
         exact.append(
             rescaled_by_pil(noise(h, w), new_h, new_w)[top : top + crop, left : left + crop]
         )
-    got = np.array([center_view(decoding.decode(content), crop, Q) for content in contents])
+    got = np.array([make_center_view(decoding.decode(content), crop, Q) for content in contents])
     assert got.dtype == np.uint8
     assert np.abs(got - exact).max() < 0.51
 
@@ -125,7 +125,7 @@ def test_a_centre_view_of_a_scale_below_the_crop_is_refused():
     with pytest.raises(
         ValueError, match=r"scale must be at least the crop's side\. Received: scale=200, crop=224"
     ):
-        center_view(noise(30, 30), 224, 200)
+        make_center_view(noise(30, 30), 224, 200)
 
 
 @both_ways
@@ -137,7 +137,8 @@ def test_the_centre_view_of_torchvision_differs_from_its_resize_and_crop_by_one_
     )
     contents = [encode(picture(h, w), "png") for h, w in sizes for picture in (noise, waves)]
     got = call(
-        lambda content: center_view(decoding.decode(content), crop, Q, torchvision=True), contents
+        lambda content: make_center_view(decoding.decode(content), crop, Q, torchvision=True),
+        contents,
     )
     cut_down = 0
     for content, view in zip(contents, got, strict=True):

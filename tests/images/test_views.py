@@ -15,7 +15,7 @@ from tests.images.making_views import both_ways, columns, eagerly, in_tf_data, s
 from tests.making import noise
 from vgg_tf.images import decoding
 from vgg_tf.images.augmentation import View
-from vgg_tf.images.views import train_view, train_view_of_pixels
+from vgg_tf.images.views import make_train_view, make_train_view_of_pixels
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, sca
 
     def pair(contents, seed):
         view = View(crop, scale, **more)
-        window = train_view(contents, seed, view)
-        return window, train_view_of_pixels(decoding.decode(contents), seed, view)
+        window = make_train_view(contents, seed, view)
+        return window, make_train_view_of_pixels(decoding.decode(contents), seed, view)
 
     pairs = in_tf_data(pair, contents, seeds(len(contents)))
     difference = np.array([np.abs(window.astype(int) - whole) for window, whole in pairs])
@@ -76,7 +76,9 @@ def test_a_view_of_a_jpeg_is_a_crop_of_the_whole_rescaled_by_pil_within_half_a_l
     )
     new_h, new_w = plain_rescaled_size(h, w, S)
     got = call(
-        lambda content, seed: train_view(content, seed, View(crop, S, shift=0)), contents, seeds(6)
+        lambda content, seed: make_train_view(content, seed, View(crop, S, shift=0)),
+        contents,
+        seeds(6),
     )
     for content, view in zip(contents, got, strict=True):
         whole = rescaled_by_pil(decoding.decode(content).numpy(), new_h, new_w)
@@ -105,7 +107,7 @@ def test_the_same_seed_gives_the_same_view_and_another_seed_another():
     pairs = np.array([[5, 6], [5, 6], [5, 7], [6, 6], [6, 5], [5, 6 + (1 << 32)]])
     rows = [(content, pair) for content in contents for pair in pairs]
     view = View(16, (16, 40))
-    got = in_tf_data(lambda content, pair: train_view(content, pair, view), *columns(rows))
+    got = in_tf_data(lambda content, pair: make_train_view(content, pair, view), *columns(rows))
     got = np.reshape(got, (len(contents), len(pairs), 16, 16, 3))
     assert got.dtype == np.uint8
     np.testing.assert_array_equal(got[:, 0], got[:, 1])
@@ -117,7 +119,7 @@ def test_a_view_is_the_same_eagerly_and_inside_tf_data():
     contents = [make(noise(40, 50)) for make in FORMATS.values()]
 
     def look(content, seed):
-        return train_view(content, seed, View(16, (16, 40), padding=3, cutout=5))
+        return make_train_view(content, seed, View(16, (16, 40), padding=3, cutout=5))
 
     np.testing.assert_array_equal(
         *(call(look, contents, seeds(len(contents))) for call in (eagerly, in_tf_data))
@@ -138,7 +140,7 @@ def test_an_image_smaller_than_the_crop_or_one_pixel_wide_is_enlarged_and_cut(ca
                 cuts.append(np.stack([whole[t : t + crop, e : e + crop] for t, e in corners]))
 
     def look(contents, seed):
-        return train_view(contents, seed, View(crop, crop, flip=False, shift=0))
+        return make_train_view(contents, seed, View(crop, crop, flip=False, shift=0))
 
     for view, possible in zip(call(look, *columns(rows)), cuts, strict=True):
         # Half a level of rounding, and one where PIL's JPEG decoder is of another build.

@@ -17,8 +17,8 @@ def random_boxes(n, seed=0):
 def test_iou_of_cases_by_hand():
     a = [[0, 0, 2, 2]]
     b = [[0, 0, 2, 2], [1, 1, 3, 3], [2, 0, 4, 2], [0.5, 0.5, 1.5, 1.5], [3, 3, 3, 3]]
-    np.testing.assert_allclose(boxes.iou(a, b), [[1, 1 / 7, 0, 1 / 4, 0]])
-    assert boxes.iou([[1, 1, 1, 1]], [[1, 1, 1, 1]]) == 0  # of no size
+    np.testing.assert_allclose(boxes.compute_iou(a, b), [[1, 1 / 7, 0, 1 / 4, 0]])
+    assert boxes.compute_iou([[1, 1, 1, 1]], [[1, 1, 1, 1]]) == 0  # of no size
 
 
 def test_iou_is_the_share_of_pixels_that_two_boxes_share():
@@ -33,13 +33,13 @@ def test_iou_is_the_share_of_pixels_that_two_boxes_share():
         [(painted(a) & painted(b)).sum() / max(1, (painted(a) | painted(b)).sum()) for b in other]
         for a in one
     ]
-    np.testing.assert_allclose(boxes.iou(one, other), expected)
+    np.testing.assert_allclose(boxes.compute_iou(one, other), expected)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, tf.constant])
 def test_centre_and_size_go_back_to_the_corners(kind):
     corners = random_boxes(20)
-    found = boxes.centred(kind(corners))
+    found = boxes.to_centers(kind(corners))
     np.testing.assert_allclose(
         found[0],
         [
@@ -48,7 +48,7 @@ def test_centre_and_size_go_back_to_the_corners(kind):
             *np.diff(corners[0].reshape(2, 2), axis=0)[0],
         ],
     )
-    np.testing.assert_allclose(boxes.cornered(found), corners)
+    np.testing.assert_allclose(boxes.to_corners(found), corners)
 
 
 def test_the_way_into_a_view_and_out_of_it_is_the_identity():
@@ -56,9 +56,9 @@ def test_the_way_into_a_view_and_out_of_it_is_the_identity():
     for _ in range(20):
         size, crop = random.integers(40, 90, 2), int(random.integers(20, 40))
         corner = random.integers(0, size - crop + 1)
-        inside = boxes.into_view(tf.constant(corners, tf.float32), size, corner, crop)
+        inside = boxes.move_into_view(tf.constant(corners, tf.float32), size, corner, crop)
         np.testing.assert_allclose(
-            boxes.out_of_view(inside.numpy(), size, corner, crop), corners, atol=1e-6
+            boxes.move_out_of_view(inside.numpy(), size, corner, crop), corners, atol=1e-6
         )
 
 
@@ -76,9 +76,9 @@ def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data,
     options = View(crop, scale, shift=0)
 
     def look(seed):
-        view = views.train_view_of_pixels(picture, seed, options)
-        size, corner, mirrored = views.geometry(seed, tf.shape(picture), options)
-        return view, boxes.into_view(corners, size, corner, crop, mirrored), mirrored
+        view = views.make_train_view_of_pixels(picture, seed, options)
+        size, corner, mirrored = views.locate_view(seed, tf.shape(picture), options)
+        return view, boxes.move_into_view(corners, size, corner, crop, mirrored), mirrored
 
     seeds = np.array([(i, 7) for i in range(n)])
     rows = tf.data.Dataset.from_tensor_slices(seeds).map(look) if in_tf_data else map(look, seeds)
@@ -101,7 +101,7 @@ def test_shown_is_the_share_within_the_view():
     corners = tf.constant(
         [[0, 0, 1, 1], [-1, 0, 1, 1], [0.5, 0.5, 1.5, 1.5], [2, 2, 3, 3], [0.2, 0.2, 0.4, 0.3]]
     )
-    np.testing.assert_allclose(boxes.shown(corners), [1, 0.5, 0.25, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(boxes.compute_shown(corners), [1, 0.5, 0.25, 0, 1], atol=1e-6)
 
 
 def test_a_merge_by_hand():
@@ -117,7 +117,10 @@ def test_of_two_pairs_the_one_that_overlaps_more_is_merged_first():
     # By OverFeat's published sum the second and third, which overlap by less, would match better: 1
     # + 6 < 1 + 12.
     corners = [[0, 0, 4, 4], [1, 0, 5, 4], [4.0, 2.5, 8.0, 6.5]]
-    near, far = boxes.iou(corners[0], corners[1])[0, 0], boxes.iou(corners[1], corners[2])[0, 0]
+    near, far = (
+        boxes.compute_iou(corners[0], corners[1])[0, 0],
+        boxes.compute_iou(corners[1], corners[2])[0, 0],
+    )
     assert near > far
     merged, _ = boxes.merge(corners, [1, 1, 1], most=-0.1)
     np.testing.assert_allclose(merged, [[0.5, 0, 4.5, 4], [4.0, 2.5, 8.0, 6.5]])

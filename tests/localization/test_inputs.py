@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vgg_tf.images.rescaling import rescaled_size
+from vgg_tf.images.rescaling import compute_rescaled_size
 from vgg_tf.localization import boxes, inference, inputs
 from vgg_tf.localization.inputs import make_test_batches, make_training_batches, read_boxes
-from vgg_tf.localization.task import distance, right
+from vgg_tf.localization.task import compute_distance, judge_boxes
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.records.splits import Split
-from vgg_tf.training.model import Arithmetic
+from vgg_tf.training.model import StepPlan
 
 RECIPE = Recipe(size=32, scale=(32, 48), rgb_shift=0.0, batch_size=4, cache="bytes")
 
@@ -75,14 +75,14 @@ def test_targets_are_where_the_object_is_in_the_view_and_half_of_it_is_shown():
         ("a", "b"),
     )
     of_epoch = make_training_batches(
-        pictures, RECIPE, Arithmetic(4, 3)
+        pictures, RECIPE, StepPlan(4, 3)
     )  # two seconds to trace: ten crops are drawn
     labels, first = [], {}
     for epoch in range(4):
         for views, targets in of_epoch(epoch):
             first.setdefault(epoch, views.numpy())
             for view, target in zip(views.numpy(), targets.numpy(), strict=True):
-                corners = boxes.cornered(target[:4])
+                corners = boxes.to_corners(target[:4])
                 inside = np.clip(corners, 0, 1)
                 assert (inside[2:] - inside[:2]).prod() >= 0.5 * (
                     corners[2:] - corners[:2]
@@ -99,7 +99,7 @@ def test_of_several_objects_each_is_learnt_now_and_then(monkeypatch):
     monkeypatch.setattr(inputs, "TRIES", 1)  # the less there is to trace
     pictures = read_boxes(split([[("a", 5, 8, 25, 28), ("a", 50, 30, 60, 40)]] * 8), ("a", "b"))
     recipe = Recipe(size=60, scale=(60, 60), flip=False, rgb_shift=0.0, batch_size=8)
-    of_epoch = make_training_batches(pictures, recipe, Arithmetic(8, 1))
+    of_epoch = make_training_batches(pictures, recipe, StepPlan(8, 1))
     found = np.concatenate(
         [targets.numpy() for epoch in range(4) for _, targets in of_epoch(epoch)]
     )
@@ -117,7 +117,7 @@ def test_a_test_pass_has_each_picture_once_its_centre_crop_and_a_mask():
     for views, targets, mask in rows:
         for view, target, real in zip(views, targets, mask, strict=True):
             if real:
-                assert np.abs(boxes.cornered(target[:4]) * 48 - bright(view)).max() <= 1
+                assert np.abs(boxes.to_corners(target[:4]) * 48 - bright(view)).max() <= 1
 
 
 @pytest.mark.parametrize("classes", [1, 3])
@@ -133,15 +133,17 @@ def test_loss_and_metric_are_those_of_numpy_for_the_class_at_hand(classes):
     ]
     losses = [((box - target[:4]) ** 2).sum() / 2 for box, target in zip(own, targets, strict=True)]
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(distance(targets, outputs)), losses, rtol=1e-5
+        keras.ops.convert_to_numpy(compute_distance(targets, outputs)), losses, rtol=1e-5
     )
     overlaps = [
-        boxes.iou(boxes.cornered(box), boxes.cornered(target[:4]))[0, 0]
+        boxes.compute_iou(boxes.to_corners(box), boxes.to_corners(target[:4]))[0, 0]
         for box, target in zip(own, targets, strict=True)
     ]
     expected = np.array(overlaps) > 0.5
     assert 0 < expected.sum() < 50
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(right(targets, outputs)), expected)
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(judge_boxes(targets, outputs)), expected
+    )
 
 
 class Perfect:
@@ -153,7 +155,7 @@ class Perfect:
     def seen(self, size, top, left):
         h, w = size
         box = (self.corners * [w, h, w, h] - [left, top, left, top]) / self.crop
-        return np.tile(boxes.centred(box), self.classes)
+        return np.tile(boxes.to_centers(box), self.classes)
 
     def predict_on_batch(self, batch):
         _, h, w, _ = batch.shape
@@ -190,19 +192,19 @@ def test_mirror_images_give_the_same_boxes_of_a_picture_and_of_its_mirror_image(
     turned = picture[:, ::-1]
     centre = localizer.centre(picture, Q, flip=True)
     np.testing.assert_allclose(
-        boxes.mirrored(localizer.centre(turned, Q, flip=True)), centre, atol=1e-6
+        boxes.mirror(localizer.centre(turned, Q, flip=True)), centre, atol=1e-6
     )
     assert (
-        np.abs(boxes.mirrored(localizer.centre(turned, Q)) - localizer.centre(picture, Q)).max()
+        np.abs(boxes.mirror(localizer.centre(turned, Q)) - localizer.centre(picture, Q)).max()
         > 0.05
     )
     (found, middles), (theirs, others) = (
         localizer.windows(side, Q, flip=True) for side in (picture, turned)
     )
     half = len(found) // 2
-    np.testing.assert_allclose(boxes.mirrored(theirs[half:]), found[:half], atol=1e-6)
+    np.testing.assert_allclose(boxes.mirror(theirs[half:]), found[:half], atol=1e-6)
     np.testing.assert_allclose([1, 0] - others[half:] * [1, -1], middles[:half], atol=1e-9)
-    np.testing.assert_allclose(boxes.mirrored(theirs[:half]), found[half:], atol=1e-6)
+    np.testing.assert_allclose(boxes.mirror(theirs[:half]), found[half:], atol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [1, 3])
@@ -217,13 +219,13 @@ def test_a_perfect_network_has_no_error_through_the_whole_dense_test(h, w, class
     for box, label in zip(found, (0, classes - 1), strict=True):
         np.testing.assert_allclose(box.corners, corners, atol=1e-9)
         assert box.label == label
-    localizer.model.centred = tuple(int(side) for side in rescaled_size(h, w, 80))
+    localizer.model.centred = tuple(int(side) for side in compute_rescaled_size(h, w, 80))
     np.testing.assert_allclose(localizer.centre(picture, 80)[0], corners, atol=1e-9)
-    told = inference.errors([found], [0], [corners[np.newaxis]])
+    told = inference.measure_errors([found], [0], [corners[np.newaxis]])
     assert (told["top1_error"], told["top5_error"]) == (0, 0)
-    target = np.append(boxes.centred(corners), 0)[np.newaxis].astype(np.float32)
+    target = np.append(boxes.to_centers(corners), 0)[np.newaxis].astype(np.float32)
     perfect = np.tile(target[:, :4], classes)
-    assert float(distance(target, perfect)[0]) == 0
+    assert float(compute_distance(target, perfect)[0]) == 0
 
 
 def test_top5_counts_a_class_and_a_place_that_are_both_right_among_the_first_five():
@@ -238,7 +240,9 @@ def test_top5_counts_a_class_and_a_place_that_are_both_right_among_the_first_fiv
         boxes_of((0, bad), (1, good)),
         boxes_of((1, good), (2, good), (3, good), (4, good), (5, good), (0, good)),
     ]
-    told = inference.errors(found, [0] * 4, [np.stack([good, bad + 0.01])] * 3 + [good[np.newaxis]])
+    told = inference.measure_errors(
+        found, [0] * 4, [np.stack([good, bad + 0.01])] * 3 + [good[np.newaxis]]
+    )
     assert (told["top1_error"], told["top5_error"], told["n"]) == (50, 25, 4)
 
 

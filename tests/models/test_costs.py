@@ -7,7 +7,7 @@ import pytest
 
 from tests.making import cells_of
 from vgg_tf import ARCHITECTURES, build_vgg
-from vgg_tf.models.costs import layers, table
+from vgg_tf.models.costs import list_costs, make_table
 
 # Table 2, in millions.
 TABLE2 = {"vgg11": 133, "vgg11_lrn": 133, "vgg13": 133, "vgg16c": 134, "vgg16": 138, "vgg19": 144}
@@ -15,13 +15,13 @@ TABLE2 = {"vgg11": 133, "vgg11_lrn": 133, "vgg13": 133, "vgg16c": 134, "vgg16": 
 
 @pytest.mark.parametrize("arch", TABLE2)
 def test_parameters_are_those_of_table_2(arch):
-    assert round(sum(row["parameters"] for row in layers(arch)) / 1e6) == TABLE2[arch]
+    assert round(sum(row["parameters"] for row in list_costs(arch)) / 1e6) == TABLE2[arch]
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_parameters_maps_and_operations_are_kerass(arch):
     model = build_vgg(arch, input_shape=(96, 96, 3), classes=7, width=1 / 16, head_width=24)
-    rows = list(layers(arch, 96, 7, 1 / 16, 24))
+    rows = list(list_costs(arch, 96, 7, 1 / 16, 24))
     assert sum(row["parameters"] for row in rows) == sum(
         w.numpy().size for w in model.trainable_weights
     )
@@ -34,4 +34,4 @@ def test_parameters_maps_and_operations_are_kerass(arch):
 
 
 def test_the_table_has_vgg16s_known_numbers():
-    assert ["vgg16", "D", "16", "138.4", "89%", "30.94"] in cells_of(table())
+    assert ["vgg16", "D", "16", "138.4", "89%", "30.94"] in cells_of(make_table())

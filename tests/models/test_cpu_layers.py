@@ -15,7 +15,7 @@ from vgg_tf.models.cpu_layers import (
     FILTERS,
     FusedBatchNormalization,
     ProductConvolution,
-    faster,
+    make_faster,
 )
 from vgg_tf.models.cpu_products import convolve
 from vgg_tf.training.optimizers import SGD
@@ -81,7 +81,7 @@ def networks(arch, **options):
         **options,
     )
     scores = keras.Model(model.input, model.get_layer("predictions").output)
-    return scores, faster(scores)
+    return scores, make_faster(scores)
 
 
 def gradients(scores, images, labels):
@@ -138,7 +138,7 @@ def test_a_network_trained_faster_is_saved_as_kerass_own(tmp_path):
     model = build_vgg(
         "vgg11_bn", input_shape=(32, 32, 3), classes=7, width=0.125, seed=0, **STATISTICS
     )
-    fast = faster(keras.Model(model.input, model.get_layer("predictions").output))
+    fast = make_faster(keras.Model(model.input, model.get_layer("predictions").output))
     fast.compile(
         "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True
     )
@@ -160,36 +160,40 @@ def large():
 def test_large_maps_are_products_too_on_cpus_with_avx2_only(monkeypatch):
     monkeypatch.setattr(cpu_layers, "find_large_side", lambda: 56)
     others = {
-        layer.name for layer in faster(large()).layers if isinstance(layer, keras.layers.Conv2D)
+        layer.name
+        for layer in make_faster(large()).layers
+        if isinstance(layer, keras.layers.Conv2D)
     }
     assert others == {"block1_conv1"}  # 3 channels
     dense = build_vgg(
         "vgg11", input_shape=(224, 224, 3), classes=7, head_width=8, dense=True
     )  # of unknown sides
-    assert not any(isinstance(layer, ProductConvolution) for layer in faster(dense).layers)
+    assert not any(isinstance(layer, ProductConvolution) for layer in make_faster(dense).layers)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8)
     finally:
         keras.config.set_dtype_policy("float32")
     others = {
-        layer.name for layer in faster(model).layers if isinstance(layer, keras.layers.Conv2D)
+        layer.name for layer in make_faster(model).layers if isinstance(layer, keras.layers.Conv2D)
     }
     assert others == {"block1_conv1", "block2_conv1", "block3_conv1", "block3_conv2"}
 
 
 def test_large_maps_few_filters_and_strategies_keep_kerass_layers(monkeypatch):
     monkeypatch.setattr(cpu_layers, "find_large_side", lambda: math.inf)
-    kinds = {layer.name: type(layer) for layer in faster(large()).layers}
+    kinds = {layer.name: type(layer) for layer in make_faster(large()).layers}
     products = {name for name, kind in kinds.items() if kind is ProductConvolution}
     assert products == {f"block{block}_conv{i}" for block in (4, 5) for i in (1, 2)}
     narrow = build_vgg("vgg11", input_shape=(64, 64, 3), classes=7, width=(FILTERS - 1) / 512)
-    kinds = {layer.name for layer in faster(narrow).layers if type(layer) is ProductConvolution}
+    kinds = {
+        layer.name for layer in make_faster(narrow).layers if type(layer) is ProductConvolution
+    }
     assert kinds == {"block5_conv1", "block5_conv2"}  # maps of 4 pixels
     dense = build_vgg("vgg11", input_shape=(32, 32, 3), classes=7, width=0.125, dense=True)
-    assert not any(isinstance(layer, ProductConvolution) for layer in faster(dense).layers)
+    assert not any(isinstance(layer, ProductConvolution) for layer in make_faster(dense).layers)
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
-        assert faster(large()) is large()
+        assert make_faster(large()) is large()
 
 
 def apply(optimizer, variable, gradient):

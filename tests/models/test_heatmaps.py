@@ -12,7 +12,12 @@ from tests.making import QUICK, shallow
 from tests.models.making_networks import IMAGE
 from vgg_tf import build_vgg
 from vgg_tf.models import heatmaps
-from vgg_tf.models.heatmaps import features, filters, heat, receptive_field
+from vgg_tf.models.heatmaps import (
+    compute_features,
+    compute_heat,
+    find_receptive_field,
+    read_filters,
+)
 
 
 def two_layers(kernel, weights):
@@ -35,10 +40,10 @@ PICTURE = np.array([[[4, 0, 9], [2, 2, 9]], [[0, 8, 9], [0, 0, 9]]], np.float32)
 
 def test_grad_cam_of_a_network_by_hand():
     # dS/dA is w / 4 everywhere: red / 4 - green / 8 at each place, below 0 cut off, the highest 1.
-    found, label = heat(BY_HAND, PICTURE, "conv", 0)
+    found, label = compute_heat(BY_HAND, PICTURE, "conv", 0)
     np.testing.assert_allclose(found, [[1, (2 / 4 - 2 / 8) / 1], [0, 0]], atol=1e-6)
     assert label == 0
-    found, label = heat(BY_HAND, PICTURE, "conv")
+    found, label = compute_heat(BY_HAND, PICTURE, "conv")
     np.testing.assert_allclose(found, [[0, 2 / 8], [1, 0]], atol=1e-6)
     assert label == 1  # green is 2.5 on average, red 1.5
 
@@ -46,19 +51,19 @@ def test_grad_cam_of_a_network_by_hand():
 def test_grad_cam_plus_plus_of_a_network_by_hand():
     # Class 0: of the red channel g = 1/4, its sum 6: alpha = g^2 / (2 g^2 + 6 g^3) = 1 / (2 + 6/4);
     # that of green is below 0.
-    found, _ = heat(BY_HAND, PICTURE, "conv", 0, "grad-cam++")
+    found, _ = compute_heat(BY_HAND, PICTURE, "conv", 0, "grad-cam++")
     np.testing.assert_allclose(found, [[1, 0.5], [0, 0]], atol=1e-6)
     # Two channels above 0: class 0 of other weights. g = 1/4 and 1/2, sums 6 and 10: alphas 1/3.5
     # and 1/7, weights 4 alpha g.
     both = two_layers([[1, 0], [0, 1], [0, 0]], [[1, 0], [2, 0]])
     red, green = 4 / 3.5 / 4, 4 / 7 / 2
     expected = np.array([[4 * red, 2 * red + 2 * green], [8 * green, 0]])
-    found, _ = heat(both, PICTURE, "conv", 0, "grad-cam++")
+    found, _ = compute_heat(both, PICTURE, "conv", 0, "grad-cam++")
     np.testing.assert_allclose(found, expected / expected.max(), atol=1e-6)
 
 
 def test_saliency_of_a_network_by_hand():
-    found, _ = heat(BY_HAND, PICTURE, None, 0, "saliency")
+    found, _ = compute_heat(BY_HAND, PICTURE, None, 0, "saliency")
     np.testing.assert_allclose(
         found, np.ones((2, 2))
     )  # a quarter by red, an eighth by green, at each pixel
@@ -87,7 +92,7 @@ def test_saliency_is_what_moving_each_pixel_says():
         seed=0,
         std=(60, 60, 60),
     )
-    found, label = heat(model, IMAGE, method="saliency")
+    found, label = compute_heat(model, IMAGE, method="saliency")
     slow = by_differences(model, IMAGE, label)
     part = found[14:18, 14:18]
     assert np.corrcoef(part.ravel(), slow.ravel())[0, 1] > 0.98  # a ReLU may turn on the way
@@ -106,7 +111,7 @@ def test_features_are_those_that_keras_gives():
     expected = keras.Model(model.input, model.get_layer("block3_relu2").output)(
         np.float32(IMAGE)[np.newaxis]
     ).numpy()[0]
-    np.testing.assert_allclose(features(model, IMAGE, "block3_conv2"), expected, atol=1e-5)
+    np.testing.assert_allclose(compute_features(model, IMAGE, "block3_conv2"), expected, atol=1e-5)
 
 
 # As the literature has them.
@@ -121,23 +126,24 @@ FIELDS = [
 def test_receptive_fields_of_vgg16_are_those_that_are_known():
     model = build_vgg("vgg16", include_top=False, input_shape=(None, None, 3), width=1 / 16)
     for layer, side, step in FIELDS:
-        field = receptive_field(model, layer)
+        field = find_receptive_field(model, layer)
         assert (field.side, field.step) == (side, step), layer
 
 
 def test_what_a_unit_does_not_see_does_not_change_it():
     model = build_vgg("vgg11", include_top=False, input_shape=(None, None, 3), width=1 / 8, seed=0)
     picture = np.random.default_rng(0).uniform(0, 255, (96, 96, 3)).astype(np.float32)
-    before = features(model, picture, "block3_conv2")
-    xmin, ymin, xmax, ymax = receptive_field(model, "block3_conv2").of(12, 10)
+    before = compute_features(model, picture, "block3_conv2")
+    xmin, ymin, xmax, ymax = find_receptive_field(model, "block3_conv2").of(12, 10)
     mask = np.zeros((96, 96, 1), bool)
     mask[ymin:ymax, xmin:xmax] = True
-    outside = features(model, np.where(mask, picture, 0), "block3_conv2")
+    outside = compute_features(model, np.where(mask, picture, 0), "block3_conv2")
     np.testing.assert_allclose(outside[12, 10], before[12, 10], atol=1e-4)
     mask[ymin] = False  # a row less
     assert (
         np.abs(
-            features(model, np.where(mask, picture, 0), "block3_conv2")[12, 10] - before[12, 10]
+            compute_features(model, np.where(mask, picture, 0), "block3_conv2")[12, 10]
+            - before[12, 10]
         ).max()
         > 1e-3
     )
@@ -145,7 +151,7 @@ def test_what_a_unit_does_not_see_does_not_change_it():
 
 def test_filters_are_stretched_around_grey():
     model = build_vgg("vgg11", input_shape=(32, 32, 3), width=1 / 16, classes=2, seed=0)
-    found = filters(model)
+    found = read_filters(model)
     assert found.shape == (4, 3, 3, 3)
     kernel = model.get_layer("block1_conv1").kernel.numpy()
     np.testing.assert_allclose(
@@ -160,22 +166,22 @@ def test_what_cannot_be_had_is_refused_with_what_there_is():
     with pytest.raises(
         ValueError, match=r"No layer 'conv9'. The network has normalize, block1_conv1"
     ):
-        heat(model, IMAGE, "conv9")
+        compute_heat(model, IMAGE, "conv9")
     with pytest.raises(
         ValueError, match=r"fc1 has no map, but numbers alone. Maps have block1_conv1"
     ):
-        heat(model, IMAGE, "fc1")
+        compute_heat(model, IMAGE, "fc1")
     with pytest.raises(ValueError, match=r"the classes 0 to 1. Received: 2"):
-        heat(model, IMAGE, label=2)
+        compute_heat(model, IMAGE, label=2)
     with pytest.raises(ValueError, match=r"No method 'cam'. Known: grad-cam"):
-        heat(model, IMAGE, method="cam")
+        compute_heat(model, IMAGE, method="cam")
     with pytest.raises(ValueError, match=r"does not take an image of \(40, 40, 3\)"):
-        heat(model, np.zeros((40, 40, 3)))
+        compute_heat(model, np.zeros((40, 40, 3)))
     inputs = keras.Input((8, 8, 3))
     a = keras.layers.Conv2D(3, 1, name="a")(inputs)
     model = keras.Model(inputs, keras.layers.Add()([inputs, a]), name="fork")
     with pytest.raises(ValueError, match=r"fork.* no chain of layers"):
-        heat(model, np.zeros((8, 8, 3)))
+        compute_heat(model, np.zeros((8, 8, 3)))
 
 
 @pytest.mark.slow
@@ -194,8 +200,8 @@ def test_jax_finds_the_same(tmp_path):
     np.save(tmp_path / "image.npy", IMAGE)
     code = (
         "import keras, numpy as np, vgg_tf.models.vgg; from vgg_tf.models.heatmaps import "
-        "METHODS, heat;assert keras.config.backend() == 'jax'; model = "
-        "keras.saving.load_model('a.keras');np.savez('maps.npz', **{m: heat(model, "
+        "METHODS, compute_heat;assert keras.config.backend() == 'jax'; model = "
+        "keras.saving.load_model('a.keras');np.savez('maps.npz', **{m: compute_heat(model, "
         "np.load('image.npy'), 'block3_conv2', 1, m)[0] for m in METHODS})"
     )
     result = subprocess.run(
@@ -209,5 +215,5 @@ def test_jax_finds_the_same(tmp_path):
     with np.load(tmp_path / "maps.npz") as maps:
         for method in heatmaps.METHODS:
             np.testing.assert_allclose(
-                maps[method], heat(model, IMAGE, "block3_conv2", 1, method)[0], atol=1e-4
+                maps[method], compute_heat(model, IMAGE, "block3_conv2", 1, method)[0], atol=1e-4
             )

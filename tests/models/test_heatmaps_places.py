@@ -8,7 +8,7 @@ import pytest
 
 from vgg_tf import build_vgg, convert_head
 from vgg_tf.models import heatmaps
-from vgg_tf.models.heatmaps import heat
+from vgg_tf.models.heatmaps import compute_heat
 
 
 @functools.cache
@@ -87,7 +87,7 @@ def test_a_patch_in_a_corner_lights_up_there(form, method, top, left):
     picture[top : top + 16, left : left + 16] = (255, 0, 0)
     label = 0 if form == "headless with pooling" else 1
     for layer in ("block3_conv2", "block4_conv2"):
-        found, said = heat(model, picture, layer, label, method)
+        found, said = compute_heat(model, picture, layer, label, method)
         assert said == label
         h, w = found.shape
         lit = found > 0
@@ -100,5 +100,5 @@ def test_a_patch_in_a_corner_lights_up_there(form, method, top, left):
 
 
 def test_where_nothing_speaks_for_the_class_the_map_is_0():
-    found, _ = heat(coloured_corner(), np.full((64, 64, 3), 100, np.uint8), label=1)
+    found, _ = compute_heat(coloured_corner(), np.full((64, 64, 3), 100, np.uint8), label=1)
     assert found.max() == 0

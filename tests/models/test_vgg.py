@@ -6,18 +6,18 @@ import pytest
 
 from tests.models.making_networks import answer, noise, tiny
 from vgg_tf.models.vgg import build_vgg
-from vgg_tf.paper.architectures import ARCHITECTURES, architecture
+from vgg_tf.paper.architectures import ARCHITECTURES, find_architecture
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_layer_names_are_those_of_keras_and_weight_layers_number_as_the_name_says(arch):
     model = tiny(arch)
     with_kernel = [layer.name for layer in model.layers if hasattr(layer, "kernel")]
-    assert len(with_kernel) == architecture(arch).weight_layers
+    assert len(with_kernel) == find_architecture(arch).weight_layers
     assert with_kernel[-3:] == ["fc1", "fc2", "predictions"]
     convs = [
         f"block{i}_conv{j}"
-        for i, k in enumerate(architecture(arch).kernels, 1)
+        for i, k in enumerate(find_architecture(arch).kernels, 1)
         for j in range(1, len(k) + 1)
     ]
     assert with_kernel[:-3] == convs

@@ -7,7 +7,7 @@ from tests.models.making_networks import answer, noise, scrambled, tiny
 from vgg_tf.evaluation.checkpoint import open_checkpoint
 from vgg_tf.localization import session
 from vgg_tf.paper import presets
-from vgg_tf.paper.architectures import filters_of
+from vgg_tf.paper.architectures import count_filters
 from vgg_tf.weights.writing import write_weights
 
 
@@ -102,4 +102,4 @@ def test_a_network_of_any_width_is_built_again_from_its_weights_and_inherited_wh
     opened = open_checkpoint(path)
     for again in (tiny("vgg11_bn", weights=path, width=None), opened.build()):
         np.testing.assert_array_equal(answer(again, images), answer(source, images))
-    assert filters_of(session._fit_recipe(opened, presets.BOXES).width) == filters_of(width)
+    assert count_filters(session._fit_recipe(opened, presets.BOXES).width) == count_filters(width)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vgg_tf.paper.architectures import ARCHITECTURES, architecture, filters_of, width_of
+from vgg_tf.paper.architectures import ARCHITECTURES, count_filters, find_architecture, find_width
 
 
 def test_the_table_has_the_six_nets_and_their_batch_norm_forms():
@@ -46,19 +46,19 @@ def test_an_unknown_architecture_is_answered_with_the_known_ones():
     with pytest.raises(
         ValueError, match=r"No architecture 'vgg17'. Known: vgg11, vgg11_lrn, .*vgg19_bn"
     ):
-        architecture("vgg17")
+        find_architecture("vgg17")
 
 
 def test_a_width_is_found_again_from_the_filters_that_it_gives():
     # 19.2, 38.4, 76.8, 153.6 and 153.6 of them; 256 times a width that rounds to 154 of 512 is
     # above 76.5.
-    assert filters_of(0.3) == (19, 38, 77, 154, 154)
+    assert count_filters(0.3) == (19, 38, 77, 154, 154)
     with pytest.raises(
         ValueError, match="No width gives 19, 38, 76, 154, 154 filters, as these weights have"
     ):
-        width_of((19, 38, 76, 154, 154))
+        find_width((19, 38, 76, 154, 154))
     # At multiples of 1/1024 are the halves, which Python rounds to even numbers.
     for width in [n / 1024 for n in range(1, 1537)] + np.linspace(0.02, 1.5, 3000).tolist():
-        assert filters_of(width_of(filters_of(width))) == filters_of(width), width
+        assert count_filters(find_width(count_filters(width))) == count_filters(width), width
     for n in range(1, 97):
-        assert width_of(filters_of(n / 64)) == n / 64
+        assert find_width(count_filters(n / 64)) == n / 64

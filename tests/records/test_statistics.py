@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.records.making import noise, png, source
-from vgg_tf.images.colors import colours
+from vgg_tf.images.colors import measure_colors
 from vgg_tf.images.decoding import decode_named
 from vgg_tf.records.splits import Split
 from vgg_tf.records.statistics import Measures, measure
@@ -24,7 +24,7 @@ def plain_moments(pictures):
 def added(pictures):
     measures = Measures()
     for picture in pictures:
-        measures.add(*colours(picture), min(picture.shape[:2]), len(png(picture)))
+        measures.add(*measure_colors(picture), min(picture.shape[:2]), len(png(picture)))
     return measures
 
 

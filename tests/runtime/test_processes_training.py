@@ -66,7 +66,7 @@ from vgg_tf.runs import run_folder
 from vgg_tf.runs.settings import Settings
 from vgg_tf.runtime import devices
 from vgg_tf.training import loop
-from vgg_tf.training.model import arithmetic, build
+from vgg_tf.training.model import build, plan_steps
 folder, digits, shards, own = *sys.argv[1:3], sys.argv[3], json.loads(sys.argv[4])
 def read(split, **options):
     options |= {"batch_size": plan.batch, "size": recipe.size, "seed": recipe.seed}
@@ -84,7 +84,7 @@ with shallow():
     device = devices.choose("cpu")
     import keras
     keras.utils.set_random_seed(recipe.seed)
-    plan = arithmetic(recipe, collection.count_images("train"))
+    plan = plan_steps(recipe, collection.count_images("train"))
     settings = Settings(flags.arch, shards, collection.fingerprint, device.policy, recipe)
     with run_folder.open_run(f"{folder}/own", settings) as run:
         model = build(flags.arch, recipe, collection)

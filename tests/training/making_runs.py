@@ -8,14 +8,14 @@ import numpy as np
 import tensorflow as tf
 from safetensors import safe_open
 
-from vgg_tf.images.colors import colours
+from vgg_tf.images.colors import measure_colors
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.records.splits import Source, Split
 from vgg_tf.records.statistics import Measures
 from vgg_tf.runs import run_folder
 from vgg_tf.runs.settings import Settings
 from vgg_tf.training import loop
-from vgg_tf.training.model import build, compile_scores, make_optimizer, scores_of
+from vgg_tf.training.model import build, compile_scores, drop_softmax, make_optimizer
 from vgg_tf.weights.inheritance import inherit_weights
 
 CLASSES = 4
@@ -65,7 +65,7 @@ def collection():
     images, labels = pictures(32)
     measures = Measures()
     for image in images:
-        measures.add(*colours(image), min(image.shape[:2]), 100)
+        measures.add(*measure_colors(image), min(image.shape[:2]), 100)
     split = Split([str(i) for i in range(32)], labels.astype(np.int64), [b""] * 32)
     return measures.make_collection(Source("noise", tuple("abcd"), {"train": split}))
 
@@ -125,7 +125,7 @@ def train(
 
 def compiled(model, recipe, steps):
     """A network of scores that learns step by step: nothing is traced."""
-    scores = scores_of(model)
+    scores = drop_softmax(model)
     compile_scores(scores, make_optimizer(recipe, steps))
     scores.run_eagerly = True
     return scores

@@ -39,7 +39,7 @@ if engine == "tensorflow":
     mirrored = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(several)])
     scopes = {1: devices.scope, several: mirrored.scope}
 from tests.making import shallow
-from vgg_tf.training.model import compile_scores, evaluate, make_optimizer, scores_of
+from vgg_tf.training.model import compile_scores, drop_softmax, evaluate, make_optimizer
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.evaluation.evaluator import Evaluator
 from vgg_tf.paper.recipes import Recipe
@@ -64,7 +64,7 @@ def run(arch, muon, n):
                 deviation = (2 / np.prod(shape[:-1])) ** 0.5
                 values = np.random.default_rng(i).normal(0, deviation, shape)
                 variable.assign(values.astype(np.float32))
-        scores = scores_of(model)
+        scores = drop_softmax(model)
         compile_scores(scores, make_optimizer(Recipe(learning_rate=0.02, muon=muon), 5))
         assert type(scores.optimizer).__name__ == ("Muon" if muon else "SGD")
         data = tf.data.Dataset.from_tensor_slices((images[:40], labels[:40]))

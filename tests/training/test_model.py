@@ -12,14 +12,14 @@ from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.presets import choose_recipe, shrink
 from vgg_tf.paper.recipes import Recipe
 from vgg_tf.training.model import (
-    Arithmetic,
-    arithmetic,
+    StepPlan,
     build,
     compile_scores,
-    cross_entropy,
+    drop_softmax,
     evaluate,
+    make_cross_entropy,
     make_optimizer,
-    scores_of,
+    plan_steps,
 )
 
 pytestmark = pytest.mark.usefixtures("shallow_throughout")
@@ -70,7 +70,7 @@ def test_evaluation_counts_every_image_once_whatever_the_batch():
         [label not in row for label, row in zip(labels, order[:, :5], strict=True)]
     )
     loss = -np.log(posteriors[np.arange(11), labels]).mean()
-    scores = scores_of(model)
+    scores = drop_softmax(model)
     compile_scores(scores)
     for batch in (1, 3, 4, 11, 16):
         errors = evaluate(scores, masked(11, batch))
@@ -86,7 +86,7 @@ def test_the_loss_is_the_cross_entropy_with_the_smoothed_target(smoothing):
     scores, labels = random.normal(0, 3, (6, 4)), random.integers(0, 4, 6)
     target = (1 - smoothing) * np.eye(4)[labels] + smoothing / 4
     expected = -(target * (scores - np.log(np.exp(scores).sum(1, keepdims=True)))).sum(1)
-    result = cross_entropy(smoothing)(labels[:, None], scores.astype(np.float32))
+    result = make_cross_entropy(smoothing)(labels[:, None], scores.astype(np.float32))
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
@@ -115,9 +115,9 @@ def test_the_average_has_its_momentum_per_update_also_with_accumulation():
 
 def test_batches_are_divided_as_the_recipe_says():
     recipe = Recipe(batch_size=256, accumulate=2)
-    assert arithmetic(recipe, 1000) == Arithmetic(128, 6)
-    assert arithmetic(dataclasses.replace(recipe, steps_per_epoch=2), 1000).steps == 4
-    small = arithmetic(recipe, 33)
+    assert plan_steps(recipe, 1000) == StepPlan(128, 6)
+    assert plan_steps(dataclasses.replace(recipe, steps_per_epoch=2), 1000).steps == 4
+    small = plan_steps(recipe, 33)
     assert (small.batch, small.steps) == (16, 2)
     assert "33 training images are fewer than a batch of 256: batches of 32 instead" in small.note
 
@@ -128,7 +128,7 @@ def test_the_smoke_of_every_recipe_fits_eight_devices():
             recipe = dataclasses.replace(
                 choose_recipe(name, "vgg16"), batch_size=32, accumulate=accumulate
             )
-            assert arithmetic(shrink(recipe), 1295, 8).batch == 8
+            assert plan_steps(shrink(recipe), 1295, 8).batch == 8
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,4 @@ def test_the_smoke_of_every_recipe_fits_eight_devices():
 )
 def test_numbers_that_do_not_fit_the_images_are_refused(n, options, replicas, message):
     with pytest.raises(ValueError, match=message):
-        arithmetic(Recipe(**options), n, replicas)
+        plan_steps(Recipe(**options), n, replicas)

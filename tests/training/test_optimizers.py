@@ -33,7 +33,7 @@ def turned(matrix):
 @pytest.mark.parametrize("shape", [(9, 16), (16, 16), (72, 16), (72, 1)])
 def test_it_keeps_singular_vectors_and_brings_their_values_near_one(shape):
     matrix = np.random.default_rng(0).normal(size=shape)
-    found = optimizers.orthogonal(tf.constant(matrix, tf.float32)).numpy()
+    found = optimizers.orthogonalize(tf.constant(matrix, tf.float32)).numpy()
     np.testing.assert_allclose(found, turned(matrix), atol=1e-5)  # float32 over ten products
     values = np.linalg.svd(found, compute_uv=False)
     assert np.median(values) > 0.6
@@ -44,7 +44,7 @@ def test_in_bfloat16_it_is_the_same_but_for_rounding():
     matrix = np.random.default_rng(0).normal(size=(72, 16))
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        found = optimizers.orthogonal(tf.constant(matrix, tf.float32)).numpy()
+        found = optimizers.orthogonalize(tf.constant(matrix, tf.float32)).numpy()
     finally:
         keras.config.set_dtype_policy("float32")
     assert np.linalg.norm(found - turned(matrix)) < 0.06 * np.linalg.norm(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.making import shallow
-from vgg_tf.models.initializers import INITIALIZERS, initialization
+from vgg_tf.models.initializers import INITIALIZERS, find_initialization
 from vgg_tf.models.vgg import build_vgg
-from vgg_tf.training.model import compile_scores, scores_of
-from vgg_tf.training.probe import LOSS_LIMIT, images_per_second, photographs, probe
+from vgg_tf.training.model import compile_scores, drop_softmax
+from vgg_tf.training.probe import LOSS_LIMIT, load_photographs, measure_throughput, probe
 
 
 def net(arch="vgg11", **options):
@@ -30,12 +30,12 @@ def chain(*kernels, **options):
 
 @pytest.fixture(scope="module")
 def pixels():
-    return photographs(64)
+    return load_photographs(64)
 
 
 @pytest.fixture(scope="module")
 def small_pixels():
-    return photographs(32)
+    return load_photographs(32)
 
 
 def test_the_photographs_are_eight_different_views_of_the_size(pixels):
@@ -172,12 +172,12 @@ def test_an_unknown_initialiser_is_answered_with_the_known_ones():
         ValueError,
         match=r"Known: auto, paper, gaussian, glorot, he, torchvision, dirac, and Keras' own names",
     ):
-        initialization("magic", standardized=False)
+        find_initialization("magic", standardized=False)
     assert all(row.source for row in INITIALIZERS.values())
 
 
 def test_speed_counts_the_images_after_the_first_step_until_the_time_is_up(pixels):
-    scores = scores_of(chain((3,)))
+    scores = drop_softmax(chain((3,)))
     compile_scores(scores)
     asked = []
 
@@ -186,7 +186,7 @@ def test_speed_counts_the_images_after_the_first_step_until_the_time_is_up(pixel
             asked.append(i)
             yield pixels, np.zeros(8, np.int32)
 
-    speed = images_per_second(scores, batches(), seconds=0.2)
+    speed = measure_throughput(scores, batches(), seconds=0.2)
     assert 3 <= len(asked) < 1000
     # All steps but the first fell into the time; the last one may exceed it.
     assert 8 * (len(asked) - 1) / speed >= 0.2

@@ -8,7 +8,7 @@ import tensorflow as tf
 from vgg_tf.data.readers import Share, open_reader, shuffle, with_pixels
 from vgg_tf.data.selection import EVERYTHING
 from vgg_tf.images import batched_views, decoding, views
-from vgg_tf.images.rescaling import center_view
+from vgg_tf.images.rescaling import make_center_view
 from vgg_tf.runtime.pipelines import BATCHES, disable_autotuner
 
 AUTO = tf.data.AUTOTUNE
@@ -169,7 +169,7 @@ def finish(batches, count):
 
 @functools.lru_cache
 def _make_random_view(decoded, view):
-    make = views.train_view_of_pixels if decoded else views.train_view
+    make = views.make_train_view_of_pixels if decoded else views.make_train_view
 
     @tf.function(autograph=False)
     def look(key, image, label, number):
@@ -183,6 +183,6 @@ def _make_center_view(decoded, crop, scale):
     @tf.function(autograph=False)
     def look(key, image, label, number):
         pixels = image if decoded else decoding.decode(image)
-        return center_view(pixels, crop, scale), tf.cast(label, tf.int32), tf.constant(1.0)
+        return make_center_view(pixels, crop, scale), tf.cast(label, tf.int32), tf.constant(1.0)
 
     return look

@@ -9,7 +9,7 @@ from vgg_tf.data import opening
 from vgg_tf.figures import charts, sheets
 from vgg_tf.images import decoding
 from vgg_tf.images.rescaling import rescale
-from vgg_tf.images.views import geometry, train_view
+from vgg_tf.images.views import locate_view, make_train_view
 from vgg_tf.records.collection import Collection, holds_shards
 from vgg_tf.runtime import files
 
@@ -45,7 +45,7 @@ def draw_view_steps(picture, view, seed):
     whole = decoding.decode_named(contents, picture)
     steps = _list_steps(whole, view, seed)
     shown = [
-        value if isinstance(value, np.ndarray) else train_view(contents, *value).numpy()
+        value if isinstance(value, np.ndarray) else make_train_view(contents, *value).numpy()
         for value in steps.values()
     ]
     boxes = [((), ())] * len(shown)
@@ -55,7 +55,9 @@ def draw_view_steps(picture, view, seed):
 def _list_steps(whole, view, seed):
     """Return title to pixels, or to the seed and the `View` that they are made by."""
     first, plain = np.array([seed, 0]), replace(view, shift=0.0, cutout=0)
-    new, corner, mirrored = (np.asarray(value) for value in geometry(first, whole.shape[:2], view))
+    new, corner, mirrored = (
+        np.asarray(value) for value in locate_view(first, whole.shape[:2], view)
+    )
     size = f"{view.crop} x {view.crop}"
     steps = {
         ("as it is", f"{whole.shape[1]} x {whole.shape[0]}"): whole,

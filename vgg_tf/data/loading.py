@@ -56,8 +56,8 @@ def load_dataset(
             crops. None: for `train`.
         steps: batches in a training pass; None for as many as are full. The images beyond are left
             out by chance.
-        flip, shift, covariance, padding, cutout: as for `views.train_view`; covariance None is the
-            shards' own, and ImageNet's published one for images in files.
+        flip, shift, covariance, padding, cutout: as for `views.make_train_view`; covariance None is
+            the shards' own, and ImageNet's published one for images in files.
         cache: keep the images in memory, `bytes` as encoded, `pixels` decoded (before any random
             step), or `none`.
         selection: a `selection.Selection` of classes and images; of our shards it means to read

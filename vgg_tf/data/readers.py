@@ -61,7 +61,7 @@ class Reader:
 
     Attributes:
         images: how many there are.
-        covariance: of the colours, for `views.train_view`.
+        covariance: of the colours, for `views.make_train_view`.
         ordered: function `(start, end)` that gives these images in their fixed order.
         shuffled: function `(seed, epoch)` that gives one process's part in the order of an epoch.
     """
@@ -89,7 +89,7 @@ def open_reader(source, split, selection, share):
         return _make_shard_reader(
             shards, share, collection.bytes_per_image, collection.covariance_rgb
         )
-    source = opened(source, selection)
+    source = ensure_opened(source, selection)
     n = source.count_images(split)
     images_of = source.splits[split]
     if isinstance(images_of.contents[0], Record):
@@ -152,7 +152,7 @@ def _make_file_reader(files, n, share):
     return Reader(n, IMAGENET_COVARIANCE, ordered, shuffled)
 
 
-def opened(source, selection=EVERYTHING):
+def ensure_opened(source, selection=EVERYTHING):
     """Return a `splits.Source` of what `opening.open_source` opens, or of a part of an opened
     one.
     """

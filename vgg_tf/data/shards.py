@@ -96,4 +96,4 @@ class Shards:
 
 def add_key(contents, label):
     """Return an example: the digest of an encoded image, the image, and its label."""
-    return decoding.key(contents), contents, label
+    return decoding.make_key(contents), contents, label

@@ -4,7 +4,7 @@ import contextlib
 
 import tensorflow as tf
 
-from vgg_tf.data.readers import opened
+from vgg_tf.data.readers import ensure_opened
 from vgg_tf.images.decoding import decode_named
 from vgg_tf.records import collection, framing, integrity
 
@@ -51,7 +51,7 @@ def _unreadable(source):
     if collection.holds_shards(source):
         yield from map(str, integrity.verify(source, progress=False))
         return
-    for split in opened(source).splits.values():
+    for split in ensure_opened(source).splits.values():
         for path in sorted(
             {content.path for content in split.contents if isinstance(content, framing.Record)}
         ):

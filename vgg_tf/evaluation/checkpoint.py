@@ -88,7 +88,7 @@ class Checkpoint:
         if words in ("one", "several"):
             low, high = self.scale
             crop = self.crop if self.number or self.test_scale else 224  # else S is the paper's
-            return protocols.evaluation_scales(
+            return protocols.choose_scales(
                 low if low == high else (low, high), crop, words == "several"
             )
         if not all(word.strip().isdigit() for word in words.split(",")):

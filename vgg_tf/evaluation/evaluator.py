@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from vgg_tf.images.rescaling import rescale
 from vgg_tf.models.conversion import convert_head
-from vgg_tf.models.cpu_layers import faster
-from vgg_tf.paper.protocols import BORDER, STRIDE, corners
+from vgg_tf.models.cpu_layers import make_faster
+from vgg_tf.paper.protocols import BORDER, STRIDE, place_crops
 
 WAITING = 2**30  # bytes of images that may wait for others of their size
 
@@ -45,7 +45,7 @@ def cut_views(image, units, crop, static=False):
             border = crop // BORDER
             whole = tf.pad(whole, [[border, border], [border, border], [0, 0]], "REFLECT")
         shape = tf.shape(whole)
-        places = corners(shape[0], shape[1], crop, kind)
+        places = place_crops(shape[0], shape[1], crop, kind)
         crops = [whole[top : top + crop, left : left + crop] for top, left in places]
         found.append(tf.ensure_shape(tf.stack(crops), [len(places), crop, crop, 3]))
     return tuple(found)
@@ -92,7 +92,7 @@ class Evaluator:
                 f"{model.name} has no layer predictions, and so no posteriors. Give a network "
                 "with its head."
             )
-        self.model = faster(keras.Model(model.input, model.get_layer("predictions").output))
+        self.model = make_faster(keras.Model(model.input, model.get_layer("predictions").output))
         self.outputs = self.model.output.shape[-1]
         if any(kind == "dense" for _, kind in self.units):
             self.dense = convert_head(model)

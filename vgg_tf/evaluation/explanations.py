@@ -5,7 +5,7 @@ import os
 from vgg_tf.evaluation.checkpoint import open_checkpoint
 from vgg_tf.figures import networks
 from vgg_tf.images import decoding
-from vgg_tf.images.rescaling import center_view
+from vgg_tf.images.rescaling import make_center_view
 from vgg_tf.models import chain, heatmaps
 from vgg_tf.runtime import files
 
@@ -30,7 +30,7 @@ def draw_heat(network, picture, layers, label, method):
     named, number, maps = _list_layers(model, layers), find_label(label, opened), {}
     for each in METHODS if method == "all" else (method,):
         for layer in named if each != "saliency" else [""]:
-            found, said = heatmaps.heat(model, view, layer or None, number, each)
+            found, said = heatmaps.compute_heat(model, view, layer or None, number, each)
             maps[f"{each} {layer}".strip()] = found
     name = opened.classes[said] if opened.classes else f"class {said}"
     title = f"{os.path.basename(picture)}: what speaks for {name}"
@@ -40,7 +40,7 @@ def draw_heat(network, picture, layers, label, method):
 def draw_features(network, picture, layer):
     """Draw the maps of features that a layer makes of a picture."""
     model, _, view = open_network_and_view(network, picture)
-    values = heatmaps.features(model, view, layer)
+    values = heatmaps.compute_features(model, view, layer)
     h, w, channels = values.shape
     title = f"{layer} of {os.path.basename(picture)}: {channels} maps of {w} x {h}"
     return networks.draw_maps(values, title)
@@ -58,8 +58,8 @@ def draw_field(network, picture, layer, unit):
         ValueError: the layer has no such unit.
     """
     model, _, view = open_network_and_view(network, picture)
-    seen = heatmaps.receptive_field(model, layer)
-    h, w, _ = heatmaps.features(model, view, layer).shape
+    seen = heatmaps.find_receptive_field(model, layer)
+    h, w, _ = heatmaps.compute_features(model, view, layer).shape
     row, column = map(int, unit.split(",")) if unit else (h // 2, w // 2)
     if not (0 <= row < h and 0 <= column < w):
         raise ValueError(f"{layer} has units 0,0 to {h - 1},{w - 1}. Received: {unit}.")
@@ -70,7 +70,7 @@ def draw_filters(network):
     """Draw the filters of a network's first layer."""
     opened = open_checkpoint(network, headless=True)
     title = f"filters of {opened.name}'s first layer, grey is no weight"
-    return networks.draw_kernels(heatmaps.filters(opened.load()), title)
+    return networks.draw_kernels(heatmaps.read_filters(opened.load()), title)
 
 
 def open_network_and_view(network, picture):
@@ -79,7 +79,7 @@ def open_network_and_view(network, picture):
     whole = decoding.decode_named(files.read(picture), picture)
     (Q,) = opened.scales("one")
     crop = opened.crop if opened.number else 224
-    return opened.load(), opened, center_view(whole, crop, max(Q, crop)).numpy()
+    return opened.load(), opened, make_center_view(whole, crop, max(Q, crop)).numpy()
 
 
 def find_label(word, opened):
@@ -103,8 +103,8 @@ def find_label(word, opened):
 def _list_layers(model, words):
     """Return the names of layers that the words of `draw_heat` mean."""
     if not words:
-        return [chain.last_map(model)]
+        return [chain.find_last_map(model)]
     if words != "blocks":
         return [name.strip() for name in words.split(",")]
-    last = {name.split("_")[0]: name for name in chain.layer_names(model) if "conv" in name}
+    last = {name.split("_")[0]: name for name in chain.list_map_names(model) if "conv" in name}
     return list(last.values())

@@ -32,11 +32,11 @@ def compute_metrics(posteriors, labels, classes):
 
     posteriors, labels = check_posteriors(posteriors, labels, classes)
     n, every = len(labels), np.arange(len(classes))
-    places, predicted = ranks(posteriors, labels), posteriors.argmax(1)
+    places, predicted = rank_labels(posteriors, labels), posteriors.argmax(1)
     counts = np.bincount(labels, minlength=len(classes))
     wrong = [np.bincount(labels, places >= k, len(classes)) for k in (1, 5)]
     columns = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)[:3]
-    areas = [area(posteriors[:, i], labels == i) for i in every]
+    areas = [compute_area(posteriors[:, i], labels == i) for i in every]
     there = counts > 0
     return {
         "n": n,
@@ -50,14 +50,16 @@ def compute_metrics(posteriors, labels, classes):
         "auc_macro": float(np.mean(known))
         if (known := [value for value in areas if value is not None])
         else None,
-        "calibration": calibration(posteriors, labels),
-        "confused": _confused(confusion(labels, predicted, len(classes)), classes),
+        "calibration": measure_calibration(posteriors, labels),
+        "confused": _confused(count_confusion(labels, predicted, len(classes)), classes),
         "per_class": [
             {
                 "class": name,
                 "n": int(counts[i]),
                 "top1_error": 100 * float(wrong[0][i] / counts[i]) if counts[i] else None,
-                "top1_interval": interval(int(wrong[0][i]), int(counts[i])) if counts[i] else None,
+                "top1_interval": compute_interval(int(wrong[0][i]), int(counts[i]))
+                if counts[i]
+                else None,
                 "top5_error": 100 * float(wrong[1][i] / counts[i]) if counts[i] else None,
                 **{
                     key: float(column[i])
@@ -93,7 +95,7 @@ def check_posteriors(posteriors, labels, classes):
     return posteriors, labels
 
 
-def ranks(posteriors, labels):
+def rank_labels(posteriors, labels):
     """Place of each image's own class among its posteriors, 0 for the most likely; of equal ones
     the lower label is first.
     """
@@ -102,7 +104,7 @@ def ranks(posteriors, labels):
     return ((posteriors > own) | ((posteriors == own) & before)).sum(1)
 
 
-def interval(wrong, n):
+def compute_interval(wrong, n):
     """Wilson's 95 % interval of an error of `wrong` among `n`, two numbers in %."""
     from scipy.stats import binomtest
 
@@ -110,7 +112,7 @@ def interval(wrong, n):
     return [100 * float(low), 100 * float(high)]
 
 
-def area(posteriors, positive):
+def compute_area(posteriors, positive):
     """Area under the ROC curve of one class against all others; None where all images are of one
     side.
     """
@@ -121,7 +123,7 @@ def area(posteriors, positive):
     )
 
 
-def roc(posteriors, positive):
+def compute_roc(posteriors, positive):
     """ROC curve of one class against all others: false and true positive rate, 0..1, float64
     `[points]` each.
     """
@@ -132,14 +134,14 @@ def roc(posteriors, positive):
         return roc_curve(positive, posteriors)[:2]
 
 
-def confusion(labels, predicted, classes):
+def count_confusion(labels, predicted, classes):
     """Counts, int64 `[true, predicted]`."""
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(labels, predicted, labels=np.arange(classes))
 
 
-def calibration(posteriors, labels):
+def measure_calibration(posteriors, labels):
     """How often the most likely class is right, against how likely it was said to be.
 
     Returns:
@@ -167,8 +169,8 @@ def average_precision(scores, positive, form="area"):
     Args:
         scores: float `[n]`, higher for surer.
         positive: bool `[n]`.
-        form: `area` under the precision, made to fall (VOC 2010 and later), or `11-point`: the mean
-            of the precision at recalls of 0, 0.1, ... 1 (VOC 2007).
+        form: `compute_area` under the precision, made to fall (VOC 2010 and later), or `11-point`:
+            the mean of the precision at recalls of 0, 0.1, ... 1 (VOC 2007).
 
     Returns:
         0..1, or None where nothing is positive. Equal scores are one step, so that their order does
@@ -200,7 +202,7 @@ def find_worst_mistakes(posteriors, labels, n):
 
 
 def _error(name, wrong, n):
-    return {f"{name}_error": 100 * wrong / n, f"{name}_interval": interval(wrong, n)}
+    return {f"{name}_error": 100 * wrong / n, f"{name}_interval": compute_interval(wrong, n)}
 
 
 def _means(columns, weights):

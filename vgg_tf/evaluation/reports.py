@@ -34,7 +34,7 @@ def write_report(folder, title, facts, found, posteriors, images, classes):
     """
     files.make_folder(folder)
     labels = np.asarray(images.labels)
-    counts = metrics.confusion(labels, posteriors.argmax(1), len(classes))
+    counts = metrics.count_confusion(labels, posteriors.argmax(1), len(classes))
     files.write_json(os.path.join(folder, "report.json"), facts | found)
     _write_text(
         folder, "predictions.csv", _format_csv(_list_predictions(posteriors, images, classes))
@@ -80,7 +80,7 @@ def _list_predictions(posteriors, images, classes):
     own, from 1.
     """
     yield ["file", "class", "predicted", "posterior", "posterior_of_class", "rank_of_class"]
-    places, best = metrics.ranks(posteriors, images.labels), posteriors.argmax(1)
+    places, best = metrics.rank_labels(posteriors, images.labels), posteriors.argmax(1)
     for i, (name, label) in enumerate(zip(images.names, images.labels.tolist(), strict=True)):
         row = posteriors[i]
         yield [
@@ -99,7 +99,7 @@ def _compute_curves(posteriors, labels, classes, per_class):
         :CURVES
     ]
     return {
-        f"{classes[i]} ({area:.4f})": metrics.roc(posteriors[:, i], labels == i)
+        f"{classes[i]} ({area:.4f})": metrics.compute_roc(posteriors[:, i], labels == i)
         for area, i in known
     }
 

@@ -1,8 +1,8 @@
 """Tables 3 to 6 of the paper: what is tested for each, and the paper's numbers next to ours."""
 
-from vgg_tf.figures.markdown import markdown_table
-from vgg_tf.paper.architectures import architecture
-from vgg_tf.paper.protocols import Protocol, evaluation_scales
+from vgg_tf.figures.markdown import make_markdown_table
+from vgg_tf.paper.architectures import find_architecture
+from vgg_tf.paper.protocols import Protocol, choose_scales
 from vgg_tf.paper.results import PAPER, TECHNIQUES
 
 
@@ -24,9 +24,7 @@ def plan_rows(preset, networks):
     several = number != 3
     protocols = {
         name: [
-            Protocol(
-                name, evaluation_scales(_get_scale(network), network.crop, several), network.crop
-            )
+            Protocol(name, choose_scales(_get_scale(network), network.crop, several), network.crop)
             for network in networks
         ]
         for name in (TECHNIQUES if number > 4 else ("dense",))
@@ -59,7 +57,7 @@ def _make_key(network):
     """Column of Table 1 and S, as the paper's tables name a network; None for those that it has
     not.
     """
-    row = architecture(network.arch)
+    row = find_architecture(network.arch)
     return None if row.batch_norm or network.crop != 224 else (row.column, tuple(network.scale))
 
 
@@ -85,7 +83,8 @@ def format_table(lines):
         cells.append(
             [
                 " and ".join(
-                    f"{architecture(network.arch).column} ({network.name})" for network in networks
+                    f"{find_architecture(network.arch).column} ({network.name})"
+                    for network in networks
                 ),
                 _join_distinct(
                     "-".join(map(str, dict.fromkeys(network.scale))) for network in networks
@@ -96,7 +95,7 @@ def format_table(lines):
                 *(map(str, told) if told else ("-", "-")),
             ]
         )
-    return markdown_table(header, cells)
+    return make_markdown_table(header, cells)
 
 
 def _format_error(found, name):

@@ -74,11 +74,11 @@ def extract(
             posteriors.refuse_unreadable(problems)
         else:
             rows = _of_arrays(images, network, units, batch_size, devices)
-        found.append(aggregate(rows, how))
+        found.append(aggregate_scales(rows, how))
     return _unit_length(np.concatenate(found, 1))
 
 
-def aggregate(rows, how):
+def aggregate_scales(rows, how):
     """One descriptor of those at several scales.
 
     Args:

@@ -100,7 +100,7 @@ def _voc(rows, source, tested, flags, folder):
         for seed in range(flags.splits)
     ]
     means = {
-        form: 100 * np.array([svm.mean_of(found[form]) for found, _ in every])
+        form: 100 * np.array([svm.average_recalls(found[form]) for found, _ in every])
         for form in every[0][0]
     }
     report = {

@@ -67,7 +67,7 @@ def run_caltech(descriptors, labels, seed, train=TRAIN, test=TEST):
     learn, ask = np.concatenate(learn), np.concatenate(ask)
     cost = choose_cost(descriptors[learn], labels[learn], seed, _mean_recall)
     predicted = _trained(descriptors[learn], labels[learn], cost, seed).predict(descriptors[ask])
-    counts = metrics.confusion(labels[ask], predicted, labels.max() + 1)
+    counts = metrics.count_confusion(labels[ask], predicted, labels.max() + 1)
     some = counts.sum(1) > 0
     return Recalls(
         counts.diagonal()[some] / counts.sum(1)[some], counts, cost, learn, ask, predicted
@@ -107,12 +107,14 @@ def run_voc(descriptors, targets, learn, ask, seed=0):
 
     order = np.random.default_rng(seed).permutation(learn)
     held = max(1, round(VALIDATION * len(order)))
-    reached = {cost: mean_of(values(order[held:], cost, order[:held], "area")) for cost in COSTS}
+    reached = {
+        cost: average_recalls(values(order[held:], cost, order[:held], "area")) for cost in COSTS
+    }
     cost = max(reached, key=reached.get)
     return {form: values(learn, cost, ask, form) for form in ("11-point", "area")}, cost
 
 
-def mean_of(values):
+def average_recalls(values):
     """Mean of those that are no None; 0 without any."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else 0.0

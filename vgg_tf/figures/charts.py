@@ -147,7 +147,7 @@ def draw_calibration(found):
     """Draw how often the most likely class is right, against how likely it was said to be.
 
     Args:
-        found: what `metrics.calibration` says.
+        found: what `metrics.measure_calibration` says.
 
     Returns:
         A matplotlib `Figure`.

@@ -6,7 +6,7 @@ from tabulate import tabulate
 _ESCAPES = str.maketrans({"\\": r"\\", "|": r"\|", "<": r"\<", "\n": " ", "\r": " "})
 
 
-def markdown_table(header, rows):
+def make_markdown_table(header, rows):
     r"""Return a table in Markdown, with aligned columns.
 
     Args:

@@ -111,7 +111,7 @@ def draw_architecture(rows, title):
     its channels.
 
     Args:
-        rows: of `costs.layers`.
+        rows: of `costs.list_costs`.
         title: over the figure.
 
     Returns:

@@ -6,7 +6,7 @@ Nothing here was measured on a TPU.
 
 from dataclasses import dataclass
 
-from vgg_tf.figures.markdown import markdown_table
+from vgg_tf.figures.markdown import make_markdown_table
 
 GIB = 2**30
 # What Kaggle lends, and its hours a week, as Kaggle publishes them.
@@ -234,4 +234,4 @@ def format_table(rows):
     for row in rows:
         found = [cell(row) if row.step else "-" for cell in _FINDINGS.values()]
         cells.append([*(cell(row) for cell in _FACTS.values()), *found])
-    return markdown_table(header, cells)
+    return make_markdown_table(header, cells)

@@ -64,14 +64,14 @@ class Topology:
                 )
             found = topologies.get_topology_desc(platform="tpu", topology_name=name)
 
-        from vgg_tf.training.model import build, compile_scores, make_optimizer, scores_of
+        from vgg_tf.training.model import build, compile_scores, drop_softmax, make_optimizer
 
         self.recipe = recipe
         self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
         unseen = SimpleNamespace(mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
         with scopes.set_precision("mixed_bfloat16"):
             model = build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
-            self.scores = scores_of(model)
+            self.scores = drop_softmax(model)
             compile_scores(self.scores, make_optimizer(recipe, 1), recipe.label_smoothing)
             self.scores.optimizer.build(self.scores.trainable_variables)
             images, labels = (

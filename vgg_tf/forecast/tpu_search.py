@@ -109,7 +109,7 @@ def _input_rate(recipe, seconds=5.0):
     import sklearn.datasets
     import tensorflow as tf
 
-    from vgg_tf.images.views import train_view
+    from vgg_tf.images.views import make_train_view
     from vgg_tf.runtime.pipelines import disable_autotuner
 
     folder = Path(sklearn.datasets.__file__).parent / "images"
@@ -117,7 +117,7 @@ def _input_rate(recipe, seconds=5.0):
 
     def view(i):
         contents = tf.stack(photos)[i % len(photos)]
-        return train_view(contents, tf.stack([i, tf.constant(0, tf.int64)]), recipe.view())
+        return make_train_view(contents, tf.stack([i, tf.constant(0, tf.int64)]), recipe.view())
 
     views = disable_autotuner(
         tf.data.Dataset.range(10**9)

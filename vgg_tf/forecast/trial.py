@@ -25,10 +25,10 @@ def time_training(arguments, source=None):
     scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)
 
     from vgg_tf.data.unreadable import naming_the_unreadable
-    from vgg_tf.training.probe import images_per_second
+    from vgg_tf.training.probe import measure_throughput
 
     with devices.scope(), naming_the_unreadable(source or flags.data):
-        speed = images_per_second(
+        speed = measure_throughput(
             scores, itertools.chain.from_iterable(map(batches, itertools.count()))
         )
     return flags.numbers.epochs * plan.steps * plan.batch, speed
@@ -71,17 +71,23 @@ def profile(flags, source, out):
 
 def _thrown_away(flags, source, batch_size=None):
     """A compiled network as the training would make, its batches by epoch, the
-    `model.Arithmetic` and the devices.
+    `model.StepPlan` and the devices.
     """
     recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
 
     from vgg_tf.records import statistics
-    from vgg_tf.training.model import arithmetic, build, compile_scores, make_optimizer, scores_of
+    from vgg_tf.training.model import (
+        build,
+        compile_scores,
+        drop_softmax,
+        make_optimizer,
+        plan_steps,
+    )
 
     collection = statistics.measure(source) if source else Collection.read(flags.data)
-    plan = arithmetic(recipe, collection.count_images("train"), devices.replicas)
+    plan = plan_steps(recipe, collection.count_images("train"), devices.replicas)
     with devices.scope():
-        scores = scores_of(build(flags.arch, recipe, collection))
+        scores = drop_softmax(build(flags.arch, recipe, collection))
         compile_scores(scores, make_optimizer(recipe, plan.steps), recipe.label_smoothing)
     batch = min(plan.batch, batch_size * devices.replicas) if batch_size else plan.batch
     batches = make_training_batches(

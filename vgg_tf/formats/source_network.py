@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from vgg_tf.images import rescaling
-from vgg_tf.models.chain import chain
+from vgg_tf.models.chain import list_layers
 from vgg_tf.models.conversion import convert_head
 from vgg_tf.runtime.scopes import set_precision
 
@@ -47,7 +47,7 @@ class Network:
     @property
     def layers(self):
         """The chain of its layers."""
-        return chain(self.model)
+        return list_layers(self.model)
 
     def contents(self):
         """Number of layers with kernels, and all weights."""
@@ -122,7 +122,7 @@ def prepare_network(trained, size=None):
     with set_precision("float32"):
         model = trained.build()
         inputs = x = keras.Input((height, width, 3), dtype="float32", name="image")
-        for layer in chain(model if (height, width) == (crop, crop) else convert_head(model)):
+        for layer in list_layers(model if (height, width) == (crop, crop) else convert_head(model)):
             x = layer(x)
         if (height, width) != (crop, crop):
             x = keras.layers.GlobalAveragePooling2D(name="mean")(x)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class View:
-    """How random views of images are made: `views.train_view` makes them.
+    """How random views of images are made: `views.make_train_view` makes them.
 
     Views are hashable, so that graphs can be cached by view.
 

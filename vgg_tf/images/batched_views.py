@@ -1,5 +1,5 @@
-"""Random views of small images, made batch by batch: the pixels of `views.train_view_of_pixels` in
-less processor time.
+"""Random views of small images, made batch by batch: the pixels of
+`views.make_train_view_of_pixels` in less processor time.
 
 Where images are squares of the crop's side and are not rescaled, as CIFAR's, a view is rows and
 columns of its image in another order, and most of its time goes into starting small operations. So
@@ -58,11 +58,11 @@ def _make_steps(view):
         seed = tf.stack([key, number])
         apart = tf.reduce_any(tf.shape(image)[:2] != crop)
         canvas = tf.cond(
-            apart, lambda: views.train_view_of_pixels(image, seed, view), lambda: image
+            apart, lambda: views.make_train_view_of_pixels(image, seed, view), lambda: image
         )
         canvas = tf.ensure_shape(canvas, [crop, crop, 3])
-        center = views.center_of_cutout(seed, crop) if view.cutout else tf.zeros([2], tf.int32)
-        return canvas, tf.cast(label, tf.int32), apart, views.draws(seed), center
+        center = views.draw_cutout_center(seed, crop) if view.cutout else tf.zeros([2], tf.int32)
+        return canvas, tf.cast(label, tf.int32), apart, views.draw_numbers(seed), center
 
     @tf.function(autograph=False)
     def cut(canvas, labels, apart, draws, center):
@@ -70,7 +70,7 @@ def _make_steps(view):
         order = tf.range(crop)
         across = tf.where(flipped[:, tf.newaxis], crop - 1 - order, order)
         rows, columns = (
-            views.mirrored(along + corner[:, i, tf.newaxis] - view.padding, crop)
+            views.mirror_indices(along + corner[:, i, tf.newaxis] - view.padding, crop)
             for i, along in enumerate((order, across))
         )
         images = tf.gather(canvas, rows, axis=1, batch_dims=1)

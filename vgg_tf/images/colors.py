@@ -32,10 +32,10 @@ def rgb_shift(image, amounts, covariance=IMAGENET_COVARIANCE):
     Returns:
         float32, shape of `image`, not clipped.
     """
-    return image + shift_of(amounts, covariance)
+    return image + compute_shift(amounts, covariance)
 
 
-def shift_of(amounts, covariance=IMAGENET_COVARIANCE):
+def compute_shift(amounts, covariance=IMAGENET_COVARIANCE):
     """What `rgb_shift` adds to each pixel: float32 `[3]`, in grey levels."""
     values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
     axes = (vectors * np.sqrt(np.maximum(values, 0)))[:, ::-1]  # columns, largest first
@@ -45,7 +45,7 @@ def shift_of(amounts, covariance=IMAGENET_COVARIANCE):
 ROWS = 64  # of an image that are measured, and up to twice as many
 
 
-def colours(image):
+def measure_colors(image):
     """Mean and covariance of an image's colours, of tall images from evenly spread rows.
 
     Args:

@@ -42,7 +42,7 @@ def decode(contents):
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def key(contents):
+def make_key(contents):
     """A digest of an encoded image, scalar int64: its views do not depend on where it is stored."""
     return tf.strings.to_hash_bucket_fast(contents, 2**62)
 

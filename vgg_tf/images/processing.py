@@ -4,9 +4,9 @@ import tensorflow as tf
 
 from vgg_tf.images.augmentation import View
 from vgg_tf.images.colors import IMAGENET_COVARIANCE
-from vgg_tf.images.decoding import PNG, decode, is_bmp, is_jpeg, key
-from vgg_tf.images.rescaling import center_view
-from vgg_tf.images.views import train_view
+from vgg_tf.images.decoding import PNG, decode, is_bmp, is_jpeg, make_key
+from vgg_tf.images.rescaling import make_center_view
+from vgg_tf.images.views import make_train_view
 from vgg_tf.runtime.passes import draw_fresh_seed
 
 
@@ -72,10 +72,10 @@ def process_path(
     contents, label = _read_labeled(tf.convert_to_tensor(path), class_names)
     if training:
         pair = tf.stack(
-            [key(contents), draw_fresh_seed() if seed is None else tf.cast(seed, tf.int64)]
+            [make_key(contents), draw_fresh_seed() if seed is None else tf.cast(seed, tf.int64)]
         )
-        return train_view(contents, pair, view), label
-    return center_view(decode(contents), view.crop, view.center_scale), label
+        return make_train_view(contents, pair, view), label
+    return make_center_view(decode(contents), view.crop, view.center_scale), label
 
 
 def _read_labeled(path, class_names):

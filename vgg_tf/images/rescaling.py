@@ -9,7 +9,7 @@ they are stored.
 import tensorflow as tf
 
 
-def rescaled_size(h, w, scale):
+def compute_rescaled_size(h, w, scale):
     """Height and width after the smaller side has become `scale` pixels, proportions kept; rounded
     to nearest.
 
@@ -41,8 +41,10 @@ def crop_of_rescaled(image, scale, top, left, crop):
     """
     shape = tf.shape(image)
     h, w = shape[0], shape[1]
-    new_h, new_w = rescaled_size(h, w, scale)
-    return upright(resample(image, tf.stack([new_h / h, new_w / w]), tf.stack([top, left]), crop))
+    new_h, new_w = compute_rescaled_size(h, w, scale)
+    return turn_upright(
+        resample(image, tf.stack([new_h / h, new_w / w]), tf.stack([top, left]), crop)
+    )
 
 
 def rescale(image, scale, multiple=1):
@@ -54,12 +56,16 @@ def rescale(image, scale, multiple=1):
         multiple: round both sides to multiples of so many pixels, upwards from the half.
 
     Returns:
-        uint8 `[h', w', 3]`, with the sides of `rescaled_size`; its centre crop is `center_view`,
-        but for a grey level where a pixel lies half between two.
+        uint8 `[h', w', 3]`, with the sides of `compute_rescaled_size`; its centre crop is
+        `make_center_view`, but for a grey level where a pixel lies half between two.
     """
     size = tf.shape(image)[:2]
-    new = (tf.stack(rescaled_size(size[0], size[1], scale)) + multiple // 2) // multiple * multiple
-    return to_pixels(upright(resample(image, new / size, [0, 0], (new[0], new[1]))))
+    new = (
+        (tf.stack(compute_rescaled_size(size[0], size[1], scale)) + multiple // 2)
+        // multiple
+        * multiple
+    )
+    return to_pixels(turn_upright(resample(image, new / size, [0, 0], (new[0], new[1]))))
 
 
 def resample(image, factors, corner, crop):
@@ -74,7 +80,8 @@ def resample(image, factors, corner, crop):
     would give the pixels as they are, and they are cut out instead.
 
     Returns:
-        float32 `[width, height * 3]`, a row for each column of the crop, as `upright` takes it.
+        float32 `[width, height * 3]`, a row for each column of the crop, as `turn_upright` takes
+        it.
     """
     height, width = crop if isinstance(crop, tuple) else (crop, crop)
     shape = tf.shape(image)
@@ -112,7 +119,7 @@ def _resample_rows(rows, factor, start, n):
     return tf.reshape(out, [n, tf.shape(rows)[1]])
 
 
-def upright(columns):
+def turn_upright(columns):
     """From a row for each column, `[w, h * 3]`, to `[h, w, 3]`."""
     width = columns.shape[0] or tf.shape(columns)[0]
     return tf.transpose(tf.reshape(columns, [width, -1, 3]), [1, 0, 2])
@@ -129,7 +136,7 @@ def to_pixels(image, shift=0.0):
 
 
 @tf.autograph.experimental.do_not_convert
-def center_view(image, crop=224, scale=256, torchvision=False):
+def make_center_view(image, crop=224, scale=256, torchvision=False):
     """The centre crop of the rescaled image.
 
     Args:
@@ -154,6 +161,6 @@ def center_view(image, crop=224, scale=256, torchvision=False):
         new = scale * size // tf.reduce_min(size)
         corner = tf.cast(tf.round((new - crop) / 2), tf.int32)
     else:
-        new = tf.stack(rescaled_size(size[0], size[1], scale))
+        new = tf.stack(compute_rescaled_size(size[0], size[1], scale))
         corner = (new - crop) // 2
-    return to_pixels(upright(resample(image, new / size, corner, crop)))
+    return to_pixels(turn_upright(resample(image, new / size, corner, crop)))

@@ -6,14 +6,14 @@ Every function works eagerly and inside `tf.data`. All that is random is a funct
 import tensorflow as tf
 
 from vgg_tf.images.augmentation import View
-from vgg_tf.images.colors import IMAGENET_COVARIANCE, shift_of
+from vgg_tf.images.colors import IMAGENET_COVARIANCE, compute_shift
 from vgg_tf.images.decoding import decode, is_jpeg
-from vgg_tf.images.rescaling import resample, rescaled_size, to_pixels, upright
+from vgg_tf.images.rescaling import compute_rescaled_size, resample, to_pixels, turn_upright
 
 
 # Nothing in it to convert for tf.data, which would take a second.
 @tf.autograph.experimental.do_not_convert
-def train_view(contents, seed, view=View()):
+def make_train_view(contents, seed, view=View()):
     """Make one random view of an encoded image; of a JPEG only the crop's window is decoded.
 
     Args:
@@ -45,8 +45,8 @@ def train_view(contents, seed, view=View()):
 
 
 @tf.autograph.experimental.do_not_convert
-def train_view_of_pixels(image, seed, view=View()):
-    """Make `train_view` of a decoded image: uint8 `[h, w, 3]` to uint8 `[crop, crop, 3]`."""
+def make_train_view_of_pixels(image, seed, view=View()):
+    """Make `make_train_view` of a decoded image: uint8 `[h, w, 3]` to uint8 `[crop, crop, 3]`."""
 
     def pixels(corner, crop, factors):
         return image, corner
@@ -54,7 +54,7 @@ def train_view_of_pixels(image, seed, view=View()):
     return _train_view(pixels, tf.shape(image)[:2], seed, view)
 
 
-def geometry(seed, shape, view=View()):
+def locate_view(seed, shape, view=View()):
     """Return where the view of a seed is in the image, for boxes that follow its pixels.
 
     Args:
@@ -69,13 +69,13 @@ def geometry(seed, shape, view=View()):
         mirrored: scalar bool.
     """
     low, high = view.scale
-    chances = draws(seed)
-    size = tf.stack(rescaled_size(shape[0], shape[1], low + _up_to(chances[0], high - low)))
+    chances = draw_numbers(seed)
+    size = tf.stack(compute_rescaled_size(shape[0], shape[1], low + _up_to(chances[0], high - low)))
     corner, flipped = place(chances, size - view.crop + 2 * view.padding, view.flip)
     return size, corner - view.padding, flipped
 
 
-def draws(seed):
+def draw_numbers(seed):
     """What a view hangs on: float64 `[4]` in [0, 1), for S, top, left and the flip, of a seed
     `[2]`.
     """
@@ -84,12 +84,12 @@ def draws(seed):
 
 def place(chances, free, flip):
     """Corner of the crop, int32 `[..., 2]`, of 0 .. free pixels, and whether it is mirrored, by
-    `draws`, `[..., 4]`.
+    `draw_numbers`, `[..., 4]`.
     """
     return _up_to(chances[..., 1:3], free), chances[..., 3] < (0.5 if flip else 0.0)
 
 
-def center_of_cutout(seed, crop):
+def draw_cutout_center(seed, crop):
     """The pixel around which a view of this side is cut out, int32 `[2]`, `(y, x)`."""
     return tf.random.stateless_uniform([2], tf.cast(seed, tf.int64) + 2, 0, crop, tf.int32)
 
@@ -121,7 +121,7 @@ def _train_view(pixels, shape, seed, view):
     `pixels(corner, crop, factors)` gives pixels of the image, and the corner in them.
     """
     crop = view.crop
-    size, drawn, flipped = geometry(seed, shape, view)
+    size, drawn, flipped = locate_view(seed, shape, view)
     seed = tf.cast(seed, tf.int64)
     # What is mirrored around lies in the nearest crop inside.
     clamped = tf.clip_by_value(drawn, 0, size - crop)
@@ -135,13 +135,13 @@ def _train_view(pixels, shape, seed, view):
     beyond = drawn - clamped
     if view.flip or view.padding:
         across = tf.where(flipped, crop - 1 - order, order)
-        columns = tf.gather(columns, mirrored(across + beyond[1], crop))
-    image = upright(columns)
+        columns = tf.gather(columns, mirror_indices(across + beyond[1], crop))
+    image = turn_upright(columns)
     if view.padding:
-        image = tf.gather(image, mirrored(order + beyond[0], crop))
+        image = tf.gather(image, mirror_indices(order + beyond[0], crop))
     if view.cutout:
         image = tf.ensure_shape(image, [crop, crop, 3])
-        image = cut_out(image, center_of_cutout(seed, crop), view.cutout)
+        image = cut_out(image, draw_cutout_center(seed, crop), view.cutout)
     return tf.ensure_shape(image, [crop, crop, 3])
 
 
@@ -150,10 +150,10 @@ def _color_shift(seed, view):
     if not view.shift:
         return tf.zeros([3])
     covariance = IMAGENET_COVARIANCE if view.covariance is None else view.covariance
-    return shift_of(tf.random.stateless_normal([3], seed + 1, stddev=view.shift), covariance)
+    return compute_shift(tf.random.stateless_normal([3], seed + 1, stddev=view.shift), covariance)
 
 
-def mirrored(indices, n):
+def mirror_indices(indices, n):
     """Indices into 0 .. n-1, mirrored at the first and at the last."""
     return n - 1 - tf.abs(n - 1 - tf.abs(indices))
 

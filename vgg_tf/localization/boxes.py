@@ -11,13 +11,13 @@ import numpy as np
 MATCH = 0.0  # boxes whose match is above are left apart
 
 
-def centred(corners):
+def to_centers(corners):
     """Centre and size of boxes, `[..., 4]`, from their corners; numpy or TensorFlow."""
     low, high = corners[..., :2], corners[..., 2:]
     return _together((low + high) / 2, high - low)
 
 
-def cornered(boxes):
+def to_corners(boxes):
     """Corners of boxes, `[..., 4]`, from their centre and size."""
     centre, half = boxes[..., :2], boxes[..., 2:] / 2
     return _together(centre - half, centre + half)
@@ -31,14 +31,14 @@ def _together(first, second):
     return tf.concat([first, second], -1)
 
 
-def mirrored(corners):
+def mirror(corners):
     """Boxes of an image's mirror image, `[..., 4]`, as boxes of the image; numpy."""
     return np.stack(
         [1 - corners[..., 2], corners[..., 1], 1 - corners[..., 0], corners[..., 3]], -1
     )
 
 
-def iou(a, b):
+def compute_iou(a, b):
     """Intersection over union of each box with each: corners `[n, 4]` and `[m, 4]` give float64
     `[n, m]`, 0..1.
     """
@@ -50,7 +50,7 @@ def iou(a, b):
     return both / np.where(union > 0, union, 1)
 
 
-def into_view(corners, size, corner, crop, mirrored=False):
+def move_into_view(corners, size, corner, crop, mirrored=False):
     """Boxes of an image in one of its views, in TensorFlow.
 
     Args:
@@ -72,9 +72,9 @@ def into_view(corners, size, corner, crop, mirrored=False):
     return tf.where(mirrored, tf.stack([1 - xmax, ymin, 1 - xmin, ymax], -1), found)
 
 
-def out_of_view(corners, size, corner, crop):
-    """Boxes of the image from those of a view that is not mirrored: the way back of `into_view`, in
-    numpy.
+def move_out_of_view(corners, size, corner, crop):
+    """Boxes of the image from those of a view that is not mirrored: the way back of
+    `move_into_view`, in numpy.
 
     Args:
         corners: `[..., 4]`, shares of the view's side.
@@ -89,7 +89,7 @@ def out_of_view(corners, size, corner, crop):
     return (np.float64(corners) * crop + origin) / [size[1], size[0], size[1], size[0]]
 
 
-def shown(corners):
+def compute_shown(corners):
     """Share of each box of a view, `[..., 4]`, that lies within the view, 0..1; in TensorFlow."""
     import tensorflow as tf
 
@@ -144,4 +144,4 @@ def _matches(a, b):
     apart = np.linalg.norm((a[:, None, :2] + a[:, None, 2:] - b[:, :2] - b[:, 2:]) / 2, axis=2)
     sides = [np.sqrt(np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(1)) for boxes in (a, b)]
     mean = (sides[0][:, None] + sides[1]) / 2
-    return apart / np.maximum(mean, 1e-12) - iou(a, b)
+    return apart / np.maximum(mean, 1e-12) - compute_iou(a, b)

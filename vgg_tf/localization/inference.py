@@ -72,9 +72,9 @@ class Localizer:
             flip: average them with those of its mirror image.
         """
         if flip:
-            return (self.centre(picture, Q) + boxes.mirrored(self.centre(picture[:, ::-1], Q))) / 2
-        crop = rescaling.center_view(picture, self.crop, Q).numpy()
-        size = tuple(int(side) for side in rescaling.rescaled_size(*picture.shape[:2], Q))
+            return (self.centre(picture, Q) + boxes.mirror(self.centre(picture[:, ::-1], Q))) / 2
+        crop = rescaling.make_center_view(picture, self.crop, Q).numpy()
+        size = tuple(int(side) for side in rescaling.compute_rescaled_size(*picture.shape[:2], Q))
         corner = [(side - self.crop) // 2 for side in size]
         return self._of_picture(
             self.model.predict_on_batch(crop[np.newaxis]).reshape(-1, 4), size, corner
@@ -98,9 +98,7 @@ class Localizer:
                 self.windows(picture[:, ::-1], Q),
             )
             others = np.stack([1 - others[:, 0], others[:, 1]], 1)
-            return np.concatenate([found, boxes.mirrored(theirs)]), np.concatenate(
-                [middles, others]
-            )
+            return np.concatenate([found, boxes.mirror(theirs)]), np.concatenate([middles, others])
         whole = rescaling.rescale(picture, Q).numpy()
         size = whole.shape[:2]
         found = self.dense.predict_on_batch(whole[np.newaxis])[0]
@@ -116,7 +114,7 @@ class Localizer:
         """
         found = np.float64(found)
         found[..., 2:] = np.maximum(found[..., 2:], 0)
-        return boxes.out_of_view(boxes.cornered(found), size, corner, self.crop)
+        return boxes.move_out_of_view(boxes.to_corners(found), size, corner, self.crop)
 
 
 class Rater:
@@ -200,10 +198,10 @@ def is_right(found, label, corners):
     """Whether a box is of this class and overlaps one of the objects, `[k, 4]`, by an IoU above
     0.5.
     """
-    return found.label == label and bool((boxes.iou(found.corners, corners) > RIGHT).any())
+    return found.label == label and bool((boxes.compute_iou(found.corners, corners) > RIGHT).any())
 
 
-def errors(found, labels, corners):
+def measure_errors(found, labels, corners):
     """Localisation errors.
 
     Args:
@@ -222,10 +220,13 @@ def errors(found, labels, corners):
         wrong = sum(
             not any(is_right(box, label, own) for box in some[:count]) for some, label, own in rows
         )
-        told |= {f"{name}_error": 100 * wrong / n, f"{name}_interval": metrics.interval(wrong, n)}
+        told |= {
+            f"{name}_error": 100 * wrong / n,
+            f"{name}_interval": metrics.compute_interval(wrong, n),
+        }
     return told
 
 
-def mean_box(pictures):
+def average_boxes(pictures):
     """The mean of the largest boxes of some pictures, `[4]`: what one can say without looking."""
     return np.mean([own[0] for own in pictures.corners], 0)

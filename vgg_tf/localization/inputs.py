@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from vgg_tf.data.batches import finish
 from vgg_tf.images import views
-from vgg_tf.images.decoding import decode, is_jpeg, key
-from vgg_tf.images.rescaling import center_view, rescaled_size
+from vgg_tf.images.decoding import decode, is_jpeg, make_key
+from vgg_tf.images.rescaling import compute_rescaled_size, make_center_view
 from vgg_tf.localization import boxes
 
 SHOWN, TRIES = 0.5, 10  # share of an object that a crop must show, and crops that are drawn for it
@@ -113,12 +113,12 @@ def make_training_batches(pictures, recipe, plan, covariance=None):
             lambda: tf.io.extract_jpeg_shape(contents),
             lambda: tf.shape(decode(contents)),
         )
-        here = key(contents)
+        here = make_key(contents)
         number = epoch + (recipe.seed << 32)
         seeds = [tf.stack([here + tries, number]) for tries in range(TRIES)]
         drawn = tf.random.stateless_uniform([], seeds[0] + 3, 0, count, tf.int64)
         seed, box = _choose_view(seeds, tf.gather(corners, drawn), shape, view)
-        return views.train_view(contents, seed, view), _make_target(box, label)
+        return views.make_train_view(contents, seed, view), _make_target(box, label)
 
     def one(epoch):
         order = np.random.default_rng((recipe.seed, epoch)).permutation(len(pictures))
@@ -149,9 +149,9 @@ def make_test_batches(pictures, recipe, batch):
     def center(i):
         contents, corners, _, label = example(i)
         pixels = decode(contents)
-        size = tf.stack(rescaled_size(tf.shape(pixels)[0], tf.shape(pixels)[1], Q))
-        box = boxes.into_view(corners[0], size, (size - crop) // 2, crop)
-        return center_view(pixels, crop, Q), _make_target(box, label), 1.0
+        size = tf.stack(compute_rescaled_size(tf.shape(pixels)[0], tf.shape(pixels)[1], Q))
+        box = boxes.move_into_view(corners[0], size, (size - crop) // 2, crop)
+        return make_center_view(pixels, crop, Q), _make_target(box, label), 1.0
 
     count = -(-n // batch)
     blank = (tf.zeros([crop, crop, 3], tf.uint8), tf.zeros([5]), 0.0)
@@ -195,13 +195,13 @@ def _choose_view(seeds, box, shape, view):
     """
     boxes_in_views = []
     for seed in seeds:
-        size, corner, mirrored = views.geometry(seed, shape, view)
-        boxes_in_views.append(boxes.into_view(box, size, corner, view.crop, mirrored))
-    seen = boxes.shown(tf.stack(boxes_in_views))
+        size, corner, mirrored = views.locate_view(seed, shape, view)
+        boxes_in_views.append(boxes.move_into_view(box, size, corner, view.crop, mirrored))
+    seen = boxes.compute_shown(tf.stack(boxes_in_views))
     enough = tf.cast(seen >= SHOWN, tf.float32)
     best = tf.argmax(tf.where(tf.reduce_any(seen >= SHOWN), enough, seen))
     return tf.gather(seeds, best), tf.gather(boxes_in_views, best)
 
 
 def _make_target(corners, label):
-    return tf.concat([boxes.centred(corners), [label]], 0)
+    return tf.concat([boxes.to_centers(corners), [label]], 0)

@@ -30,7 +30,7 @@ def format_tables(protocol, lines, errors, known):
     Args:
         protocol: `center` or `dense`.
         lines: of each result its name, its `inference.Localizer`s, and of each of them the scales.
-        errors: of each what `inference.errors` says.
+        errors: of each what `inference.measure_errors` says.
         known: the classes were known, and not told by classification networks.
     """
     told = [(error["top5_error"], error["top5_interval"]) for error in errors]

@@ -50,7 +50,7 @@ def train(words):
         else:
             report = _train_run(run, source, begun, devices, flags)
             run.write_report(report)
-        print(closing_line(report))
+        print(format_result(report))
 
 
 def _parse(words):
@@ -90,7 +90,7 @@ def _train_run(run, source, begun, devices, flags):
     from vgg_tf.localization import inputs, task
     from vgg_tf.records import statistics
     from vgg_tf.training import loop
-    from vgg_tf.training.model import arithmetic, build
+    from vgg_tf.training.model import build, plan_steps
 
     recipe = run.settings.recipe
     collection = statistics.measure(source)
@@ -100,7 +100,7 @@ def _train_run(run, source, begun, devices, flags):
         for split, images in source.splits.items()
         if split != "test"
     }
-    plan = arithmetic(recipe, len(parts["train"]), devices.replicas)
+    plan = plan_steps(recipe, len(parts["train"]), devices.replicas)
     counts = {split: len(part) for split, part in parts.items()}
     announce(run.settings, counts, collection, devices)
     for note in [*source.notes[:5], *(note for part in parts.values() for note in part.notes[:5])]:
@@ -116,7 +116,7 @@ def _train_run(run, source, begun, devices, flags):
     with naming_the_unreadable(source), following(run, devices, flags.grace) as hooks:
         model = build(run.settings.arch, recipe, collection, begun.weights.std is not None, outputs)
         hooks = replace(hooks, begin=lambda: _inherit(begun.weights, model))
-        state = loop.train(run, model, feed, hooks, task.boxes_task(recipe))
+        state = loop.train(run, model, feed, hooks, task.make_boxes_task(recipe))
     best = state.rows[state.best_epoch - 1]
     return {
         "split": "validation" if validation else "train",
@@ -151,7 +151,7 @@ def _fit_recipe(begun, recipe):
     )
 
 
-def closing_line(report):
+def format_result(report):
     """The result in one line."""
     return (
         "{split} localisation error {error:.2f} % (centre crop, class known), n={n:,}, epoch "

@@ -1,6 +1,6 @@
 """Tables 8 to 10 of the paper, its localization errors next to ours."""
 
-from vgg_tf.figures.markdown import markdown_table
+from vgg_tf.figures.markdown import make_markdown_table
 from vgg_tf.paper.results import TABLE8, TABLE9, TABLE9_FUSION, TABLE10
 
 
@@ -14,7 +14,7 @@ def format_table8(rows):
         layers = {"": "all", "fc1": "fully connected"}.get(begin, f"from {begin}")
         theirs = _format_number(TABLE8.get((begin, kind)))
         cells.append([name, layers, kind.upper(), _format_scale(S), _format_error(*error), theirs])
-    return markdown_table([*header, "the paper's, S=384"], cells)
+    return make_markdown_table([*header, "the paper's, S=384"], cells)
 
 
 def format_table9(rows, known):
@@ -33,14 +33,14 @@ def format_table9(rows, known):
         theirs = None if known else TABLE9_FUSION if S is None else TABLE9.get((fixed, tuple(Q)))
         S, Q = "" if S is None else _format_scale(S), ", ".join(map(str, Q))
         cells.append([name, S, Q, _format_error(*error), _format_number(theirs)])
-    return markdown_table([*header, "the paper's, validation, top-5"], cells)
+    return make_markdown_table([*header, "the paper's, validation, top-5"], cells)
 
 
 def format_table10(error):
     """Table 10 in Markdown, with our top-5 error in a row of its own."""
     cells = [[name, *map(_format_number, errors)] for name, errors in TABLE10.items()]
     cells.append(["this, on these pictures", _format_error(*error), ""])
-    return markdown_table(["method", "top-5 localisation error, validation", "test"], cells)
+    return make_markdown_table(["method", "top-5 localisation error, validation", "test"], cells)
 
 
 def _format_scale(S):

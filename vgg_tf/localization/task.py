@@ -7,7 +7,7 @@ from vgg_tf.training import model
 RIGHT = 0.5  # IoU above which a box is right (section A.2)
 
 
-def own_boxes(targets, outputs):
+def select_own_boxes(targets, outputs):
     """Boxes that a network gives for the class at hand: `[B, 5]` and `[B, 4]` (SCR) or `[B, 4
     classes]` (PCR) to `[B, 4]`.
     """
@@ -18,20 +18,23 @@ def own_boxes(targets, outputs):
     return keras.ops.take_along_axis(every, labels[:, None, None], axis=1)[:, 0]
 
 
-def distance(targets, outputs):
+def compute_distance(targets, outputs):
     """Euclidean loss on the box of the class at hand: `[B]`, half the squared distance, in
     squared sides of the crop.
     """
     return (
-        keras.ops.sum(keras.ops.square(own_boxes(targets, outputs) - targets[:, :4]), axis=-1) / 2
+        keras.ops.sum(
+            keras.ops.square(select_own_boxes(targets, outputs) - targets[:, :4]), axis=-1
+        )
+        / 2
     )
 
 
-def right(targets, outputs):
+def judge_boxes(targets, outputs):
     """Whether the box of the class at hand is right, 1 or 0, `[B]`: its IoU with the object's is
     above 0.5.
     """
-    found, true = own_boxes(targets, outputs), targets[:, :4]
+    found, true = select_own_boxes(targets, outputs), targets[:, :4]
     low, high = (
         choose(found[:, :2] + sign * found[:, 2:] / 2, true[:, :2] + sign * true[:, 2:] / 2)
         for choose, sign in ((keras.ops.maximum, -1), (keras.ops.minimum, 1))
@@ -43,7 +46,7 @@ def right(targets, outputs):
     return keras.ops.cast(both > RIGHT * (areas[0] + areas[1] - both), "float32")
 
 
-def boxes_task(recipe):
+def make_boxes_task(recipe):
     """The `model.Task` of learning boxes: errors are shares of pictures whose box is not right.
 
     A tenth of a few hundred pictures does not tell which epoch is the best: a schedule that ends by
@@ -54,8 +57,11 @@ def boxes_task(recipe):
     def compiled(network, optimizer):
         network.compile(
             optimizer,
-            distance,
-            weighted_metrics=[metric(right, name="top1"), metric(distance, name="distance")],
+            compute_distance,
+            weighted_metrics=[
+                metric(judge_boxes, name="top1"),
+                metric(compute_distance, name="distance"),
+            ],
             jit_compile=keras.config.backend() == "jax",
         )
 

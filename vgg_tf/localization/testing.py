@@ -57,7 +57,7 @@ def evaluate(words):
     with devices.scope():
         found = _find_all(subjects, images, rater, flags)
     labels = images.images.labels.tolist()
-    errors = [inference.errors(of, labels, images.corners) for of in found]
+    errors = [inference.measure_errors(of, labels, images.corners) for of in found]
     known = rater is None or flags.protocol == "center"
     facts = {
         "networks": [localizer.path for localizer in localizers],

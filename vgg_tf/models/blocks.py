@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import keras
 
-from vgg_tf.models.initializers import Initialization, handing_on
+from vgg_tf.models.initializers import Initialization, make_identity
 from vgg_tf.models.lrn import LocalResponseNormalization
-from vgg_tf.paper.architectures import Architecture, filters_of
+from vgg_tf.paper.architectures import Architecture, count_filters
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def add_trunk(x, form, kernels):
     """Add the five blocks of convolutions, and return the last map."""
     row = form.row
     for i, (sides, filters) in enumerate(
-        zip(row.kernels, filters_of(form.width), strict=True), start=1
+        zip(row.kernels, count_filters(form.width), strict=True), start=1
     ):
         for j, side in enumerate(sides, start=1):
             options = kernels.make_options(kernels.starts.convolutions)
@@ -134,7 +134,7 @@ def add_head(x, form, kernels):
 
 
 def start_as_identity(model, input_shape):
-    """Make kernels identities, see `initializers.handing_on`.
+    """Make kernels identities, see `initializers.make_identity`.
 
     The first layer and the last are not, nor is fc1 where it joins several positions.
     """
@@ -144,4 +144,4 @@ def start_as_identity(model, input_shape):
         kept.add("fc1")
     for layer in model.layers:
         if hasattr(layer, "kernel") and layer.name not in kept:
-            layer.kernel.assign(handing_on(layer.kernel.numpy()))
+            layer.kernel.assign(make_identity(layer.kernel.numpy()))

@@ -6,31 +6,34 @@ import keras
 import numpy as np
 
 
-def chain(model):
+def list_layers(model):
     """The layers of a network in the order in which they are applied, nested models taken apart;
     without dropout.
 
-    Whether the network is such a chain is not seen here but by whoever applies it: see `scores_of`.
+    Whether the network is such a chain is not seen here but by whoever applies it: see
+    `compute_logits`.
     """
     layers = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            layers += chain(layer)
+            layers += list_layers(layer)
         elif not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout)):
             layers.append(layer)
     return layers
 
 
-def layer_names(model):
+def list_map_names(model):
     """Names of the layers that have a map, `[h, w, channels]`: what heat maps can be had of."""
-    return [layer.name for layer in chain(model) if _is_map(layer)]
+    return [layer.name for layer in list_layers(model) if _is_map(layer)]
 
 
-def last_map(model):
+def find_last_map(model):
     """Name of the last layer with a map that is not the head's: block5_pool's input in networks
     of ours.
     """
-    convolutions = [layer.name for layer in chain(model) if isinstance(layer, keras.layers.Conv2D)]
+    convolutions = [
+        layer.name for layer in list_layers(model) if isinstance(layer, keras.layers.Conv2D)
+    ]
     named = [name for name in convolutions if name.startswith("block")]
     if not convolutions:
         raise ValueError(
@@ -40,12 +43,12 @@ def last_map(model):
     return (named or convolutions)[-1]
 
 
-def scores_of(model, layers, x):
+def compute_logits(model, layers, x):
     """Scores of one image `[1, h, w, 3]` by the chain, float64 `[classes]`; a ValueError where
     the network is none.
     """
     try:
-        found = apply(layers, x)
+        found = apply_layers(layers, x)
         end = found if _linear_end(layers[-1]) else keras.ops.softmax(found, -1)
         theirs = keras.ops.convert_to_numpy(model(x, training=False)).astype(np.float64)
         ours = keras.ops.convert_to_numpy(end).astype(np.float64)
@@ -64,7 +67,7 @@ def scores_of(model, layers, x):
     return keras.ops.convert_to_numpy(found).astype(np.float64).reshape(-1, found.shape[-1]).mean(0)
 
 
-def apply(layers, x):
+def apply_layers(layers, x):
     """What a chain makes of `x` in a test, up to the scores: a softmax at its end is left away."""
     for layer in layers:
         if isinstance(layer, keras.layers.Softmax) or (
@@ -94,7 +97,7 @@ def _without_activation(layer, x):
     return plain(x)
 
 
-def parted(layers, name):
+def split_at(layers, name):
     """The chain up to a layer, with the batch normalisation and ReLU that follow it, and the
     rest.
     """

@@ -2,11 +2,11 @@
 here.
 """
 
-from vgg_tf.figures.markdown import markdown_table
-from vgg_tf.paper.architectures import ARCHITECTURES, HEAD_WIDTH, architecture, filters_of
+from vgg_tf.figures.markdown import make_markdown_table
+from vgg_tf.paper.architectures import ARCHITECTURES, HEAD_WIDTH, count_filters, find_architecture
 
 
-def layers(arch, size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
+def list_costs(arch, size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
     """The layers of a network with what they cost.
 
     Args:
@@ -19,8 +19,10 @@ def layers(arch, size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
         those of its batch normalisation included, moments not; `flops`, two for each multiplication
         and addition of kernels.
     """
-    row, channels, side = architecture(arch), 3, size
-    for stage, (kernels, filters) in enumerate(zip(row.kernels, filters_of(width), strict=True), 1):
+    row, channels, side = find_architecture(arch), 3, size
+    for stage, (kernels, filters) in enumerate(
+        zip(row.kernels, count_filters(width), strict=True), 1
+    ):
         for j, kernel in enumerate(kernels, 1):
             weights = kernel * kernel * channels * filters
             parameters = weights + filters + 2 * filters * row.batch_norm
@@ -50,16 +52,16 @@ def layers(arch, size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
         inputs = outputs
 
 
-def table(size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
+def make_table(size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
     """All architectures in Markdown: layers with weights, parameters, GFLOP of an image, share
     of the head's parameters.
     """
     header = ["network", "column", "layers with weights", "parameters, million"]
     cells = []
     for name, row in ARCHITECTURES.items():
-        rows = list(layers(name, size, classes, width, head_width))
+        rows = list(list_costs(name, size, classes, width, head_width))
         parameters, flops = (sum(each[key] for each in rows) for key in ("parameters", "flops"))
         head = sum(each["parameters"] for each in rows[-3:])
         millions, share = f"{parameters / 1e6:.1f}", f"{head / parameters:.0%}"
         cells.append([name, row.column, row.weight_layers, millions, share, f"{flops / 1e9:.2f}"])
-    return markdown_table([*header, "of them in the head", "GFLOP an image"], cells)
+    return make_markdown_table([*header, "of them in the head", "GFLOP an image"], cells)

@@ -28,7 +28,7 @@ def find_large_side():
     return 56 if has_avx2_only() else math.inf  # chosen on two cores
 
 
-def faster(model):
+def make_faster(model):
     """The same network, sharing all variables, with layers that are faster where it is going to
     run.
 
@@ -39,7 +39,7 @@ def faster(model):
         A `keras.Model` on TensorFlow with one CPU, to be trained or asked, but not to be saved;
         `model` itself elsewhere.
     """
-    if not on_cpu():
+    if not is_on_cpu():
         return model
     x = model.input
     for layer in model.layers[1:]:
@@ -47,7 +47,7 @@ def faster(model):
     return keras.Model(model.input, x, name=model.name)
 
 
-def on_cpu():
+def is_on_cpu():
     """Tell whether TensorFlow computes on a CPU alone, and not under one of its strategies."""
     if keras.config.backend() != "tensorflow":
         return False

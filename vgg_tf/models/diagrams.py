@@ -26,8 +26,8 @@ def draw_to_scale(arch, size, classes):
     from vgg_tf.figures import networks
     from vgg_tf.models import costs
 
-    architectures.architecture(arch)
-    rows = list(costs.layers(arch, size, classes, head_width=choose_head_width(size)))
+    architectures.find_architecture(arch)
+    rows = list(costs.list_costs(arch, size, classes, head_width=choose_head_width(size)))
     return networks.draw_architecture(rows, f"{arch}, {size} x {size} pixels")
 
 
@@ -37,7 +37,7 @@ def write_graph(arch, size, classes, path):
     Raises:
         ValueError: graphviz or pydot is missing; the message says what to install.
     """
-    architectures.architecture(arch)
+    architectures.find_architecture(arch)
     if not (shutil.which("dot") and importlib.util.find_spec("pydot")):
         raise ValueError(
             "Keras' plot needs graphviz and pydot: apt-get install graphviz; pip install "

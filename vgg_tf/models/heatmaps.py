@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from vgg_tf.models.chain import apply, chain, last_map, parted, scores_of
+from vgg_tf.models.chain import apply_layers, compute_logits, find_last_map, list_layers, split_at
 
 METHODS = ("grad-cam", "grad-cam++", "saliency")
 
 
-def heat(model, image, layer=None, label=None, method="grad-cam"):
+def compute_heat(model, image, layer=None, label=None, method="grad-cam"):
     """How much each place of a layer's map speaks for a class.
 
     Grad-CAM (Selvaraju et al. 2017): the map's channels, each weighted by the mean of the score's
@@ -45,16 +45,18 @@ def heat(model, image, layer=None, label=None, method="grad-cam"):
     """
     if method not in METHODS:
         raise ValueError(f"No method {method!r}. Known: {', '.join(METHODS)}.")
-    layers, x = chain(model), np.float32(image)[np.newaxis]
-    expected = scores_of(model, layers, x)
+    layers, x = list_layers(model), np.float32(image)[np.newaxis]
+    expected = compute_logits(model, layers, x)
     label = int(expected.argmax()) if label is None else int(label)
     if not 0 <= label < len(expected):
         raise ValueError(
             f"{model.name} has the classes 0 to {len(expected) - 1}. Received: {label}."
         )
-    front, back = ([], layers) if method == "saliency" else parted(layers, layer or last_map(model))
-    activations = apply(front, x)
-    gradient = _gradient(lambda values: _score(apply(back, values), label), activations)[0]
+    front, back = (
+        ([], layers) if method == "saliency" else split_at(layers, layer or find_last_map(model))
+    )
+    activations = apply_layers(front, x)
+    gradient = _gradient(lambda values: _score(apply_layers(back, values), label), activations)[0]
     activations = keras.ops.convert_to_numpy(activations).astype(np.float64)[0]
     if method == "saliency":
         found = np.abs(gradient).max(-1)
@@ -68,14 +70,14 @@ def heat(model, image, layer=None, label=None, method="grad-cam"):
     return np.float32(found / (found.max() or 1)), label
 
 
-def features(model, image, layer=None):
+def compute_features(model, image, layer=None):
     """The map that a layer makes of an image, after batch normalisation and ReLU: float32 `[h',
     w', channels]`.
     """
-    layers, x = chain(model), np.float32(image)[np.newaxis]
-    scores_of(model, layers, x)
-    front, _ = parted(layers, layer or last_map(model))
-    return keras.ops.convert_to_numpy(apply(front, x)).astype(np.float32)[0]
+    layers, x = list_layers(model), np.float32(image)[np.newaxis]
+    compute_logits(model, layers, x)
+    front, _ = split_at(layers, layer or find_last_map(model))
+    return keras.ops.convert_to_numpy(apply_layers(front, x)).astype(np.float32)[0]
 
 
 def _score(values, label):
@@ -122,12 +124,12 @@ class Field:
         return left, top, left + self.side, top + self.side
 
 
-def receptive_field(model, layer=None):
+def find_receptive_field(model, layer=None):
     """The `Field` of the units of a layer, from the kernels, strides and paddings of the layers
     before it.
     """
-    layers = chain(model)
-    front, _ = parted(layers, layer or last_map(model))
+    layers = list_layers(model)
+    front, _ = split_at(layers, layer or find_last_map(model))
     side, step, start = 1, 1, 0
     for each in front:
         if isinstance(each, keras.layers.Conv2D):
@@ -141,11 +143,11 @@ def receptive_field(model, layer=None):
     return Field(side, step, start)
 
 
-def filters(model):
+def read_filters(model):
     """The first layer's kernels as pictures: float32 `[filters, h, w, channels]`, each stretched
     to 0..1, grey is 0 weight.
     """
-    first = next(layer for layer in chain(model) if isinstance(layer, keras.layers.Conv2D))
+    first = next(layer for layer in list_layers(model) if isinstance(layer, keras.layers.Conv2D))
     kernels = np.moveaxis(keras.ops.convert_to_numpy(first.kernel).astype(np.float32), -1, 0)
     largest = np.abs(kernels).max((1, 2, 3), keepdims=True)
     return 0.5 + kernels / np.where(largest > 0, largest, 1) / 2

@@ -16,8 +16,8 @@ class Initialization:
         connected: of fc1 and fc2.
         predictions: of the last layer.
         source: where it comes from.
-        identity: whether kernels begin as identities, see `handing_on`; where batch normalisation
-            follows it has the last word.
+        identity: whether kernels begin as identities, see `make_identity`; where batch
+            normalisation follows it has the last word.
     """
 
     convolutions: dict
@@ -63,7 +63,7 @@ INITIALIZERS = {
 }
 
 
-def handing_on(kernel):
+def make_identity(kernel):
     """The kernel of a layer that hands on what it sees: torch's `dirac_`, on as many filters as
     there are channels.
 
@@ -81,19 +81,19 @@ def handing_on(kernel):
     return kernel
 
 
-def fitting(name, standardized):
+def choose_initializer(name, standardized):
     """The name, or for `auto`, None and a `dirac` that does not fit the input, the config of the
     Keras initialiser that does.
 
     Args:
-        name, standardized: as for `initialization`.
+        name, standardized: as for `find_initialization`.
     """
     if name in (None, "auto") or (name == "dirac" and not standardized):
         return _HE_TRUNCATED if standardized else _GLOROT
     return name
 
 
-def initialization(name, standardized):
+def find_initialization(name, standardized):
     """The initialisers of a name.
 
     Args:
@@ -110,7 +110,7 @@ def initialization(name, standardized):
     """
     import keras
 
-    name = fitting(name, standardized)
+    name = choose_initializer(name, standardized)
     if isinstance(name, str) and name in INITIALIZERS:
         return INITIALIZERS[name]
     before = random.getstate()

@@ -3,8 +3,8 @@
 import keras
 
 from vgg_tf.models import blocks
-from vgg_tf.models.initializers import initialization
-from vgg_tf.paper.architectures import HEAD_WIDTH, IMAGENET_MEAN, architecture
+from vgg_tf.models.initializers import find_initialization
+from vgg_tf.paper.architectures import HEAD_WIDTH, IMAGENET_MEAN, find_architecture
 from vgg_tf.weights.freezing import freeze
 from vgg_tf.weights.imagenet import fetch_imagenet_weights
 from vgg_tf.weights.inheritance import load_weights
@@ -63,7 +63,7 @@ def build_vgg(
         dropout: share of the outputs of fc1 and of fc2 set to zero in training (section 3.1: 0.5).
         initializer: a name of `initializers.INITIALIZERS` (paper, gaussian, glorot, he,
             torchvision, dirac), or a Keras initialiser, a name or a config. None is one that keeps
-            a first loss near ln(classes), see `initializers.initialization`.
+            a first loss near ln(classes), see `initializers.find_initialization`.
         l2: weight decay as the paper means it: each kernel is pulled by `l2 * w` (the loss gets `l2
             / 2 * |w|^2`).
         width: multiplier of the number of channels of all convolutions; None is that of the
@@ -88,7 +88,7 @@ def build_vgg(
         ValueError: unknown architecture, arguments that do not fit together, or weights of another
             network.
     """
-    row = architecture(arch)
+    row = find_architecture(arch)
     _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std)
     weights = None if weights is None else _read(weights, arch, include_top)
     if weights and mean is None and std is None and weights.mean is not None:
@@ -106,7 +106,7 @@ def build_vgg(
         dropout,
         dense,
     )
-    starts = initialization(initializer, row.batch_norm or std is not None)
+    starts = find_initialization(initializer, row.batch_norm or std is not None)
     kernels = blocks.Kernels(starts, l2, seed)
     inputs, x = blocks.make_input(form)
     x = blocks.add_trunk(x, form, kernels)

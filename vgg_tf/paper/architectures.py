@@ -58,14 +58,14 @@ def _table():
 ARCHITECTURES = {row.name: row for row in _table()}
 
 
-def filters_of(width):
+def count_filters(width):
     """Numbers of filters of the convolutions of the five stages, at this multiple of the
     paper's.
     """
     return tuple(max(1, round(stage_width * width)) for stage_width in STAGE_WIDTHS)
 
 
-def width_of(filters):
+def find_width(filters):
     """A width that `filters_of` makes these numbers of; exactly the one that they are multiplied by
     where it is one number.
 
@@ -80,7 +80,7 @@ def width_of(filters):
     # there is to try.
     last = 4 * filters[-1]
     found = next(
-        (n / 2048 for n in (last, last - 1, last + 1) if filters_of(n / 2048) == tuple(filters)),
+        (n / 2048 for n in (last, last - 1, last + 1) if count_filters(n / 2048) == tuple(filters)),
         None,
     )
     if found is None:
@@ -92,7 +92,7 @@ def width_of(filters):
     return found
 
 
-def architecture(name):
+def find_architecture(name):
     """Look up a row of the table by its name.
 
     Raises:

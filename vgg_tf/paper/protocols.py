@@ -36,7 +36,7 @@ BORDER = 16  # a border is the crop's side divided by this
 STRIDE = 32
 
 
-def evaluation_scales(scale, crop=224, several=False):
+def choose_scales(scale, crop=224, several=False):
     """Q of section 4: for a fixed S that S, for a jittered one the middle.
 
     Args:
@@ -58,7 +58,7 @@ def evaluation_scales(scale, crop=224, several=False):
     return tuple(dict.fromkeys(three))  # at S of the crop's side there are two
 
 
-def corners(height, width, crop, view):
+def place_crops(height, width, crop, view):
     """Upper left corners of the crops of a view, in pixels.
 
     Args:

@@ -219,7 +219,7 @@ def from_json(values):
     return Recipe(**values | {"scale": tuple(values["scale"])})
 
 
-def differences(old, new):
+def describe_differences(old, new):
     """What tells two recipes apart, `epochs 12 there, 5 here`, comma-separated; empty for equal
     ones.
     """

@@ -149,7 +149,7 @@ def prepare(contents, look):
             lambda: tf.io.encode_png(image),
         ]
         stored = tf.switch_case(tf.minimum(change, 2), encode)
-        return stored, tf.shape(image)[0], tf.shape(image)[1], True, *colors.colours(image)
+        return stored, tf.shape(image)[0], tf.shape(image)[1], True, *colors.measure_colors(image)
 
     def unseen():
         return contents, h, w, False, tf.zeros([3]), tf.zeros([3, 3])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vgg_tf.images.colors import colours
+from vgg_tf.images.colors import measure_colors
 from vgg_tf.images.decoding import decode_named
 from vgg_tf.records.collection import Collection
 
@@ -36,7 +36,7 @@ class Measures:
         """Add one image.
 
         Args:
-            mean: of its colors, as `colors.colours` returns it.
+            mean: of its colors, as `colors.measure_colors` returns it.
             covariance: likewise.
             smaller_side: in pixels.
             size: of the encoded image, in bytes.
@@ -148,5 +148,5 @@ def measure(source, sample=SAMPLE):
     for i in np.unique(np.linspace(0, len(train) - 1, sample).astype(int)):
         contents = train.read(i)
         image = decode_named(contents, train.names[i])
-        measures.add(*colours(image), min(image.shape[:2]), len(contents))
+        measures.add(*measure_colors(image), min(image.shape[:2]), len(contents))
     return measures.make_collection(source)

@@ -72,4 +72,6 @@ class Settings:
         for name, flag in _FLAGS.items():
             if getattr(self, name) != getattr(new, name):
                 words.append(f"{flag} {getattr(self, name)} there, {getattr(new, name)} here")
-        return ", ".join(filter(None, [*words, recipes.differences(self.recipe, new.recipe)]))
+        return ", ".join(
+            filter(None, [*words, recipes.describe_differences(self.recipe, new.recipe)])
+        )

@@ -8,7 +8,7 @@ import tyro
 
 from vgg_tf.data.selection import Selection
 from vgg_tf.paper import presets, recipes
-from vgg_tf.paper.architectures import architecture
+from vgg_tf.paper.architectures import find_architecture
 from vgg_tf.records.collection import Collection, holds_shards
 from vgg_tf.runs import tracking
 from vgg_tf.runtime import processes, quiet
@@ -99,7 +99,7 @@ def parse(arguments=None, source=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     plain = [word for word in arguments if word not in ("-h", "--help")]
     words, _ = tyro.cli(Words, args=plain, return_unknown_args=True, prog="python -m vgg_tf.train")
-    architecture(words.arch)
+    find_architecture(words.arch)
     smaller_side = None
     if plain == arguments:
         settle(words.strategy, several=words.together.complete().processes > 1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from vgg_tf.figures import charts
 from vgg_tf.training import progress
-from vgg_tf.training.model import classification, make_optimizer, scores_of
+from vgg_tf.training.model import drop_softmax, make_classification_task, make_optimizer
 
 DRAW_EVERY = 60  # seconds
 
@@ -80,7 +80,7 @@ def train(run, model, feed, hooks=Hooks(), task=None, check=True):
         OSError: the disk has no space for the run.
     """
     recipe = run.settings.recipe
-    scores, task = scores_of(model), task or classification(recipe)
+    scores, task = drop_softmax(model), task or make_classification_task(recipe)
     task.compile(scores, make_optimizer(recipe, feed.steps))
     scores.optimizer.build(scores.trainable_variables)
     run.check_space(scores, scores.optimizer)
@@ -116,7 +116,7 @@ def train(run, model, feed, hooks=Hooks(), task=None, check=True):
         run.save_last(state, scores, scores.optimizer)
         after = time.perf_counter() - stepped
         hooks.track(state.rows)
-        hooks.say(progress.line(state.rows[-1], state, recipe))
+        hooks.say(progress.format_epoch(state.rows[-1], state, recipe))
         if time.perf_counter() - drawn > DRAW_EVERY:
             _draw(run, state)
             drawn = time.perf_counter()
@@ -158,7 +158,7 @@ def _check_finite(validation_loss, scores, recipe, epoch):
     if not finite or not all(
         np.isfinite(variable.numpy()).all() for variable in scores.trainable_variables
     ):
-        raise progress.explosion("not a number after", recipe, epoch)
+        raise progress.make_explosion_error("not a number after", recipe, epoch)
 
 
 def _train_epoch(scores, watch, batches):

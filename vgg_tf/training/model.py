@@ -6,19 +6,19 @@ from functools import partial
 import keras
 import numpy as np
 
-from vgg_tf.models.cpu_layers import faster
-from vgg_tf.models.initializers import fitting
+from vgg_tf.models.cpu_layers import make_faster
+from vgg_tf.models.initializers import choose_initializer
 from vgg_tf.models.vgg import build_vgg
-from vgg_tf.paper.architectures import architecture
+from vgg_tf.paper.architectures import find_architecture
 from vgg_tf.paper.presets import check_fit
 from vgg_tf.runtime.engines import is_shared_by_tensorflow
-from vgg_tf.training.optimizers import SGD, Muon, without_decay
+from vgg_tf.training.optimizers import SGD, Muon, remove_decay
 from vgg_tf.training.probe import probe
 from vgg_tf.training.schedules import Schedule
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class StepPlan:
     """How a recipe falls on a number of images.
 
     Attributes:
@@ -32,7 +32,7 @@ class Arithmetic:
     note: str | None = None
 
 
-def arithmetic(recipe, n, replicas=1):
+def plan_steps(recipe, n, replicas=1):
     """Divide `n` training images into batches; fewer images than a batch make a smaller one.
 
     Raises:
@@ -62,7 +62,7 @@ def arithmetic(recipe, n, replicas=1):
             f"{n} images make {updates} updates of {batch * parts}. Lower --steps-per-epoch or "
             "--batch-size."
         )
-    return Arithmetic(batch, (recipe.steps_per_epoch or updates) * parts, note)
+    return StepPlan(batch, (recipe.steps_per_epoch or updates) * parts, note)
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ class Task:
     keep_last: bool = False
 
 
-def classification(recipe):
+def make_classification_task(recipe):
     """The task of naming what is in a picture."""
     return Task(
         lambda scores, optimizer: compile_scores(scores, optimizer, recipe.label_smoothing),
         evaluate,
-        look_at_one_batch,
+        check_first_batch,
     )
 
 
@@ -108,7 +108,9 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
     check_fit(arch, recipe)
     initializer = recipe.initializer
     if standardized is not None:
-        initializer = fitting(initializer, standardized or architecture(arch).batch_norm)
+        initializer = choose_initializer(
+            initializer, standardized or find_architecture(arch).batch_norm
+        )
     model = build_vgg(
         arch,
         input_shape=(recipe.size, recipe.size, 3),
@@ -125,11 +127,11 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
         freeze_until=recipe.freeze_until or None,
     )
     if recipe.muon:
-        without_decay(model)
+        remove_decay(model)
     return model
 
 
-def cross_entropy(smoothing=0.0):
+def make_cross_entropy(smoothing=0.0):
     """Loss on scores: int labels `[B]` and scores `[B, classes]` to `[B]`, in nats.
 
     Args:
@@ -148,11 +150,13 @@ def cross_entropy(smoothing=0.0):
     return loss
 
 
-def scores_of(model):
+def drop_softmax(model):
     """The same network up to its scores, sharing all variables: what is trained, where a softmax
     would lose digits.
     """
-    return faster(keras.Model(model.input, model.get_layer("predictions").output, name=model.name))
+    return make_faster(
+        keras.Model(model.input, model.get_layer("predictions").output, name=model.name)
+    )
 
 
 def compile_scores(scores, optimizer="sgd", smoothing=0.0):
@@ -170,7 +174,7 @@ def compile_scores(scores, optimizer="sgd", smoothing=0.0):
     classes = scores.output.shape[-1]
     scores.compile(
         optimizer,
-        cross_entropy(smoothing),
+        make_cross_entropy(smoothing),
         weighted_metrics=[
             keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
             keras.metrics.SparseCategoricalAccuracy(name="top1"),
@@ -219,7 +223,7 @@ def make_optimizer(recipe, steps):
     )
 
 
-def look_at_one_batch(model, batches, recipe, check, say):
+def check_first_batch(model, batches, recipe, check, say):
     """Tell how the fresh network takes one batch, and refuse one that cannot train."""
     pixels, labels, *mask = map(np.asarray, next(iter(batches)))
     real = mask[0] > 0 if mask else slice(None)

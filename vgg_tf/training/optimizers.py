@@ -11,7 +11,7 @@ matrices alone, and Adam for the kernels of convolutions.
 import keras
 import tensorflow as tf
 
-from vgg_tf.models.cpu_layers import on_cpu
+from vgg_tf.models.cpu_layers import is_on_cpu
 
 
 class SGD(keras.optimizers.SGD):
@@ -21,7 +21,7 @@ class SGD(keras.optimizers.SGD):
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable and its velocity."""
-        if not self.momentum or not on_cpu():
+        if not self.momentum or not is_on_cpu():
             return super().update_step(gradient, variable, learning_rate)
         velocity = self.momentums[self._get_variable_index(variable)]
         weights = variable.value if isinstance(variable, keras.Variable) else variable
@@ -64,7 +64,7 @@ class Muon(SGD):
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable and its velocity."""
-        if not moves(variable):
+        if not is_moved_by_muon(variable):
             return super().update_step(gradient, variable, learning_rate)
         velocity = self.momentums[self._get_variable_index(variable)]
         filters = variable.shape[-1]
@@ -76,7 +76,7 @@ class Muon(SGD):
         rate = keras.ops.cast(learning_rate, "float32")
         norm = keras.ops.maximum(keras.ops.norm(kernel), TINY)
         shorter = keras.ops.clip(rate * keras.ops.sum(gradient * kernel) / norm**2, -1, 1)
-        kernel = kernel * (filters**0.5 / norm) - rate * self.share * orthogonal(
+        kernel = kernel * (filters**0.5 / norm) - rate * self.share * orthogonalize(
             gradient + MOMENTUM * speed
         )
         kernel = kernel * (norm * keras.ops.exp(-shorter) / (keras.ops.norm(kernel) + TINY))
@@ -84,12 +84,12 @@ class Muon(SGD):
             self.assign(old, keras.ops.reshape(new, old.shape))
 
 
-def moves(variable):
+def is_moved_by_muon(variable):
     """Tell whether it is the kernel of a convolution."""
     return len(variable.shape) == 4
 
 
-def without_decay(model):
+def remove_decay(model):
     """Take the weight decay off the kernels that Muon will move: the loss' gradient alone moves
     their norm.
 
@@ -99,7 +99,7 @@ def without_decay(model):
     moved = [
         layer
         for layer in model.layers
-        if layer.trainable and hasattr(layer, "kernel") and moves(layer.kernel)
+        if layer.trainable and hasattr(layer, "kernel") and is_moved_by_muon(layer.kernel)
     ]
     if not moved:
         raise ValueError(
@@ -110,7 +110,7 @@ def without_decay(model):
         layer.kernel_regularizer = layer.kernel.regularizer = None
 
 
-def orthogonal(matrix):
+def orthogonalize(matrix):
     """A matrix with the same singular vectors whose singular values are about 1, by Newton and
     Schulz' iteration.
 
@@ -122,7 +122,7 @@ def orthogonal(matrix):
         the matrix' norm stay small.
     """
     if matrix.shape[0] < matrix.shape[1]:
-        return keras.ops.transpose(orthogonal(keras.ops.transpose(matrix)))
+        return keras.ops.transpose(orthogonalize(keras.ops.transpose(matrix)))
     a, b, c = POLYNOMIAL
     x = keras.ops.cast(
         matrix / (keras.ops.norm(matrix) + TINY), keras.config.dtype_policy().compute_dtype

@@ -135,7 +135,7 @@ def _judge(scales, logits, loss, guessing):
     return Probe(scales, logits, loss, guessing, fatal, verdict)
 
 
-def photographs(size):
+def load_photographs(size):
     """Eight views of the two photographs that scikit-learn carries: what a network meets, where no
     data are at hand.
 
@@ -150,11 +150,15 @@ def photographs(size):
     photos = load_sample_images().images
     sides = [size + i * (427 - size) // 3 for i in range(4)]
     return np.stack(
-        [np.asarray(rescaling.center_view(photo, size, side)) for photo in photos for side in sides]
+        [
+            np.asarray(rescaling.make_center_view(photo, size, side))
+            for photo in photos
+            for side in sides
+        ]
     )
 
 
-def images_per_second(scores, batches, seconds=5.0):
+def measure_throughput(scores, batches, seconds=5.0):
     """Speed of training steps with the data they wait for, without the start.
 
     Args:

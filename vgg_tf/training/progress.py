@@ -10,7 +10,7 @@ import keras
 LOOK_EVERY = 50  # steps between two looks at the loss
 
 
-def line(row, state, recipe):
+def format_epoch(row, state, recipe):
     """An epoch in one line.
 
     Args:
@@ -36,7 +36,7 @@ def line(row, state, recipe):
     return ", ".join(words)
 
 
-def explosion(what, recipe, epoch):
+def make_explosion_error(what, recipe, epoch):
     """The error that ends a training whose loss is `what` epoch number `epoch`, from 0."""
     rate = recipe.learning_rate
     return FloatingPointError(
@@ -128,7 +128,7 @@ class Watch(keras.callbacks.Callback):
             return
         if not math.isfinite(loss):
             self.bar.close()
-            raise explosion(f"{loss} at step {step} of", self.recipe, self.epoch)
+            raise make_explosion_error(f"{loss} at step {step} of", self.recipe, self.epoch)
         if step:
             self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
         self.bar.update(done * self.batch - self.bar.n)

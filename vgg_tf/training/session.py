@@ -10,7 +10,7 @@ from vgg_tf.runtime import files, signals
 SMOKE_BATCHES = 2  # tested in a smoke run
 
 
-def inherited_weights(flags, out):
+def read_inherited_weights(flags, out):
     """The weights to inherit, read before anything else is done, and their fingerprint; None and an
     empty one without.
 
@@ -44,10 +44,10 @@ def train_and_test(run, collection, data, devices, weights, flags):
     """
     from vgg_tf.data.unreadable import naming_the_unreadable
     from vgg_tf.training import loop
-    from vgg_tf.training.model import arithmetic, build
+    from vgg_tf.training.model import build, plan_steps
 
     settings = run.settings
-    plan = arithmetic(settings.recipe, collection.count_images("train"), devices.replicas)
+    plan = plan_steps(settings.recipe, collection.count_images("train"), devices.replicas)
     say = print if run.writes else lambda line: None
     counts = {split: values["images"] for split, values in collection.splits.items()}
     announce(settings, counts, collection, devices, say)
@@ -86,7 +86,7 @@ def train_and_test(run, collection, data, devices, weights, flags):
         "parameters": model.count_params(),
     }
     run.write_report(report)
-    say(closing_line(report))
+    say(format_result(report))
     devices.wait("report")
 
 
@@ -164,9 +164,9 @@ def _load_center_crops(data, recipe, plan, smoke, split, part, cache="none"):
 
 def _test(run, batches):
     """Return the errors of the best network of a run."""
-    from vgg_tf.training.model import compile_scores, evaluate, scores_of
+    from vgg_tf.training.model import compile_scores, drop_softmax, evaluate
 
-    best = scores_of(run.load_best())
+    best = drop_softmax(run.load_best())
     compile_scores(best)
     return evaluate(best, batches)
 
@@ -232,7 +232,7 @@ def _inherit(run, model, weights, classes):
         files.write_whole(note, f"{report}\n".encode())
 
 
-def closing_line(report):
+def format_result(report):
     """The result in one line: errors in %, n, seconds of training, images a second."""
     errors = "not tested"
     if report["split"]:

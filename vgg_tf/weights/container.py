@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vgg_tf.paper.architectures import width_of
+from vgg_tf.paper.architectures import find_width
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Weights:
             ValueError: no width makes them.
         """
         first = [self.layers.get(f"block{stage}_conv1") for stage in range(1, 6)]
-        return width_of([values["kernel"].shape[-1] for values in first]) if all(first) else None
+        return find_width([values["kernel"].shape[-1] for values in first]) if all(first) else None
 
     def fingerprint(self):
         """Return a hex digest of the weights and of the mean and std of their input."""
