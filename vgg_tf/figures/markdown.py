@@ -18,7 +18,7 @@ def make_markdown_table(header, rows):
         str, without a newline at the end.
 
     Example:
-        >>> print(markdown_table(["class", "n"], [["cat | dog", 3]]))
+        >>> print(make_markdown_table(["class", "n"], [["cat | dog", 3]]))
         | class      | n   |
         |------------|-----|
         | cat \| dog | 3   |
