@@ -73,17 +73,7 @@ def digits_trained(once):
     from tests.making import program
 
     def make(folder):
-        words = [
-            "--arch",
-            "vgg11",
-            "--data",
-            "digits",
-            "--strategy",
-            "cpu",
-            "--precision",
-            "float32",
-            "--smoke",
-        ]
+        words = "--arch vgg11 --data digits --strategy cpu --precision float32 --smoke".split()
         result = program("vgg_tf.train", *words, "--out", folder / "run")
         assert result.returncode == 0, result.stderr
         (folder / "said").write_text(result.stdout)

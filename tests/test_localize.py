@@ -18,20 +18,9 @@ from vgg_tf.data.writing import write
 from vgg_tf.localization import inputs
 from vgg_tf.localize import main as localize
 
-FEW = [
-    "--epochs",
-    "2",
-    "--batch-size",
-    "8",
-    "--size",
-    "32",
-    "--scale",
-    "32,40",
-    "--test-scale",
-    "32",
-    "--precision",
-    "float32",
-]
+FEW = (
+    "--epochs 2 --batch-size 8 --size 32 --scale 32,40 --test-scale 32 --precision float32"
+).split()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -84,16 +73,7 @@ def place(once):
         write_weights(model, folder / "start.safetensors", classes=("green", "red"))
         begin = ["train", "--inherit", str(folder / "start.safetensors"), *FEW]
         localize([*begin, "--data", str(folder / "shards"), "--out", str(folder / "pcr")])
-        words = [
-            "--regression",
-            "scr",
-            "--freeze-until",
-            "fc1",
-            "--limit-per-class",
-            "8",
-            "--epochs",
-            "1",
-        ]
+        words = "--regression scr --freeze-until fc1 --limit-per-class 8 --epochs 1".split()
         localize([*begin, "--data", str(folder / "voc"), "--out", str(folder / "scr"), *words])
 
     return once("boxes", make)

@@ -28,30 +28,10 @@ from vgg_tf.training.model import build, make_optimizer
 REFERENCES = Path(__file__).parent / "references"
 # Another processor may round a sum of float32 in another order.
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
-WORDS = [
-    "--arch",
-    "vgg11_bn",
-    "--width",
-    "0.015625",
-    "--head-width",
-    "4",
-    "--strategy",
-    "cpu",
-    "--precision",
-    "float32",
-]
-WORDS += [
-    "--data",
-    "shards",
-    "--recipe",
-    "cifar",
-    "--epochs",
-    "1",
-    "--steps-per-epoch",
-    "3",
-    "--batch-size",
-    "4",
-]
+WORDS = (
+    "--arch vgg11_bn --width 0.015625 --head-width 4 --strategy cpu --precision float32"
+).split()
+WORDS += "--data shards --recipe cifar --epochs 1 --steps-per-epoch 3 --batch-size 4".split()
 
 
 @pytest.fixture

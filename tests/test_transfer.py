@@ -95,19 +95,7 @@ def test_vocs_protocol_takes_the_objects_of_each_picture(place, uncompiled, monk
         out = Path("voc/annotations", path.relative_to("voc/images")).with_suffix(".xml")
         out.parent.mkdir(exist_ok=True)
         out.write_text(xml)
-    transfer(
-        [
-            "voc",
-            "--weights",
-            "a.safetensors",
-            "--protocol",
-            "voc",
-            "--precision",
-            "float32",
-            "--splits",
-            "2",
-        ]
-    )
+    transfer("voc --weights a.safetensors --protocol voc --precision float32 --splits 2".split())
     assert (
         "mean average precision 100.0 % (11-point), 100.0 % (area) of 3 classes"
         in capsys.readouterr().out

@@ -99,16 +99,7 @@ def test_a_topology_without_the_memory_stops_no_other_and_is_told_by_the_exit_co
 
 
 def test_a_step_is_a_part_of_a_batch_and_short_epochs_make_short_hours():
-    words = [
-        "--batch-size",
-        "2048",
-        "--accumulate",
-        "2",
-        "--steps-per-epoch",
-        "10",
-        "--epochs",
-        "3",
-    ]
+    words = "--batch-size 2048 --accumulate 2 --steps-per-epoch 10 --epochs 3".split()
     result = subprocess.run([sys.executable, "-c", FAKE, *words], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
     assert "a batch of 2,048 images takes 2 steps of 1,024, which add up" in result.stdout
@@ -120,18 +111,7 @@ def test_a_step_is_a_part_of_a_batch_and_short_epochs_make_short_hours():
 @pytest.mark.slow
 def test_a_small_net_compiles_for_eight_chips_and_its_bounds_are_marked_as_such(tmp_path):
     pytest.importorskip("libtpu")
-    words = [
-        "--arch",
-        "vgg11",
-        "--recipe",
-        "cifar",
-        "--width",
-        "0.25",
-        "--topology",
-        "v5e:2x4",
-        "--batch-size",
-        "256",
-    ]
+    words = "--arch vgg11 --recipe cifar --width 0.25 --topology v5e:2x4 --batch-size 256".split()
     command = [sys.executable, "-m", "vgg_tf.preflight", *words]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 0, result.stderr[-2000:]

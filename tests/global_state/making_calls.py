@@ -20,20 +20,7 @@ from vgg_tf.training import probe
 BFLOAT16 = devices.Devices(
     "cpu", "tensorflow", 1, None, "mixed_bfloat16", "bfloat16 on any processor"
 )
-FEW = [
-    "--width",
-    "0.0625",
-    "--head-width",
-    "16",
-    "--epochs",
-    "1",
-    "--batch-size",
-    "8",
-    "--size",
-    "32",
-    "--scale",
-    "32,40",
-]
+FEW = "--width 0.0625 --head-width 16 --epochs 1 --batch-size 8 --size 32 --scale 32,40".split()
 FEW += ["--steps-per-epoch", "1", "--strategy", "cpu", "--precision", "mixed_bfloat16"]
 
 

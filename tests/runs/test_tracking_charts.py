@@ -128,16 +128,7 @@ def test_the_program_tracks_on_both_engines(tmp_path, engine, monkeypatch):
     # A program in this process, or in one on JAX. On JAX the rate of a schedule is an array without
     # .numpy(), which W&B's callback would ask for.
     monkeypatch.chdir(tmp_path)
-    words = [
-        "vgg_tf.train",
-        "--arch",
-        "shallow",
-        "--smoke",
-        "--track",
-        "tensorboard,wandb",
-        "--out",
-        "run",
-    ]
+    words = "vgg_tf.train --arch shallow --smoke --track tensorboard,wandb --out run".split()
     if engine == "jax":
         result = shallow_program(
             *words, env=os.environ | {"KERAS_BACKEND": engine, "JAX_PLATFORMS": "cpu"} | QUICK

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from vgg_tf.records.splits import find_split
 from vgg_tf.runtime import files
 
 COLLECTION_FILE = "dataset.json"
@@ -51,11 +52,7 @@ class Collection:
         Raises:
             ValueError: there is no such split; the message lists those there are.
         """
-        if split not in self.splits:
-            raise ValueError(
-                f"{self.name} has no split {split!r}. It has {', '.join(self.splits)}."
-            )
-        return self.splits[split]["images"]
+        return find_split(self, split)["images"]
 
     def compare(self, folder, split, counts):
         """Raise a ValueError if shards have other numbers of images than were written.

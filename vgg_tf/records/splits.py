@@ -99,6 +99,26 @@ class Split:
         )
 
 
+def find_split(source, split):
+    """Return what a source, or a collection, has under the name of a split.
+
+    Args:
+        source: an object with a `name` and a dict `splits`.
+        split: `train`, `validation` or `test`.
+
+    Returns:
+        The value of `splits`.
+
+    Raises:
+        ValueError: there is no such split; the message lists those there are.
+    """
+    if split not in source.splits:
+        raise ValueError(
+            f"{source.name} has no split {split!r}. It has {', '.join(source.splits)}."
+        )
+    return source.splits[split]
+
+
 @dataclass(frozen=True)
 class Source:
     """Classes and splits of single images.
@@ -127,11 +147,7 @@ class Source:
         Raises:
             ValueError: there is no such split; the message lists those there are.
         """
-        if split not in self.splits:
-            raise ValueError(
-                f"{self.name} has no split {split!r}. It has {', '.join(self.splits)}."
-            )
-        return len(self.splits[split])
+        return len(find_split(self, split))
 
     def add_note(self, note, **changes):
         """Return the source with these changes and one more note."""
