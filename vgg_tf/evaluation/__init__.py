@@ -1,1 +1,1 @@
-"""Tests of classifiers: posteriors, scores, reports, tables."""
+"""Tests of classifiers: posteriors, metrics, reports, tables."""
