@@ -10,7 +10,7 @@ import tyro
 
 from vgg_tf.data.examples import show
 from vgg_tf.data.selection import Selection
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import command_line, programs
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Flags:
 
 def main(arguments=None):
     """Parse the flags, print the examples, draw them."""
-    flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.show")
+    flags = command_line.parse_flags(Flags, arguments, "python -m tfrecords_tools.show")
     show(flags.source, flags.out, flags.split, flags.n, flags.seed, flags.selection)
 
 

@@ -10,7 +10,7 @@ import tyro
 
 from vgg_tf.records.collection import Collection
 from vgg_tf.records.integrity import verify
-from vgg_tf.runtime import programs, quiet
+from vgg_tf.runtime import command_line, programs, quiet
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Flags:
 
 def main(arguments=None):
     """Parse the flags, verify, print what is wrong."""
-    flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.verify")
+    flags = command_line.parse_flags(Flags, arguments, "python -m tfrecords_tools.verify")
     quiet.quiet_tensorflow()
     findings = verify(flags.shards)
     collection = Collection.read(flags.shards)

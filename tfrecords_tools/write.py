@@ -11,7 +11,7 @@ import tyro
 
 from vgg_tf.data.selection import Selection
 from vgg_tf.data.writing import write
-from vgg_tf.runtime import programs
+from vgg_tf.runtime import command_line, programs
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Flags:
 
 def main(arguments=None):
     """Parse the flags, write, and say what was written."""
-    flags = tyro.cli(Flags, args=arguments, prog="python -m tfrecords_tools.write")
+    flags = command_line.parse_flags(Flags, arguments, "python -m tfrecords_tools.write")
 
     from vgg_tf.data import opening
 

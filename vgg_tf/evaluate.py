@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from vgg_tf.paper.protocols import ProtocolName
-from vgg_tf.runtime import files, processes, quiet
+from vgg_tf.runtime import command_line, files, processes, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose
 from vgg_tf.runtime.engines import settle
 
@@ -67,7 +67,7 @@ def main(arguments=None):
     """Compute the posteriors that are not there yet, average and score them, write the report,
     print the closing line.
     """
-    flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.evaluate")
+    flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.evaluate")
     if not flags.networks:
         raise ValueError(
             "No network. Give a run folder of python -m vgg_tf.train, or a file of weights."

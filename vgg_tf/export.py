@@ -12,7 +12,7 @@ import tyro
 from vgg_tf.figures.markdown import make_markdown_table
 from vgg_tf.formats.calibration import choose_views
 from vgg_tf.formats.round_trip import AGREEING, LIMITS, SUFFIXES, check_space, write_checked
-from vgg_tf.runtime import files, programs, quiet, scopes
+from vgg_tf.runtime import command_line, files, programs, quiet, scopes
 
 FormatName = Literal[
     "savedmodel", "litert", "litert-float16", "litert-int8", "onnx", "coreml", "all"
@@ -50,7 +50,7 @@ def main(arguments=None):
     """Write each format, read it back, compare, print the table; what differs is not kept, and
     what was there before stays.
     """
-    flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.export")
+    flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.export")
     size = _parse_size(flags.size)
     if flags.n < 1:
         raise ValueError(f"--n is at least 1. Received: {flags.n}.")

@@ -9,7 +9,7 @@ import tyro
 from vgg_tf.localization.flags import PROG, Evaluate, Predict, Train
 from vgg_tf.localization.session import train
 from vgg_tf.localization.testing import evaluate, make_rater, parse_scales
-from vgg_tf.runtime import files, programs, quiet
+from vgg_tf.runtime import command_line, files, programs, quiet
 from vgg_tf.runtime.devices import choose
 from vgg_tf.runtime.engines import settle
 
@@ -17,6 +17,7 @@ from vgg_tf.runtime.engines import settle
 def main(arguments=None):
     """Run the command that the first word names."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    command_line.print_version(words)
     commands = {"train": train, "evaluate": evaluate, "predict": predict}
     if words and words[0] in commands:
         commands[words[0]](words[1:])
@@ -28,7 +29,7 @@ def main(arguments=None):
 
 def predict(words):
     """Find boxes, draw them, write them."""
-    flags = tyro.cli(Predict, args=words, prog=f"{PROG} predict")
+    flags = command_line.parse_flags(Predict, words, f"{PROG} predict")
     settle(flags.strategy)
     quiet.quiet_tensorflow()
 

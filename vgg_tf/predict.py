@@ -13,7 +13,7 @@ import tyro
 
 from vgg_tf.data.folders import find_pictures
 from vgg_tf.paper.protocols import ProtocolName
-from vgg_tf.runtime import files, programs, quiet
+from vgg_tf.runtime import command_line, files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose
 from vgg_tf.runtime.engines import settle
 
@@ -64,7 +64,7 @@ def main(arguments=None):
     """Find the pictures, predict, write; list those that cannot be read, exit code 1 if there
     are any.
     """
-    flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.predict")
+    flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.predict")
     if flags.top < 1:
         raise ValueError(f"--top is at least 1. Received: {flags.top}.")
     if flags.model:

@@ -12,7 +12,7 @@ from vgg_tf.forecast import bounds
 from vgg_tf.forecast.tpu_search import search
 from vgg_tf.paper import presets, recipes
 from vgg_tf.paper.architectures import TORCHVISION_STD, find_architecture
-from vgg_tf.runtime import programs, quiet
+from vgg_tf.runtime import command_line, programs, quiet
 from vgg_tf.runtime.doctor import print_report
 
 _SHOWN = ("normalize", "block1", "block2", "block3", "block4", "block5", "fc1", "fc2")
@@ -66,7 +66,7 @@ def main(arguments=None):
     )
     find_architecture(words.arch)
     default = Flags(numbers=presets.choose_recipe(words.recipe, words.arch))
-    flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.preflight")
+    flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.preflight", default)
     if not (flags.init or flags.topology or flags.doctor):
         sys.exit("Nothing to check. Give --init, --topology v5e:2x4 or --doctor.")
     if flags.topology and flags.init:

@@ -14,11 +14,14 @@ from vgg_tf.forecast import trial
 from vgg_tf.paper.architectures import find_architecture
 from vgg_tf.paper.recipes import describe_differences
 from vgg_tf.paper.stages import list_stages
-from vgg_tf.runtime import files, programs
+from vgg_tf.runtime import command_line, files, programs
 from vgg_tf.runtime.engines import make_child_environment
+from vgg_tf.training.flags import Flags as TrainFlags
 from vgg_tf.training.flags import parse
 
 OWN = ("--recipe", "--scale", "--learning-rate", "--inherit", "--inherit-layers")
+
+PROG = "python -m vgg_tf.stages"
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,9 @@ def plan_runs(flags, others):
 
 def main(arguments=None):
     """Train the stages that are not done, or show the plan."""
-    flags, others = tyro.cli(
-        Flags, args=arguments, return_unknown_args=True, prog="python -m vgg_tf.stages"
-    )
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    command_line.check_words((Flags, TrainFlags), words, PROG)
+    flags, others = tyro.cli(Flags, args=words, return_unknown_args=True, prog=PROG)
     find_architecture(flags.arch)
     stages = plan_runs(flags, others)
     source = _check(stages)

@@ -9,7 +9,7 @@ import tyro
 
 from vgg_tf.data.selection import Selection
 from vgg_tf.features.protocols import PROTOCOLS, draw_neighbors, merge_splits
-from vgg_tf.runtime import files, programs, quiet
+from vgg_tf.runtime import command_line, files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose
 from vgg_tf.runtime.engines import settle
 
@@ -62,7 +62,7 @@ def main(arguments=None):
     """Compute the descriptors that are not there yet, train and test the SVMs, write all, print
     the closing line.
     """
-    flags = tyro.cli(Flags, args=arguments, prog="python -m vgg_tf.transfer")
+    flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.transfer")
     for name in ("train", "test", "splits"):
         if getattr(flags, name) < 1:
             raise ValueError(f"--{name} is at least 1. Received: {getattr(flags, name)}.")

@@ -1,11 +1,12 @@
 """Pictures of data, trainings and networks: `python -m vgg_tf.visualize WHAT ... --out FILE`."""
 
 import os
+import sys
 from typing import Literal
 
 import tyro
 
-from vgg_tf.runtime import files, programs, quiet
+from vgg_tf.runtime import command_line, files, programs, quiet
 
 Argument = tyro.conf.Positional
 PROG = "python -m vgg_tf.visualize"
@@ -247,6 +248,7 @@ WHAT = {
 
 def main(arguments=None):
     """Draw what the first word names."""
+    command_line.print_version(sys.argv[1:] if arguments is None else arguments)
     tyro.extras.subcommand_cli_from_dict(WHAT, args=arguments, prog=PROG, description=__doc__)
 
 

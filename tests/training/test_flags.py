@@ -9,9 +9,7 @@ from vgg_tf.training import flags
     ("word", "value"), [("--inherit-layers", "fc1"), ("--freeze-until", "block4")]
 )
 def test_what_needs_inherited_weights_is_refused_without_them(word, value):
-    with pytest.raises(
-        ValueError, match=f"{word} is for weights that come from elsewhere: give --inherit as well"
-    ):
+    with pytest.raises(ValueError, match=f"{word} needs the weights of --inherit"):
         flags.parse(["--data", "digits", word, value])
 
 

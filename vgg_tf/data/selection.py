@@ -12,25 +12,25 @@ HOLD_OUT_SEED = 0
 
 @dataclass(frozen=True)
 class Selection:
-    """Which images of a source are taken, and what its labels mean."""
+    """Images that are taken from a source, and the meaning of its labels.
+
+    Attributes:
+        classes: Take only the classes of these names.
+        prefix: Take only the classes whose names begin with this, such as n01.
+        limit_per_class: Take at most this number of images of each class of each split, drawn at
+            random, always the same ones. 0 takes all.
+        labels_from: Label of the first class in third-party shards, 0 or 1. The default is to infer
+            it from the labels.
+        hold_out: Fraction of the training images of each class that is held out for validation,
+            always the same images, where the source has no validation split. The default is 0.1,
+            and 0 for shards of vgg_tf. Give 0 to train on all images.
+    """
 
     classes: tuple[str, ...] = ()
-    """Take these classes alone, by name."""
     prefix: str = ""
-    """Take the classes whose name begins with this, such as n01."""
     limit_per_class: int = 0
-    """Take so many images of each class of each split at most, drawn by chance, always the same;
-    0 takes all.
-    """
     labels_from: Literal[0, 1] | None = None
-    """0 or 1: the number of the first class in shards that others wrote. Without it, it must
-    show from the labels.
-    """
     hold_out: float | None = None
-    """Share of the training images of each class held out for validation, always the same ones,
-    where the source has no validation split. None is 0.1, and nothing of our own shards; 0
-    trains on all images, once every choice is made.
-    """
 
     def __post_init__(self):
         """Refuse what cannot be meant."""

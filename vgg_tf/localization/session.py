@@ -8,7 +8,7 @@ import tyro
 
 from vgg_tf.localization.flags import PROG, Train, Words
 from vgg_tf.paper import presets
-from vgg_tf.runtime import files, quiet
+from vgg_tf.runtime import command_line, files, quiet
 from vgg_tf.runtime.devices import choose
 from vgg_tf.runtime.engines import settle
 from vgg_tf.training.session import announce, following
@@ -63,6 +63,7 @@ def _parse(words):
     Raises:
         ValueError: a flag is missing.
     """
+    command_line.check_words(Train, words, f"{PROG} train")
     plain = [word for word in words if word not in ("-h", "--help")]
     first, _ = tyro.cli(Words, args=plain, return_unknown_args=True, prog=f"{PROG} train")
     begun, recipe = None, presets.BOXES
@@ -81,7 +82,7 @@ def _parse(words):
             first.recipe == "auto" and begun.number and begun.crop < 64
         )
         recipe = _fit_recipe(begun, presets.SMALL_BOXES if small else presets.BOXES)
-    return begun, tyro.cli(Train, args=words, default=Train(numbers=recipe), prog=f"{PROG} train")
+    return begun, command_line.parse_flags(Train, words, f"{PROG} train", Train(numbers=recipe))
 
 
 def _train_run(run, source, begun, devices, flags):

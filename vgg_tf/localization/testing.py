@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-import tyro
 
 from vgg_tf.localization.flags import PROG, Evaluate
-from vgg_tf.runtime import quiet
+from vgg_tf.runtime import command_line, quiet
 from vgg_tf.runtime.devices import choose
 from vgg_tf.runtime.engines import settle
 
@@ -33,7 +32,7 @@ def evaluate(words):
     Args:
         words: of the command line.
     """
-    flags = tyro.cli(Evaluate, args=words, prog=f"{PROG} evaluate")
+    flags = command_line.parse_flags(Evaluate, words, f"{PROG} evaluate")
     if not flags.runs:
         raise ValueError("No run. Give run folders of python -m vgg_tf.localize train.")
     settle(flags.strategy)

@@ -1,6 +1,4 @@
-"""Section 3.1 as data: every number of a training in one frozen dataclass, and the named
-presets. No Keras here.
-"""
+"""Section 3.1 as data, without Keras: every number of a training run, in one dataclass."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Literal
@@ -31,102 +29,94 @@ Scale = Annotated[
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every number of one training; the defaults are the paper's (section 3.1, single scale
-    S=256).
+    """Numbers of a training run. The defaults are the paper's for S=256 (section 3.1).
+
+    Attributes:
+        epochs: Passes over the training images. With the plateau schedule it is the maximum.
+        steps_per_epoch: Updates per epoch. 0 takes all training images.
+        batch_size: Images per update, on all devices together.
+        accumulate: Parts of a batch that are computed one after the other, to save memory (gradient
+            accumulation).
+        learning_rate: Initial learning rate. For cosine and one-cycle it is the highest one.
+        schedule: plateau multiplies the rate by --factor when the validation error stops falling.
+            step does so --drops times, at equal distances. cosine falls to 0 along half a cosine,
+            after the --warmup. one-cycle rises linearly during the --warmup, then falls linearly to
+            0.
+        factor: Factor of the learning rate at each drop.
+        drops: Number of drops. A plateau after the last drop ends the training.
+        patience: Epochs without a lower validation error that count as a plateau. The paper does
+            not give a number.
+        warmup: Fraction of the training in which the learning rate rises from 0, for cosine and
+            one-cycle.
+        momentum: Momentum of SGD.
+        nesterov: Use Nesterov momentum.
+        muon: Highest learning rate of convolution kernels under Muon (Jordan et al. 2024), such as
+            0.1 with batch normalization and 0.02 without. Muon uses a momentum of 0.6 and no weight
+            decay. SGD trains all other weights, and the norms of the kernels without momentum. 0
+            uses SGD alone.
+        l2: Weight decay: the gradient of each kernel w gets l2 * w, through the loss. Biases have
+            none, nor do kernels under Muon.
+        dropout: Fraction of the outputs of fc1 and fc2 that are set to zero in training.
+        label_smoothing: Fraction of the target that is spread evenly over all classes.
+        average: Momentum of the running average of the weights, per update, such as 0.999. The
+            average is what is tested. 0 keeps no average. It does not work with batch
+            normalization, whose moments belong to the last weights.
+        size: Side of the crops, in pixels.
+        scale: Smaller side S of the rescaled training images, in pixels. S_MIN,S_MAX draws S for
+            each image.
+        test_scale: Smaller side Q of the rescaled test images, in pixels. 0 is the middle of
+            --scale (section 4.1).
+        padding: Pixels that a crop may reach beyond the rescaled image, which is mirrored there.
+        cutout: Side in pixels of a square of the crop that is filled with the mean color of the
+            crop (DeVries & Taylor 2017). 0 is none.
+        flip: Flip half of the training images horizontally.
+        rgb_shift: Standard deviation of a random shift along the principal axes of the colors,
+            relative to that of each axis. AlexNet's is 0.1. 0 is none.
+        standardize: Divide the input by the standard deviation of the training images, after
+            subtracting the mean.
+        width: Multiplier of the number of channels.
+        head_width: Outputs of fc1 and fc2. 0 is 4096, or 512 for crops below 64 pixels.
+        initializer: Initializer of the kernels. auto trains from the first step. paper is the
+            Gaussian of std 0.1 as written, gaussian one of std 0.01. Others are glorot, he,
+            torchvision, and dirac (identities, for standardized inputs), and the names of Keras.
+        freeze_until: Block or layer, such as block4, before which no weights are trained. It needs
+            --inherit.
+        cache: Keep the training images in memory, as encoded bytes or as decoded pixels, before any
+            random step.
+        seed: Seed of the weights, the dropout, and the order and the views of the images.
     """
 
     epochs: int = 74
-    """Passes over the training images; the most that are made where a plateau ends the training
-    earlier.
-    """
     steps_per_epoch: int = 0
-    """Updates in an epoch; 0 is as many as the training images give."""
     batch_size: int = 256
-    """Images an update, on all devices together."""
     accumulate: int = 1
-    """Parts the batch is worked through in, one after the other, to save memory (gradient
-    accumulation).
-    """
     learning_rate: float = 1e-2
-    """First learning rate; the highest one for cosine and one-cycle."""
     schedule: Literal["plateau", "step", "cosine", "one-cycle"] = "plateau"
-    """plateau: times `factor` when the validation error stops falling; step: times `factor` in
-    `drops` equal steps; cosine: down to 0 along half a cosine, after the `warmup`; one-cycle:
-    straight up during the `warmup`, straight down to 0 at the end.
-    """
     factor: float = 0.1
-    """What a drop multiplies the learning rate by."""
     drops: int = 3
-    """Number of drops; the plateau after the last one ends the training."""
     patience: int = 5
-    """Epochs without a lower validation error that make a plateau (the paper does not say)."""
     warmup: float = 0.0
-    """Share of the training that the learning rate rises in, from 0 (cosine and one-cycle)."""
     momentum: float = 0.9
-    """Momentum of SGD."""
     nesterov: bool = False
-    """Nesterov's form of the momentum."""
     muon: float = 0.0
-    """Learning rate of the kernels of convolutions where `learning_rate` is at its highest, for
-    Muon's steps (Jordan et al. 2024), such as 0.1 with batch normalisation and 0.02 without:
-    with a momentum of 0.6, without a weight decay. Their norms and all else learn by SGD, the
-    norms without a momentum. 0: SGD for all.
-    """
     l2: float = 5e-4
-    """Weight decay: each kernel is pulled by l2 * w, through the loss; biases, and what Muon
-    turns, are not.
-    """
     dropout: float = 0.5
-    """Share of the outputs of fc1 and fc2 set to zero in training."""
     label_smoothing: float = 0.0
-    """Share of the target spread evenly over all classes."""
     average: float = 0.0
-    """Momentum of the weights' running average, per update, such as 0.999; the average is
-    tested. 0: none. Not with batch normalisation, whose moments belong to the last weights.
-    """
     size: int = 224
-    """Side of the crops the network sees, in pixels."""
     scale: Scale = (256, 256)
-    """Smaller side of the rescaled training image in pixels, S, or S_MIN,S_MAX to draw S per
-    image.
-    """
     test_scale: int = 0
-    """Smaller side of the rescaled test image, Q, in pixels; 0 is the middle of `scale` (section
-    4.1).
-    """
     padding: int = 0
-    """Pixels that the crop may reach beyond the rescaled image, which is mirrored there."""
     cutout: int = 0
-    """Side of a square of the crop that gets the crop's mean colour, in pixels (DeVries & Taylor
-    2017). 0: none.
-    """
     flip: bool = True
-    """Random horizontal flips."""
     rgb_shift: float = 0.1
-    """Random shift along the principal axes of the colours, in standard deviations along each
-    (AlexNet's 0.1). 0: none.
-    """
     standardize: bool = False
-    """Divide the input by the training images' standard deviation, beyond subtracting their
-    mean.
-    """
     width: float = 1.0
-    """Multiplier of the number of channels."""
     head_width: int = 0
-    """Outputs of fc1 and fc2; 0 is 4096, and 512 for crops below 64 pixels."""
     initializer: str = "auto"
-    """auto (trains from the first step), paper (the literal Gaussian of std 0.1), gaussian (std
-    0.01), glorot, he, torchvision, dirac (kernels begin as identities where the input is divided
-    by its std, else as auto has it), or a name of Keras'.
-    """
     freeze_until: str = ""
-    """Block or layer, such as block4, before which nothing learns; with --inherit."""
     cache: Literal["none", "bytes", "pixels"] = "none"
-    """Keep the training images in memory: as encoded bytes, or decoded; always before any random
-    step.
-    """
     seed: int = 0
-    """Seed of the weights, the dropout, the order and the views of the images."""
 
     def __post_init__(self):
         """Refuse numbers that cannot be meant."""
@@ -210,18 +200,24 @@ class Recipe:
 
 
 def to_json(recipe):
-    """The recipe as a dict of plain numbers and lists."""
+    """Return the recipe as a dict of numbers, strings and lists."""
     return asdict(recipe) | {"scale": list(recipe.scale)}
 
 
 def from_json(values):
-    """The recipe that `to_json` wrote."""
+    """Return the recipe of a dict of `to_json`."""
     return Recipe(**values | {"scale": tuple(values["scale"])})
 
 
 def describe_differences(old, new):
-    """What tells two recipes apart, `epochs 12 there, 5 here`, comma-separated; empty for equal
-    ones.
+    """Return the differences of two recipes as text.
+
+    Args:
+        old: The `Recipe` "there", such as the one of a run folder.
+        new: The `Recipe` "here".
+
+    Returns:
+        str, such as `epochs 12 there, 5 here, seed 0 there, 1 here`; empty for equal recipes.
     """
     names = [f.name for f in fields(Recipe) if getattr(old, f.name) != getattr(new, f.name)]
     return ", ".join(

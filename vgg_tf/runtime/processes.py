@@ -36,16 +36,18 @@ _END = re.compile("JAX distributed service detected fatal errors|coordination_se
 
 @dataclass(frozen=True)
 class Hosts:
-    """One of several processes that train together."""
+    """One of several processes that train together.
+
+    Attributes:
+        coordinator: HOST:PORT of the first of several processes that train together, each on its
+            own machine. Any free port of that machine will do.
+        processes: Number of processes. 0 is what SLURM or a TPU pod says, else 1.
+        process: Index of this process, from 0.
+    """
 
     coordinator: str = ""
-    """HOST:PORT of the first of several processes that train together, each on its machine; any
-    free port of that one.
-    """
     processes: int = 0
-    """How many they are; 0: what SLURM or a TPU pod tells, else 1."""
     process: int = 0
-    """Which of them this is, from 0."""
 
     def complete(self, environment=None):
         """These, or what the environment of SLURM (`srun`) or of a Cloud TPU pod tells where

@@ -1,7 +1,8 @@
 """The flags of `python -m vgg_tf.train`, with the recipe as their default."""
 
+import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated
 
 import tyro
@@ -9,35 +10,58 @@ import tyro
 from vgg_tf.data.selection import Selection
 from vgg_tf.paper import presets, recipes
 from vgg_tf.paper.architectures import find_architecture
-from vgg_tf.records.collection import Collection, holds_shards
+from vgg_tf.records.collection import RECIPE_FILE, Collection, holds_shards
 from vgg_tf.runs import tracking
-from vgg_tf.runtime import processes, quiet
+from vgg_tf.runtime import command_line, files, processes, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName
 from vgg_tf.runtime.engines import settle
+
+PROG = "python -m vgg_tf.train"
+# The flags most people need, then all others by what they are about.
+GROUPS = {
+    "": ("arch", "data", "out", "inherit", "epochs", "strategy"),
+    "network": ("inherit_layers", "freeze_until", "width", "head_width", "initializer"),
+    "data": ("classes", "prefix", "limit_per_class", "labels_from", "hold_out", "cache"),
+    "recipe": (
+        *("recipe", "config", "smoke", "steps_per_epoch", "batch_size", "accumulate", "dropout"),
+        *("label_smoothing", "average", "standardize", "seed"),
+    ),
+    "augmentation": ("size", "scale", "test_scale", "padding", "cutout", "flip", "rgb_shift"),
+    "optimizer": (
+        *("learning_rate", "schedule", "factor", "drops", "patience", "warmup", "momentum"),
+        *("nesterov", "muon", "l2"),
+    ),
+    "device": ("precision", "check", "profile", "grace"),
+    "multi-host": ("coordinator", "processes", "process"),
+    "output": ("track",),
+}
+NUMBERS = tuple(number.name for number in fields(recipes.Recipe))
 
 
 @dataclass(frozen=True)
 class Words:
-    """The flags that the defaults of all others hang on, and where to train: some data cannot be
-    listed without TensorFlow.
+    """The flags that the defaults of all others depend on.
+
+    Attributes:
+        arch: Architecture: vgg11, vgg11_lrn, vgg13, vgg16c, vgg16 or vgg19. Add _bn for batch
+            normalization (all but vgg11_lrn).
+        data: Images: a folder of shards, of class folders or of the ILSVRC competition, tfds:NAME,
+            or digits (scikit-learn's).
+        recipe: Default of all numbers: auto, paper, paper384, paper-jitter, cifar or digits. auto
+            looks at the data.
+        config: JSON file, or run folder, whose recipe is the default of all numbers instead.
+        smoke: Run everything with tiny numbers, to see that it works. The errors mean nothing.
+        strategy: Where to train. auto is the first of tpu, gpu and cpu that TensorFlow or JAX sees.
+        together: Several processes.
+        selection: Classes and images.
     """
 
     arch: str = "vgg16"
-    """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but
-    vgg11_lrn).
-    """
     data: str = "digits"
-    """A folder of shards, of class folders or of the ILSVRC competition, tfds:NAME, or digits
-    (scikit-learn's).
-    """
     recipe: str = "auto"
-    """auto, paper, paper384, paper-jitter, cifar or digits: the default of the numbers below.
-    auto looks at the data.
-    """
+    config: str = ""
     smoke: bool = False
-    """Walk the whole road with tiny numbers, to see that it works; the errors mean nothing."""
     strategy: StrategyName = "auto"
-    """Where to train; auto is the first of tpu, gpu, cpu that TensorFlow or JAX sees."""
     together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(
         default_factory=processes.Hosts
     )
@@ -46,61 +70,63 @@ class Words:
 
 @dataclass(frozen=True)
 class Flags(Words):
-    """Train a VGG network on images, test it, and keep everything in a run folder that the same
-    command continues.
+    """Train a VGG network on images, test it, and write a run folder.
+
+    The same command continues an interrupted run.
+
+    Attributes:
+        out: Run folder, here or on gs://. The default is runs/<arch>-<name of the data>.
+        precision: auto is mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and, under
+            TensorFlow, on CPUs with AVX512-BF16 or AMX. It is mixed_float16 on older GPUs, else
+            float32.
+        inherit: Start from these weights: a run folder, a Keras file (.keras, .weights.h5, .h5), a
+            torchvision or timm file (.safetensors), a Keras Hub preset, imagenet (Keras' own, for
+            vgg16 and vgg19), or cifar10 (part of vgg_tf).
+        inherit_layers: Layers to copy: paper (the seven that the paper copies from A),
+            all-matching, or names separated by commas.
+        profile: Number of steps to profile on a temporary network, instead of training. The trace
+            is written to OUT-profile, for TensorBoard's profiler.
+        check: Check one batch first, and refuse a start whose loss would become NaN.
+        grace: Seconds between SIGTERM and the end. An epoch that ends within them is saved. One
+            that does not is stopped at once, with exit code 75.
+        track: Report each epoch to tensorboard, to wandb (Weights & Biases; set WANDB_MODE=offline
+            to stay offline), or to tensorboard,wandb.
+        numbers: The recipe.
     """
 
     out: str = ""
-    """Run folder, here or on gs://; runs/<arch>-<name of the data> by default."""
     precision: Precision = "auto"
-    """auto: mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and under TensorFlow on CPUs
-    with AVX512-BF16 or AMX, mixed_float16 on older GPUs, else float32.
-    """
     inherit: str = ""
-    """Take the first weights from a run folder, a file of Keras (.keras, .weights.h5, .h5) or of
-    torchvision or timm (.safetensors), a Keras Hub preset, imagenet (Keras' own, for vgg16 and
-    vgg19), or cifar10 (which comes with vgg_tf).
-    """
     inherit_layers: str = "paper"
-    """Which layers: paper (the seven that the paper copies from A), all-matching, or names with
-    commas between.
-    """
     profile: int = 0
-    """Do not train: make so many steps on a network that is thrown away, and tell where their
-    time goes. The trace lies beside the run folder, in OUT-profile, for TensorBoard's profiler.
-    """
     check: bool = True
-    """Refuse a start whose loss will be NaN, by a look at one batch."""
     grace: float = 25.0
-    """Seconds that SIGTERM leaves: an epoch that ends in them is saved, one that does not is
-    left at once; exit code 75.
-    """
     track: str = ""
-    """Show each epoch's numbers in tensorboard, wandb (Weights & Biases; WANDB_MODE=offline
-    works), or tensorboard,wandb.
-    """
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(
         default_factory=recipes.Recipe
     )
 
 
 def parse(arguments=None, source=None):
-    """Flags from the command line: the recipe that --recipe, --arch and --data name is the default
-    of all others.
+    """Parse the command line. The recipe is the default of all numbers.
 
     Args:
-        arguments: the words after `python -m vgg_tf.train`.
+        arguments: words after `python -m vgg_tf.train`; None takes those of this process.
         source: the data of these words where they are opened already.
 
     Returns:
         flags: the `Flags`.
         source: the opened `splits.Source`, or None where the data are shards.
+
+    Raises:
+        ValueError: flags that do not fit together.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    command_line.check_words(Flags, arguments, PROG)
     plain = [word for word in arguments if word not in ("-h", "--help")]
-    words, _ = tyro.cli(Words, args=plain, return_unknown_args=True, prog="python -m vgg_tf.train")
+    words, _ = tyro.cli(Words, args=plain, return_unknown_args=True, prog=PROG)
     find_architecture(words.arch)
-    smaller_side = None
+    smaller_side, hint = None, {}
     if plain == arguments:
         settle(words.strategy, several=words.together.complete().processes > 1)
         if source is None and holds_shards(words.data) and not words.selection:
@@ -110,19 +136,56 @@ def parse(arguments=None, source=None):
 
             source = source or opening.open_source(words.data, words.selection)
             smaller_side = source.measure_smaller_side() if words.recipe == "auto" else None
+    elif words.recipe == "auto" and words.data != "digits" and not words.config:
+        hint = dict.fromkeys(NUMBERS, "(default: by the recipe)")
     recipe = presets.choose_recipe(words.recipe, words.arch, smaller_side, words.data)
+    if words.config:
+        recipe = read_recipe(words.config, recipe)
     default = Flags(numbers=presets.shrink(recipe) if words.smoke else recipe)
-    flags = tyro.cli(Flags, args=arguments, default=default, prog="python -m vgg_tf.train")
+    flags = command_line.parse_flags(Flags, arguments, PROG, default, GROUPS, hint)
     presets.check_fit(flags.arch, flags.numbers)
     tracking.check_trackers(flags.track)
     if not flags.inherit:
         for word, value in (
-            ("--inherit-layers", flags.inherit_layers != "paper"),
+            ("--inherit-layers", flags.inherit_layers != "paper" and flags.inherit_layers),
             ("--freeze-until", flags.numbers.freeze_until),
         ):
             if value:
                 raise ValueError(
-                    f"{word} is for weights that come from elsewhere: give --inherit as well."
+                    f"{word} needs the weights of --inherit. Received: {word} {value} without "
+                    "--inherit. Give both, or none."
                 )
     quiet.quiet_tensorflow()  # takes seconds: after what is refused without it
     return flags, source
+
+
+def read_recipe(path, default):
+    """Read a recipe from a JSON file.
+
+    Args:
+        path: of a file such as a run folder's recipe.json, of a file with some numbers of a recipe
+            alone, or of a run folder.
+        default: the `Recipe` that gives the numbers that are not in the file.
+
+    Returns:
+        A `Recipe`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a recipe.
+    """
+    place = os.path.join(path, RECIPE_FILE) if files.is_folder(path) else path
+    if not files.exists(place):
+        raise FileNotFoundError(
+            f"--config must name a JSON file or a run folder. Received: {path}, which has none."
+        )
+    values = files.read_json(place, "Give a recipe.json of a run folder.")
+    values = values.get("recipe", values)
+    if unknown := sorted(set(values) - set(NUMBERS)):
+        raise ValueError(
+            f"{place} must hold numbers of a recipe. Received: {', '.join(unknown)}. Known: "
+            f"{', '.join(NUMBERS)}."
+        )
+    if "scale" in values:
+        values = values | {"scale": tuple(values["scale"])}
+    return replace(default, **values)
