@@ -40,12 +40,12 @@ def inputs(once, tmp_path, monkeypatch):
         (
             program,
             ["vgg_tf.train", "--arch", "vgg17"],
-            r"error: No architecture 'vgg17'\. Known: vgg11, .*vgg19_bn\.\n$",
+            r"error: Unknown architecture 'vgg17'\. Expected one of: vgg11, .*vgg19_bn\.\n$",
         ),
         (
             call,
             ["vgg_tf.train", "--recipe", "magic"],
-            r"error: No recipe 'magic'\. Known: auto, paper, .*digits\.\n$",
+            r"error: Unknown recipe 'magic'\. Expected one of: auto, paper, .*digits\.\n$",
         ),
         (
             call,
@@ -70,7 +70,7 @@ def inputs(once, tmp_path, monkeypatch):
         (
             call,
             ["vgg_tf.train", "--data", "good", "--strategy", "tpu"],
-            r"error: No TPU for TensorFlow( or JAX)? here\..*--strategy auto\.\n$",
+            r"error: No TPU found by TensorFlow( or JAX)?\..*--strategy auto\.\n$",
         ),
         (
             call,
@@ -134,13 +134,13 @@ def test_bad_input_is_answered_in_one_line_and_costs_nothing(inputs, run, words,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--arch", "vgg99"], "No architecture 'vgg99'"),
-        (["--recipe", "magic"], "No recipe 'magic'"),
+        (["--arch", "vgg99"], "Unknown architecture 'vgg99'"),
+        (["--recipe", "magic"], "Unknown recipe 'magic'"),
         (["--data", "nowhere"], "No folder 'nowhere'"),
         (["--scale", "16"], "not below the crop's side of 32"),
         (
             ["--arch", "vgg16_bn", "--average", "0.9"],
-            "averaged weights do not fit the moments of batch normalisation",
+            "averaged weights do not fit the moments of batch normalization",
         ),
         (["--track", "magic"], "No tracker 'magic'"),
     ],

@@ -231,7 +231,7 @@ def test_static_sides_are_multiples_of_32(pictures):
         (
             "denser",
             (256,),
-            "No protocol 'denser'. Known: center, ten-crop, padded-ten-crop, multi-crop, dense",
+            "Unknown protocol 'denser'. Expected one of: center, ten-crop, padded-ten-crop, multi-crop",
         ),
         ("dense", (256, 192), r"at least the crop's 224 pixels. Received: \(256, 192\)"),
         ("dense", (), "at least the crop's 224 pixels"),

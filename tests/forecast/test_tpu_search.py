@@ -25,7 +25,7 @@ WRONG = [
     (
         "v5e:2x4",
         "--arch vgg16_bn --average 0.9",
-        "--average is not for vgg16_bn: averaged weights do not fit ",
+        "--average must be 0 for vgg16_bn: averaged weights do not fit ",
     ),
 ]
 CHECK = """

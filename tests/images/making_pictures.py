@@ -1,4 +1,4 @@
-"""Pictures whose pixels are known, their files, and what PIL makes of them."""
+"""Pictures with known pixels, their files, and PIL's results for them."""
 
 import io
 from fractions import Fraction
@@ -15,7 +15,7 @@ def waves(h, w):
 
 
 def coordinates(h, w):
-    """Red tells the column, green the row: a cut tells where it came from."""
+    """Return a picture whose red is the column and whose green is the row, to locate crops."""
     y, x = np.mgrid[:h, :w]
     return np.stack([x, y, 0 * x], 2).astype(np.uint8)
 
@@ -40,18 +40,18 @@ JPEGS = {
     "4:2:2": lambda picture: jpeg(picture, subsampling=1),
     "4:2:0": lambda picture: jpeg(picture, subsampling=2),
     "progressive": lambda picture: jpeg(picture, progressive=True),
-    "grey": lambda picture: jpeg(Image.fromarray(picture).convert("L")),
+    "gray": lambda picture: jpeg(Image.fromarray(picture).convert("L")),
     "CMYK": lambda picture: jpeg(Image.fromarray(picture).convert("CMYK")),
 }
 LOSSLESS = {
     "RGB PNG": lambda picture: encode(picture, "png"),
     "PNG with alpha": lambda picture: encode(with_alpha(picture), "png"),
-    "grey PNG": lambda picture: encode(Image.fromarray(picture).convert("L"), "png"),
+    "gray PNG": lambda picture: encode(Image.fromarray(picture).convert("L"), "png"),
     "palette PNG": lambda picture: encode(Image.fromarray(picture).quantize(200), "png"),
     "1-bit PNG": lambda picture: encode(Image.fromarray(picture).convert("1"), "png"),
     "RGB BMP": lambda picture: encode(picture, "bmp"),
     "BMP with alpha": lambda picture: encode(with_alpha(picture), "bmp"),
-    "grey BMP": lambda picture: encode(Image.fromarray(picture).convert("L"), "bmp"),
+    "gray BMP": lambda picture: encode(Image.fromarray(picture).convert("L"), "bmp"),
     "GIF": lambda picture: encode(Image.fromarray(picture).quantize(200), "gif"),
 }
 FORMATS = JPEGS | LOSSLESS
@@ -63,8 +63,9 @@ def decoded_by_pil(contents):
 
 
 def rescaled_by_pil(picture, new_h, new_w):
-    """All of the picture rescaled, a channel at a time in PIL's float mode, which does not round
-    between its two passes.
+    """Rescale a picture by PIL, one channel at a time.
+
+    PIL's float mode does not round between its two passes.
     """
     channels = [Image.fromarray(picture[:, :, c].astype(np.float32)) for c in range(3)]
     return np.stack(
@@ -73,5 +74,5 @@ def rescaled_by_pil(picture, new_h, new_w):
 
 
 def plain_rescaled_size(h, w, S):
-    """Exact, in fractions, halves upwards."""
+    """Return the size after rescaling, from exact fractions; halves are rounded up."""
     return tuple(int(Fraction(side * S, min(h, w)) + Fraction(1, 2)) for side in (h, w))

@@ -1,4 +1,4 @@
-"""Functions of rows of values, called eagerly and inside tf.data, and many views of a picture."""
+"""Helpers that call functions eagerly and inside tf.data, and that make many views."""
 
 import numpy as np
 import pytest
@@ -9,14 +9,15 @@ from vgg_tf.images.views import make_train_view_of_pixels
 
 
 def eagerly(function, *columns):
-    """What `function` makes of each row of the columns."""
+    """Return the results of `function` for each row of the columns."""
     rows = tf.data.Dataset.from_tensor_slices(columns)
     return [tf.nest.map_structure(lambda value: value.numpy(), function(*row)) for row in rows]
 
 
 def in_tf_data(function, *columns):
-    """The same inside tf.data: all rows in one pipeline, since building it takes longer than
-    running it.
+    """Return the same results, computed inside tf.data.
+
+    All rows share one pipeline, since building it takes longer than running it.
     """
     return list(
         tf.data.Dataset.from_tensor_slices(columns)
@@ -37,7 +38,7 @@ def seeds(n, key=0):
 
 
 def views(picture, n, *options, **more):
-    """Views of one picture for `n` seeds, `[n, crop, crop, 3]`."""
+    """Return views of a picture for `n` seeds, `[n, crop, crop, 3]`."""
     rows = tf.data.Dataset.from_tensor_slices(seeds(n))
     rows = rows.map(
         lambda seed: make_train_view_of_pixels(picture, seed, View(*options, **more)),

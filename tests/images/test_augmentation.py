@@ -1,4 +1,4 @@
-"""A View draws scales, corners, mirroring and cutout squares equally often."""
+"""Random views have uniform scales, corners, flips and cutout squares."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ from vgg_tf.images.augmentation import View
 
 
 def assert_equally_often(counts, draws):
-    """Each value occurs, as often as any other but for five standard deviations of the binomial."""
+    """Check that all counts are equal, within five standard deviations of the binomial."""
     expected = draws / len(counts)
     assert np.abs(np.asarray(counts) - expected).max() < 5 * np.sqrt(expected)
 
 
-def test_every_corner_is_drawn_equally_often_and_half_of_the_views_are_mirrored():
+def test_corners_are_uniform_and_half_of_the_views_are_mirrored():
     picture, crop, n = coordinates(20, 23), 16, 2000
     cuts = views(picture, n, crop, (20, 20), shift=0).astype(int)
     mirrored = cuts[:, 0, 0, 0] > cuts[:, 0, -1, 0]
@@ -25,7 +25,7 @@ def test_every_corner_is_drawn_equally_often_and_half_of_the_views_are_mirrored(
         np.testing.assert_array_equal(cut, picture[t : t + crop, e : e + crop])
     for draw, values in ((top, 5), (left, 8), (mirrored, 2)):
         assert_equally_often(np.bincount(draw, minlength=values), n)
-    # Together, so that none of the three draws hangs on another.
+    # The joint counts show that the three draws are independent.
     together = np.bincount((top * 8 + left) * 2 + mirrored, minlength=5 * 8 * 2)
     assert together.all()
     assert_equally_often(together, n)
@@ -36,9 +36,9 @@ def test_without_flip_no_view_is_mirrored():
     assert (np.diff(cuts[..., 0], axis=2) == 1).all()
 
 
-def test_every_s_from_s_min_to_s_max_is_drawn_equally_often():
-    # A ramp of 16 levels a pixel: enlarged to S it rises by 16 * 16 / S, which a span of 9 pixels
-    # tells to a quarter of S.
+def test_scales_from_s_min_to_s_max_are_uniform():
+    # A ramp of 16 levels per pixel rises by 16 * 16 / S levels per pixel after rescaling to S. Over
+    # 9 pixels this determines S within 0.25.
     ramp, n = 16 * coordinates(16, 16)[:, :, [0, 0, 0]], 1500
     cuts = views(ramp, n, 16, (16, 20), flip=False, shift=0).astype(int)
     S = 9 * 16 * 16 / (cuts[:, 0, 12, 0] - cuts[:, 0, 3, 0])
@@ -47,7 +47,7 @@ def test_every_s_from_s_min_to_s_max_is_drawn_equally_often():
     assert_equally_often(np.bincount(np.round(S).astype(int) - 16), n)
 
 
-def test_with_padding_every_corner_of_the_mirrored_surroundings_is_drawn_equally_often():
+def test_with_padding_corners_in_the_mirrored_border_are_uniform():
     picture, crop, padding, n = coordinates(18, 17), 16, 3, 2200
     around = np.pad(picture, ((padding, padding), (padding, padding), (0, 0)), "reflect")
     cuts = [around[t : t + crop, e : e + crop] for t in range(9) for e in range(8)]
@@ -69,7 +69,7 @@ def test_with_padding_every_corner_of_the_mirrored_surroundings_is_drawn_equally
 
 
 @pytest.mark.parametrize(("side", "n"), [(5, 2000), (6, 200)])
-def test_cutout_gives_the_mean_colour_to_a_square_around_each_pixel_equally_often(side, n):
+def test_cutout_fills_a_square_around_a_uniform_pixel_with_the_mean_color(side, n):
     picture, crop = noise(16, 16), 16
     possible = {}
     for y, x in np.ndindex(crop, crop):
@@ -86,15 +86,15 @@ def test_cutout_gives_the_mean_colour_to_a_square_around_each_pixel_equally_ofte
 
 
 @pytest.mark.parametrize("padding", [-1, 16])
-def test_padding_that_is_no_number_of_pixels_below_the_crops_is_refused(padding):
+def test_padding_outside_0_to_below_the_crop_raises_an_error(padding):
     with pytest.raises(ValueError, match=f"below the crop's side of 16 .* Received: {padding}"):
         View(16, 16, padding=padding)
 
 
 @pytest.mark.parametrize("scale", [(15, 20), (20, 18), (15, 15)])
-def test_scales_below_the_crop_or_in_the_wrong_order_are_refused(scale):
+def test_scales_below_the_crop_or_in_descending_order_raise_an_error(scale):
     with pytest.raises(
         ValueError,
-        match=rf"not below the crop's side of 16 pixels. Received: \({scale[0]}, {scale[1]}\)",
+        match=rf"16 \(the crop's side\) <= S_min <= S_max. Received: \({scale[0]}, {scale[1]}\)",
     ):
         View(16, scale)

@@ -1,4 +1,4 @@
-"""Batches of views against the same views one by one."""
+"""Views made a batch at a time equal the views made one by one."""
 
 import itertools
 
@@ -34,7 +34,7 @@ def examples(sizes, n):
         (SIZES, False, 0, CROP),
     ],
 )
-def test_a_batch_holds_the_views_that_are_made_one_by_one(sizes, flip, padding, cutout):
+def test_a_batch_has_the_views_that_are_made_one_by_one(sizes, flip, padding, cutout):
     n = 20
     options = View(CROP, CROP, flip, 0.0, None, padding, cutout)
     kinds = (

@@ -1,4 +1,4 @@
-"""Every format is decoded to the pixels that PIL decodes, and other bytes are refused."""
+"""Every format is decoded to the pixels that PIL decodes, and other bytes raise an error."""
 
 import io
 
@@ -16,12 +16,11 @@ from vgg_tf.images.views import make_train_view
 
 
 @both_ways
-def test_every_format_decodes_to_what_pil_decodes(call):
+def test_every_format_decodes_to_the_pixels_of_pil(call):
     contents = [make(noise(13, 22)) for make in FORMATS.values()]
     for kind, content, got in zip(FORMATS, contents, call(decoding.decode, contents), strict=True):
         assert got.dtype == np.uint8
-        # Builds of libjpeg differ by a level in the inverse DCT and the colour conversion; lossless
-        # is lossless.
+        # Builds of libjpeg differ by a level in the inverse DCT and the color conversion.
         tolerance = 1 if kind in JPEGS else 0
         np.testing.assert_allclose(
             got.astype(int), decoded_by_pil(content), rtol=0, atol=tolerance, err_msg=kind
@@ -29,7 +28,7 @@ def test_every_format_decodes_to_what_pil_decodes(call):
 
 
 @both_ways
-def test_of_an_animation_the_first_frame_is_seen(call):
+def test_an_animated_gif_decodes_to_its_first_frame(call):
     first, second = (Image.fromarray(noise(9, 14, seed)).quantize(256) for seed in (1, 2))
     contents = encode(first, "gif", save_all=True, append_images=[second, second])
     assert Image.open(io.BytesIO(contents)).n_frames > 1
@@ -44,7 +43,7 @@ def test_sixteen_bit_pixels_keep_their_upper_byte(call):
 
 
 @both_ways
-def test_a_palette_bmp_is_decoded_to_its_colours_or_refused(call):
+def test_a_palette_bmp_decodes_to_its_colors_or_raises_an_error(call):
     contents = encode(Image.fromarray(noise(9, 14)).quantize(256), "bmp")
     try:
         (got,) = call(decoding.decode, [contents])
@@ -56,7 +55,7 @@ def test_a_palette_bmp_is_decoded_to_its_colours_or_refused(call):
 @both_ways
 def test_an_orientation_tag_is_not_applied(call):
     tag = Image.Exif()
-    tag[0x0112] = 6  # to be turned by 90 degrees before it is looked at
+    tag[0x0112] = 6  # rotate by 90 degrees
     pair = [jpeg(noise(12, 20)), jpeg(noise(12, 20), exif=tag)]
     assert Image.open(io.BytesIO(pair[1])).getexif()[0x0112] == 6
     plain, tagged = call(decoding.decode, pair)
@@ -71,7 +70,7 @@ def test_an_orientation_tag_is_not_applied(call):
 @pytest.mark.parametrize(
     "contents", [b"", b"no image", b"BM", b"\xff\xd8\xff", encode(noise(9, 9), "png")[:-30]]
 )
-def test_bytes_that_are_no_whole_image_are_refused(contents):
+def test_bytes_that_are_not_a_complete_image_raise_an_error(contents):
     with pytest.raises(
         tf.errors.InvalidArgumentError,
         match=r"(?i)empty|unknown image|incomplete|invalid jpeg|invalid png",

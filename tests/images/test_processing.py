@@ -1,4 +1,4 @@
-"""process_path gives a view and the label of the folder, and its errors name the file."""
+"""process_path returns a view and the label of the folder, and its errors name the file."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,9 @@ CLASSES = ("cat", "dog", "newt")
 
 @pytest.fixture
 def photos(tmp_path):
-    """Paths of one picture of each class, 18 x 21 pixels, so that a scale of 18 leaves them as they
-    are.
+    """Return the paths of a picture of each class.
+
+    The pictures have 18 x 21 pixels, so a scale of 18 leaves them unchanged.
     """
     paths = []
     for name, kind in zip(CLASSES, ("png", "bmp", "jpeg"), strict=True):
@@ -27,7 +28,7 @@ def photos(tmp_path):
 
 
 @both_ways
-def test_process_path_gives_the_position_of_the_folder_and_the_centre_view(call, photos):
+def test_process_path_returns_the_center_view_and_the_position_of_the_folder(call, photos):
     got = call(lambda path: process_path(path, CLASSES, 16, 18, training=False), photos)
     assert [label for _, label in got] == [0, 1, 2]
     assert {label.dtype for _, label in got} == {np.dtype(np.int64)}
@@ -38,7 +39,7 @@ def test_process_path_gives_the_position_of_the_folder_and_the_centre_view(call,
             )
 
 
-def test_in_training_process_path_gives_a_random_view_that_contents_and_seed_fix(photos):
+def test_in_training_contents_and_seed_determine_the_random_view(photos):
     def look(path, seed):
         return process_path(path, CLASSES, 16, 18, seed=seed, shift=0)
 
@@ -62,8 +63,8 @@ def test_process_path_takes_a_range_of_scales(photos):
     def look(path, seed):
         return process_path(path, CLASSES, 16, (16, 32), seed=seed, flip=False, shift=0)[0]
 
-    # The picture rises by a level a column: 11 columns hold 12 levels where it was shrunk to 16, 6
-    # where enlarged to 32.
+    # The picture rises by a level per column. 11 columns span 12 levels after shrinking to 16, and 6
+    # after enlarging to 32.
     slopes = [
         int(cut[0, 13, 0]) - int(cut[0, 2, 0])
         for cut in eagerly(look, [photos[0]] * 12, list(range(12)))
@@ -73,7 +74,7 @@ def test_process_path_takes_a_range_of_scales(photos):
 
 
 @both_ways
-def test_a_folder_that_is_no_class_is_an_error_that_names_the_file(call, photos):
+def test_a_folder_that_is_not_a_class_raises_an_error_that_names_the_file(call, photos):
     with pytest.raises(
         tf.errors.InvalidArgumentError, match=r"(?s)not in class_names.*newt 1\.jpeg"
     ):
@@ -89,16 +90,18 @@ def test_a_folder_that_is_no_class_is_an_error_that_names_the_file(call, photos)
         (eagerly, b"Dear diary", False),
     ],
 )
-def test_a_file_that_is_no_image_is_an_error_that_names_it(call, photos, contents, training):
+def test_a_file_that_is_not_an_image_raises_an_error_that_names_it(
+    call, photos, contents, training
+):
     with open(photos[0], "wb") as file:
         file.write(contents)
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match=r"(?s)no JPEG, PNG, GIF or BMP.*cat 1\.png"
+        tf.errors.InvalidArgumentError, match=r"(?s)not a JPEG, PNG, GIF or BMP.*cat 1\.png"
     ):
         call(lambda path: process_path(path, CLASSES, 16, 18, training=training), photos)
 
 
-def test_a_file_that_is_not_there_is_an_error_that_names_it(photos):
+def test_a_missing_file_raises_an_error_that_names_it(photos):
     with pytest.raises(tf.errors.NotFoundError, match=r"cat 2\.png"):
         process_path(photos[0].replace("cat 1", "cat 2"), CLASSES, 16, 18)
 
@@ -106,10 +109,10 @@ def test_a_file_that_is_not_there_is_an_error_that_names_it(photos):
 @pytest.mark.parametrize(
     "old", [{"cut": 224}, {"S": 256}, {"max_delta": 0.1}, {"cut": 224, "S": 256, "max_delta": 0.1}]
 )
-def test_arguments_of_the_old_form_are_answered_with_the_new_ones(photos, old):
+def test_keywords_of_the_old_version_raise_an_error_that_names_the_new_ones(photos, old):
     names = ", ".join(old)
     with pytest.raises(
         TypeError,
-        match=rf"crop= for cut=, scale= for S=, and shift= .*max_delta=.*Received: {names}\.",
+        match=rf"crop= instead of cut=, scale= .* shift= .*max_delta=.*Received: {names}\.",
     ):
         process_path(photos[0], CLASSES, **old)

@@ -1,4 +1,4 @@
-"""Rescaled images, their crops and their center crops are those that PIL and torchvision make."""
+"""Rescaled images, their crops and their center crops equal those of PIL and torchvision."""
 
 import io
 
@@ -20,7 +20,7 @@ from vgg_tf.images.rescaling import compute_rescaled_size, crop_of_rescaled, mak
 
 
 @both_ways
-def test_the_smaller_side_becomes_exactly_s_and_the_other_is_rounded_to_nearest(call):
+def test_the_smaller_side_becomes_exactly_s_and_the_other_is_rounded(call):
     random = np.random.default_rng(0)
     sizes = np.column_stack(
         [random.integers(1, 2000, (60, 2)), random.integers(1, 600, 60)]
@@ -41,7 +41,7 @@ def test_the_smaller_side_becomes_exactly_s_and_the_other_is_rounded_to_nearest(
 
 
 @both_ways
-def test_a_crop_of_the_rescaled_image_equals_rescaling_all_of_it_and_cutting(call):
+def test_a_crop_of_the_rescaled_image_equals_rescaling_all_of_it_and_cropping(call):
     crop, cases, expected = 16, [], []
     for h, w, S in [
         (90, 120, 40),
@@ -68,14 +68,13 @@ def test_a_crop_of_the_rescaled_image_equals_rescaling_all_of_it_and_cutting(cal
 
     got = call(cut, *columns(cases))
     assert {crop.dtype for crop in got} == {np.dtype(np.float32)}
-    # 0.01 grey levels are the rounding of float32 positions. On noise, pixel centres at whole
-    # numbers, no antialiasing, or the exact size in place of the rounded one would move pixels by
-    # tens.
+    # Rounded float32 positions cause errors up to 0.01 gray levels. Other pixel centers, no
+    # antialiasing, or the exact size instead of the rounded one would move pixels of noise by tens.
     np.testing.assert_allclose(got, expected, rtol=0, atol=0.01)
 
 
 @both_ways
-def test_without_rescaling_a_crop_is_cut_out_unchanged(call):
+def test_without_rescaling_a_crop_has_unchanged_pixels(call):
     picture = noise(20, 31)
     corners = [(0, 0), (3, 9), (4, 15)]
     got = call(lambda top, left: crop_of_rescaled(picture, 20, top, left, 16), *columns(corners))
@@ -84,7 +83,7 @@ def test_without_rescaling_a_crop_is_cut_out_unchanged(call):
     )
 
 
-def test_between_pixels_and_beyond_the_picture_a_crop_is_mixed():
+def test_a_crop_between_pixels_or_beyond_the_picture_is_interpolated():
     picture = noise(20, 31)
     between = crop_of_rescaled(picture, 20, 3.5, 9.0, 16).numpy()
     np.testing.assert_allclose(
@@ -95,19 +94,19 @@ def test_between_pixels_and_beyond_the_picture_a_crop_is_mixed():
 
 
 @both_ways
-def test_the_centre_view_leaves_equal_margins(call):
+def test_the_center_view_has_equal_margins(call):
     sizes, crop = [(20, 33), (33, 20), (20, 20), (25, 20)], 16
     contents = [encode(coordinates(h, w), "png") for h, w in sizes]
     got = call(lambda content: make_center_view(decoding.decode(content), crop, 20), contents)
     for (h, w), view in zip(sizes, got, strict=True):
         left, top, _ = view[0, 0].astype(int)
         np.testing.assert_array_equal(view, coordinates(h, w)[top : top + crop, left : left + crop])
-        # Of an odd rest the smaller half is above and on the left.
+        # Of an odd remainder the smaller half is at the top and at the left.
         assert (h - crop - top) - top == (h - crop) % 2
         assert (w - crop - left) - left == (w - crop) % 2
 
 
-def test_a_view_is_rounded_to_nearest_not_cut_off():
+def test_a_view_is_rounded_and_not_truncated():
     crop, Q, contents, exact = 16, 19, [], []
     for h, w in [(40, 61), (9, 7), (1, 12), (12, 1)]:
         contents.append(encode(noise(h, w), "png"))
@@ -121,7 +120,7 @@ def test_a_view_is_rounded_to_nearest_not_cut_off():
     assert np.abs(got - exact).max() < 0.51
 
 
-def test_a_centre_view_of_a_scale_below_the_crop_is_refused():
+def test_a_center_view_at_a_scale_below_the_crop_raises_an_error():
     with pytest.raises(
         ValueError, match=r"scale must be at least the crop's side\. Received: scale=200, crop=224"
     ):
@@ -129,7 +128,7 @@ def test_a_centre_view_of_a_scale_below_the_crop_is_refused():
 
 
 @both_ways
-def test_the_centre_view_of_torchvision_differs_from_its_resize_and_crop_by_one_level_at_most(call):
+def test_the_torchvision_center_view_differs_by_at_most_one_level_from_torchvision(call):
     sizes, crop, Q = (
         [(40, 61), (61, 40), (75, 100), (33, 50), (31, 24), (24, 24), (20, 99), (9, 7), (50, 41)],
         16,
@@ -142,8 +141,8 @@ def test_the_centre_view_of_torchvision_differs_from_its_resize_and_crop_by_one_
     )
     cut_down = 0
     for content, view in zip(contents, got, strict=True):
-        # What transforms.Resize(Q) and CenterCrop(crop) compute of a PIL image (torchvision 0.28,
-        # _compute_resized_output_size and center_crop).
+        # transforms.Resize(Q) and CenterCrop(crop) of a PIL image in torchvision 0.28
+        # (_compute_resized_output_size and center_crop).
         image = Image.open(io.BytesIO(content))
         w, h = image.size
         short, long = min(w, h), max(w, h)
@@ -152,7 +151,7 @@ def test_the_centre_view_of_torchvision_differs_from_its_resize_and_crop_by_one_
         whole = np.asarray(image.resize((new_w, new_h), Image.Resampling.BILINEAR)).astype(int)
         top, left = round((new_h - crop) / 2.0), round((new_w - crop) / 2.0)
         difference = np.abs(whole[top : top + crop, left : left + crop] - view)
-        # PIL rounds to whole levels between its passes, too.
+        # PIL also rounds to whole levels between its two passes.
         assert difference.max() <= 1
         assert (difference > 0).mean() < 0.4
-    assert cut_down >= 4  # the sizes that tell truncation from rounding
+    assert cut_down >= 4  # sizes for which truncation and rounding differ

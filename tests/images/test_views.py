@@ -1,4 +1,4 @@
-"""A random view is a crop of the rescaled image, and the seed alone chooses it."""
+"""A random view is a crop of the rescaled image, and only the seed determines it."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from vgg_tf.images.views import make_train_view, make_train_view_of_pixels
     [(16, (16, 24), {}), (32, (32, 80), {"padding": 12, "cutout": 9})],
     ids=["plain", "padding, cutout"],
 )
-def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, scale, more):
+def test_the_view_of_a_jpeg_window_equals_the_view_of_the_whole_jpeg(crop, scale, more):
     sizes = [
         (40, 60),
         (33, 97),
@@ -49,9 +49,9 @@ def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, sca
 
     pairs = in_tf_data(pair, contents, seeds(len(contents)))
     difference = np.array([np.abs(window.astype(int) - whole) for window, whole in pairs])
-    # The window's positions are float32 numbers of another size: a value next to a half is rounded
-    # the other way, once in a thousand at most. Chroma upsampled over the window's edge would move
-    # its pixels by more than a level.
+    # Positions in the window have other float32 errors, so values near a half may be rounded the
+    # other way, at most once in a thousand. Chroma upsampling at the window's edge would move
+    # pixels by more than a level.
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.001
 
@@ -65,12 +65,12 @@ def test_the_decoded_window_of_a_jpeg_gives_the_view_of_all_its_pixels(crop, sca
         (eagerly, 30, 37, 42),
     ],
 )
-def test_a_view_of_a_jpeg_is_a_crop_of_the_whole_rescaled_by_pil_within_half_a_level(call, h, w, S):
+def test_a_view_of_a_jpeg_is_a_crop_of_what_pil_rescales_within_half_a_level(call, h, w, S):
     crop, contents = (
         38,
         [
             JPEGS[kind](picture(h, w))
-            for kind in ("4:2:0", "4:4:4", "grey")
+            for kind in ("4:2:0", "4:4:4", "gray")
             for picture in (noise, waves)
         ],
     )
@@ -87,8 +87,8 @@ def test_a_view_of_a_jpeg_is_a_crop_of_the_whole_rescaled_by_pil_within_half_a_l
             for t in range(new_h - crop + 1)
             for e in range(new_w - crop + 1)
         ]
-        # Rounding, and the float32 of the positions. Antialiasing, sizes and corners are PIL's, or
-        # this would be tens.
+        # Half a level of rounding, plus float32 errors of the positions. Other antialiasing, sizes or
+        # corners than PIL's would give tens of levels.
         assert (
             min(
                 np.abs(cut[:, side] - view).max()
@@ -99,10 +99,10 @@ def test_a_view_of_a_jpeg_is_a_crop_of_the_whole_rescaled_by_pil_within_half_a_l
         )
 
 
-def test_the_same_seed_gives_the_same_view_and_another_seed_another():
+def test_the_same_seed_gives_the_same_view_and_another_seed_gives_another_view():
     contents = [
         FORMATS[kind](noise(40, 50))
-        for kind in ("4:2:0", "CMYK", "PNG with alpha", "grey BMP", "GIF")
+        for kind in ("4:2:0", "CMYK", "PNG with alpha", "gray BMP", "GIF")
     ]
     pairs = np.array([[5, 6], [5, 6], [5, 7], [6, 6], [6, 5], [5, 6 + (1 << 32)]])
     rows = [(content, pair) for content in contents for pair in pairs]
@@ -127,7 +127,7 @@ def test_a_view_is_the_same_eagerly_and_inside_tf_data():
 
 
 @both_ways
-def test_an_image_smaller_than_the_crop_or_one_pixel_wide_is_enlarged_and_cut(call):
+def test_an_image_smaller_than_the_crop_or_one_pixel_wide_is_enlarged(call):
     crop, rows, cuts = 12, [], []
     for h, w in [(5, 8), (1, 3), (3, 1), (1, 1)]:
         for kind in ("4:2:0", "RGB PNG"):
@@ -143,5 +143,5 @@ def test_an_image_smaller_than_the_crop_or_one_pixel_wide_is_enlarged_and_cut(ca
         return make_train_view(contents, seed, View(crop, crop, flip=False, shift=0))
 
     for view, possible in zip(call(look, *columns(rows)), cuts, strict=True):
-        # Half a level of rounding, and one where PIL's JPEG decoder is of another build.
+        # Half a level of rounding, and one level where PIL has another build of libjpeg.
         assert np.abs(possible - view).max((1, 2, 3)).min() < 1.6

@@ -1,4 +1,4 @@
-"""The table has the networks of Table 1, and the filters tell the width."""
+"""ARCHITECTURES has the networks of Table 1, and find_width returns the width of filters."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from vgg_tf.paper.architectures import ARCHITECTURES, count_filters, find_architecture, find_width
 
 
-def test_the_table_has_the_six_nets_and_their_batch_norm_forms():
+def test_the_table_has_the_six_networks_and_their_batch_norm_variants():
     assert list(ARCHITECTURES) == [
         "vgg11",
         "vgg11_lrn",
@@ -42,22 +42,23 @@ def test_the_table_has_the_six_nets_and_their_batch_norm_forms():
     ]
 
 
-def test_an_unknown_architecture_is_answered_with_the_known_ones():
+def test_an_unknown_architecture_raises_an_error_that_lists_the_known_ones():
     with pytest.raises(
-        ValueError, match=r"No architecture 'vgg17'. Known: vgg11, vgg11_lrn, .*vgg19_bn"
+        ValueError,
+        match=r"Unknown architecture 'vgg17'. Expected one of: vgg11, vgg11_lrn, .*vgg19_bn",
     ):
         find_architecture("vgg17")
 
 
-def test_a_width_is_found_again_from_the_filters_that_it_gives():
-    # 19.2, 38.4, 76.8, 153.6 and 153.6 of them; 256 times a width that rounds to 154 of 512 is
-    # above 76.5.
+def test_find_width_inverts_count_filters():
+    # The exact numbers are 19.2, 38.4, 76.8, 153.6 and 153.6. A width that gives 154 of 512 gives
+    # more than 76.5 of 256, so never 76.
     assert count_filters(0.3) == (19, 38, 77, 154, 154)
     with pytest.raises(
-        ValueError, match="No width gives 19, 38, 76, 154, 154 filters, as these weights have"
+        ValueError, match=r"512, 512 times one width\. Received: 19, 38, 76, 154, 154"
     ):
         find_width((19, 38, 76, 154, 154))
-    # At multiples of 1/1024 are the halves, which Python rounds to even numbers.
+    # Multiples of 1/1024 give halves, which Python rounds to even numbers.
     for width in [n / 1024 for n in range(1, 1537)] + np.linspace(0.02, 1.5, 3000).tolist():
         assert count_filters(find_width(count_filters(width))) == count_filters(width), width
     for n in range(1, 97):

@@ -1,4 +1,4 @@
-"""The paper's own numbers."""
+"""Networks and recipes have the numbers that the paper states."""
 
 import keras
 import pytest
@@ -18,15 +18,15 @@ from vgg_tf.paper.presets import RECIPES
         ("vgg19", 144, 143_667_240),
     ],
 )
-def test_table_2_parameters(arch, millions, parameters):
-    # Zeros cost nothing to draw. Exact counts: computed from Table 1, paper.md 1.
+def test_parameters_are_those_of_table_2(arch, millions, parameters):
+    # Zeros are cheaper than random numbers. The exact counts follow from Table 1 (paper.md 1).
     model = build_vgg(arch, initializer="zeros")
     assert model.count_params() == parameters
     assert round(parameters / 1e6) == millions
     keras.backend.clear_session()
 
 
-def test_section_3_1_recipe():
+def test_the_paper_recipes_have_the_numbers_of_section_3_1():
     recipe = RECIPES["paper"]
     assert (recipe.batch_size, recipe.momentum, recipe.l2, recipe.dropout, recipe.epochs) == (
         256,
@@ -52,7 +52,7 @@ def test_section_3_1_recipe():
     assert RECIPES["paper-jitter"].scale == (256, 512)
 
 
-def test_section_4_1_test_scale_is_s_or_the_middle_of_the_jitter():
+def test_the_test_scale_is_s_or_the_middle_of_the_range_as_in_section_4_1():
     assert RECIPES["paper"].evaluation_scale == 256
     assert RECIPES["paper384"].evaluation_scale == 384
     assert RECIPES["paper-jitter"].evaluation_scale == 384

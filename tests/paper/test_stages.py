@@ -6,8 +6,7 @@ from vgg_tf.paper.stages import Stage, list_stages
 
 
 @pytest.mark.parametrize("arch", ["vgg13", "vgg16c", "vgg16", "vgg19"])
-def test_b_to_e_come_from_a_then_384_from_256_then_the_jitter_from_384(arch):
-    # Sections 3.1 and 4.1.
+def test_b_to_e_start_from_a_then_384_from_256_then_the_range_from_384(arch):
     assert list_stages(arch) == [
         Stage("vgg11", "paper", (256, 256), ""),
         Stage(arch, "paper", (256, 256), "paper"),
@@ -16,7 +15,7 @@ def test_b_to_e_come_from_a_then_384_from_256_then_the_jitter_from_384(arch):
     ]
 
 
-def test_with_batch_normalisation_a_has_it_too():
+def test_a_network_with_batch_normalization_starts_from_an_a_with_it():
     assert [stage.arch for stage in list_stages("vgg19_bn")] == [
         "vgg11_bn",
         "vgg19_bn",
@@ -26,7 +25,7 @@ def test_with_batch_normalisation_a_has_it_too():
 
 
 @pytest.mark.parametrize("arch", ["vgg11", "vgg11_lrn", "vgg11_bn"])
-def test_a_and_a_lrn_begin_with_themselves(arch):
+def test_a_and_a_lrn_start_from_random_weights(arch):
     assert [(stage.arch, stage.layers) for stage in list_stages(arch)] == [
         (arch, ""),
         (arch, "all-matching"),
@@ -34,8 +33,8 @@ def test_a_and_a_lrn_begin_with_themselves(arch):
     ]
 
 
-def test_smaller_crops_have_their_scales_in_proportion():
-    # 256 / 224 of 32 is 36.6, 384 / 224 is 54.9, 512 / 224 is 73.1.
+def test_smaller_crops_have_scales_in_proportion():
+    # 32 * 256 / 224 = 36.6, 32 * 384 / 224 = 54.9, 32 * 512 / 224 = 73.1.
     assert [stage.scale for stage in list_stages("vgg16", 32)] == [
         (37, 37),
         (37, 37),

@@ -1,4 +1,4 @@
-"""What a random view of a training image may be (section 3.1), as one value.
+"""Settings of the random views of training images (section 3.1), as one value.
 
 This module imports neither TensorFlow nor NumPy.
 """
@@ -8,28 +8,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class View:
-    """How random views of images are made: `views.make_train_view` makes them.
+    """Settings of the random views of an image; `views.make_train_view` makes the views.
 
-    Views are hashable, so that graphs can be cached by view.
+    Views are hashable, so graphs can be cached by view.
 
     Example:
         >>> View(crop=32, scale=(32, 36), shift=0.0).center_scale
         34
 
     Attributes:
-        crop: side of the square crop, in pixels.
-        scale: `(S_min, S_max)`. The smaller side of the image is rescaled to S, drawn uniformly
-            from these integers, in pixels. An int S stands for `(S, S)`.
-        flip: whether half of the views are mirrored left to right.
-        shift: standard deviation of the amounts of `colors.rgb_shift`; 0 for no shift.
-        covariance: `[3, 3]`, of the colors, in squared grey levels, for the shift. None is that of
-            the shards the images come from, and ImageNet's for other images.
-        padding: pixels the crop may reach beyond the rescaled image, which is mirrored there.
-        cutout: side, in pixels, of a square around a random pixel of the view that gets the view's
-            mean color; what reaches beyond the view is cut off (DeVries & Taylor 2017). 0 for none.
+        crop: Side of the square crop, in pixels.
+        scale: `(S_min, S_max)`, in pixels, both at least `crop`. The smaller side of the image is
+            rescaled to S, drawn uniformly from the integers of this range. An int S means `(S, S)`.
+        flip: If True, half of the views are mirrored left to right.
+        shift: Standard deviation of the amounts of `colors.rgb_shift`, 0 or more; 0 for no shift.
+        covariance: `[3, 3]`, covariance of the colors for the shift, in squared gray levels. None
+            is the covariance of the shards that the images come from, and ImageNet's for other
+            images.
+        padding: Pixels by which the crop may extend beyond the rescaled image, 0 to `crop - 1`. The
+            image is mirrored there.
+        cutout: Side of the cutout square, in pixels (DeVries & Taylor 2017); 0 for none. A square
+            around a random pixel of the view gets the view's mean color. It is clipped to the view.
 
     Raises:
-        ValueError: a number is out of range; the message gives the range.
+        ValueError: A number is out of range; the message gives the range.
     """
 
     crop: int = 224
@@ -45,17 +47,18 @@ class View:
         low, high = self.scale if isinstance(self.scale, tuple | list) else (self.scale, self.scale)
         if not self.crop <= low <= high:
             raise ValueError(
-                f"scale must be S or (S_min, S_max), not below the crop's side of {self.crop} "
-                f"pixels. Received: {self.scale}."
+                f"scale must be S or (S_min, S_max) with {self.crop} (the crop's side) <= S_min <= "
+                f"S_max. Received: {self.scale}. Use a larger scale or a smaller crop."
             )
         if not 0 <= self.padding < self.crop:
             raise ValueError(
                 f"padding must be from 0 to below the crop's side of {self.crop} pixels. Received: "
-                f"{self.padding}."
+                f"{self.padding}. Try {self.crop // 8}."
             )
         if self.cutout < 0 or self.shift < 0:
             raise ValueError(
-                f"cutout and shift must be 0 or more. Received: {self.cutout} and {self.shift}."
+                "cutout and shift must be 0 or more. Received: "
+                f"cutout={self.cutout}, shift={self.shift}. Set 0 to turn either off."
             )
         covariance = None
         if self.shift and self.covariance is not None:
@@ -65,5 +68,5 @@ class View:
 
     @property
     def center_scale(self):
-        """Q in pixels for center crops: the middle of `scale` (section 4.1)."""
+        """The scale Q of center crops, in pixels: the middle of `scale` (section 4.1)."""
         return sum(self.scale) // 2

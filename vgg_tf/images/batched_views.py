@@ -1,9 +1,9 @@
-"""Random views of small images, made batch by batch: the pixels of
-`views.make_train_view_of_pixels` in less processor time.
+"""Random views of small images, a batch at a time.
 
-Where images are squares of the crop's side and are not rescaled, as CIFAR's, a view is rows and
-columns of its image in another order, and most of its time goes into starting small operations. So
-only what is random is drawn image by image (`benchmarks/small_views.py`).
+The pixels are those of `views.make_train_view_of_pixels`, in less processor time
+(`benchmarks/small_views.py`). Some images are squares of the crop's side and are not rescaled, such
+as CIFAR's. A view of these only reorders rows and columns, and starting small operations takes most
+of its time. So only the random numbers are drawn image by image; whole batches are cut at once.
 """
 
 import functools
@@ -13,12 +13,12 @@ import tensorflow as tf
 from vgg_tf.images import views
 from vgg_tf.runtime.pipelines import BATCHES
 
-SMALL = 64  # pixels, the largest side of a crop whose views are made batch by batch
+SMALL = 64  # pixels, the largest crop whose views are made a batch at a time
 AUTO = tf.data.AUTOTUNE
 
 
 def can_batch(view):
-    """Return whether `make_batches` makes these views: small, not rescaled, of unchanged colors."""
+    """Return whether `make_batches` can make these views: small, not rescaled, no RGB shift."""
     return (view.crop, view.crop) == view.scale and view.crop <= SMALL and not view.shift
 
 
@@ -26,14 +26,15 @@ def make_batches(examples, number, batch, view):
     """Make batches of random views.
 
     Args:
-        examples: dataset of `(key, uint8 [h, w, 3], label)`. Views of images of other sizes than
-            the crop's are made one by one.
-        number: int64 scalar, of the pass; with an image's key it is the seed of the view.
-        batch: images in each; the last ones, which do not fill a batch, are dropped.
-        view: an `augmentation.View` for which `can_batch` holds.
+        examples: `tf.data.Dataset` of `(key, image, label)`: int64 scalar, uint8 `[h, w, 3]`,
+            integer scalar. An image of another size than the crop gets its view on its own.
+        number: int64 scalar, the number of the pass. With the key of an image it forms the seed of
+            the view.
+        batch: Number of images in a batch. The remainder that does not fill a batch is dropped.
+        view: An `augmentation.View` for which `can_batch` returns True.
 
     Returns:
-        A dataset of `(uint8 [batch, crop, crop, 3], int32 [batch])`.
+        A `tf.data.Dataset` of `(images, labels)`: uint8 `[batch, crop, crop, 3]`, int32 `[batch]`.
     """
     draw, cut = _make_steps(view)
     drawn = examples.map(
@@ -46,15 +47,13 @@ def make_batches(examples, number, batch, view):
 
 @functools.lru_cache
 def _make_steps(view):
-    """Make what is done to each image, and to each batch.
-
-    All epochs share these two graphs, which take 0.2 s to trace.
-    """
+    """Return the function of one image and the function of one batch."""
+    # Cached, since tracing the two graphs takes 0.2 s, and all epochs can share them.
     crop = view.crop
 
     @tf.function(autograph=False)
     def draw(key, image, label, number):
-        """Return a canvas, whether it is the view itself, and else what the view is drawn by."""
+        """Return the image or its finished view, which of the two it is, and the random numbers."""
         seed = tf.stack([key, number])
         apart = tf.reduce_any(tf.shape(image)[:2] != crop)
         canvas = tf.cond(

@@ -1,27 +1,29 @@
-"""Encoded images become pixels: JPEG, PNG, GIF and BMP, eagerly and inside `tf.data`."""
+"""Decodes JPEG, PNG, GIF and BMP images, eagerly and inside `tf.data`."""
 
 import tensorflow as tf
 
 from vgg_tf.images import decoding
 
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG"  # how their files begin
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG"  # the first bytes of such files
 
 
-# Nothing in it to convert for tf.data, which would take a second.
+# AutoGraph would take a second and has nothing to convert here.
 @tf.autograph.experimental.do_not_convert
 def decode(contents):
-    """Decode a JPEG (also grey or CMYK), PNG, GIF (its first frame) or BMP.
+    """Decode an image in JPEG, PNG, GIF or BMP format.
+
+    Gray and CMYK images become RGB. Of an animated GIF the first frame is decoded.
 
     Args:
-        contents: scalar string, the encoded file.
+        contents: Scalar string or bytes, the encoded file.
 
     Returns:
-        uint8 `[h, w, 3]`, RGB 0..255; transparency is dropped.
+        uint8 `[h, w, 3]`, RGB 0..255. Transparency is dropped.
 
     Raises:
-        InvalidArgumentError: the bytes are no such image, or are damaged.
+        InvalidArgumentError: The bytes are damaged or are not such an image.
     """
-    # A file at hand: branch here, six times as fast as eager branches of TensorFlow.
+    # Python branches are six times as fast as eager branches of TensorFlow.
     if isinstance(contents, bytes):
         decoder = (
             _decode_bmp
@@ -43,17 +45,18 @@ def decode(contents):
 
 
 def make_key(contents):
-    """A digest of an encoded image, scalar int64: its views do not depend on where it is stored."""
+    """Return the key of an encoded image for the seeds of its views, an int64 scalar."""
+    # A digest of the bytes, so that the views do not depend on where the image is stored.
     return tf.strings.to_hash_bucket_fast(contents, 2**62)
 
 
 def is_jpeg(contents):
-    """Tell whether these bytes start as a JPEG's do; scalar bool."""
+    """Return whether an encoded image is a JPEG, a bool scalar."""
     return tf.strings.substr(contents, 0, 3) == JPEG
 
 
 def is_bmp(contents):
-    """Tell whether these bytes start as a BMP file's do; scalar bool."""
+    """Return whether an encoded image is a BMP, a bool scalar."""
     return tf.strings.substr(contents, 0, 2) == b"BM"
 
 
@@ -64,8 +67,8 @@ def _decode_jpeg(contents):
 def _decode_bmp(contents):
     image = tf.image.decode_bmp(contents)
 
-    # TensorFlow leaves the positions in the palette, which lies between header and pixels as B, G,
-    # R, 0.
+    # TensorFlow returns indices into the palette. The palette is between the header and the pixels,
+    # as B, G, R, 0.
     def look_up():
         offset, header = (
             tf.io.decode_raw(tf.strings.substr(contents, at, 4), tf.int32)[0] for at in (10, 14)
@@ -83,8 +86,17 @@ def _decode_other(contents):
 
 
 def decode_named(contents, name):
-    """Decode to a numpy array, or raise a ValueError that names the file and says what is wrong
-    with it.
+    """Decode an image, with an error that names the file.
+
+    Args:
+        contents: bytes, the encoded file.
+        name: Name of the file, for the message.
+
+    Returns:
+        uint8 array `[h, w, 3]`, RGB 0..255.
+
+    Raises:
+        ValueError: The image cannot be decoded; the message names the file and the reason.
     """
     try:
         return decoding.decode(contents).numpy()

@@ -1,4 +1,6 @@
-"""One image file, ready for the network, for `tf.data` pipelines of your own."""
+"""process_path: reads one image file for the network, in your own `tf.data` pipelines."""
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -12,61 +14,89 @@ from vgg_tf.runtime.passes import draw_fresh_seed
 
 @tf.autograph.experimental.do_not_convert
 def process_path(
-    path,
-    class_names,
-    crop=224,
-    scale=256,
+    path: str | tf.Tensor,
+    class_names: Sequence[str],
+    crop: int = 224,
+    scale: int | tuple[int, int] = 256,
     *,
-    training=True,
-    seed=None,
-    flip=True,
-    shift=0.1,
-    covariance=IMAGENET_COVARIANCE,
-    padding=0,
-    cutout=0,
-    **old,
-):
-    """Read one image file, ready for the network.
+    training: bool = True,
+    seed: int | tf.Tensor | None = None,
+    flip: bool = True,
+    shift: float = 0.1,
+    covariance: Sequence[Sequence[float]] | None = IMAGENET_COVARIANCE,
+    padding: int = 0,
+    cutout: int = 0,
+    **old: object,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Read an image file and return a view of the image, and its label.
 
-    Cache before the map, never after: a cache after it repeats the views of the first pass.
-
-    Example:
-        paths.map(lambda path: process_path(path, class_names))  # new views in each pass
-
-        # New views in each pass, the same ones each time the program runs.
-        seeds = tf.data.Dataset.random(seed=0, rerandomize_each_iteration=True)
-        tf.data.Dataset.zip(paths, seeds).map(
-            lambda path, seed: process_path(path, class_names, seed=seed)
-        )
+    Map it over a dataset of paths. If you cache the dataset, cache the paths: a cache after the map
+    repeats the views of the first pass.
 
     Args:
-        path: scalar string, `.../<class name>/<file>`.
-        class_names: sequence of class names; the label is the position of the file's folder in it.
-        crop: side of the square crop, in pixels.
-        scale: smaller side after rescaling, in pixels, or `(low, high)` to draw one per image
-            (section 3.1); without `training` the middle of them is taken (section 4.1).
-        training: a random view (crop, flip, RGB shift), else the centre crop.
-        seed: None: a new view at each call, so in each pass over a dataset. An int or an integer
-            scalar tensor fixes the view of a file, together with its bytes; the number of the epoch
-            gives the pixels of `load_dataset(source, epoch=seed, seed=0)`.
-        flip, shift, covariance, padding, cutout: as for `augmentation.View`.
+        path: Scalar string, `.../<class name>/<file>`: a JPEG, PNG, GIF or BMP image.
+        class_names: Names of the classes. The label is the position of the file's folder in them.
+        crop: Side of the square crop, in pixels. Defaults to 224.
+        scale: Smaller side of the image after rescaling, in pixels, at least `crop`. A pair
+            `(S_min, S_max)` draws an integer for each image (section 3.1). With `training=False`
+            the middle of the pair is used (section 4.1). Defaults to 256.
+        training: If True, return a random view (crop, flip, RGB shift). If False, return the center
+            crop. Defaults to True.
+        seed: Int or integer scalar tensor. It determines the view, together with the bytes of the
+            file. None draws a new view at each call, so in each pass over a dataset. Set it to the
+            number of the epoch for the pixels of `load_dataset(source, epoch=seed, seed=0)`.
+            Defaults to None.
+        flip: If True, half of the random views are mirrored left to right. Defaults to True.
+        shift: Standard deviation of the amounts of the RGB shift, 0 or more; 0 turns it off.
+            Defaults to 0.1, as in the paper.
+        covariance: `[3, 3]`, covariance of the colors for the RGB shift, in squared gray levels.
+            Defaults to ImageNet's.
+        padding: Pixels by which a random crop may extend beyond the rescaled image, 0 to
+            `crop - 1`. The image is mirrored there. Defaults to 0.
+        cutout: Side of a square of the random view that gets the view's mean color, in pixels
+            (DeVries & Taylor 2017). Defaults to 0, no square.
+        **old: Arguments of an older version; they raise a TypeError that names the new ones.
 
     Returns:
         image: uint8 `[crop, crop, 3]`, RGB 0..255.
-        label: int64 scalar.
+        label: int64 scalar, from 0 to `len(class_names) - 1`.
 
     Raises:
-        InvalidArgumentError: the folder is not in `class_names`, or the file is no image: the
-            message names the file. A damaged image gets the message of TensorFlow's decoder, which
-            names none.
-        TypeError: arguments of an older form.
+        InvalidArgumentError: The folder is not in `class_names`, or the file is not an image; the
+            message names the file. For a damaged image it is the error of TensorFlow's decoder,
+            which does not name the file.
+        NotFoundError: The file does not exist.
+        TypeError: An unknown keyword, or one of an older version.
+        ValueError: `crop`, `scale`, `shift`, `padding` or `cutout` is out of range.
+
+    Example:
+        >>> import os, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = os.path.join(folder.name, "cat", "1.png")
+        >>> os.makedirs(os.path.dirname(path))
+        >>> tf.io.write_file(path, tf.io.encode_png(tf.zeros([40, 50, 3], tf.uint8)))
+        >>> image, label = process_path(path, ["ant", "cat"], crop=32, scale=36)
+        >>> image.shape, int(label)
+        (TensorShape([32, 32, 3]), 1)
+
+        A dataset with new views in each pass, the same ones in each run of the program:
+
+        >>> paths = tf.data.Dataset.from_tensor_slices([path])
+        >>> seeds = tf.data.Dataset.random(seed=0, rerandomize_each_iteration=True)
+        >>> dataset = tf.data.Dataset.zip(paths, seeds).map(
+        ...     lambda path, seed: process_path(path, ["ant", "cat"], 32, 36, seed=seed)
+        ... )
+        >>> dataset.element_spec[0]
+        TensorSpec(shape=(32, 32, 3), dtype=tf.uint8, name=None)
+        >>> folder.cleanup()
     """
     if unknown := sorted(set(old) - {"cut", "S", "max_delta"}):
         raise TypeError(f"process_path() got an unexpected keyword argument {unknown[0]!r}")
     if old:
         raise TypeError(
-            "process_path() takes crop= for cut=, scale= for S=, and shift= (a shift of the "
-            f"colours) for max_delta= (a shift of the hue). Received: {', '.join(old)}."
+            "process_path() has new keywords: crop= instead of cut=, scale= instead of S=, and "
+            "shift= (of the RGB colors) instead of max_delta= (of the hue). Received: "
+            f"{', '.join(old)}. Use the new keywords."
         )
     view = View(crop, scale, flip, shift, covariance, padding, cutout)
     contents, label = _read_labeled(tf.convert_to_tensor(path), class_names)
@@ -79,11 +109,13 @@ def process_path(
 
 
 def _read_labeled(path, class_names):
-    """Read a file and its label, with the errors of `process_path`."""
+    """Read a file and its label, and check both as `process_path` documents."""
     folder = tf.strings.split(path, "/")[-2]
     matches = tf.equal(tf.constant(list(class_names)), folder)
     contents = tf.io.read_file(path)
-    known = tf.debugging.Assert(tf.reduce_any(matches), ["The folder is not in class_names:", path])
+    known = tf.debugging.Assert(
+        tf.reduce_any(matches), ["The folder of the image is not in class_names. Received:", path]
+    )
     start = tf.strings.substr(contents, 0, 4)
     is_image = (
         is_jpeg(contents)
@@ -91,7 +123,9 @@ def _read_labeled(path, class_names):
         | (start == PNG)
         | (tf.strings.substr(start, 0, 3) == b"GIF")
     )
-    readable = tf.debugging.Assert(is_image, ["The file is no JPEG, PNG, GIF or BMP image:", path])
+    readable = tf.debugging.Assert(
+        is_image, ["The file is not a JPEG, PNG, GIF or BMP image. Received:", path]
+    )
     with tf.control_dependencies([op for op in (known, readable) if op is not None]):
         label = tf.argmax(matches, output_type=tf.int64)
         contents = tf.identity(contents)

@@ -1,24 +1,25 @@
-"""Rescale images, crop what is rescaled, and take the center crop.
+"""Rescales images, and crops them.
 
 Every function works eagerly and inside `tf.data`. Rescaling is bilinear and antialiased (PIL's
-bilinear), with pixel centers at halves. It is done once, and only for the pixels of the crop.
-Orientation tags (EXIF) are not applied, as in Caffe, TensorFlow and torchvision: images are seen as
-they are stored.
+bilinear), with pixel centers at halves. It runs once, and only for the pixels of the crop.
+Orientation tags (EXIF) are not applied, as in Caffe, TensorFlow and torchvision.
 """
 
 import tensorflow as tf
 
 
 def compute_rescaled_size(h, w, scale):
-    """Height and width after the smaller side has become `scale` pixels, proportions kept; rounded
-    to nearest.
+    """Return the size after rescaling.
+
+    The aspect ratio is kept, and the larger side is rounded to the nearest pixel.
 
     Args:
-        h, w: int scalars, pixels.
-        scale: int scalar, pixels.
+        h: int scalar, height of the image, in pixels.
+        w: int scalar, width of the image, in pixels.
+        scale: int scalar, smaller side after rescaling, in pixels.
 
     Returns:
-        Two int32 scalars; the smaller is exactly `scale`.
+        `(height, width)`, two int32 scalars. The smaller one is exactly `scale`.
     """
     h, w, scale = (tf.cast(side, tf.int64) for side in (h, w, scale))
     smaller = tf.minimum(h, w)
@@ -28,13 +29,14 @@ def compute_rescaled_size(h, w, scale):
 
 
 def crop_of_rescaled(image, scale, top, left, crop):
-    """Cut a square crop out of the rescaled image, computing no pixel outside of it.
+    """Return a square crop of the rescaled image; only its pixels are computed.
 
     Args:
         image: uint8 `[h, w, 3]`.
-        scale: smaller side after rescaling, in pixels.
-        top, left: corner of the crop in the rescaled image, in pixels.
-        crop: side of the crop, in pixels.
+        scale: Smaller side after rescaling, in pixels.
+        top: Top of the crop in the rescaled image, in pixels.
+        left: Left side of the crop in the rescaled image, in pixels.
+        crop: Side of the crop, in pixels.
 
     Returns:
         float32 `[crop, crop, 3]`, not rounded.
@@ -48,16 +50,19 @@ def crop_of_rescaled(image, scale, top, left, crop):
 
 
 def rescale(image, scale, multiple=1):
-    """The whole image, rescaled so that its smaller side has `scale` pixels (Q of section 3.2).
+    """Return the whole image, rescaled to a smaller side of `scale` (Q of section 3.2).
+
+    The center crop of the result is `make_center_view`. Pixels halfway between two gray levels can
+    differ by one level.
 
     Args:
         image: uint8 `[h, w, 3]`.
-        scale: pixels.
-        multiple: round both sides to multiples of so many pixels, upwards from the half.
+        scale: Smaller side after rescaling, in pixels.
+        multiple: Both sides are rounded to the nearest multiple of this number of pixels; halves
+            are rounded up.
 
     Returns:
-        uint8 `[h', w', 3]`, with the sides of `compute_rescaled_size`; its centre crop is
-        `make_center_view`, but for a grey level where a pixel lies half between two.
+        uint8 `[h', w', 3]`, with the sides of `compute_rescaled_size`.
     """
     size = tf.shape(image)[:2]
     new = (
@@ -69,20 +74,22 @@ def rescale(image, scale, multiple=1):
 
 
 def resample(image, factors, corner, crop):
-    """The crop at `corner` of the image enlarged by `factors`, both `[2]`, in pixels of the
-    enlarged image.
+    """Return a crop of the image enlarged by `factors`, with rows and columns exchanged.
 
-    `crop` is its side, or its height and width.
-
-    ScaleAndTranslate would do both axes at once and to the same bits, but its loop over columns has
-    an inner one over three channels. Turned in between, each pass mixes whole rows: 0.25 ms in
-    place of 1.1 for a crop of 224 pixels. Where nothing is enlarged, as with CIFAR's images, it
-    would give the pixels as they are, and they are cut out instead.
+    Args:
+        image: uint8 `[h, w, 3]`.
+        factors: float64 `[2]`, how much larger height and width become.
+        corner: `[2]`, top and left of the crop in the enlarged image, in pixels.
+        crop: Side of the crop, or its `(height, width)`, in pixels.
 
     Returns:
-        float32 `[width, height * 3]`, a row for each column of the crop, as `turn_upright` takes
-        it.
+        float32 `[width, height * 3]`, a row for each column of the crop. `turn_upright` turns it
+        into an image.
     """
+    # ScaleAndTranslate could resample both axes at once, to the same bits, but its loop over
+    # columns has an inner loop over three channels. With a transposition in between, each pass
+    # mixes whole rows: 0.25 ms instead of 1.1 ms for a crop of 224 pixels. Where nothing is
+    # enlarged, as with CIFAR's images, the pixels stay the same, and a slice is cheaper.
     height, width = crop if isinstance(crop, tuple) else (crop, crop)
     shape = tf.shape(image)
     w = shape[1]
@@ -120,15 +127,14 @@ def _resample_rows(rows, factor, start, n):
 
 
 def turn_upright(columns):
-    """From a row for each column, `[w, h * 3]`, to `[h, w, 3]`."""
+    """Return the image `[h, w, 3]` of what `resample` returns, `[w, h * 3]`."""
     width = columns.shape[0] or tf.shape(columns)[0]
     return tf.transpose(tf.reshape(columns, [width, -1, 3]), [1, 0, 2])
 
 
 def to_pixels(image, shift=0.0):
-    """Add the shift and round to nearest, halves upwards: three passes over the pixels, where
-    round and minimum make five.
-    """
+    """Return the image plus the shift as uint8; halves are rounded up, and 0..255 is the range."""
+    # Three passes over the pixels; tf.round and tf.minimum would make five.
     return tf.cast(
         tf.raw_ops.ClipByValue(t=image + (shift + 0.5), clip_value_min=0.0, clip_value_max=255.0),
         tf.uint8,
@@ -137,24 +143,27 @@ def to_pixels(image, shift=0.0):
 
 @tf.autograph.experimental.do_not_convert
 def make_center_view(image, crop=224, scale=256, torchvision=False):
-    """The centre crop of the rescaled image.
+    """Return the center crop of the rescaled image.
 
     Args:
         image: uint8 `[h, w, 3]`.
-        crop: side of the crop, in pixels.
-        scale: Q, the smaller side after rescaling, in pixels.
-        torchvision: what networks trained by torchvision were scored with
-            (`transforms.Resize(scale)` and `CenterCrop(crop)` of a PIL image): the longer side is
-            cut down to a whole number of pixels, not rounded, and the corner is half the rest,
-            rounded half to even. The resize is the same but for PIL's rounding to whole levels
-            between its two passes, which moves a pixel by one grey level at most.
+        crop: Side of the crop, in pixels.
+        scale: Q, the smaller side after rescaling, in pixels; at least `crop`.
+        torchvision: If True, use the geometry of torchvision's `transforms.Resize(scale)` and
+            `CenterCrop(crop)` of a PIL image. The longer side is truncated, not rounded. The corner
+            is half the remainder, rounded half to even. PIL also rounds between its two passes,
+            so pixels can differ from torchvision's by one gray level.
 
     Returns:
         uint8 `[crop, crop, 3]`.
+
+    Raises:
+        ValueError: `scale` is below `crop`.
     """
     if not crop <= scale:
         raise ValueError(
-            f"scale must be at least the crop's side. Received: scale={scale}, crop={crop}."
+            f"scale must be at least the crop's side. Received: scale={scale}, crop={crop}. "
+            f"Try scale={round(crop * 8 / 7)}."
         )
     size = tf.shape(image)[:2]
     if torchvision:

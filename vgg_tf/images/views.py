@@ -1,6 +1,6 @@
-"""Random views of an image: rescale to S, crop, flip, RGB shift (section 3.1).
+"""Random views of an image: rescaling to S, crop, flip, RGB shift (section 3.1).
 
-Every function works eagerly and inside `tf.data`. All that is random is a function of a seed.
+Every function works eagerly and inside `tf.data`. All random numbers are functions of a seed.
 """
 
 import tensorflow as tf
@@ -11,15 +11,17 @@ from vgg_tf.images.decoding import decode, is_jpeg
 from vgg_tf.images.rescaling import compute_rescaled_size, resample, to_pixels, turn_upright
 
 
-# Nothing in it to convert for tf.data, which would take a second.
+# AutoGraph would take a second and has nothing to convert here.
 @tf.autograph.experimental.do_not_convert
 def make_train_view(contents, seed, view=View()):
-    """Make one random view of an encoded image; of a JPEG only the crop's window is decoded.
+    """Return a random view of an encoded image.
+
+    Of a JPEG only the window of the crop is decoded.
 
     Args:
-        contents: scalar string, the encoded image.
-        seed: int64 `[2]`; the same seed gives the same view.
-        view: the `augmentation.View`.
+        contents: Scalar string or bytes, the encoded image.
+        seed: int64 `[2]`. The same seed gives the same view.
+        view: The `augmentation.View`.
 
     Returns:
         uint8 `[crop, crop, 3]`, RGB 0..255.
@@ -36,8 +38,8 @@ def make_train_view(contents, seed, view=View()):
             jpeg, lambda: _window(contents, shape, corner, crop, factors), lambda: (image, corner)
         )
 
-    # What follows the decoding is traced once for both, which halves the time to trace it and to
-    # start a pass.
+    # JPEGs and other formats share the graph of all that follows the decoding. This halves the time
+    # to trace it and to start a pass.
     image, shape = tf.cond(
         jpeg, lambda: (tf.zeros([0, 0, 3], tf.uint8), tf.io.extract_jpeg_shape(contents)[:2]), whole
     )
@@ -46,7 +48,16 @@ def make_train_view(contents, seed, view=View()):
 
 @tf.autograph.experimental.do_not_convert
 def make_train_view_of_pixels(image, seed, view=View()):
-    """Make `make_train_view` of a decoded image: uint8 `[h, w, 3]` to uint8 `[crop, crop, 3]`."""
+    """Return a random view of a decoded image.
+
+    Args:
+        image: uint8 `[h, w, 3]`, RGB 0..255.
+        seed: int64 `[2]`. The same seed gives the same view.
+        view: The `augmentation.View`.
+
+    Returns:
+        uint8 `[crop, crop, 3]`, RGB 0..255.
+    """
 
     def pixels(corner, crop, factors):
         return image, corner
@@ -55,18 +66,18 @@ def make_train_view_of_pixels(image, seed, view=View()):
 
 
 def locate_view(seed, shape, view=View()):
-    """Return where the view of a seed is in the image, for boxes that follow its pixels.
+    """Return where the view of a seed is in the image, so that boxes can follow its pixels.
 
     Args:
-        seed: int64 `[2]`.
-        shape: int32, height and width of the image; more numbers may follow.
-        view: the `augmentation.View`.
+        seed: int64 `[2]`, as for `make_train_view`.
+        shape: int32 vector, height and width of the image, in pixels; further numbers are ignored.
+        view: The `augmentation.View`.
 
     Returns:
         size: int32 `[2]`, height and width of the rescaled image, in pixels.
-        corner: int32 `[2]`, top and left of the crop in it, in pixels; with padding the crop may
-            reach beyond.
-        mirrored: scalar bool.
+        corner: int32 `[2]`, top and left of the crop in the rescaled image, in pixels. With
+            padding the crop may extend beyond that image.
+        mirrored: bool scalar.
     """
     low, high = view.scale
     chances = draw_numbers(seed)
@@ -76,35 +87,46 @@ def locate_view(seed, shape, view=View()):
 
 
 def draw_numbers(seed):
-    """What a view hangs on: float64 `[4]` in [0, 1), for S, top, left and the flip, of a seed
-    `[2]`.
+    """Draw the random numbers of a view.
+
+    Args:
+        seed: Integer `[2]`.
+
+    Returns:
+        float64 `[4]` in [0, 1), for S, top, left and the flip.
     """
     return tf.random.stateless_uniform([4], tf.cast(seed, tf.int64), dtype=tf.float64)
 
 
 def place(chances, free, flip):
-    """Corner of the crop, int32 `[..., 2]`, of 0 .. free pixels, and whether it is mirrored, by
-    `draw_numbers`, `[..., 4]`.
+    """Return the corner of a crop, and whether the crop is mirrored.
+
+    Args:
+        chances: float64 `[..., 4]`, from `draw_numbers`.
+        free: int32 scalar or `[2]`, the largest top and left, in pixels.
+        flip: If True, half of the crops are mirrored.
+
+    Returns:
+        corner: int32 `[..., 2]`, top and left, from 0 to `free`, in pixels.
+        mirrored: bool `[...]`.
     """
     return _up_to(chances[..., 1:3], free), chances[..., 3] < (0.5 if flip else 0.0)
 
 
 def draw_cutout_center(seed, crop):
-    """The pixel around which a view of this side is cut out, int32 `[2]`, `(y, x)`."""
+    """Draw the center `(y, x)` of the cutout square in a view of side `crop`, int32 `[2]`."""
     return tf.random.stateless_uniform([2], tf.cast(seed, tf.int64) + 2, 0, crop, tf.int32)
 
 
 def _up_to(draw, n):
-    """Whole numbers of 0 .. n, evenly, of draws in [0, 1)."""
+    """Return uniform integers from 0 to n, from draws in [0, 1)."""
     return tf.minimum(tf.cast(draw * tf.cast(n + 1, tf.float64), tf.int32), n)
 
 
 def _window(jpeg, shape, corner, crop, factors):
-    """Decode what the crop's pixels are mixed from; the image, and the corner of the crop in it,
-    float64 `[2]`.
-    """
-    # A pixel reaches max(1, 1 / factor) source pixels to each side. Two more keep the chroma
-    # upsampling of the window's edge out of the crop.
+    """Return the part of a JPEG that the crop needs, and the corner of the crop in that part."""
+    # A pixel depends on max(1, 1 / factor) source pixels to each side. Two more pixels keep the
+    # chroma upsampling of the window's edge out of the crop.
     reach = tf.maximum(1 / factors, 1) + 2
     first = tf.cast(tf.maximum(tf.floor(corner / factors - reach), 0), tf.int32)
     last = tf.cast(tf.math.ceil((corner + crop) / factors + reach), tf.int32)
@@ -116,18 +138,26 @@ def _window(jpeg, shape, corner, crop, factors):
 
 
 def _train_view(pixels, shape, seed, view):
-    """Make the view of an image of this shape.
+    """Return the view of an image of this shape.
 
-    `pixels(corner, crop, factors)` gives pixels of the image, and the corner in them.
+    Args:
+        pixels: Function of corner, crop and factors that returns pixels of the image, and the
+            corner of the crop in these pixels.
+        shape: int32 vector, height and width of the image, in pixels.
+        seed: Integer `[2]`.
+        view: The `augmentation.View`.
+
+    Returns:
+        uint8 `[crop, crop, 3]`.
     """
     crop = view.crop
     size, drawn, flipped = locate_view(seed, shape, view)
     seed = tf.cast(seed, tf.int64)
-    # What is mirrored around lies in the nearest crop inside.
+    # The mirrored border repeats pixels of the nearest crop inside the image.
     clamped = tf.clip_by_value(drawn, 0, size - crop)
     factors = size / shape
     image, corner = pixels(tf.cast(clamped, tf.float64), crop, factors)
-    # The view lies on its side until the end: its columns are then reversed as whole rows, and the
+    # Rows and columns stay exchanged until the end. So the flip reorders whole rows, and the RGB
     # shift is one row.
     columns = resample(image, factors, corner, crop)
     columns = to_pixels(columns, tf.tile(_color_shift(seed, view), [crop]))
@@ -146,7 +176,7 @@ def _train_view(pixels, shape, seed, view):
 
 
 def _color_shift(seed, view):
-    """Draw the RGB shift of a seed, float32 `[3]`, in grey levels."""
+    """Draw the RGB shift of a seed, float32 `[3]`, in gray levels."""
     if not view.shift:
         return tf.zeros([3])
     covariance = IMAGENET_COVARIANCE if view.covariance is None else view.covariance
@@ -154,15 +184,22 @@ def _color_shift(seed, view):
 
 
 def mirror_indices(indices, n):
-    """Indices into 0 .. n-1, mirrored at the first and at the last."""
+    """Return indices mirrored into 0 .. n-1, without repeating the first and the last."""
     return n - 1 - tf.abs(n - 1 - tf.abs(indices))
 
 
-def cut_out(view, centre, side):
-    """Views, uint8 `[..., n, n, 3]`, with their mean colour in a square of this side around the
-    centre `(y, x)`, `[..., 2]`.
+def cut_out(view, center, side):
+    """Fill a square of a view, or of each view of a batch, with the view's mean color.
+
+    Args:
+        view: uint8 `[..., n, n, 3]`.
+        center: int32 `[..., 2]`, center `(y, x)` of the square, in pixels.
+        side: Side of the square, in pixels. The square is clipped to the view.
+
+    Returns:
+        uint8, with the shape of `view`.
     """
-    offsets = tf.range(view.shape[-2]) - centre[..., tf.newaxis]
+    offsets = tf.range(view.shape[-2]) - center[..., tf.newaxis]
     inside = tf.abs(2 * offsets + 1 - side % 2) < side
     square = inside[..., 0, :, tf.newaxis] & inside[..., 1, tf.newaxis, :]
     mean = tf.round(tf.reduce_mean(tf.cast(view, tf.float32), [-3, -2], keepdims=True))

@@ -1,1 +1,1 @@
-"""The paper as data: architectures, recipes, protocols, results. No Keras."""
+"""The paper as data, without Keras: architectures, recipes, protocols, results."""

@@ -1,13 +1,20 @@
-"""Table 1 of the paper as data: what the networks are made of, without Keras."""
+"""Table 1 of the paper as data, without Keras: the layers of each network.
+
+Example:
+    >>> ARCHITECTURES["vgg16"].weight_layers
+    16
+    >>> IMAGENET_MEAN  # RGB 0..255
+    (123.68, 116.779, 103.939)
+"""
 
 from dataclasses import dataclass
 
 STAGE_WIDTHS = (64, 128, 256, 512, 512)  # doubled after each pooling up to 512 (section 2.1)
 HEAD_WIDTH = 4096  # fc1 and fc2
 
-# Statistics of the ILSVRC-2012 training set, RGB 0..255: the released Caffe nets' mean pixel, in
-# RGB order; and what torchvision's networks are trained with.
-IMAGENET_MEAN = (123.68, 116.779, 103.939)
+# Statistics of the ILSVRC-2012 training set, RGB 0..255. The first is the mean pixel of the
+# released Caffe networks, in RGB order. The others are those of torchvision's networks.
+IMAGENET_MEAN: tuple[float, float, float] = (123.68, 116.779, 103.939)
 TORCHVISION_MEAN = tuple(255 * v for v in (0.485, 0.456, 0.406))
 TORCHVISION_STD = tuple(255 * v for v in (0.229, 0.224, 0.225))
 
@@ -27,12 +34,12 @@ class Architecture:
     """One column of Table 1.
 
     Attributes:
-        name: the name users type, `vgg16_bn`.
-        column: the paper's letter, `D`.
-        kernels: kernel sides (pixels) of the convolutions of each of the five stages.
-        batch_norm: batch normalisation between each convolution and its ReLU (not in the paper;
-            torchvision's `_bn`).
-        lrn: local response normalisation after the first stage's convolution (A-LRN).
+        name: Name of the architecture, such as `vgg16_bn`.
+        column: Letter of its column in the paper, such as `D`.
+        kernels: Kernel sides of the convolutions in each of the five stages, in pixels.
+        batch_norm: If True, batch normalization is between each convolution and its ReLU. The paper
+            does not have it; torchvision's `_bn` networks do.
+        lrn: If True, local response normalization follows the first stage's convolution (A-LRN).
     """
 
     name: str
@@ -43,7 +50,7 @@ class Architecture:
 
     @property
     def weight_layers(self):
-        """Number of layers with weights, the three of the head included: the number in the name."""
+        """Number of layers with weights, including the head's three: the number in the name."""
         return sum(len(stage) for stage in self.kernels) + 3
 
 
@@ -55,29 +62,31 @@ def _table():
         yield Architecture(name + "_bn", column, kernels, batch_norm=True)
 
 
-ARCHITECTURES = {row.name: row for row in _table()}
+ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in _table()}
 
 
 def count_filters(width):
-    """Numbers of filters of the convolutions of the five stages, at this multiple of the
-    paper's.
-    """
+    """Return the number of filters of each of the five stages, at this multiple of the paper's."""
     return tuple(max(1, round(stage_width * width)) for stage_width in STAGE_WIDTHS)
 
 
 def find_width(filters):
-    """A width that `filters_of` makes these numbers of; exactly the one that they are multiplied by
-    where it is one number.
+    """Return a width for which `count_filters` returns these numbers.
+
+    If one factor gives exactly these numbers without rounding, it is the width.
 
     Args:
-        filters: numbers of filters of the five stages.
+        filters: Numbers of filters of the five stages.
+
+    Returns:
+        float, the multiplier of the paper's numbers of filters.
 
     Raises:
-        ValueError: no width gives them.
+        ValueError: No width gives these numbers.
     """
-    # 512 times the width is within a half of the last number. In between, another stage's number
-    # can change at the last number itself only: this one, one below and one above it are all that
-    # there is to try.
+    # 512 times the width differs by at most a half from the last number. Within this range, another
+    # stage's number changes only where 512 times the width equals the last number. So it is enough
+    # to try this width, one below it and one above it.
     last = 4 * filters[-1]
     found = next(
         (n / 2048 for n in (last, last - 1, last + 1) if count_filters(n / 2048) == tuple(filters)),
@@ -86,18 +95,26 @@ def find_width(filters):
     if found is None:
         told, paper = (", ".join(map(str, numbers)) for numbers in (filters, STAGE_WIDTHS))
         raise ValueError(
-            f"No width gives {told} filters, as these weights have: build_vgg multiplies "
-            f"{paper} by one number. Take what fits with inherit_weights."
+            f"The numbers of filters must be {paper} times one width. Received: {told}. "
+            "Use inherit_weights to copy the layers that fit."
         )
     return found
 
 
 def find_architecture(name):
-    """Look up a row of the table by its name.
+    """Return the architecture of this name.
+
+    Args:
+        name: A key of `ARCHITECTURES`.
+
+    Returns:
+        The `Architecture`.
 
     Raises:
-        ValueError: there is none of that name; the message lists the known ones.
+        ValueError: The name is unknown; the message lists the known ones.
     """
     if name not in ARCHITECTURES:
-        raise ValueError(f"No architecture {name!r}. Known: {', '.join(ARCHITECTURES)}.")
+        raise ValueError(
+            f"Unknown architecture {name!r}. Expected one of: {', '.join(ARCHITECTURES)}."
+        )
     return ARCHITECTURES[name]

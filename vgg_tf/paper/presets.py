@@ -1,11 +1,16 @@
-"""Named recipes: the paper's, and those for small images."""
+"""Named recipes: the paper's, and others for small images.
+
+Example:
+    >>> RECIPES["paper384"].scale
+    (384, 384)
+"""
 
 from dataclasses import replace
 
 from vgg_tf.paper.recipes import Recipe
 
-# CIFAR and its like: what helped short trainings of VGG-16 with batch normalisation, on the
-# held-out part (README).
+# For CIFAR and similar data. Each value improved short training runs of VGG-16 with batch
+# normalization on the held-out split (README).
 _CIFAR = Recipe(
     epochs=60,
     batch_size=128,
@@ -24,13 +29,13 @@ _CIFAR = Recipe(
     initializer="dirac",
     cache="pixels",
 )
-RECIPES = {
+RECIPES: dict[str, Recipe] = {
     "paper": Recipe(),
     "paper384": Recipe(learning_rate=1e-3, scale=(384, 384)),
     "paper-jitter": Recipe(learning_rate=1e-3, scale=(256, 512)),
     "cifar": _CIFAR,
-    # Written digits are not mirrored. A net of a quarter of the width learns them in about a minute
-    # on two cores.
+    # No flips, because mirrored digits are not digits. A quarter of the width trains in about a
+    # minute on two cores.
     "digits": replace(
         _CIFAR,
         epochs=16,
@@ -49,8 +54,8 @@ RECIPES = {
         initializer="auto",
     ),
 }
-# Appendix A, where the object is: S is 256 or 384, the first rate a tenth of the classification's.
-# And what a network for small images needs to learn it from a few hundred pictures.
+# Box regression of appendix A: S is 256 or 384, and the first learning rate is a tenth of the
+# classification's. SMALL_BOXES is for small networks and a few hundred pictures.
 BOXES = Recipe(learning_rate=1e-3)
 SMALL_BOXES = Recipe(
     epochs=120,
@@ -67,24 +72,28 @@ SMALL_BOXES = Recipe(
 
 
 def choose_recipe(name, arch, smaller_side=None, source=None):
-    """The named recipe for this architecture and data, the default of every flag.
+    """Return the named recipe, adapted to the architecture; its fields are the flags' defaults.
+
+    Networks with batch normalization train with a higher learning rate and without dropout.
 
     Args:
-        name: a name of `RECIPES`, or `auto`: digits for the digits, cifar for images with a smaller
-            side of at most 64 pixels, else the paper's.
-        arch: the architecture's name; nets with batch normalisation stand, and get, a higher
-            learning rate, and no dropout.
-        smaller_side: median smaller side of the images, in pixels, for `auto`.
-        source: `digits`, or anything else, for `auto`.
+        name: A key of `RECIPES`, or `auto`. This is `digits` for the digits, `cifar` for images
+            with a smaller side of at most 64 pixels, and `paper` otherwise.
+        arch: Name of the architecture.
+        smaller_side: Median smaller side of the images, in pixels, for `auto`; None if unknown.
+        source: Name of the data, for `auto`: `digits`, or anything else.
+
+    Returns:
+        The `Recipe`.
 
     Raises:
-        ValueError: unknown recipe; the message lists the known ones.
+        ValueError: The recipe is unknown; the message lists the known ones.
     """
     if name == "auto":
         small = smaller_side is not None and smaller_side <= 64
         name = "digits" if source == "digits" else "cifar" if small else "paper"
     if name not in RECIPES:
-        raise ValueError(f"No recipe {name!r}. Known: auto, {', '.join(RECIPES)}.")
+        raise ValueError(f"Unknown recipe {name!r}. Expected one of: auto, {', '.join(RECIPES)}.")
     recipe = RECIPES[name]
     if arch.endswith("_bn") and recipe.schedule != "plateau":
         recipe = replace(recipe, learning_rate=2 * recipe.learning_rate, average=0.0, dropout=0.0)
@@ -92,17 +101,25 @@ def choose_recipe(name, arch, smaller_side=None, source=None):
 
 
 def check_fit(arch, recipe):
-    """Raise ValueError where a recipe cannot train this architecture."""
+    """Raise a ValueError if the recipe cannot train this architecture."""
     if arch.endswith("_bn") and recipe.average:
         raise ValueError(
-            f"--average is not for {arch}: averaged weights do not fit the moments of batch "
-            "normalisation. Give 0."
+            f"--average must be 0 for {arch}: averaged weights do not fit the moments of batch "
+            f"normalization. Received: --average {recipe.average}. Use --average 0."
         )
 
 
 def shrink(recipe):
-    """The same road with tiny numbers: two epochs of two steps of a net of an eighth of the
-    width, also on eight devices.
+    """Return the recipe with tiny numbers, to check a run end to end.
+
+    It trains a network of an eighth of the width, for two epochs of two steps. The batch can be
+    split over up to eight devices.
+
+    Args:
+        recipe: The `Recipe` to shrink.
+
+    Returns:
+        A `Recipe`.
     """
     return replace(
         recipe,

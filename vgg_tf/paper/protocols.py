@@ -1,21 +1,21 @@
-"""Test protocols (section 3.2): scales, crops, whole images. Data, no Keras.
+"""Test protocols (section 3.2) as data, without Keras: scales, crops, whole images.
 
 The image is rescaled so that its smaller side is Q. A view is a crop of the training's size, or the
-whole image, which the network takes as convolutions. Every view but the center crop is also seen
-flipped.
+whole image. Whole images need a network in dense form. Every view except the center crop is also
+tested flipped.
 
 | protocol | views at each scale |
 | --- | --- |
 | center | the center crop |
 | ten-crop | four corners and the center, also flipped (Krizhevsky 2012) |
-| padded-ten-crop | the same of the image with a mirrored border: 2 pixels for a crop of 32 |
+| padded-ten-crop | the same ten crops of the image with a mirrored border |
 | multi-crop | a grid of 5 x 5 crops from edge to edge, also flipped: 50 |
 | dense | the whole image, also flipped; logits averaged over positions, then the softmax |
 | multi-crop+dense | the mean of the two |
 
-The border, which is not the paper's, is for small images, and for networks that were trained on
-crops that reach beyond the image (`padding` of a recipe): objects keep the size that they had in
-training, which a larger Q changes.
+The border has 2 pixels for a crop of 32. The paper does not have it. It is for small images, and
+for networks whose training crops extended beyond the image (`padding` of a recipe). With the border
+objects keep the size that they had in training; a larger Q would change it.
 """
 
 from dataclasses import dataclass
@@ -30,24 +30,27 @@ PROTOCOLS = {
     "dense": ("dense",),
     "multi-crop+dense": ("multi-crop", "dense"),
 }
-BORDER = 16  # a border is the crop's side divided by this
-# Pixels between two positions of the dense form; sides are grouped to multiples of it where shapes
-# are static.
+BORDER = 16  # the border has the crop's side divided by this
+# Pixels between two positions of the dense form. Where shapes are static, sides are rounded to
+# multiples of it.
 STRIDE = 32
 
 
 def choose_scales(scale, crop=224, several=False):
-    """Q of section 4: for a fixed S that S, for a jittered one the middle.
+    """Return the test scales Q of section 4, for a training scale.
+
+    One scale (section 4.1) is S itself for a fixed S, and the middle of a range. Three scales
+    (section 4.2) are S - 32, S and S + 32 for a fixed S. For a range they are S_min, the middle and
+    S_max.
 
     Args:
-        scale: S, or `(S_min, S_max)`, of the training, in pixels.
-        crop: the training's crop, in pixels; the paper's 32 pixels around a fixed S are in
-            proportion to it.
-        several: the three of section 4.2, S - 32, S and S + 32, or S_min, the middle and S_max;
-            none below the crop.
+        scale: Training scale S, or `(S_min, S_max)`, in pixels.
+        crop: Side of the training crop, in pixels. The paper's 32 pixels are for 224, and in
+            proportion for others. No scale is below the crop.
+        several: If True, return three scales, else one.
 
     Returns:
-        tuple of pixels.
+        Tuple of int, in pixels, in ascending order.
     """
     low, high = scale if isinstance(scale, tuple | list) else (scale, scale)
     middle = (low + high) // 2
@@ -55,37 +58,41 @@ def choose_scales(scale, crop=224, several=False):
         return (middle,)
     step = max(1, round(STRIDE * crop / 224))
     three = (low, middle, high) if low < high else (max(crop, low - step), low, low + step)
-    return tuple(dict.fromkeys(three))  # at S of the crop's side there are two
+    return tuple(dict.fromkeys(three))  # two are equal where S is the crop's side
 
 
 def place_crops(height, width, crop, view):
-    """Upper left corners of the crops of a view, in pixels.
+    """Return the upper left corners of the crops of a kind of view.
 
     Args:
-        height, width: of the rescaled image, with its border where it has one.
-        crop: side of the crops.
+        height: Height of the rescaled image, including its border, in pixels.
+        width: Width of the rescaled image, including its border, in pixels.
+        crop: Side of the crops, in pixels.
         view: `center`, `ten-crop`, `padded-ten-crop` or `multi-crop`.
 
     Returns:
-        list of `(top, left)`: all crops lie within; those of the grid at `i (side - crop) / 4`,
-        rounded down.
+        List of `(top, left)`, in pixels. All crops are inside the image. The corners of the grid
+        are at `i * (side - crop) / 4`, rounded down.
     """
     down, right = height - crop, width - crop
     if view == "multi-crop":
         steps = range(GRID)
         return [(down * i // (GRID - 1), right * j // (GRID - 1)) for i in steps for j in steps]
-    centre = [(down // 2, right // 2)]
-    return centre if view == "center" else [(0, 0), (0, right), (down, 0), (down, right), *centre]
+    center = [(down // 2, right // 2)]
+    return center if view == "center" else [(0, 0), (0, right), (down, 0), (down, right), *center]
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How an image is tested.
+    """The views of an image in a test.
 
     Attributes:
-        name: a key of `PROTOCOLS`.
-        scales: Q, each in pixels.
-        crop: side of the network's crop, in pixels.
+        name: A key of `PROTOCOLS`.
+        scales: Test scales Q, in pixels, each at least `crop`.
+        crop: Side of the network's crop, in pixels.
+
+    Raises:
+        ValueError: The name is unknown, or a scale is below the crop.
     """
 
     name: str
@@ -94,22 +101,23 @@ class Protocol:
 
     def __post_init__(self):
         if self.name not in PROTOCOLS:
-            raise ValueError(f"No protocol {self.name!r}. Known: {', '.join(PROTOCOLS)}.")
+            raise ValueError(
+                f"Unknown protocol {self.name!r}. Expected one of: {', '.join(PROTOCOLS)}."
+            )
         if not self.scales or min(self.scales) < self.crop:
             raise ValueError(
-                f"Scales are Q of at least the crop's {self.crop} pixels. Received: {self.scales}."
+                f"Test scales must be at least the crop's side of {self.crop} pixels. Received: "
+                f"{self.scales}. Try {(self.crop,)}."
             )
 
     @property
     def units(self):
-        """What is averaged: pairs of a scale and a kind of views, each of which is worth as
-        much.
-        """
+        """Pairs of a scale and a kind of view, which are averaged with equal weights."""
         return [(scale, kind) for scale in self.scales for kind in PROTOCOLS[self.name]]
 
     @property
     def views(self):
-        """Number of views of an image, on all scales; a whole image and its flip are two."""
+        """Number of views of an image over all scales; a whole image and its flip are two views."""
         of_kind = {
             "center": 1,
             "ten-crop": 10,

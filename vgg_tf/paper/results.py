@@ -1,13 +1,14 @@
 """The paper's results: Tables 3 to 6 (top-1 and top-5 error in %) and 8 to 10 (localization).
 
-All are of ILSVRC-2012's validation images, Table 10 also of its test images (sections 4 and A.2).
+All numbers are for the validation images of ILSVRC-2012, in Table 10 also for its test images
+(sections 4 and A.2).
 """
 
 import itertools
 
 FIXED, LARGE, JITTER = (256, 256), (384, 384), (256, 512)
 TECHNIQUES = ("dense", "multi-crop", "multi-crop+dense")
-# The submission to ILSVRC-2014.
+# The seven networks of the submission to ILSVRC-2014.
 SEVEN = frozenset({("D", JITTER), *itertools.product("CDE", (FIXED, LARGE))})
 PAPER = {
     3: {  # one scale
@@ -34,11 +35,11 @@ PAPER = {
     },
 }  # fmt: skip
 PRESETS = tuple(f"paper-table{number}" for number in PAPER)
-# Table 8, protocol 1, D at S = 384: (what nothing learns before, kind) to the error in %.
+# Table 8, protocol 1, D at S = 384: (first trained layer or "", kind) to the error in %.
 TABLE8 = {("fc1", "scr"): 36.4, ("fc1", "pcr"): 34.3, ("", "pcr"): 33.1}
-# Table 9, protocol 2, PCR, all layers: (S, Q) to the top-5 error on validation in %.
+# Table 9, protocol 2, PCR, all layers trained: (S, Q) to the top-5 validation error in %.
 TABLE9 = {(256, (256,)): 29.5, (384, (384,)): 28.2, (384, (352, 384)): 27.5}
-TABLE9_FUSION = 26.9  # of 256/256 and 384/352,384
+TABLE9_FUSION = 26.9  # S/Q 256/256 and 384/352,384
 TABLE10 = {
     "VGG": (26.9, 25.3),
     "GoogLeNet": (None, 26.7),

@@ -1,4 +1,4 @@
-"""The paper's chain of trainings: which network starts from which."""
+"""The paper's chain of training runs: which network starts from which."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from vgg_tf.paper.presets import RECIPES
 
 @dataclass(frozen=True)
 class Stage:
-    """One training of the paper's chain.
+    """One training run of the paper's chain.
 
     Attributes:
-        arch: the architecture.
-        recipe: name of its recipe.
-        scale: S in pixels, `(S_min, S_max)`.
-        layers: which layers come from the stage before, as for `inheritance.inherit_weights`; empty
+        arch: Name of the architecture.
+        recipe: Name of the recipe.
+        scale: Training scale `(S_min, S_max)`, in pixels.
+        layers: Layers to copy from the previous stage, as for `inheritance.inherit_weights`; empty
             for none.
     """
 
@@ -24,14 +24,18 @@ class Stage:
 
 
 def list_stages(arch, size=224):
-    """The chain that ends with this network trained at S in [256, 512] (sections 3.1 and 4.1).
+    """Return the chain that ends with this network at S in [256, 512] (sections 3.1 and 4.1).
 
-    A from random weights; B to E from seven layers of A; then S=384 from S=256, and S in [256, 512]
-    from S=384, all layers. A itself and A-LRN, which is no deeper, begin with their own S=256.
+    A starts from random weights, and B to E start from seven layers of A. Then S=384 starts from
+    S=256, and S in [256, 512] starts from S=384, with all layers. A and A-LRN have the same depth;
+    both start from random weights at S=256.
 
     Args:
-        arch: the architecture's name; with batch normalisation A is `vgg11_bn`.
-        size: side of the crop in pixels; S is the paper's for 224, in proportion for others.
+        arch: Name of the architecture. For networks with batch normalization A is `vgg11_bn`.
+        size: Side of the crop, in pixels. S is the paper's for 224, and in proportion for others.
+
+    Returns:
+        List of `Stage`, in training order.
     """
     first = "vgg11_bn" if arch.endswith("_bn") else "vgg11"
     deeper = arch not in (first, "vgg11_lrn")
