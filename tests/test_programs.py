@@ -171,7 +171,7 @@ def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
             process.kill()
             pytest.fail("Ctrl-C was not heard")
     assert process.returncode == 130
-    assert errors.strip().endswith("interrupted; the same command continues")
+    assert errors.strip().endswith("interrupted; run the same command again to continue")
 
 
 @pytest.mark.slow

@@ -84,7 +84,9 @@ def test_kills_and_sigterm_at_random_moments_leave_no_trace_in_the_end(whole, tm
             assert code == -signal.SIGKILL, f"seed {seed}: {errors}"
         else:
             assert code == 75, f"seed {seed}"
-            assert errors.strip() == "terminated; the same command continues", f"seed {seed}"
+            assert errors.strip() == "terminated; run the same command again to continue", (
+                f"seed {seed}"
+            )
     code, said, errors = finish(start(out, "--epochs", 30))
     assert code == 0, f"seed {seed}: {errors}"
     assert "continuing after epoch" in said
@@ -118,7 +120,7 @@ def test_sigterm_reaches_the_training_through_the_stages(tmp_path):
     process.terminate()
     code, _, errors = finish(process)
     assert code == 75
-    assert errors.count("terminated; the same command continues") == 1
+    assert errors.count("terminated; run the same command again to continue") == 1
     time.sleep(1)
     left = subprocess.run(
         ["pgrep", "-f", f"vgg_tf.train.*{tmp_path}"], capture_output=True, text=True

@@ -80,7 +80,7 @@ def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, 
             OSError,
             match=(
                 rf"cannot write .*/{name}: no space is left\. "
-                r"Free some, then give the same command again"
+                r"Free some space, then run the same command again"
             ),
         ):
             loop(folder)
@@ -138,7 +138,7 @@ def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_e
     assert result.returncode == 1
     assert "continuing after epoch 1" in result.stdout
     assert result.stderr == (
-        "error: cannot write run/report.json: no space is left. Free some, then give the same "
+        "error: cannot write run/report.json: no space is left. Free some space, then run the same "
         "command again.\n"
     )
     assert not (copied / "report.json").exists()

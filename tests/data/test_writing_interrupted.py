@@ -118,7 +118,7 @@ def test_a_full_disk_is_one_line_that_names_the_shard_and_the_same_command_conti
         OSError,
         match=(
             r"cannot write .*train-00001-of-00003: no space is left. "
-            r"Free some, then give the same command"
+            r"Free some space, then run the same command"
         ),
     ):
         quietly(zoo, tmp_path / "out", shards=3)

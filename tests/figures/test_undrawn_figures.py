@@ -42,7 +42,7 @@ def test_an_error_of_a_figure_is_a_note_with_its_type_and_message_said_once(caps
     for what in ("a.png", "a.png", "b.png"):
         with programs.noting(what, noted):
             broken()
-    notes = "note: {} was not drawn (RuntimeError: no font). Everything else goes on.\n"
+    notes = "note: {} was not drawn (RuntimeError: no font). The program continues.\n"
     assert capsys.readouterr().err == notes.format("a.png") + notes.format("b.png")
 
 

@@ -106,16 +106,16 @@ def test_a_cpu_is_tensorflows_unless_the_user_has_chosen_jax(answers):
     kind, engine, replicas, backend, reason = answers["tensorflow"]["auto"]
     assert (kind, engine, replicas, backend) == ("cpu", "tensorflow", 1, "tensorflow")
     assert reason.startswith("1 cpu, ")
-    assert reason.endswith("TensorFlow; no tpu or gpu here")
+    assert reason.endswith("TensorFlow; no tpu or gpu found")
     kind, engine, replicas, backend, reason = answers["jax"]["auto"]
     assert (kind, engine, replicas, backend) == ("cpu", "jax", 1, "jax")
-    assert reason.endswith("Keras on JAX; no tpu or gpu here; KERAS_BACKEND says so")
+    assert reason.endswith("Keras on JAX; no tpu or gpu found; set by KERAS_BACKEND")
 
 
 def test_several_devices_of_jax_share_a_batch(answers):
     kind, engine, replicas, _, reason = answers["jax"]["four"]
     assert (kind, engine, replicas) == ("cpu", "jax", 4)
-    assert reason.endswith("Keras on JAX, DataParallel; KERAS_BACKEND says so")
+    assert reason.endswith("Keras on JAX, DataParallel; set by KERAS_BACKEND")
 
 
 def test_a_keras_that_runs_on_the_other_engine_is_told_to_restart(answers):
@@ -175,8 +175,8 @@ def test_the_doctor_prints_what_another_process_sees(monkeypatch):
 
 
 def test_the_error_of_a_missing_tpu_names_the_engines_that_were_asked(answers):
-    assert "No TPU for TensorFlow or JAX here" in answers["tensorflow"]["tpu"]
-    assert "No TPU for JAX here" in answers["jax"]["tpu"]
+    assert "No TPU found by TensorFlow or JAX" in answers["tensorflow"]["tpu"]
+    assert "No TPU found by JAX" in answers["jax"]["tpu"]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_the_error_of_a_missing_tpu_names_the_engines_that_were_asked(answers):
     [
         (
             {},
-            "No TPU chip is in this machine: use a TPU machine of Kaggle, Colab or Cloud TPU, "
+            "This machine has no TPU chip. Use a TPU machine of Kaggle, Colab or Cloud TPU, "
             "or --strategy auto",
         ),
         ({"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, "Choose Settings, Accelerator, TPU v5e-8"),
@@ -204,7 +204,7 @@ def test_without_a_tpu_the_remedy_is_that_of_the_place(monkeypatch, place, remed
 def test_chips_that_no_framework_takes_are_named_with_what_to_install(monkeypatch):
     monkeypatch.setattr(chips, "find_tpu_chips", lambda: ("v5e", 8))
     message = doctor.explain_missing("tpu", ("tensorflow",))
-    assert "No TPU for TensorFlow here. The machine has 8 chips of TPU v5e" in message
+    assert "No TPU found by TensorFlow. The machine has 8 chips of TPU v5e" in message
     assert 'pip install -U "jax[tpu]" keras tensorflow-cpu' in message
 
 
@@ -222,7 +222,7 @@ def test_tpu_chips_are_told_from_googles_network_cards(tmp_path, monkeypatch):
 def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(
-        ValueError, match="KERAS_BACKEND is torch; vgg_tf runs on tensorflow and on jax"
+        ValueError, match="KERAS_BACKEND must be tensorflow or jax. Received: torch"
     ):
         devices.choose()
 
@@ -242,7 +242,7 @@ def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
         ),
         ({"tensorflow-cpu": "2.20.0"}, 8, 'pip install -U "jax[tpu]"'),
         ({"jax": "0.7.2", "libtpu": "0.0.21"}, 1, "pip install tensorflow-cpu"),
-        ({"jax": "0.7.2", "libtpu": "0.0.21", "tensorflow-cpu": "2.21.0"}, 1, "nothing to mend"),
+        ({"jax": "0.7.2", "libtpu": "0.0.21", "tensorflow-cpu": "2.21.0"}, 1, "nothing to fix"),
     ],
 )
 def test_the_doctor_knows_the_pairs_that_fail(versions, chips, remedy):
@@ -292,7 +292,7 @@ def test_a_tpu_that_another_program_holds_is_no_reason_to_train_for_ever_on_the_
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # by us: JAX saw none either
     with pytest.raises(
         ValueError,
-        match="end other programs that hold the TPU, and restart; or do without: --strategy",
+        match="Stop other programs that use the TPU, and restart. .*--strategy cpu",
     ):
         devices.choose()
     assert devices.choose("cpu").kind == "cpu"

@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_what_was_there_and_the_error_names_file_and_remedy(
         OSError,
         match=(
             r"^cannot write .*/file: no space is left\. "
-            r"Free some, then give the same command again\.$"
+            r"Free some space, then run the same command again\.$"
         ),
     ):
         files.write_whole(path, b"new")

@@ -20,7 +20,7 @@ def test_what_is_written_is_read_back(tmp_path):
         (b'{"a": 1', r"a\.json is not valid JSON \(.*\)\. Delete it\.$"),
         (b"", r"a\.json is not valid JSON \(.*\)\. Delete it\.$"),
         (b"[1, 2]", r"a\.json must hold a JSON object\. Received: '\[1, 2\]'\. Delete it\.$"),
-        (b"\xff\xfe", r"a\.json is no text in UTF-8"),
+        (b"\xff\xfe", r"a\.json must be UTF-8 text\. Received: .*utf-8"),
     ],
 )
 def test_a_damaged_file_is_named_in_one_line_with_what_to_do(content, message, tmp_path):

@@ -54,9 +54,9 @@ def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_command
         assert ("continuing after epoch" in said) == (victim == 1)  # the first one speaks
         assert survivor.returncode == 1
         assert errors == (
-            f"error: process {1 - victim} of 2 has lost another one, which has ended, was "
-            "killed or cannot be reached. All epochs that were done are saved: give the same "
-            "commands again on all machines.\n"
+            f"error: process {1 - victim} of 2 lost another process, which ended, was killed or "
+            "cannot be reached. All finished epochs are saved. Run the same commands again on all "
+            "machines.\n"
         )
         if blow == signal.SIGSTOP:
             os.kill(child, signal.SIGKILL)

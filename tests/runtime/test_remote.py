@@ -44,7 +44,7 @@ def test_a_path_with_a_scheme_is_remote(path, remote):
         (
             tf.errors.NotFoundError(None, None, ""),
             FileNotFoundError,
-            "^cannot write x/y: there is none",
+            "^cannot write x/y: it does not exist",
         ),
         (tf.errors.PermissionDeniedError(None, None, "403"), OSError, "^cannot write x/y: 403"),
         (

@@ -1,4 +1,4 @@
-"""What this machine has to compute with, as its own files tell, without a framework."""
+"""The accelerators and CPU instructions of this machine, found without a framework."""
 
 import contextlib
 from pathlib import Path
@@ -15,11 +15,15 @@ TPU_CHIPS = {
     "0x006f": "v6e",
     "0x0076": "v7x",
 }
-GPUS = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA's, Windows', AMD's
+GPUS = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA, WSL on Windows, AMD
 
 
 def find_tpu_chips():
-    """TPU chips in this machine: their version and number, such as `("v5e", 8)`, or `(None, 0)`."""
+    """Return the version and the number of the TPU chips in this machine.
+
+    Returns:
+        Tuple such as `("v5e", 8)`; `(None, 0)` without TPU chips.
+    """
     found = []
     for device in PCI.glob("*"):
         with contextlib.suppress(OSError):
@@ -30,24 +34,28 @@ def find_tpu_chips():
 
 
 def has_gpu_files():
-    """Tell whether a driver has made a file for a GPU."""
+    """Return whether a driver has created a device file of a GPU."""
     return any(Path(place).exists() for place in GPUS)
 
 
 def has_bfloat16():
-    """Tell whether the CPU multiplies bfloat16 in hardware, twice as fast as float32 by AVX-512
-    and more by AMX.
+    """Return whether the CPU multiplies bfloat16 in hardware.
+
+    With AVX-512 this is twice as fast as float32. With AMX it is faster still.
+
+    Returns:
+        bool.
     """
     return _has_flag("avx512_bf16") or has_amx()
 
 
 def has_amx():
-    """Tell whether the CPU multiplies tiles of bfloat16 matrices."""
+    """Return whether the CPU multiplies tiles of bfloat16 matrices (AMX)."""
     return _has_flag("amx_bf16")
 
 
 def has_avx2_only():
-    """Tell whether the CPU is of the x86 family and its widest vectors are AVX2's, of 32 bytes."""
+    """Return whether the CPU is an x86 and its widest vectors are those of AVX2 (32 bytes)."""
     return _has_flag("avx2") and not _has_flag("avx512f")
 
 

@@ -1,8 +1,7 @@
-"""A word (auto, tpu, gpu, cpu) becomes an engine, a way to share a batch among devices, and the
-precision they are best in.
+"""The devices, Keras' backend and the dtype policy for --strategy and --precision.
 
-TensorFlow no longer sees the TPUs of Kaggle, Colab and new Cloud TPU machines; JAX does. So a TPU
-is taken by TensorFlow's TPUStrategy where that works, and else by Keras on JAX.
+TensorFlow no longer sees the TPUs of Kaggle, Colab and new Cloud TPU machines, but JAX does. A TPU
+runs TensorFlow's TPUStrategy where that works, else Keras on JAX.
 """
 
 import contextlib
@@ -20,18 +19,19 @@ Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 
 @dataclass(frozen=True)
 class Devices:
-    """What a training runs on.
+    """The devices of a training run.
 
     Attributes:
         kind: `tpu`, `gpu` or `cpu`.
         engine: Keras' backend, `tensorflow` or `jax`.
-        replicas: devices that share a batch.
-        distribution: a `tf.distribute.Strategy` or a `keras.distribution.DataParallel`; None for a
+        replicas: Number of devices that share a batch.
+        distribution: A `tf.distribute.Strategy` or a `keras.distribution.DataParallel`. None for a
             single device.
-        policy: Keras dtype policy, in which `scope` builds.
-        reason: one line for the user.
-        process, processes: this one, from 0, of those that train together.
-        device: the JAX device that computes, where it computes alone; else None.
+        policy: Keras dtype policy inside `scope`.
+        reason: One line for the user: the devices, and why they were chosen.
+        process: Index of this process, from 0.
+        processes: Number of processes that train together.
+        device: The JAX device if a single one computes, else None.
     """
 
     kind: str
@@ -46,12 +46,19 @@ class Devices:
 
     @property
     def part(self):
-        """This process and their number, as `loading.load_dataset` takes them."""
+        """Index and number of the processes, as `loading.load_dataset` takes them."""
         return self.process, self.processes
 
     def agree(self, *values):
-        """Raise a ValueError where the processes have different values, whose collective steps
-        would not meet.
+        """Check that all processes have the same values.
+
+        Processes with different values would wait in different collective operations.
+
+        Args:
+            *values: What must be equal, such as the flags and a fingerprint of the data.
+
+        Raises:
+            ValueError: Another process has other values.
         """
         if self.processes > 1:
             import zlib
@@ -62,11 +69,12 @@ class Devices:
             mine = np.uint32(zlib.crc32(repr(values).encode()))
             if (multihost_utils.process_allgather(mine) != mine).any():
                 raise ValueError(
-                    f"Process {self.process} has other flags or data than another one: {values}."
+                    "All processes must have the same flags and data. Received in process "
+                    f"{self.process}: {values}. Start all processes with the same command."
                 )
 
     def alone(self):
-        """Those of this process alone, which do not wait for others."""
+        """Return the devices of this process only, which do not wait for other processes."""
         if self.processes == 1:
             return self
         import jax
@@ -82,7 +90,7 @@ class Devices:
         return replace(self, replicas=len(local), distribution=distribution)
 
     def wait(self, name):
-        """Wait until all processes have come to the point of this name."""
+        """Wait until all processes have reached the point with this name."""
         if self.processes > 1:
             from jax.experimental import multihost_utils
 
@@ -90,14 +98,15 @@ class Devices:
 
     @contextlib.contextmanager
     def scope(self):
-        """Context in which the model and its optimizer are made, trained and tested: in the
-        dtype policy, on these devices.
+        """Enter the dtype policy and the distribution of these devices.
+
+        Build, train and test the model inside this context.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(scopes.set_precision(self.policy))
             if self.distribution:
                 stack.enter_context(self.distribution.scope())
-            # Else Keras would compute on JAX's first device, such as a TPU in place of the CPU.
+            # Otherwise Keras computes on JAX's first device, such as a TPU instead of the CPU.
             if self.device:
                 import jax
 
@@ -105,18 +114,29 @@ class Devices:
             yield
 
 
-def strategy(word="auto", precision="auto"):
-    """Choose devices and print which and why, for notebooks: `with strategy("tpu").scope(): ...`
+def strategy(word: StrategyName = "auto", precision: Precision = "auto") -> Devices:
+    """Choose the devices for training, and print which and why.
 
-    The dtype policy and the distribution hold within the scope. Three changes stay, which a process
-    can make only once: `KERAS_BACKEND` is set, unless it was set or Keras was imported before. A
-    TPU that is found belongs to this process until it ends. `"cpu"` hides GPUs from TensorFlow.
+    The dtype policy and the distribution are active inside the scope only. Three changes are
+    permanent, because a process can make them only once. `KERAS_BACKEND` is set, unless it was set
+    or Keras was imported before. A TPU belongs to this process until the process ends. `"cpu"`
+    hides GPUs from TensorFlow.
 
     Args:
-        word, precision: as for `choose`.
+        word: `auto`, `tpu`, `gpu` or `cpu`, as for `choose`.
+        precision: `auto` or a Keras dtype policy, as for `choose`.
 
     Returns:
-        `Devices`, which has `.scope()`.
+        `Devices`. Build and train the model inside its `scope()`.
+
+    Example:
+        >>> from vgg_tf import build_vgg, strategy
+        >>> devices = strategy("cpu", "float32")  # doctest: +ELLIPSIS
+        1 cpu, float32, ...
+        >>> with devices.scope():
+        ...     model = build_vgg("vgg11", input_shape=(32, 32, 3), width=0.0625, head_width=16)
+        >>> model.output_shape
+        (None, 1000)
     """
     devices = choose(word, precision)
     print(devices.reason)
@@ -127,35 +147,40 @@ def choose(word="auto", precision="auto"):
     """Find the devices, and make Keras run on the engine that sees them.
 
     Args:
-        word: `tpu`: TensorFlow's where it sees one, else JAX'. `gpu`: all GPUs that TensorFlow
-            sees, else those of JAX. `cpu`. `auto` is the first of them that is there. A
-            KERAS_BACKEND that is set decides the engine.
-        precision: a Keras dtype policy; `auto` is mixed_bfloat16 on TPUs, on GPUs of compute
-            capability 8 and, for TensorFlow, on CPUs with instructions for bfloat16; mixed_float16
-            on older GPUs; float32 elsewhere. Scores are float32.
+        word: `tpu`, `gpu`, `cpu`, or `auto` for the first of them that exists. TensorFlow comes
+            before JAX, unless KERAS_BACKEND is set. `gpu` takes all GPUs that the engine sees.
+        precision: A Keras dtype policy, or `auto`. `auto` is mixed_bfloat16 on TPUs, on GPUs of
+            compute capability 8 or higher and, with TensorFlow, on CPUs with bfloat16 instructions.
+            On older GPUs it is mixed_float16, elsewhere float32. Outputs of the network are always
+            float32.
+
+    Returns:
+        `Devices`.
 
     Raises:
-        ValueError: there is no such device, or a TPU that is not free, or Keras is on another
-            engine; the message says more.
+        ValueError: There is no such device, a TPU is in use, or Keras runs on another engine.
     """
     if word not in ("auto", "tpu", "gpu", "cpu"):
-        raise ValueError(f"The strategy is auto, tpu, gpu or cpu. Received: {word!r}.")
+        raise ValueError(
+            f"The strategy must be auto, tpu, gpu or cpu. Received: {word!r}. Try auto, which "
+            "takes the first of tpu, gpu and cpu that exists."
+        )
     engines.settle(word)
     names, settled = engines.list_engines(), engines.is_settled()
-    if settled and word in ("tpu", "gpu"):  # the other one may have what was not asked for before
+    if settled and word in ("tpu", "gpu"):  # `settle` looked for another kind on the other engine
         names += tuple(engine for engine in engines.NAMES if engine not in names)
     kinds = ("tpu", "gpu", "cpu") if word == "auto" else (word,)
     for i, kind in enumerate(kinds):
         for engine in names:
-            # Both have one.
+            # Both engines have a CPU: keep the one that Keras already runs on.
             if kind == "cpu" and len(names) > 1 and engines.find_loaded() not in (None, engine):
                 continue
             found = engines.find(engine, kind, asked=word == kind)
             if found:
                 engines.check_loaded(engine, kind)
-                why = f"; no {' or '.join(kinds[:i])} here" if i else ""
+                why = f"; no {' or '.join(kinds[:i])} found" if i else ""
                 if not settled and "KERAS_BACKEND" in os.environ:
-                    why += "; KERAS_BACKEND says so"
+                    why += "; set by KERAS_BACKEND"
                 elif engine == "jax" and kind != "cpu":
                     why += f"; TensorFlow sees no {kind}"
                 return _devices(kind, engine, found, precision, why)
@@ -166,7 +191,7 @@ def choose(word="auto", precision="auto"):
 
 def _devices(kind, engine, found, precision, why):
     n = len(found.devices)
-    # TPUStrategy also for one core: nothing else runs TensorFlow's models on a TPU.
+    # One TPU core needs TPUStrategy, too: nothing else runs TensorFlow's models on a TPU.
     shared = n > 1 or (engine, kind) == ("tensorflow", "tpu")
     distribution = found.distribution() if shared else None
     policy = _best_policy(kind, engine, found.devices) if precision == "auto" else precision

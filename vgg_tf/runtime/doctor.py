@@ -1,7 +1,7 @@
 """Installed versions, visible devices, and what to fix.
 
-Run as a program, with `tensorflow` or `jax` as the argument, this module prints the devices that
-the framework sees.
+As a program, with `tensorflow` or `jax` as its argument, this module prints the devices that the
+framework sees.
 """
 
 import os
@@ -24,7 +24,7 @@ _PACKAGES = (
 
 
 def print_report():
-    """Print what is installed, what each framework sees, and what to do about it."""
+    """Print installed versions, the devices that each framework sees, and what to fix."""
     versions = {name: find_version(name) for name in _PACKAGES}
     print(f"Python {sys.version.split()[0]}")
     for name, version in versions.items():
@@ -38,7 +38,7 @@ def print_report():
 
 
 def find_version(name):
-    """Return the version of an installed package; None where it is not installed."""
+    """Return the version of an installed package; None if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -46,9 +46,17 @@ def find_version(name):
 
 
 def ask_for_devices(engine, chips):
-    """Return what a framework sees on a machine with so many TPU chips, in words.
+    """Return the devices that a framework sees, as text.
 
-    Another process looks: an import that aborts, or takes the TPU, must not affect this one.
+    The import runs in another process. It may abort or take the TPU, which must not affect this
+    process.
+
+    Args:
+        engine: `tensorflow` or `jax`.
+        chips: Number of TPU chips in this machine.
+
+    Returns:
+        str, such as `sees /physical_device:CPU:0`, or `fails:` and the last line of the error.
     """
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     if not chips:
@@ -59,18 +67,24 @@ def ask_for_devices(engine, chips):
     try:
         result = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=120)
     except subprocess.TimeoutExpired:
-        return "has not answered within two minutes"
+        return "did not answer within 2 minutes"
     verb, said = ("sees", result.stdout) if result.returncode == 0 else ("fails:", result.stderr)
     last = said.strip().splitlines()[-1:] or [f"exit code {result.returncode}"]
     return f"{verb} {last[0]}"
 
 
 def list_remedies(versions, chips):
-    """What to do about these versions of packages (None: not installed) on a machine with so many
-    TPU chips.
+    """Return what to fix, as sentences.
 
-    tensorflow-tpu 2.20 imports with libtpu 0.0.14 to 0.0.30 and aborts with 0.0.32 and later;
-    2.19.1 wants 0.0.10.
+    tensorflow-tpu 2.20 imports with libtpu 0.0.14 to 0.0.30 and aborts with 0.0.32 and later.
+    tensorflow-tpu 2.19.1 needs libtpu 0.0.10.
+
+    Args:
+        versions: Name of each package to its version; None if it is not installed.
+        chips: Number of TPU chips in this machine.
+
+    Returns:
+        List of str, at least one.
     """
     found, libtpu = [], versions.get("libtpu")
     if versions.get("tensorflow-tpu"):
@@ -78,34 +92,43 @@ def list_remedies(versions, chips):
         if numbers > (0, 0, 30):
             found.append(
                 f"tensorflow-tpu aborts at import with libtpu {libtpu}: pip install "
-                "tensorflow-tpu==2.19.1 (Python to 3.12)"
+                "tensorflow-tpu==2.19.1 (Python 3.12 or older)"
             )
         if versions.get("jax"):
             found.append(
-                "tensorflow-tpu and JAX cannot both own the TPU in a process: keep one of them"
+                "tensorflow-tpu and JAX cannot both own the TPU in a process: uninstall one of them"
             )
     if chips and not (versions.get("jax") and libtpu):
         found.append('the TPU needs JAX: pip install -U "jax[tpu]" keras tensorflow-cpu')
     if not any(versions.get(name) for name in ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")):
-        found.append("vgg_tf reads its data by TensorFlow: pip install tensorflow-cpu")
-    return found or ["nothing to mend"]
+        found.append("vgg_tf reads data with TensorFlow: pip install tensorflow-cpu")
+    return found or ["nothing to fix"]
 
 
 def explain_missing(kind, names):
-    """Return what to do where these engines find no device of this kind, in words."""
-    where = f"No {kind.upper()} for {' or '.join(engines.NAMES[engine] for engine in names)} here. "
+    """Return an error message for a device that does not exist.
+
+    Args:
+        kind: `tpu`, `gpu` or `cpu`.
+        names: The engines that were asked, `tensorflow`, `jax` or both.
+
+    Returns:
+        str: what is missing, and what to do on this machine.
+    """
+    where = f"No {kind.upper()} found by {' or '.join(engines.NAMES[name] for name in names)}. "
     if kind == "gpu":
         return (
-            where + 'pip install "tensorflow[and-cuda]" (or "jax[cuda12]") where an NVIDIA GPU is, '
-            "or use --strategy auto."
+            where + "With an NVIDIA GPU: pip install "
+            '"tensorflow[and-cuda]" (or "jax[cuda12]"). Without one: use --strategy auto.'
         )
     version, n = chips.find_tpu_chips()
     if n:
         wheel = "" if engines.has_jax_for_tpus() else "They need JAX. "
         return where + (
             f"The machine has {n} chips of TPU {version}. {wheel}"
-            'pip install -U "jax[tpu]" keras tensorflow-cpu, unset KERAS_BACKEND or set it to jax, '
-            "end other programs that hold the TPU, and restart; or do without: --strategy cpu."
+            'Run pip install -U "jax[tpu]" keras tensorflow-cpu. Unset KERAS_BACKEND or set it to '
+            "jax. Stop other programs that use the TPU, and restart. To train without the TPU, use "
+            "--strategy cpu."
         )
     if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
         return (
@@ -117,14 +140,13 @@ def explain_missing(kind, names):
             "use --strategy auto."
         )
     return (
-        where
-        + "No TPU chip is in this machine: use a TPU machine of Kaggle, Colab or Cloud TPU, or "
+        where + "This machine has no TPU chip. Use a TPU machine of Kaggle, Colab or Cloud TPU, or "
         "--strategy auto."
     )
 
 
 def main():
-    """Print the devices that the framework sees which the argument names."""
+    """Print the devices that one framework sees, `tensorflow` or `jax`, as the argument says."""
     if sys.argv[1] == "tensorflow":
         import tensorflow as tf
 

@@ -1,9 +1,9 @@
-"""What each engine, TensorFlow and JAX, finds on this machine, and which of them Keras runs on.
+"""The devices that TensorFlow and JAX find, and which of the two Keras runs on.
 
-Keras fixes its backend when it is first imported, and TensorFlow imports Keras: so the engine is
-settled before either of them is imported, and what an engine sees is asked of another process.
-Run as a program, with an engine and a kind of device as arguments, this module exits with 0 if the
-engine sees such devices.
+Keras fixes its backend when it is first imported, and TensorFlow imports Keras. So the engine is
+chosen before either import, and other processes find out what each engine sees. As a program, with
+an engine and a kind of device as arguments, this module exits with 0 if the engine sees such
+devices, else with 1.
 """
 
 import importlib.util
@@ -17,18 +17,18 @@ from vgg_tf.runtime.chips import find_tpu_chips, has_gpu_files
 
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}
 
-_settled = False  # KERAS_BACKEND is ours, not the user's
+_settled = False  # whether `settle` has set KERAS_BACKEND, and not the user
 
 
 @dataclass(frozen=True)
 class Found:
-    """Devices of an engine.
+    """The devices that an engine finds.
 
     Attributes:
-        devices: list of them.
-        distribution: function that makes what shares a batch among them, once Keras runs on the
-            engine; None for a single device.
-        name: of the distribution.
+        devices: List of the engine's device objects.
+        distribution: Function that makes the object which shares a batch among the devices. Call it
+            when Keras runs on the engine. None for a single device.
+        name: Name of the distribution.
     """
 
     devices: list
@@ -37,12 +37,14 @@ class Found:
 
 
 def settle(word="auto", several=False):
-    """Set KERAS_BACKEND to the engine that sees the devices, before TensorFlow is imported; nothing
-    once it is, or is set.
+    """Set KERAS_BACKEND to the engine that sees the devices.
+
+    Call it before TensorFlow is imported. It does nothing if Keras is imported or KERAS_BACKEND is
+    set.
 
     Args:
-        word: as for `choose`.
-        several: of several processes, which only JAX connects.
+        word: `auto`, `tpu`, `gpu` or `cpu`, as for `choose`.
+        several: Whether several processes train together, which only JAX can do.
     """
     global _settled
     if len(list_engines()) == 1 or "keras" in sys.modules:
@@ -58,8 +60,10 @@ def settle(word="auto", several=False):
 
 
 def make_child_environment():
-    """The environment, without the engine that we settled for: of a child that is to choose for
-    itself.
+    """Return the environment variables for a child process that chooses its own engine.
+
+    Returns:
+        dict, the environment without the KERAS_BACKEND that `settle` has set.
     """
     return {
         name: value
@@ -76,50 +80,78 @@ def is_settled():
 def sees(engine, kind):
     """Return whether an engine sees devices of this kind.
 
-    Another process looks: it holds no TPU when it has ended, and may abort, as tensorflow-tpu does
-    with some versions of libtpu.
+    Another process runs the check. It frees the TPU when it ends, and it may abort, as
+    tensorflow-tpu does with some versions of libtpu.
+
+    Args:
+        engine: `tensorflow` or `jax`.
+        kind: `tpu`, `gpu` or `cpu`.
+
+    Returns:
+        bool.
     """
     words = [sys.executable, "-m", "vgg_tf.runtime.engines", engine, kind]
     return subprocess.run(words, capture_output=True).returncode == 0
 
 
 def list_engines():
-    """Engines in question, the preferred one first: the one that the user or an imported Keras
-    has decided for, or both.
+    """Return the engines that may be used, the preferred one first.
+
+    Returns:
+        Tuple of `tensorflow`, `jax` or both. It has one if the user or an imported Keras has
+            chosen.
+
+    Raises:
+        ValueError: KERAS_BACKEND is another backend of Keras.
     """
     chosen = os.environ.get("KERAS_BACKEND")
     if chosen not in (None, "", "tensorflow", "jax"):
         raise ValueError(
-            f"KERAS_BACKEND is {chosen}; vgg_tf runs on tensorflow and on jax. Set one of them, "
-            "or unset it."
+            f"KERAS_BACKEND must be tensorflow or jax. Received: {chosen}. Set one of the two, or "
+            "unset it."
         )
     return (chosen,) if chosen else ("tensorflow", "jax")
 
 
 def find_loaded():
-    """The engine that an imported Keras runs on; None where there is none."""
+    """Return the engine of the Keras that is imported; None if Keras is not imported."""
     return sys.modules["keras"].config.backend() if "keras" in sys.modules else None
 
 
 def check_loaded(engine, kind):
-    """Raise a ValueError where Keras was imported on another engine."""
+    """Check that Keras is not imported on another engine.
+
+    Args:
+        engine: The engine that is needed, `tensorflow` or `jax`.
+        kind: The kind of device that needs it, for the message.
+
+    Raises:
+        ValueError: Keras was imported on another engine.
+    """
     loaded = find_loaded()
     if loaded not in (None, engine):
         raise ValueError(
-            f"The {kind} is {engine}'s, but Keras was imported on {loaded}. Set "
-            f"KERAS_BACKEND={engine} before the first import of keras or vgg_tf, and restart "
-            "(the kernel of a notebook)."
+            f"The {kind} needs Keras on {engine}. Received: Keras was imported on {loaded}. Set "
+            f"KERAS_BACKEND={engine} before the first import of keras or vgg_tf, and restart the "
+            "program or the notebook's kernel."
         )
 
 
 def has_jax_for_tpus():
-    """Tell whether JAX and libtpu are installed."""
+    """Return whether JAX and libtpu are installed."""
     return all(map(importlib.util.find_spec, ("jax", "libtpu")))
 
 
 def are_tpus_taken(engines):
-    """Tell whether the machine has TPUs that JAX, which could, did not find: another program has
-    them, and a CPU is no TPU.
+    """Return whether the machine has TPUs that JAX supports but did not find.
+
+    Then another program uses them, and the CPU would be a poor replacement.
+
+    Args:
+        engines: The engines that were asked.
+
+    Returns:
+        True or a false value.
     """
     asked = (_settled or "jax" in engines) and "tpu" in (os.environ.get("JAX_PLATFORMS") or "tpu")
     return asked and find_tpu_chips()[1] and has_jax_for_tpus()
@@ -134,7 +166,7 @@ def _tensorflow_tpu(asked):
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, tf.errors.NotFoundError, tf.errors.InternalError):
-        return None  # what builds and machines without a TPU raise
+        return None  # these errors come from builds and machines without a TPU
     return Found(
         tf.config.list_logical_devices("TPU"),
         lambda: tf.distribute.TPUStrategy(resolver),
@@ -145,7 +177,7 @@ def _tensorflow_tpu(asked):
 def _tensorflow_gpu(asked):
     import tensorflow as tf
 
-    # Which a strategy shares: the user, or cpu, may have hidden some.
+    # Visible ones only: the user, or --strategy cpu, may have hidden some.
     gpus = tf.config.get_visible_devices("GPU")
     return Found(gpus, tf.distribute.MirroredStrategy, "MirroredStrategy") if gpus else None
 
@@ -164,7 +196,7 @@ def _jax(kind):
             kind == "tpu" and not (asked or find_tpu_chips()[1])
         ):
             return None
-        # Without chips libtpu would ask Google's servers for minutes.
+        # Without TPU chips, libtpu queries Google's metadata server for minutes.
         skip = (
             {}
             if find_tpu_chips()[1]
@@ -175,7 +207,7 @@ def _jax(kind):
 
             try:
                 found = jax.devices(kind)
-            except RuntimeError:  # no such platform
+            except RuntimeError:  # JAX has no such platform
                 return None
 
         def distribution():
@@ -200,20 +232,31 @@ FINDERS = {
 
 
 def find(engine, kind, asked):
-    """Return the `Found` devices of a kind; None where the engine finds none.
+    """Return the devices of a kind that an engine finds.
 
     Args:
         engine: `tensorflow` or `jax`.
         kind: `tpu`, `gpu` or `cpu`.
-        asked: the user asked for this kind. Else TPUs are looked for only where the machine has
-            TPU chips.
+        asked: Whether the user asked for this kind. If not, TPUs are looked for only on machines
+            with TPU chips.
+
+    Returns:
+        `Found`, or None if the engine finds none.
     """
     return FINDERS[engine, kind](asked)
 
 
 def get_compute_capability(engine, gpu):
-    """Major number of NVIDIA's compute capability; 8 and above multiply bfloat16 matrices. 0
-    where it is not known.
+    """Return the major number of a GPU's CUDA compute capability.
+
+    GPUs of 8 and above multiply bfloat16 matrices.
+
+    Args:
+        engine: `tensorflow` or `jax`.
+        gpu: The engine's device object.
+
+    Returns:
+        int, 0 if it is not known.
     """
     if engine == "jax":
         return int(float(getattr(gpu, "compute_capability", 0)))
@@ -223,8 +266,12 @@ def get_compute_capability(engine, gpu):
 
 
 def is_shared_by_tensorflow():
-    """Tell whether a strategy of TensorFlow's is at work, under which each device would take
-    moments of its own part.
+    """Return whether a distribution strategy of TensorFlow is active.
+
+    Under such a strategy, each device would compute batch statistics of its own part of a batch.
+
+    Returns:
+        bool.
     """
     import keras
     import tensorflow as tf
@@ -233,7 +280,7 @@ def is_shared_by_tensorflow():
 
 
 def main():
-    """Exit with 0 if the engine sees devices of the kind that the arguments name, else with 1."""
+    """Exit with 0 if the engine sees devices of the kind in the arguments, else with 1."""
     engine, kind = sys.argv[1:]
     sys.exit(not find(engine, kind, asked=True))
 

@@ -1,7 +1,7 @@
-"""Files on this machine or in a bucket: what is `gs://`, or anything else with `://`, goes through
-TensorFlow's file systems.
+"""Local and remote files: reading, listing, JSON, and writing whole files.
 
-Paths are strings. TensorFlow is imported for remote paths only.
+A path with `://`, such as `gs://bucket/file`, goes through TensorFlow's file systems. Paths are
+strings. TensorFlow is imported for remote paths only.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ from vgg_tf.runtime.temporary import (
 
 
 def make_absolute(path):
-    """The path as it is known from any working folder."""
+    """Return a path that does not depend on the working folder."""
     return str(path) if is_remote(path) else str(Path(path).resolve())
 
 
 def exists(path):
-    """Tell whether there is a file or folder."""
+    """Return whether a file or folder exists."""
     if not is_remote(path):
         return os.path.exists(path)
     with naming(path, "look for"):
@@ -36,12 +36,12 @@ def exists(path):
 
 
 def is_folder(path):
-    """Tell whether there is a folder."""
+    """Return whether a folder exists."""
     return get_gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
 
 
 def list_names(folder):
-    """Names in a folder, sorted."""
+    """Return the names in a folder, sorted."""
     if is_remote(folder):
         with naming(folder, "list"):
             return sorted(name.rstrip("/") for name in get_gfile().listdir(folder))
@@ -49,11 +49,16 @@ def list_names(folder):
 
 
 def walk(folder):
-    """Names of all files below a folder, relative to it with `/` between, sorted; what is hidden,
-    or in hidden folders, not.
+    """Return the names of all files below a folder, without hidden ones.
 
-    Links to folders are followed, but none to where we have been or to what the folder itself lies
-    in.
+    Links to folders are followed, but not to folders that were visited or that contain `folder`.
+
+    Args:
+        folder: Path, local or remote.
+
+    Returns:
+        Sorted list of str: paths relative to `folder`, with `/` as the separator. Files in hidden
+            folders are not among them.
     """
     found, remote = [], is_remote(folder)
     seen = set() if remote else set(map(str, Path(folder).resolve().parents))
@@ -73,13 +78,13 @@ def walk(folder):
 
 
 def _unless_missing(error):
-    """What os.walk would pass over in silence, such as a folder that may not be read."""
+    """Raise errors that `os.walk` would ignore, such as a folder without read permission."""
     if not isinstance(error, FileNotFoundError):
         raise error
 
 
 def read_size(path):
-    """Bytes of a file."""
+    """Return the size of a file in bytes."""
     if not is_remote(path):
         return os.path.getsize(path)
     with naming(path, "read"):
@@ -87,59 +92,85 @@ def read_size(path):
 
 
 def read(path, offset=0, length=-1):
-    """Bytes of a file: `length` of them from `offset`, or all that follow.
+    """Return bytes of a file.
+
+    Args:
+        path: Path, local or remote.
+        offset: Position of the first byte.
+        length: Number of bytes; -1 reads to the end.
+
+    Returns:
+        bytes. They are fewer than `length` if the file ends before.
 
     Raises:
-        OSError: it cannot be read; the message names it.
+        OSError: The file cannot be read. The message names it.
     """
     if not is_remote(path):
         try:
             with open(path, "rb") as file:
                 file.seek(offset)
                 return file.read(length)
-        except OSError as error:  # of a disk that fails, which names no file
+        except OSError as error:  # the error of a failing disk does not name the file
             raise type(error)(error.errno, error.strerror, str(path)) from None
     tf = quiet.quiet_tensorflow()
     with naming(path, "read"), tf.io.gfile.GFile(path, "rb") as file:
         try:
             file.seek(offset)
             return file.read(length)
-        except tf.errors.OutOfRangeError:  # offset lies beyond the end
+        except tf.errors.OutOfRangeError:  # the offset is beyond the end
             return b""
 
 
 def read_text(path):
-    """A file of UTF-8, with or without a byte order mark.
+    """Return the text of a UTF-8 file, with or without a byte order mark.
+
+    Args:
+        path: Path, local or remote.
+
+    Returns:
+        str, without the byte order mark.
 
     Raises:
-        ValueError: it is none; the message names it.
+        ValueError: The file is not UTF-8. The message names it.
     """
     try:
         return read(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path} is no text in UTF-8 ({error}). Fetch it anew, or mend it."
+            f"{path} must be UTF-8 text. Received: {error}. Download it again, or fix it."
         ) from None
 
 
-def read_json(path, remedy="Fetch it again, or delete it."):
+def read_json(path, remedy="Download it again, or delete it."):
     """Return the object in a JSON file that vgg_tf wrote.
 
     Args:
-        path: of the file.
-        remedy: what to do about a file that is damaged, a sentence for the message.
+        path: Path, local or remote.
+        remedy: A sentence for the error message: what to do about a damaged file.
 
     Returns:
         dict.
 
     Raises:
-        ValueError: the file is not UTF-8, not JSON, or not an object; the message names it.
+        ValueError: The file is not UTF-8, not JSON, or not an object. The message names it.
     """
     return parse_json(read_text(path), path, remedy)
 
 
-def parse_json(text, name, remedy="Fetch it again, or delete it."):
-    """Return the object in a JSON text that vgg_tf wrote, as `read_json` does for a file."""
+def parse_json(text, name, remedy="Download it again, or delete it."):
+    """Return the object in a JSON text that vgg_tf wrote.
+
+    Args:
+        text: str.
+        name: The file's name, for error messages.
+        remedy: As for `read_json`.
+
+    Returns:
+        dict.
+
+    Raises:
+        ValueError: The text is not JSON, or not an object. The message names the file.
+    """
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -150,7 +181,7 @@ def parse_json(text, name, remedy="Fetch it again, or delete it."):
 
 
 def make_folder(path):
-    """Make a folder, and those above it, where there is none."""
+    """Make a folder and its parents, unless they exist."""
     if is_remote(path):
         with naming(path, "make"):
             get_gfile().makedirs(path)
@@ -159,13 +190,13 @@ def make_folder(path):
 
 
 def make_folder_of(path):
-    """Make the folder that a file is to lie in."""
+    """Make the folder that contains a file, unless it exists."""
     if folder := os.path.dirname(path):
         make_folder(folder)
 
 
 def remove(path):
-    """Remove a file, or a folder with all it holds; nothing where there is none."""
+    """Remove a file, or a folder with all its contents, if it exists."""
     if is_remote(path):
         if exists(path):
             (get_gfile().rmtree if is_folder(path) else get_gfile().remove)(path)
@@ -176,7 +207,14 @@ def remove(path):
 
 
 def write_whole(path, data):
-    """Write bytes so that whoever reads `path` finds all of them, or what was there before."""
+    """Write bytes to a file, whole or not at all.
+
+    A reader finds all new bytes, or the old ones.
+
+    Args:
+        path: Path, local or remote.
+        data: bytes.
+    """
     with writing(path) as temporary:
         Path(temporary).write_bytes(data)
 
@@ -188,17 +226,16 @@ def write_json(path, value):
 
 @contextlib.contextmanager
 def writing(path):
-    """Within, write to the local path that this gives; afterwards `path` is that file, whole.
+    """Give a local path to write to, and afterwards move that file to `path`, whole.
 
-    An error within leaves what was there before. Concurrent writers do not meet: each has a
-    temporary file of its own, and the last one to finish wins. Afterwards the disk has the file and
-    its name.
+    After an error, `path` is unchanged. Concurrent writers each have their own temporary file, and
+    the last one to finish wins. At the end the disk has the file and its name.
 
     Args:
-        path: of the file, here or remote.
+        path: Path of the file, local or remote.
 
     Yields:
-        str, a path where no file is yet. It ends in the name of `path`.
+        str, a path where no file exists yet. It ends in the name of `path`.
     """
     folder, name = os.path.split(str(path))
     if is_remote(path):
@@ -214,7 +251,7 @@ def writing(path):
 
 
 def _upload(local_path, folder, name):
-    """Copy a file into a remote folder, where it appears whole."""
+    """Copy a file into a remote folder, whole or not at all."""
     remove_remote_leftovers(folder, name)
     beside = f"{folder}/{make_name(name)}"
     try:
@@ -227,9 +264,15 @@ def _upload(local_path, folder, name):
 
 @contextlib.contextmanager
 def writing_folder(path):
-    """As `writing`, for a local folder: make and fill the folder that this gives.
+    """Give a local path of a folder to make and fill, and afterwards move it to `path`.
 
-    A folder that has been at `path` is moved aside, and removed once the new one is in its place.
+    A folder that exists at `path` is removed once the new one has replaced it.
+
+    Args:
+        path: Path of the folder, local only.
+
+    Yields:
+        str, a path where no folder exists yet. It ends in the name of `path`.
     """
     path = str(path).rstrip("/")
     with naming(path), temporary_folder(path) as place:
@@ -239,7 +282,7 @@ def writing_folder(path):
 
 
 def rename(old, new):
-    """Give a file another name, which one that had it loses."""
+    """Rename a file, and replace a file with the new name."""
     if is_remote(old):
         with naming(new):
             get_gfile().rename(old, new, overwrite=True)
@@ -248,7 +291,7 @@ def rename(old, new):
 
 
 def settle(temporary, path):
-    """Give a file that is complete its final name, once the disk has it."""
+    """Give a complete file its final name, after the disk has its contents."""
     if is_remote(path):
         rename(str(temporary), str(path))
         return

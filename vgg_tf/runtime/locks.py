@@ -8,13 +8,17 @@ from vgg_tf.runtime.remote import is_remote
 
 @contextlib.contextmanager
 def hold_lock(lock, busy):
-    """Within, this process alone holds the lock file `lock`, made where there is none; a killed
-    process holds none.
+    """Hold a lock file, so that no other process can hold it.
 
-    There are no such locks on remote file systems: nothing is held there.
+    The system releases the lock when the process ends, even if it is killed. Remote file systems
+    have no such locks: nothing is locked there.
+
+    Args:
+        lock: Path of the lock file, which is made if it does not exist.
+        busy: Message of the error if another process holds the lock.
 
     Raises:
-        BlockingIOError: another process holds it; with the message `busy`.
+        BlockingIOError: Another process holds the lock.
     """
     if is_remote(lock):
         yield

@@ -1,6 +1,4 @@
-"""Numbers inside a `tf.data` pipeline that change from pass to pass, where everything else in it
-is the same each time.
-"""
+"""Numbers in a `tf.data` pipeline that change with each pass over the dataset."""
 
 import secrets
 import threading
@@ -14,11 +12,11 @@ _generator = None
 
 @tf.autograph.experimental.do_not_convert
 def draw_fresh_seed():
-    """Return a seed that no other call has given, of this program or of another.
+    """Return a seed that no other call gets, in this program or another.
 
-    Inside `Dataset.map` each element of each pass gets another one. A program's own seed does not
-    fix it, nor does `tf.config.experimental.enable_op_determinism`: `tf.random.uniform` in its
-    place repeats in every pass once a program has called `tf.random.set_seed`.
+    Inside `Dataset.map`, each element of each pass gets its own seed. Neither a program's seed nor
+    `tf.config.experimental.enable_op_determinism` fixes it. `tf.random.uniform` would repeat its
+    numbers in every pass after a call of `tf.random.set_seed`.
 
     Returns:
         int64 scalar.
@@ -36,12 +34,11 @@ def count_passes(one, count):
     """Return a dataset whose pass number p, from 0, is `one(p)`.
 
     Args:
-        one: function of an int64 scalar that gives a `tf.data.Dataset`.
-        count: number of elements of each pass.
+        one: Function from an int64 scalar to a `tf.data.Dataset`.
+        count: Number of elements in each pass.
 
     Returns:
-        A `tf.data.Dataset` of known length. Each iterator that is opened begins the next pass,
-        whoever opens it.
+        A `tf.data.Dataset` of known length. Each new iterator begins the next pass.
     """
     passes = _apart(lambda: tf.Variable(-1, trainable=False, dtype=tf.int64))
 
@@ -54,11 +51,17 @@ def count_passes(one, count):
 
 
 def _apart(make):
-    """Call `make` where neither the graph of a `map` nor the scope of a strategy or a device
-    reaches: in another thread.
+    """Return `make()`, called in another thread.
 
-    A variable made in the scope of a strategy is copied to its devices, and no pipeline on the host
-    can read it.
+    That thread is outside the graph of a `map` and outside the scope of a strategy or a device. A
+    variable made inside the scope of a strategy is copied to its devices, and no pipeline on the
+    host can read it.
+
+    Args:
+        make: Function without arguments.
+
+    Returns:
+        What `make` returns.
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(make).result()

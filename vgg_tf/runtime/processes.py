@@ -1,9 +1,8 @@
-"""Several processes, on as many machines, train one network: who is who, and one clear line where
-one of them is lost.
+"""Several processes on as many machines train one network together.
 
-JAX connects them. When one is lost JAX aborts the others from threads of its own, as they wait for
-it in the middle of a step: Python has no chance to speak. So the work is done in a child process,
-and its parent tells what has happened.
+JAX connects the processes. If one of them is lost, JAX aborts the others from its own threads, and
+Python cannot print a message. So a child process does the work, and its parent prints in one line
+what has happened.
 """
 
 import os
@@ -18,18 +17,18 @@ import tyro
 
 from vgg_tf.runtime import programs
 
-HEARTBEAT = 20  # seconds without a sign of life that make a process a lost one
-START = 300  # seconds to wait for all of them in the beginning
-PORT = 8476  # of the first process on a TPU pod, as JAX has it there
-LOST = 76  # exit code of a child that saw a connection break
-_PIPE = "VGG_TF_PARENT"  # file descriptor on which a child sees its parent's end
-_CONNECTED = "vgg_tf: all processes are connected"  # a line for the parent
+HEARTBEAT = 20  # seconds without a heartbeat after which a process counts as lost
+START = 300  # seconds to wait for all processes at the start
+PORT = 8476  # port of the first process on a TPU pod, JAX's default there
+LOST = 76  # exit code of a child whose connection broke
+_PIPE = "VGG_TF_PARENT"  # file descriptor that closes for a child when its parent ends
+_CONNECTED = "vgg_tf: all processes are connected"  # printed by the child, read by the parent
 _TORN = re.compile(
     "gloo|coordination service|unavailable:|heartbeat|deadline_exceeded|connection (closed|reset)",
     re.IGNORECASE,
 )
-# What JAX, Gloo and TensorFlow write of their own accord, and from where on they write of a lost
-# process.
+# Lines that JAX, Gloo and TensorFlow print in every run, and the first of those that they print
+# about a lost process.
 _NOISE = re.compile(r"^\[Gloo\]|absl::InitializeLog|oneDNN (custom operations|supports)")
 _END = re.compile("JAX distributed service detected fatal errors|coordination_service_agent")
 
@@ -50,11 +49,16 @@ class Hosts:
     process: int = 0
 
     def complete(self, environment=None):
-        """These, or what the environment of SLURM (`srun`) or of a Cloud TPU pod tells where
-        nothing was given.
+        """Return the processes as the flags, SLURM (`srun`) or a Cloud TPU pod give them.
+
+        Args:
+            environment: Environment variables, used if no flag is given; None for `os.environ`.
+
+        Returns:
+            `Hosts`, with at least one process.
 
         Raises:
-            ValueError: they do not fit together; the message says what is missing.
+            ValueError: The flags do not fit together. The message says what is missing.
         """
         if self.coordinator or self.processes > 1 or self.process:
             host, _, port = self.coordinator.rpartition(":")
@@ -65,16 +69,18 @@ class Hosts:
                 and 0 <= self.process < self.processes > 1
             ):
                 raise ValueError(
-                    "Several processes want --coordinator HOST:PORT, --processes N of at least "
-                    "2 and --process I below it. Received: "
-                    f"{self.coordinator or 'no coordinator'}, {self.processes}, {self.process}."
+                    "Several processes need --coordinator HOST:PORT, --processes N (2 or more) and "
+                    f"--process I (0 to N - 1). Received: --coordinator {self.coordinator!r}, "
+                    f"--processes {self.processes}, --process {self.process}. Give all three on "
+                    "each machine."
                 )
             try:
                 socket.getaddrinfo(host, port)
             except OSError as error:
                 raise ValueError(
-                    f"--coordinator names a machine that is not found here: {host} "
-                    f"({error.strerror})."
+                    "--coordinator must name a machine that this one can find. Received: "
+                    f"--coordinator {self.coordinator} ({error.strerror}). Check the name, or give "
+                    "an IP address."
                 ) from None
             return self
         if self.processes == 1:
@@ -83,14 +89,15 @@ class Hosts:
 
     @staticmethod
     def _read(environment):
-        """Return what SLURM or a TPU pod says; one process where neither does."""
+        """Return the processes of SLURM or a TPU pod; one process without either."""
         if "SLURM_STEP_NODELIST" in environment and int(environment.get("SLURM_NTASKS", 1)) > 1:
             # JAX reads the rest.
             return Hosts("", int(environment["SLURM_NTASKS"]), int(environment["SLURM_PROCID"]))
         if int(environment.get("MEGASCALE_NUM_SLICES", 1)) > 1:
             raise ValueError(
-                "Several TPU slices do not tell who is who: give --coordinator, --processes "
-                "and --process."
+                "The processes of several TPU slices are not numbered. Received: "
+                f"MEGASCALE_NUM_SLICES={environment['MEGASCALE_NUM_SLICES']}. Give --coordinator, "
+                "--processes and --process."
             )
         machines = environment.get("TPU_WORKER_HOSTNAMES", "").split(",")
         if len(machines) > 1:
@@ -98,25 +105,28 @@ class Hosts:
         return Hosts(processes=1)
 
     def join(self):
-        """Connect with the others; from now on Keras runs on JAX. Nothing is done where there are
-        none.
+        """Connect with the other processes; from now on Keras runs on JAX.
+
+        A single process does nothing.
 
         Raises:
-            ValueError: KERAS_BACKEND says otherwise, or JAX is missing; the message says what to
-                do.
+            ValueError: KERAS_BACKEND is not jax, or the port of --coordinator is in use.
+            ModuleNotFoundError: JAX is not installed.
         """
         if self.processes == 1:
             return
         if os.environ.get("KERAS_BACKEND", "jax") != "jax":
             raise ValueError(
-                "Several processes train on JAX only: set KERAS_BACKEND=jax, or unset it."
+                "Several processes train on JAX only. Received: "
+                f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}. Set KERAS_BACKEND=jax, or unset it."
             )
         os.environ["KERAS_BACKEND"] = "jax"
         try:
             import jax
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
-                'several processes need JAX: pip install "jax[tpu]", "jax[cuda12]" or jax'
+                f"Several processes need JAX. Received: {error}. Install it: pip install "
+                '"jax[tpu]", "jax[cuda12]" or jax'
             ) from None
         if self.coordinator and not self.process:
             with socket.socket() as trial:
@@ -125,12 +135,17 @@ class Hosts:
                     trial.bind(("", int(self.coordinator.rpartition(":")[2])))
                 except OSError as error:
                     raise ValueError(
-                        f"--coordinator {self.coordinator}: {error.strerror}. Choose another port."
+                        "--coordinator must name a free port. Received: --coordinator "
+                        f"{self.coordinator} ({error.strerror}). Choose another port."
                     ) from None
-        print(f"process {self.process} of {self.processes} waits for the others", flush=True)
+        print(
+            f"process {self.process} of {self.processes}: waiting for the other processes",
+            flush=True,
+        )
         given = (self.coordinator, self.processes, self.process) if self.coordinator else ()
-        jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from us
-        # As keras.distribution.initialize does, which would wait 100 s for a sign of life.
+        # The service would install its own handler of SIGTERM.
+        jax.config.update("jax_enable_preemption_service", False)
+        # As keras.distribution.initialize does, but with a heartbeat timeout shorter than 100 s.
         jax.distributed.initialize(
             *given, heartbeat_timeout_seconds=HEARTBEAT, initialization_timeout=START
         )
@@ -139,12 +154,13 @@ class Hosts:
 
 
 def run(program, main):
-    """Run `main()` as a program, see `programs.run`; where several processes were asked for, as a
-    watched child.
+    """Run `main()` as a program, as `programs.run` does.
+
+    With several processes, it runs in a child process that this one watches.
 
     Args:
-        program: its name after `python -m`.
-        main: the function.
+        program: Name after `python -m`.
+        main: Function without arguments.
     """
     parent = os.environ.get(_PIPE)
     if parent:
@@ -155,7 +171,7 @@ def run(program, main):
 
 
 def _watch(program, main):
-    """Do the work here where it is done alone, else in a child, and tell how that has ended."""
+    """Run `main()` here if it is one process, else in a child, and report how the child ended."""
     arguments = sys.argv[1:]
     if {"-h", "--help"} & set(arguments):
         return main()
@@ -176,29 +192,30 @@ def _watch(program, main):
     lost = code == LOST or quiet.ended
     if lost and not quiet.connected:
         sys.exit(
-            f"error: {who} has waited for the others for {START // 60} minutes. Look at what "
-            "they say, and at --coordinator, --processes and --process of all of them."
+            f"error: {who} waited {START // 60} minutes for the other processes. Check their "
+            "output, and --coordinator, --processes and --process of each of them."
         )
     if lost:
         sys.exit(
-            f"error: {who} has lost another one, which has ended, was killed or cannot be "
-            "reached. All epochs that were done are saved: give the same commands again on all "
-            "machines."
+            f"error: {who} lost another process, which ended, was killed or cannot be reached. "
+            "All finished epochs are saved. Run the same commands again on all machines."
         )
     if code > 128:
         sys.exit(
-            f"error: {who} was killed by signal {code - 128}. Give the same commands again on "
-            "all machines."
+            f"error: {who} was killed by signal {code - 128}. Run the same commands again on all "
+            "machines."
         )
     sys.exit(code)
 
 
 class _Quiet:
-    """A filter of lines: all but the noise, and nothing of what JAX writes of its end.
+    """A filter of the child's error lines.
+
+    It removes the lines that every run prints, and all that JAX prints after it has lost a process.
 
     Attributes:
-        connected: all processes have met.
-        ended: JAX has aborted for the sake of another process.
+        connected: Whether all processes have met.
+        ended: Whether JAX has aborted because of another process.
     """
 
     connected = ended = False
@@ -212,14 +229,18 @@ class _Quiet:
 
 
 def _end_with(pipe):
-    """Wait for the parent's end, and follow it."""
+    """Wait until the parent ends, then end this process."""
     os.read(pipe, 1)
     os._exit(1)
 
 
 def _leave(main):
-    """Run the program, and leave after an error at once: JAX would wait for the others, who wait
-    for us.
+    """Run the program, and exit immediately after an error.
+
+    Otherwise JAX would wait for the other processes, which wait for this one.
+
+    Args:
+        main: Function without arguments.
     """
     try:
         programs.run(main)
@@ -229,7 +250,7 @@ def _leave(main):
             print(end.code, file=sys.stderr)
         code = end.code if isinstance(end.code, int) else 1
     except BaseException as error:
-        # A JaxRuntimeError or a ValueError, by the place where the connection was used.
+        # A JaxRuntimeError or a ValueError, depending on where the connection was used.
         torn = _TORN.search(str(error))
         code = LOST if torn else 1
         if not torn:

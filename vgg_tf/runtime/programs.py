@@ -1,4 +1,4 @@
-"""What every program shares: errors in one line, Ctrl-C, child programs, figures that may fail."""
+"""The shell of every program: errors in one line, Ctrl-C, child programs, figures that fail."""
 
 import contextlib
 import io
@@ -12,31 +12,40 @@ import traceback
 from vgg_tf.runtime.quiet import TENSORFLOW_MISSING, lacks_tensorflow
 from vgg_tf.runtime.signals import PREEMPTED, TERMINATED, Notice, PreemptedError
 
-# Faults whose message is meant for the user when one of our modules raised them; raised elsewhere
-# they are bugs and keep their traceback.
+# If our modules raise these errors, the message is for the user. From other modules they are bugs
+# and keep their traceback.
 _OUR_FAULTS = (ValueError, FloatingPointError)
 
 
 def run(main):
-    """Call `main()` as a program: exit code 0, 1 after an error told in one line, 75 after
-    SIGTERM, 130 after Ctrl-C.
+    """Run `main()` as a program, with errors in one line.
+
+    The exit code is 0, 1 after an error, 75 after SIGTERM and 130 after Ctrl-C. Errors that are
+    bugs keep their traceback.
+
+    Args:
+        main: Function without arguments.
+
+    Raises:
+        ModuleNotFoundError: A module is missing for which no installation is known.
+        OSError: It does not name a file and is not from our modules.
     """
-    # A line at a time also into a file, which a kill would leave without.
+    # Line by line also into a file, which would otherwise lose its last lines at a kill.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     try:
-        with Notice(0):  # nothing is under way yet that would be worth a delay
+        with Notice(0):  # outside a training, no work is lost by an immediate end
             main()
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command continues", file=sys.stderr, flush=True)
+        print("\ninterrupted; run the same command again to continue", file=sys.stderr, flush=True)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
-        # At once: under TensorFlow's threads, still at work, Python's own end crashes now and then.
+        # Immediately: Python's normal exit sometimes crashes while TensorFlow's threads are busy.
         os._exit(130)
     except PreemptedError:
         print(f"\n{TERMINATED}", file=sys.stderr)
         sys.exit(PREEMPTED)
-    except BrokenPipeError:  # the reader, such as head, has left
+    except BrokenPipeError:  # the reader, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except ModuleNotFoundError as error:
@@ -65,18 +74,19 @@ def _is_ours(error):
 
 
 def call(words, said=None, **options):
-    """Run a program of ours and hand SIGTERM on to it.
+    """Run another program of this project, and pass SIGTERM on to it.
 
     Args:
-        words: after `python -m`.
-        said: called with each line that it writes as an error; without it they are written as ever.
-        options: of `subprocess.Popen`.
+        words: Program and arguments, after `python -m`.
+        said: Function that is called with each line of the program's stderr. None prints them.
+        **options: Options of `subprocess.Popen`.
 
     Returns:
-        its exit code, as a shell tells it.
+        int, the exit code as a shell reports it.
 
     Raises:
-        PreemptedError: SIGTERM came too early, or too late, for the program to end by it.
+        PreemptedError: SIGTERM came, and the program was killed by it or had already ended.
+        KeyboardInterrupt: Ctrl-C was pressed. The program is ended first.
     """
     errors = subprocess.PIPE if said else None
     words = [sys.executable, "-m", *words]
@@ -85,13 +95,13 @@ def call(words, said=None, **options):
         subprocess.Popen(words, stderr=errors, text=True, errors="replace", **options) as child,
     ):
         notice.hand_on = child.terminate
-        if notice.told:  # while it was started
+        if notice.told:  # SIGTERM came while the program started
             child.terminate()
         try:
             for line in child.stderr or ():
                 said(line)
             code = child.wait()
-        except KeyboardInterrupt:  # it was told as well
+        except KeyboardInterrupt:  # the child has received Ctrl-C, too
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(10)
             child.kill()
@@ -103,12 +113,14 @@ def call(words, said=None, **options):
 
 @contextlib.contextmanager
 def noting(what, noted=None):
-    """Context in which an error becomes a note on stderr: a figure that fails ends no training and
-    no test.
+    """Print an error as a note on stderr, and continue.
+
+    A figure that fails must not end a training run or a test.
 
     Args:
-        what: the figure, such as its path.
-        noted: a set of what has been noted before, which is not noted again; it is updated.
+        what: The figure, such as its path.
+        noted: Set of the figures that were noted before, which is updated. These are not noted
+            again.
     """
     noted = set() if noted is None else noted
     try:
@@ -117,8 +129,8 @@ def noting(what, noted=None):
         if what not in noted:
             message = " ".join(str(error).split())[:500]
             print(
-                f"note: {what} was not drawn ({type(error).__name__}: {message}). Everything "
-                "else goes on.",
+                f"note: {what} was not drawn ({type(error).__name__}: {message}). The program "
+                "continues.",
                 file=sys.stderr,
             )
         noted.add(what)

@@ -1,33 +1,35 @@
-"""TensorFlow's import, without its start-up messages; one clear line if it is missing."""
+"""TensorFlow's import without its start-up messages, and a one-line error if it is missing."""
 
 import os
 import sys
 import tempfile
 
 TENSORFLOW_MISSING = (
-    "vgg_tf needs TensorFlow, which it leaves to you so that no image's own is replaced: "
-    'pip install tensorflow-cpu (or "tensorflow[and-cuda]" for NVIDIA GPUs)'
+    "vgg_tf needs TensorFlow, which is not installed. Install it: pip install tensorflow-cpu "
+    '(or "tensorflow[and-cuda]" for NVIDIA GPUs)'
 )
 
 
 def lacks_tensorflow(error):
-    """Tell whether it is TensorFlow, or a part of it, that this ModuleNotFoundError misses."""
+    """Return whether a ModuleNotFoundError is about TensorFlow or a part of it."""
     return (error.name or "").split(".")[0] == "tensorflow"
 
 
 def quiet_tensorflow():
-    """TensorFlow, imported without its start-up noise, and with oneDNN wherever it was built with
-    it.
+    """Return TensorFlow, imported without start-up messages and with oneDNN.
 
-    The lines that TF_CPP_MIN_LOG_LEVEL does not silence are written to the file descriptor, so that
-    one is turned away during the import; what it said is shown when the import fails.
+    TF_CPP_MIN_LOG_LEVEL does not silence all lines, as some go to the file descriptor of stderr. So
+    stderr is redirected during the import, and its text is shown only if the import fails.
 
-    TensorFlow turns oneDNN on by itself only where it finds AVX512-VNNI or AMX. On 2 cores with
-    AVX2 (AMD EPYC, 2.45 GHz) a VGG-16 step at 32 pixels ran 2.0 to 2.3 times as fast with it (38 to
-    48 images/s against 19 to 21).
+    TensorFlow turns oneDNN on by default only if the CPU has AVX512-VNNI or AMX. With AVX2 (2 cores
+    of an AMD EPYC, 2.45 GHz), oneDNN makes a VGG-16 step at 32 pixels 2.0 to 2.3 times as fast (38
+    to 48 images/s versus 19 to 21).
+
+    Returns:
+        The module `tensorflow`.
     """
     if sys.modules.get("tensorflow"):
-        import tensorflow as tf  # waits where another thread is at it
+        import tensorflow as tf  # waits if another thread is importing it
 
         return tf
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,6 +1,4 @@
-"""File systems of TensorFlow, such as gs://: whether a path is on one, local copies, and errors
-that name the file.
-"""
+"""Remote paths (gs://), local copies of them, and errors that name the file."""
 
 import contextlib
 import errno
@@ -12,7 +10,7 @@ from vgg_tf.runtime import quiet
 
 
 def is_remote(path):
-    """Tell whether `path` lies on a file system of TensorFlow's, such as `gs://bucket/folder`."""
+    """Return whether a path is on a file system of TensorFlow, such as `gs://bucket/folder`."""
     return "://" in str(path)
 
 
@@ -23,14 +21,21 @@ def get_gfile():
 
 @contextlib.contextmanager
 def naming(path, verb="write"):
-    """Turn errors of the disk and TensorFlow's errors of files, which name no file, into an
-    OSError that does.
+    """Turn errors of files that do not name the file into an OSError that does.
+
+    Args:
+        path: The file.
+        verb: What was done with it, for the message.
+
+    Raises:
+        OSError: The disk or TensorFlow had an error with the file. FileNotFoundError if it does not
+            exist.
     """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _full(path, verb) from error
+            raise OSError(_full(path, verb)) from error
         if error.errno is None or error.filename is not None:
             raise
         raise OSError(f"cannot {verb} {path}: {error.strerror}") from error
@@ -39,25 +44,32 @@ def naming(path, verb="write"):
         if errors is None or not isinstance(error, errors.OpError):
             raise
         if isinstance(error, errors.ResourceExhaustedError):
-            raise _full(path, verb) from error
+            raise OSError(_full(path, verb)) from error
         kind = FileNotFoundError if isinstance(error, errors.NotFoundError) else OSError
-        raise kind(f"cannot {verb} {path}: {error.message or 'there is none'}") from error
+        raise kind(f"cannot {verb} {path}: {error.message or 'it does not exist'}") from error
 
 
 def _full(path, verb):
-    return OSError(
-        f"cannot {verb} {path}: no space is left. Free some, then give the same command again."
+    return (
+        f"cannot {verb} {path}: no space is left. Free some space, then run the same command again."
     )
 
 
 @contextlib.contextmanager
 def fetch(path, leave_out=()):
-    """Within, a path on this machine with what `path` holds: itself, or a copy for what reads no
-    remote files.
+    """Give a local path with the contents of a local or remote path.
+
+    Some libraries cannot read remote files. They get a temporary copy.
 
     Args:
-        path: of a file, or of a folder, of which the files are copied that lie in it directly.
-        leave_out: names of files that need not be copied.
+        path: Path of a file or a folder. Of a folder, only the files directly in it are copied.
+        leave_out: Names of files that are not copied.
+
+    Yields:
+        str, the path itself if it is local, else the path of the copy.
+
+    Raises:
+        ValueError: The code inside raised it. The message names `path` instead of the copy.
     """
     if not is_remote(path):
         yield str(path)
@@ -78,5 +90,5 @@ def fetch(path, leave_out=()):
         except ValueError as error:
             if copy not in str(error):
                 raise
-            # What the user gave, not the copy.
+            # The user knows the original path, not the copy.
             raise ValueError(str(error).replace(copy, path)) from error

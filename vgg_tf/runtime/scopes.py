@@ -1,4 +1,4 @@
-"""Temporary process settings: environment variables and Keras' dtype policy."""
+"""Temporary environment variables and dtype policy."""
 
 import contextlib
 import os
@@ -8,8 +8,10 @@ import os
 def set_environment(**values):
     """Set environment variables, and restore them at the end.
 
-    Libraries read theirs when they are imported or first used. If the variables stayed, all child
-    processes would inherit them.
+    Libraries read them at import or first use. Permanent changes would reach all child processes.
+
+    Args:
+        **values: Name to value of each variable, str.
     """
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -25,8 +27,12 @@ def set_environment(**values):
 
 @contextlib.contextmanager
 def set_precision(policy):
-    """Context in which Keras builds layers in this dtype policy. Layers that were saved keep
-    their own.
+    """Set Keras' dtype policy, and restore it at the end.
+
+    Layers of saved models keep their own policy.
+
+    Args:
+        policy: Name of a policy, such as `mixed_bfloat16`.
     """
     import keras
 

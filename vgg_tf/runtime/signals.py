@@ -1,4 +1,4 @@
-"""SIGTERM handling: the current epoch may finish within the grace period."""
+"""SIGTERM handling: the current epoch may finish within a grace period."""
 
 import contextlib
 import math
@@ -8,26 +8,32 @@ import socket
 import threading
 import time
 
-PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, give the same command again
-TERMINATED = "terminated; the same command continues"
+PREEMPTED = 75  # EX_TEMPFAIL of sysexits.h: no fault, the same command can be run again
+TERMINATED = "terminated; run the same command again to continue"
 
 
 class PreemptedError(BaseException):
-    """SIGTERM has ended the work: the machine is taken away, or its time is up. No fault, which
-    a library might catch.
+    """SIGTERM has ended the work, because the machine or its time limit ends.
+
+    It is not an Exception, so libraries do not catch it.
     """
 
 
 class Notice:
-    """Within, SIGTERM does not kill at once: whoever works asks whether the time that is left is
-    enough.
+    """Context in which SIGTERM does not end the program immediately.
 
-    Who does not ask in time, as in a compilation or a long test, is ended with exit code 75 when
-    all of it has passed. Only the main thread can be told of signals; in others SIGTERM kills as
-    ever.
+    The program calls `heed` to check whether the remaining time is enough. If it does not, as in a
+    compilation or a long test, it is ended with exit code 75 after the grace period. Python
+    delivers signals to the main thread only. In other threads SIGTERM ends the program immediately.
 
     Args:
-        grace: seconds from SIGTERM until all is lost; infinite for who ends by other means.
+        grace: Seconds from SIGTERM until the program is ended. Infinite if something else ends it.
+
+    Attributes:
+        grace: As given.
+        end: Time of `time.monotonic` at which the grace period ends; infinite before SIGTERM.
+        told: Whether SIGTERM has arrived.
+        hand_on: Function that is called at SIGTERM, such as one that terminates a child process.
     """
 
     def __init__(self, grace):
@@ -37,10 +43,10 @@ class Notice:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            # Python calls handlers between steps only, but writes here at once.
+            # Python runs handlers only between bytecodes, but writes to this socket immediately.
             mouth, ear = socket.socketpair()
             mouth.setblocking(False)
-            self._said = os.dup(2)  # which TensorFlow's import turns away
+            self._said = os.dup(2)  # TensorFlow's import redirects stderr itself
             watch = threading.Thread(target=self._watch, args=(ear,), daemon=True)
             watch.start()
             self._undo.callback(os.close, self._said)
@@ -64,7 +70,7 @@ class Notice:
 
     def _hear(self):
         self.told, self.end = True, min(self.end, time.monotonic() + self.grace)
-        # Here as well, so that nothing is begun meanwhile, such as another process.
+        # Also in the handler, so that nothing new starts meanwhile, such as another process.
         if not self.grace:
             self._leave()
 
@@ -89,10 +95,13 @@ class Notice:
                     return
 
     def heed(self, seconds):
-        """Go on where `seconds` more end in time, which is always so without a notice.
+        """Continue if there is enough time, which is always so before SIGTERM.
+
+        Args:
+            seconds: Time that the next step takes.
 
         Raises:
-            PreemptedError: they do not.
+            PreemptedError: The grace period ends before that.
         """
         if time.monotonic() + seconds > self.end:
             raise PreemptedError

@@ -1,10 +1,9 @@
-"""Temporary folders next to files and folders that are being written, and how what was written
-in them gets its final name.
+"""Temporary folders for files that are being written, and how these get their final names.
 
-Each writer has a folder `.tmp.RANDOM.NAME` and holds a lock on it, which the system releases when
-the process ends, however it ends. So a folder without a lock is a leftover: the next writer of the
-same name removes it, and `remove_unfinished` removes all of them. On remote file systems, which
-have no such locks, leftovers are removed when they are a day old.
+Each writer has a folder `.tmp.RANDOM.NAME` and holds a lock on it. The system releases the lock
+when the process ends, even if it is killed. So a folder without a lock is a leftover. The next
+writer of the same name removes it, and `remove_unfinished` removes all of them. Remote file systems
+have no such locks. There, leftovers are removed when they are a day old.
 """
 
 import contextlib
@@ -21,20 +20,25 @@ from vgg_tf.runtime.remote import get_gfile, is_remote, naming
 
 PREFIX = ".tmp."
 _OCCUPIED = {errno.ENOTEMPTY, errno.EEXIST}  # renaming to the name of a folder that holds files
-# Of file systems that cannot sync a folder, and of folders that may not be listed.
+# From file systems that cannot sync a folder, and from folders without read permission.
 _UNSYNCED = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM}
-OLD = 24 * 3600  # seconds after which a remote file belongs to nobody
+OLD = 24 * 3600  # seconds after which an unfinished remote file is a leftover
 
 
 @contextlib.contextmanager
 def temporary_folder(path):
-    """Within, a new and empty folder next to a local path, which no other writer gets.
+    """Make a new, empty folder next to a local path, and remove it at the end.
+
+    No other writer gets the same folder.
 
     Args:
-        path: of the file or folder that is to be written.
+        path: Path of the file or folder that will be written.
+
+    Yields:
+        str, the path of the temporary folder.
 
     Raises:
-        OSError: no folder can be made there; the message names `path`.
+        OSError: The folder cannot be made. The message names `path`.
     """
     folder, name = os.path.split(path)
     _remove_leftovers(folder, name)
@@ -47,8 +51,8 @@ def temporary_folder(path):
 
 
 def make_name(name):
-    """Return a hidden name for an unfinished file, with a random part."""
-    # 60 letters have at most 240 bytes, and the names of a file system 255.
+    """Return a hidden name with a random part, for an unfinished file."""
+    # 60 characters have at most 240 bytes, and file systems allow names of 255 bytes.
     return f"{PREFIX}{secrets.token_hex(4)}.{name[-60:]}"
 
 
@@ -60,38 +64,38 @@ def is_name(temporary, name):
 
 
 def remove_unfinished(folder):
-    """Remove what killed processes left in a folder of which this process is the one writer."""
+    """Remove what killed processes left in a folder with a single writer, this process."""
     if not is_remote(folder):
         for entry in list(os.scandir(folder)):
             if not entry.name.startswith(PREFIX):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 _remove_unlocked(entry.path)
-            else:  # of earlier versions, which made no folders
+            else:  # earlier versions made files instead of folders
                 os.unlink(entry.path)
 
 
 def remove_remote_leftovers(folder, name):
-    """Remove unfinished files of this name from a remote folder, where they are a day old."""
+    """Remove unfinished files of this name from a remote folder if they are a day old."""
     with contextlib.suppress(FileNotFoundError), naming(folder, "list"):
         for temporary in get_gfile().listdir(folder):
             path = f"{folder}/{temporary}"
             if not is_name(temporary, name):
                 continue
-            seconds = get_gfile().stat(path).mtime_nsec / 1e9  # 0: the file system does not know
+            seconds = get_gfile().stat(path).mtime_nsec / 1e9  # 0: unknown to the file system
             if 0 < seconds < time.time() - OLD:
                 get_gfile().remove(path)
 
 
 def _remove_leftovers(folder, name):
-    with contextlib.suppress(OSError):  # a folder that cannot be listed has none to remove
+    with contextlib.suppress(OSError):  # without permission to list the folder, remove nothing
         for entry in list(os.scandir(folder or ".")):
             if is_name(entry.name, name):
                 _remove_unlocked(entry.path)
 
 
 def _remove_unlocked(place):
-    """Remove a temporary folder, unless a process is at work in it."""
+    """Remove a temporary folder, unless a process is using it."""
     with contextlib.suppress(OSError):
         held = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -113,7 +117,7 @@ def _make_folder(folder, name):
             raise type(error)(error.errno, error.strerror, os.path.join(folder, name)) from None
         try:
             held = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:  # another writer took it for a leftover before it was locked
+        except FileNotFoundError:  # another writer removed it as a leftover before it was locked
             continue
         if _lock(held) and os.path.exists(place):
             return place, held
@@ -121,30 +125,33 @@ def _make_folder(folder, name):
 
 
 def _lock(held):
-    """Return whether no other process has the lock on this folder."""
+    """Lock a folder, and return whether no other process has locked it."""
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks: then nobody can take the folder for a leftover
+    except OSError:  # without locks, no process can mistake the folder for a leftover
         pass
     return True
 
 
 def place_file(temporary, path):
-    """Give a complete file its final name, once the disk has it."""
+    """Give a complete file its final name, after the disk has its contents."""
     _sync_file(temporary)
     os.replace(temporary, path)
     _sync_folder(os.path.dirname(path))
 
 
 def place_folder(temporary, path, aside):
-    """Give a complete folder its final name, once the disk has all of it.
+    """Give a complete folder its final name, after the disk has its contents.
 
     Args:
-        temporary: path of the folder.
-        path: its final path. What is there is moved aside, and moved back after an error.
-        aside: path of a folder on the same disk, for what has been at `path`.
+        temporary: Path of the folder.
+        path: Its final path. What exists there is moved to `aside`, and moved back after an error.
+        aside: Path of a folder on the same disk.
+
+    Raises:
+        OSError: The folder cannot be renamed.
     """
     for root, _, names in os.walk(temporary, topdown=False):
         for name in names:
