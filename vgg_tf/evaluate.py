@@ -18,60 +18,70 @@ PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "pa
 
 @dataclass(frozen=True)
 class Flags:
-    """Errors, scores and a report of one network, or of several whose posteriors are averaged;
-    every image counts once.
+    """Test a network, or the average of several networks, and write a report.
+
+    Attributes:
+        networks: Run folders of python -m vgg_tf.train, weight
+            files (.keras, .weights.h5, .safetensors), or cifar10.
+        data: Images to test on: a folder of shards or of class folders, tfds:NAME, or digits. The
+            default is the data of the first run.
+        labels_from: The first label of --data, 0 or 1, if the shards do not define it.
+        split: Split to test on: train, validation or test.
+        protocol: Views of each image: center (the center crop), ten-crop (four corners and the
+            center, also flipped), padded-ten-crop (the same with a mirrored border), multi-crop (a
+            grid of 25 crops, also flipped), dense (the whole image and its flip, as in
+            section 3.2), or multi-crop+dense (both, averaged).
+        scales: Smaller side of the rescaled image (Q in the paper), in pixels, such as 256
+            or 256,384,512. The value one is the test scale of the recipe, and several is the three
+            scales of section 4.2.
+        preset: Run all tests of a table of the paper for these networks, and print it with the
+            paper's numbers.
+        batch_size: Crops per batch; 0 chooses it from the size of the crops.
+        out: Folder of the report; the default is in the run folder, or in evaluations/.
+        precision: Precision of weight files, as for vgg_tf.train. A run always has the precision
+            of its training.
+        strategy: Device: auto is the first of tpu, gpu and cpu that is available.
+        together: Several processes that test together.
     """
 
-    networks: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Run folders of python -m vgg_tf.train, or files of weights (.keras, .weights.h5,
-    .safetensors), or cifar10.
-    """
+    networks: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")
+    ]
     data: str | None = None
-    """A folder of shards or of class folders, `tfds:NAME` or `digits`; the first run's own data
-    by default.
-    """
     labels_from: Literal[0, 1] | None = None
-    """0 or 1: the first label of --data, where shards leave that open."""
     split: str = "test"
-    """train, validation or test."""
     protocol: ProtocolName = "center"
-    """The views of an image: the centre crop; 10 crops; 10 of the image with a mirrored border;
-    50; the whole image and its flip (section 3.2); 50 crops and that.
-    """
     scales: str = "one"
-    """Q, the smaller side of the rescaled image in pixels: 256,384,512; `one`, the recipe's;
-    `several`, the three of 4.2.
-    """
     preset: PresetName = "none"
-    """Test all that a table of the paper has of these networks, and print it with the paper's
-    numbers beside.
-    """
     batch_size: int = 0
-    """Crops that go through the network at a time; 0 is by their size."""
     out: str = ""
-    """Folder of the report; by default in the run's folder, or in evaluations/."""
     precision: Precision = "auto"
-    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its
-    training.
-    """
     strategy: StrategyName = "auto"
-    """Where to test, in the precision of the training; auto is the first of tpu, gpu, cpu that
-    is there.
-    """
     together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(
         default_factory=processes.Hosts
     )
 
 
 def main(arguments=None):
-    """Compute the posteriors that are not there yet, average and score them, write the report,
-    print the closing line.
+    """Test the networks, write the report and print the result.
+
+    Probabilities that earlier tests have stored are not computed again.
+
+    Args:
+        arguments: list of words; None takes the command line.
+
+    Raises:
+        ValueError: no network is given.
     """
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.evaluate")
     if not flags.networks:
         raise ValueError(
-            "No network. Give a run folder of python -m vgg_tf.train, or a file of weights."
+            f"At least one network is required. Received: {len(flags.networks)}. Give a run folder "
+            "of python -m vgg_tf.train, a weight file, or cifar10."
         )
+    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+
+    check_paths(flags.networks)
     together = flags.together.complete()
     settle(flags.strategy, several=together.processes > 1)
     quiet.quiet_tensorflow()
@@ -105,14 +115,17 @@ def main(arguments=None):
 
 
 def _open_networks(flags):
-    """Return the networks and the source that they are tested on, which fit each other."""
+    """Return the networks and the source that they are tested on, whose classes match."""
     from vgg_tf.data import opening
     from vgg_tf.evaluation import checkpoint
 
     networks = [checkpoint.open_checkpoint(path) for path in flags.networks]
     first = networks[0]
     if not (flags.data or first.data):
-        raise ValueError(f"{first.path} does not tell what it was trained on. Give --data.")
+        raise ValueError(
+            f"--data is required: {first.path} does not name its training data. Received: no "
+            "--data. Give a folder, tfds:NAME or digits."
+        )
     selections = [network.selection for network in networks]
     source = opening.open_tested(flags.split, selections, first.data, flags.data, flags.labels_from)
     for network in networks:
@@ -122,7 +135,7 @@ def _open_networks(flags):
 
 
 def _plan_lines(networks, flags):
-    """Return `(networks, protocols, the paper's errors)` of each result."""
+    """Return `(networks, protocols, the paper's errors)` for each result."""
     from vgg_tf.evaluation import tables
     from vgg_tf.paper import protocols
 
@@ -136,7 +149,7 @@ def _plan_lines(networks, flags):
 
 
 def _agree(devices, networks, source, flags):
-    """Raise a ValueError where another process tests something else."""
+    """Raise a ValueError if another process tests something else."""
     devices.agree(
         [network.fingerprint for network in networks],
         devices.policy,
@@ -149,7 +162,7 @@ def _agree(devices, networks, source, flags):
 
 
 def _format_errors(found):
-    """Errors in words."""
+    """Return the errors and the loss as text."""
     (low, high), (low5, high5) = found["top1_interval"], found["top5_interval"]
     return (
         f"top-1 error {found['top1_error']:.2f} % (95 %: {low:.2f} to {high:.2f}), "
@@ -158,9 +171,7 @@ def _format_errors(found):
 
 
 def _choose_folder(networks, lines, source, flags):
-    """Where the report goes by default: other images or networks of the same names have another
-    folder.
-    """
+    """Return the default folder of the report: different networks or images, different folders."""
     from vgg_tf.evaluation import checkpoint
 
     of = (
@@ -179,7 +190,7 @@ def _choose_folder(networks, lines, source, flags):
     digest = hashlib.sha256(
         "+".join(network.fingerprint for network in networks).encode()
     ).hexdigest()[:6]
-    # A file system's names have 255 bytes.
+    # File names have at most 255 bytes.
     together = "+".join(network.name for network in networks)[:200]
     return os.path.join(checkpoint.EVALUATIONS, f"{together}-{digest}", f"{flags.split}{of}-{what}")
 
@@ -205,7 +216,7 @@ def _write_report(folder, line, found, average, source, flags):
     facts = {
         "networks": ", ".join(f"{network.path} ({network.arch})" for network in networks),
         "images": f"{source.name}, {flags.split}",
-        "protocol": f"{of_each[0].name}, {of_each[0].views} views an image",
+        "protocol": f"{of_each[0].name}, {of_each[0].views} views per image",
         "Q, scales in pixels": "; ".join(
             dict.fromkeys(",".join(map(str, protocol.scales)) for protocol in of_each)
         ),

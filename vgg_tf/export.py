@@ -54,6 +54,9 @@ def main(arguments=None):
     size = _parse_size(flags.size)
     if flags.n < 1:
         raise ValueError(f"--n is at least 1. Received: {flags.n}.")
+    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+
+    check_paths([flags.network])
     formats = list(SUFFIXES) if flags.format == "all" else [flags.format]
     _take_tensorflow()
 

@@ -1,4 +1,4 @@
-"""Where the object is (appendix A): `python -m vgg_tf.localize train|evaluate|predict`."""
+"""Locate objects (appendix A): `python -m vgg_tf.localize train|evaluate|predict`."""
 
 import os
 import sys
@@ -15,7 +15,11 @@ from vgg_tf.runtime.engines import settle
 
 
 def main(arguments=None):
-    """Run the command that the first word names."""
+    """Run the command that the first word names.
+
+    Args:
+        arguments: list of words; None takes the command line.
+    """
     words = sys.argv[1:] if arguments is None else list(arguments)
     command_line.print_version(words)
     commands = {"train": train, "evaluate": evaluate, "predict": predict}
@@ -28,8 +32,15 @@ def main(arguments=None):
 
 
 def predict(words):
-    """Find boxes, draw them, write them."""
+    """Predict boxes in pictures, draw them and write them.
+
+    Args:
+        words: words of the command line.
+    """
     flags = command_line.parse_flags(Predict, words, f"{PROG} predict")
+    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+
+    check_paths([flags.run, *flags.classifier])
     settle(flags.strategy)
     quiet.quiet_tensorflow()
 
@@ -54,24 +65,31 @@ def predict(words):
 
 
 def _check_label(flags, localizer, rater):
-    """Raise a ValueError where it is not known what class a box is of."""
+    """Raise a ValueError if the class of the boxes is unknown."""
     if flags.label and flags.label not in localizer.classes:
         raise ValueError(
-            f"{flags.run} knows no class {flags.label!r}. It has {', '.join(localizer.classes)}."
+            f"--label must be a class of {flags.run}. Received: --label {flags.label}. Choose "
+            f"from: {', '.join(localizer.classes)}."
         )
     if rater is None and not flags.label and localizer.kind == "pcr":
         raise ValueError(
-            "A box is of a class: give --classifier RUN, which tells what is there, or --label "
-            "CLASS."
+            f"{flags.run} predicts a box for each class, so it needs to know the class. Received: "
+            "neither --classifier nor --label. Give --classifier RUN or --label CLASS."
         )
 
 
 def _locate(paths, localizer, rater, flags):
-    """Find boxes in pictures, and draw them.
+    """Predict boxes in pictures, and draw them.
+
+    Args:
+        paths: paths of the pictures.
+        localizer: the `inference.Localizer`.
+        rater: the `inference.Rater`, or None.
+        flags: `Predict`.
 
     Returns:
-        rows: of boxes.json.
-        bad: what is wrong with the pictures that cannot be read.
+        rows: rows of boxes.json.
+        bad: problems of the pictures that cannot be read.
     """
     from tqdm import tqdm
 

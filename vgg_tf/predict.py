@@ -1,4 +1,4 @@
-"""Name what is in pictures: `python -m vgg_tf.predict RUN PICTURE_OR_FOLDER_OR_GLOB ...`."""
+"""Classify pictures: `python -m vgg_tf.predict RUN PICTURE_OR_FOLDER_OR_GLOB ...`."""
 
 import csv
 import io
@@ -20,56 +20,69 @@ from vgg_tf.runtime.engines import settle
 
 @dataclass(frozen=True)
 class Flags:
-    """The most likely classes of pictures."""
+    """Print the most likely classes of pictures.
 
-    network: Annotated[str, tyro.conf.Positional] = ""
-    """Run folder of python -m vgg_tf.train, or a file of weights (.keras, .weights.h5,
-    .safetensors), or cifar10.
+    Attributes:
+        network: Run folder of python -m vgg_tf.train, weight
+            file (.keras, .weights.h5, .safetensors), or cifar10.
+        pictures: Picture files, folders (with all folders in them), or patterns such
+            as 'holiday/**/*.jpg'.
+        model: Exported file to run instead of a network: .onnx, .tflite, .mlpackage or the folder
+            of a SavedModel. It sees the center crop.
+        top: Number of classes to print for each picture.
+        protocol: Views of each picture: center (the center crop), ten-crop (four corners and the
+            center, also flipped), padded-ten-crop (the same with a mirrored border), multi-crop (a
+            grid of 25 crops, also flipped), dense (the whole picture and its flip, as in
+            section 3.2), or multi-crop+dense (both, averaged).
+        scales: Smaller side of the rescaled picture (Q in the paper), in pixels, such as 256
+            or 256,384,512. The value one is the test scale of the recipe, and several is the three
+            scales of section 4.2.
+        format: Output format: text, csv or json.
+        out: Output file; the default is the terminal.
+        classes: Class names for weights that do not contain them: a run or shard folder, or a text
+            file with one name per line.
+        batch_size: Crops per batch; 0 chooses it from the size of the crops.
+        precision: Precision of weight files, as for vgg_tf.train. A run always has the precision
+            of its training.
+        strategy: Device: auto is the first of tpu, gpu and cpu that is available.
     """
-    pictures: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    """Files, folders (with all below them), or patterns such as 'holiday/**/*.jpg'."""
+
+    network: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""
+    pictures: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES")
+    ] = ()
     model: str = ""
-    """In place of a network: an exported file, .onnx, .tflite, .mlpackage or the folder of a
-    SavedModel; its centre crop.
-    """
     top: int = 5
-    """How many classes of each picture."""
     protocol: ProtocolName = "center"
-    """The views of a picture: the centre crop; 10 crops; 10 of the picture with a mirrored
-    border; 50; the whole picture and its flip; 50 crops and that.
-    """
     scales: str = "one"
-    """Q, the smaller side of the rescaled picture in pixels: 256,384,512; `one`, the recipe's;
-    `several`, the three of 4.2.
-    """
     format: Literal["text", "csv", "json"] = "text"
-    """How to write them."""
     out: str = ""
-    """A file to write them to, instead of the screen."""
     classes: str = ""
-    """Of weights that do not name their classes: a run or shard folder that does, or a file of
-    one name a line.
-    """
     batch_size: int = 0
-    """Crops that go through the network at a time; 0 is by their size."""
     precision: Precision = "auto"
-    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its
-    training.
-    """
     strategy: StrategyName = "auto"
-    """Where to compute; auto is the first of tpu, gpu, cpu that is there."""
 
 
 def main(arguments=None):
-    """Find the pictures, predict, write; list those that cannot be read, exit code 1 if there
-    are any.
+    """Classify the pictures and write the classes.
+
+    Pictures that cannot be read are listed at the end, with exit code 1.
+
+    Args:
+        arguments: list of words; None takes the command line.
+
+    Raises:
+        ValueError: --top is below 1.
     """
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.predict")
     if flags.top < 1:
-        raise ValueError(f"--top is at least 1. Received: {flags.top}.")
+        raise ValueError(f"--top must be at least 1. Received: --top {flags.top}. Try --top 5.")
     if flags.model:
         _by_model(flags)
         return
+    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+
+    check_paths([flags.network])
     settle(flags.strategy)
     files.make_folder_of(flags.out)
     paths = find_pictures(flags.pictures)
@@ -97,11 +110,11 @@ def main(arguments=None):
 
 
 def _by_model(flags):
-    """Predict by an exported file; no TensorFlow where its runtime needs none."""
+    """Classify with an exported file; imports TensorFlow only if its runtime needs it."""
     from vgg_tf.formats import runtimes
 
     files.make_folder_of(flags.out)
-    # The first word is a picture, too.
+    # With --model, the first positional word is a picture, too.
     words = ((flags.network,) if flags.network else ()) + flags.pictures
     if os.path.isdir(flags.model):
         quiet.quiet_tensorflow()
@@ -110,7 +123,7 @@ def _by_model(flags):
 
 
 def _say(flags, rows, bad, classes, texts):
-    """Write what was found; list what could not be read, exit code 1."""
+    """Write the classes; list the pictures that could not be read, with exit code 1."""
     from vgg_tf.evaluation.class_names import decode_predictions
 
     found = {}
@@ -122,7 +135,7 @@ def _say(flags, rows, bad, classes, texts):
         files.write_whole(flags.out, text.encode("utf-8", "surrogateescape"))
         print(f"{len(found):,} pictures; {flags.out}")
     else:
-        # Names that are no UTF-8.
+        # File names may not be valid UTF-8.
         sys.stdout.write(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     if bad:
         listed = "\n  ".join(bad.values())
@@ -132,11 +145,14 @@ def _say(flags, rows, bad, classes, texts):
 
 
 def _classes(flags, network):
-    """Names of the classes, and `{name: text}` for those that have one."""
+    """Return the class names, and `{name: text}` for classes with a description."""
     from vgg_tf.records.collection import Collection
 
     if network.classes and flags.classes:
-        raise ValueError(f"{network.path} names its classes. Leave --classes away.")
+        raise ValueError(
+            f"--classes must be omitted: {network.path} contains its class names. Received: "
+            f"--classes {flags.classes}. Remove it."
+        )
     if network.classes:
         return network.classes, dict(zip(network.classes, network.texts, strict=False))
     if not flags.classes:

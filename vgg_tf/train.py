@@ -3,11 +3,10 @@ handwritten digits.
 """
 
 import os
-from pathlib import Path
 
 from vgg_tf.forecast.trial import profile
-from vgg_tf.records.collection import Collection, holds_shards, is_word
-from vgg_tf.runtime import files, processes
+from vgg_tf.records.collection import Collection, holds_shards
+from vgg_tf.runtime import processes
 from vgg_tf.runtime.devices import choose
 from vgg_tf.training.flags import parse
 from vgg_tf.training.session import format_result, read_inherited_weights, train_and_test
@@ -15,10 +14,8 @@ from vgg_tf.training.session import format_result, read_inherited_weights, train
 
 def main(arguments=None):
     """Train, test the best network, print the closing line."""
-    flags, source = parse(arguments)
-    where = flags.data if is_word(flags.data) else files.make_absolute(flags.data)
-    name = f"{flags.arch}-{Path(where).name.replace(':', '-')}" + ("-smoke" if flags.smoke else "")
-    recipe, out = flags.numbers, flags.out.rstrip("/") or os.path.join("runs", name)
+    flags, source = parse(arguments, check_inherit=True)
+    recipe, out = flags.numbers, flags.folder
     if flags.profile:
         print(profile(flags, source, out))
         return
@@ -39,7 +36,7 @@ def main(arguments=None):
     weights, inherit = read_inherited_weights(flags, out)
     settings = Settings(
         flags.arch,
-        where,
+        flags.place,
         fingerprint,
         devices.policy,
         recipe,

@@ -1,4 +1,4 @@
-"""Features that travel (appendix B): `python -m vgg_tf.transfer SOURCE --weights RUN`."""
+"""Descriptors on new data (appendix B): `python -m vgg_tf.transfer SOURCE --weights RUN`."""
 
 import os
 import time
@@ -16,58 +16,73 @@ from vgg_tf.runtime.engines import settle
 
 @dataclass(frozen=True)
 class Flags:
-    """Descriptors of pictures from networks that were trained on others, and how far a linear
-    SVM gets with them.
+    """Compute descriptors of pictures, and train linear SVMs on them.
+
+    Attributes:
+        source: Pictures: a folder of class folders, of pictures with Pascal VOC annotations or of
+            shards, tfds:NAME, or digits.
+        weights: Networks, with or without a head: run folders, weight files or cifar10.
+            Descriptors of several networks are stacked.
+        scales: Smaller side of the rescaled picture (Q in the paper), in pixels, such as 256
+            or 256,384,512. The value one is the test scale of the recipe, and several is the three
+            scales of section 4.2.
+        aggregate: How the descriptors at several scales are combined.
+        protocol: Test: caltech (mean class recall over random splits), voc (mean average precision
+            of pictures that may show several classes), or none (only descriptors). For voc, the
+            test split is used if there is one, else a fifth of the pictures.
+        train: Training pictures per category (caltech).
+        test: Maximum number of test pictures per category (caltech).
+        splits: Number of random splits (caltech), or of draws of the pictures that choose C (voc).
+        out: Output folder; the default is transfers/ with the name of the source.
+        batch_size: Pixels per batch, in units of one crop; 0 chooses it from the size of the
+            crops.
+        precision: Precision of weight files, as for vgg_tf.train. A run always has the precision
+            of its training.
+        strategy: Device: auto is the first of tpu, gpu and cpu that is available.
+        selection: Classes and images to use.
     """
 
-    source: Annotated[str, tyro.conf.Positional]
-    """A folder of class folders, of pictures with Pascal-VOC annotations, of shards; tfds:NAME;
-    digits.
-    """
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     weights: tuple[str, ...] = ("cifar10",)
-    """Run folders, files of weights or cifar10, with a head or without; descriptors of several
-    are stacked.
-    """
     scales: str = "one"
-    """Q, the smaller side of the rescaled picture in pixels: 256,384,512; `one`, the recipe's;
-    `several`, the three of 4.2.
-    """
     aggregate: Literal["average", "stack", "max"] = "stack"
-    """How the descriptors at several scales become one."""
     protocol: Literal["caltech", "voc", "none"] = "caltech"
-    """caltech: some pictures of each category to train on, mean class recall; voc: a picture may
-    show several classes, mean average precision on the test split, or on a fifth of the
-    pictures; none: descriptors alone.
-    """
     train: int = 30
-    """Pictures of each category to train on (caltech)."""
     test: int = 50
-    """Pictures of each category to test on, at most (caltech)."""
     splits: int = 3
-    """Random splits (caltech), or draws of the part that chooses C (voc)."""
     out: str = ""
-    """Folder of what comes out; transfers/<name of the source> by default."""
     batch_size: int = 0
-    """Crops' worth of pixels that go through a network at a time; 0 is by their size."""
     precision: Precision = "auto"
-    """Of weights that are no run, as for vgg_tf.train. A run is in the precision of its
-    training.
-    """
     strategy: StrategyName = "auto"
-    """Where to compute; auto is the first of tpu, gpu, cpu that is there."""
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
 
 
 def main(arguments=None):
-    """Compute the descriptors that are not there yet, train and test the SVMs, write all, print
-    the closing line.
+    """Compute the descriptors, train and test the SVMs, write the report and print the result.
+
+    Descriptors that earlier calls have stored are not computed again.
+
+    Args:
+        arguments: list of words; None takes the command line.
+
+    Raises:
+        ValueError: --train, --test or --splits is below 1, or --weights is empty.
     """
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.transfer")
     for name in ("train", "test", "splits"):
         if getattr(flags, name) < 1:
-            raise ValueError(f"--{name} is at least 1. Received: {getattr(flags, name)}.")
+            raise ValueError(
+                f"--{name} must be at least 1. Received: --{name} {getattr(flags, name)}. Try "
+                f"--{name} {getattr(Flags, name)}."
+            )
     if not flags.weights:
-        raise ValueError("--weights is empty. Give a run folder, a file of weights, or cifar10.")
+        raise ValueError(
+            f"--weights must name at least one network. Received: {len(flags.weights)}. Give a run "
+            "folder, a weight file, or cifar10."
+        )
+    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+
+    check_paths(flags.weights)
     settle(flags.strategy)
     quiet.quiet_tensorflow()
 
@@ -109,7 +124,7 @@ def main(arguments=None):
             draw_neighbors(rows, source.splits["train"], source.classes, neighbours)
     files.write_json(os.path.join(folder, "report.json"), facts | found)
     print(
-        f"{words}n={len(rows):,}, {rows.shape[1]:,} numbers each, "
+        f"{words}n={len(rows):,}, {rows.shape[1]:,} numbers per picture, "
         f"{time.perf_counter() - start:.0f} s; {folder}"
     )
 

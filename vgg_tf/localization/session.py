@@ -1,4 +1,4 @@
-"""Train a network of box regression, from its data to its report."""
+"""A training run of box regression, from the data to the report."""
 
 import os
 from dataclasses import replace
@@ -15,10 +15,10 @@ from vgg_tf.training.session import announce, following
 
 
 def train(words):
-    """Train a network that gives boxes, and print the result.
+    """Train a network that predicts boxes, and print the result.
 
     Args:
-        words: of the command line.
+        words: words of the command line.
     """
     begun, flags = _parse(words)
     devices = choose(flags.strategy, flags.precision)
@@ -46,7 +46,7 @@ def train(words):
     with run_folder.open_run(out, settings) as run:
         report = run.read_report()
         if report:
-            print(f"{out} is done; delete it or choose another --out to train anew")
+            print(f"{out} is done; delete it or choose another --out to train again")
         else:
             report = _train_run(run, source, begun, devices, flags)
             run.write_report(report)
@@ -54,14 +54,17 @@ def train(words):
 
 
 def _parse(words):
-    """Read the flags, whose default numbers depend on the network to start from.
+    """Parse the flags; the defaults of the recipe depend on the network to start from.
+
+    Args:
+        words: words of the command line.
 
     Returns:
-        begun: the `checkpoint.Checkpoint` to start from; None where only help is asked for.
+        begun: the `checkpoint.Checkpoint` to start from; None if the words ask for help.
         flags: `Train`.
 
     Raises:
-        ValueError: a flag is missing.
+        ValueError: --data or --inherit is missing.
     """
     command_line.check_words(Train, words, f"{PROG} train")
     plain = [word for word in words if word not in ("-h", "--help")]
@@ -70,9 +73,13 @@ def _parse(words):
     if plain == words:
         if not (first.data and first.inherit):
             raise ValueError(
-                "--data and --inherit are needed: pictures with boxes, and the network to "
-                "start from."
+                "--data and --inherit are required. Received: "
+                f"--data {first.data!r} --inherit {first.inherit!r}. Give pictures with boxes, and "
+                "the network to start from."
             )
+        from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+
+        check_paths([first.inherit])
         settle(first.strategy)
         quiet.quiet_tensorflow()
         from vgg_tf.evaluation import checkpoint
@@ -130,7 +137,7 @@ def _train_run(run, source, begun, devices, flags):
 
 
 def _inherit(weights, model):
-    """Give a network all weights but those of its last layer and the statistics of its input."""
+    """Copy all weights except those of the last layer and the statistics of the input."""
     from vgg_tf.weights.inheritance import inherit_weights
 
     kept = ("predictions", "normalize")
@@ -142,7 +149,7 @@ def _inherit(weights, model):
 
 
 def _fit_recipe(begun, recipe):
-    """Return the recipe for a network that starts from this one, of its width and its input."""
+    """Return the recipe with the width and the input of the network to start from."""
     head = begun.weights.layers.get("fc1")
     return replace(
         recipe,
@@ -153,9 +160,9 @@ def _fit_recipe(begun, recipe):
 
 
 def format_result(report):
-    """The result in one line."""
+    """Return the result in one line."""
     return (
-        "{split} localisation error {error:.2f} % (centre crop, class known), n={n:,}, epoch "
+        "{split} localization error {error:.2f} % (center crop, class known), n={n:,}, epoch "
         "{best_epoch} of {epochs}, {seconds:.0f} s; test it with python -m vgg_tf.localize "
         "evaluate"
     ).format(**report)

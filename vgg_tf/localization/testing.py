@@ -1,4 +1,4 @@
-"""Find boxes of all images of a split, and their errors."""
+"""A test of box regression: boxes of all images of a split, and their errors."""
 
 import time
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from vgg_tf.runtime.engines import settle
 
 @dataclass(frozen=True)
 class Subject:
-    """What is tested: a network, or several whose boxes are merged.
+    """A network to test, or several whose boxes are merged.
 
     Attributes:
-        name: for the tables.
+        name: name in the tables.
         localizers: list of `inference.Localizer`.
-        scales: of each, a list of Q in pixels.
+        scales: for each localizer a list of Q, in pixels.
     """
 
     name: str
@@ -27,14 +27,23 @@ class Subject:
 
 
 def evaluate(words):
-    """Find boxes of all images of a split, and print the tables and the result.
+    """Predict boxes of all images of a split, and print the tables and the result.
 
     Args:
-        words: of the command line.
+        words: words of the command line.
+
+    Raises:
+        ValueError: no run is given.
     """
     flags = command_line.parse_flags(Evaluate, words, f"{PROG} evaluate")
     if not flags.runs:
-        raise ValueError("No run. Give run folders of python -m vgg_tf.localize train.")
+        raise ValueError(
+            f"At least one run is required. Received: {len(flags.runs)}. Give run folders of "
+            "python -m vgg_tf.localize train."
+        )
+    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+
+    check_paths([*flags.runs, *flags.classifier])
     settle(flags.strategy)
     quiet.quiet_tensorflow()
 
@@ -70,16 +79,23 @@ def evaluate(words):
     last = errors[-1]
     (low, high), kind = last["top5_interval"], "class known" if known else "top-5"
     print(
-        f"{flags.split} localisation error {last['top5_error']:.2f} % ({kind}; 95 %: {low:.2f} "
+        f"{flags.split} localization error {last['top5_error']:.2f} % ({kind}; 95 %: {low:.2f} "
         f"to {high:.2f}), n={last['n']:,}, {time.perf_counter() - start:.0f} s; {folder}"
     )
 
 
 def _open_source(localizers, flags):
-    """Open the data to test on, whose classes must be those of the networks.
+    """Open the test data, whose classes must be those of the networks.
+
+    Args:
+        localizers: list of `inference.Localizer`.
+        flags: `Evaluate`.
+
+    Returns:
+        A `splits.Source`.
 
     Raises:
-        ValueError: other classes, or no such split.
+        ValueError: the classes differ, or the data have no such split.
     """
     from vgg_tf.data import opening
 
@@ -92,15 +108,15 @@ def _open_source(localizers, flags):
                 ", ".join(classes[:5]) for classes in (localizer.classes, source.classes)
             )
             raise ValueError(
-                f"{localizer.path} knows the classes {known}; {source.name} has {asked}. They "
-                "must be the same."
+                f"{source.name} must have the classes of {localizer.path} ({known}). Received: "
+                f"{asked}. Choose data with the same classes in the same order."
             )
     source.count_images(flags.split)
     return source
 
 
 def _list_subjects(localizers, flags):
-    """List each network alone and, by the dense protocol, all of several merged."""
+    """List each network alone and, by the dense protocol, all networks merged."""
     scales = [parse_scales(flags.scales, localizer) for localizer in localizers]
     subjects = [
         Subject(str(localizer.path), [localizer], [own])
@@ -112,7 +128,7 @@ def _list_subjects(localizers, flags):
 
 
 def _find_all(subjects, images, rater, flags):
-    """Find boxes of all images: for each subject a list of lists of `inference.Found`."""
+    """Return, for each subject, a list for each image of a list of `inference.Found`."""
     from tqdm import tqdm
 
     from vgg_tf.images import decoding
@@ -155,11 +171,14 @@ def _report(subjects, found, errors, facts, images, flags):
 
 
 def make_rater(paths, classes):
-    """Make the `inference.Rater` of classification networks; None without any.
+    """Return the `inference.Rater` of classification networks.
 
     Args:
-        paths: of the networks.
-        classes: names, which the networks must know.
+        paths: paths of the networks.
+        classes: class names, which the networks must have.
+
+    Returns:
+        A `Rater`; None without networks.
     """
     from vgg_tf.evaluation import checkpoint
     from vgg_tf.localization import inference
@@ -168,22 +187,29 @@ def make_rater(paths, classes):
         return None
     networks = [checkpoint.open_checkpoint(path) for path in paths]
     for network in networks:
-        network.check_classes(classes, "the run of boxes")
+        network.check_classes(classes, "the run of box regression")
     return inference.Rater(networks)
 
 
 def parse_scales(words, localizer):
-    """Return the list of Q in pixels that the words of --scales mean.
+    """Return the list of Q in pixels that a value of --scales means.
+
+    Args:
+        words: numbers separated by commas, or `one`.
+        localizer: the `inference.Localizer`.
+
+    Returns:
+        List of int.
 
     Raises:
-        ValueError: no numbers, or one below the crop.
+        ValueError: a word is not a number, or a scale is below the crop.
     """
     if words == "one":
         return [localizer.test_scale]
     numbers = [int(word) if word.strip().isdigit() else 0 for word in words.split(",")]
     if min(numbers) < localizer.crop:
         raise ValueError(
-            f"--scales are pixels of at least the crop's {localizer.crop}, such as "
-            f"{localizer.test_scale}, or one. Received: {words!r}."
+            f"--scales must be pixels of at least the crop's {localizer.crop}, or one. Received: "
+            f"{words!r}. Try --scales {localizer.test_scale}."
         )
     return numbers

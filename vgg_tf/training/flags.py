@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -10,7 +11,7 @@ import tyro
 from vgg_tf.data.selection import Selection
 from vgg_tf.paper import presets, recipes
 from vgg_tf.paper.architectures import find_architecture
-from vgg_tf.records.collection import RECIPE_FILE, Collection, holds_shards
+from vgg_tf.records.collection import RECIPE_FILE, Collection, holds_shards, is_word
 from vgg_tf.runs import tracking
 from vgg_tf.runtime import command_line, files, processes, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName
@@ -47,6 +48,10 @@ class Words:
             normalization (all but vgg11_lrn).
         data: Images: a folder of shards, of class folders or of the ILSVRC competition, tfds:NAME,
             or digits (scikit-learn's).
+        out: Run folder, here or on gs://. The default is runs/<arch>-<name of the data>.
+        inherit: Start from these weights: a run folder, a Keras file (.keras, .weights.h5, .h5), a
+            torchvision or timm file (.safetensors), a Keras Hub preset, imagenet (Keras' own, for
+            vgg16 and vgg19), or cifar10 (part of vgg_tf).
         recipe: Default of all numbers: auto, paper, paper384, paper-jitter, cifar or digits. auto
             looks at the data.
         config: JSON file, or run folder, whose recipe is the default of all numbers instead.
@@ -58,6 +63,8 @@ class Words:
 
     arch: str = "vgg16"
     data: str = "digits"
+    out: str = ""
+    inherit: str = ""
     recipe: str = "auto"
     config: str = ""
     smoke: bool = False
@@ -67,6 +74,17 @@ class Words:
     )
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
 
+    @property
+    def place(self):
+        """The data as they are known from any working folder."""
+        return self.data if is_word(self.data) else files.make_absolute(self.data)
+
+    @property
+    def folder(self):
+        """The run folder: --out, or the default."""
+        name = f"{self.arch}-{Path(self.place).name.replace(':', '-')}{'-smoke' * self.smoke}"
+        return self.out.rstrip("/") or os.path.join("runs", name)
+
 
 @dataclass(frozen=True)
 class Flags(Words):
@@ -75,13 +93,9 @@ class Flags(Words):
     The same command continues an interrupted run.
 
     Attributes:
-        out: Run folder, here or on gs://. The default is runs/<arch>-<name of the data>.
         precision: auto is mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and, under
             TensorFlow, on CPUs with AVX512-BF16 or AMX. It is mixed_float16 on older GPUs, else
             float32.
-        inherit: Start from these weights: a run folder, a Keras file (.keras, .weights.h5, .h5), a
-            torchvision or timm file (.safetensors), a Keras Hub preset, imagenet (Keras' own, for
-            vgg16 and vgg19), or cifar10 (part of vgg_tf).
         inherit_layers: Layers to copy: paper (the seven that the paper copies from A),
             all-matching, or names separated by commas.
         profile: Number of steps to profile on a temporary network, instead of training. The trace
@@ -94,9 +108,7 @@ class Flags(Words):
         numbers: The recipe.
     """
 
-    out: str = ""
     precision: Precision = "auto"
-    inherit: str = ""
     inherit_layers: str = "paper"
     profile: int = 0
     check: bool = True
@@ -107,12 +119,14 @@ class Flags(Words):
     )
 
 
-def parse(arguments=None, source=None):
+def parse(arguments=None, source=None, check_inherit=False):
     """Parse the command line. The recipe is the default of all numbers.
 
     Args:
         arguments: words after `python -m vgg_tf.train`; None takes those of this process.
         source: the data of these words where they are opened already.
+        check_inherit: refuse weights to inherit that do not exist. Without it they may be made
+            before the training begins.
 
     Returns:
         flags: the `Flags`.
@@ -120,6 +134,7 @@ def parse(arguments=None, source=None):
 
     Raises:
         ValueError: flags that do not fit together.
+        FileNotFoundError: the data or the weights do not exist.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     command_line.check_words(Flags, arguments, PROG)
@@ -128,6 +143,8 @@ def parse(arguments=None, source=None):
     find_architecture(words.arch)
     smaller_side, hint = None, {}
     if plain == arguments:
+        if check_inherit:
+            _check_inherited(words)
         settle(words.strategy, several=words.together.complete().processes > 1)
         if source is None and holds_shards(words.data) and not words.selection:
             smaller_side = Collection.read(words.data).smaller_side
@@ -157,6 +174,20 @@ def parse(arguments=None, source=None):
                 )
     quiet.quiet_tensorflow()  # takes seconds: after what is refused without it
     return flags, source
+
+
+def _check_inherited(words):
+    """Refuse weights to inherit that do not exist, where the run has not begun.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    if words.inherit not in ("", "imagenet"):
+        from vgg_tf.runs.run_folder import has_begun
+        from vgg_tf.weights.reading import check_paths
+
+        if not has_begun(words.folder):
+            check_paths([words.inherit])
 
 
 def read_recipe(path, default):

@@ -54,14 +54,27 @@ def read_weights(source):
     else:
         called = str(source)
         path = str(SHIPPED.get(called, called))
-        if not files.exists(path):
-            raise FileNotFoundError(f"No weights at {called}. Known forms: {FORMS}.")
+        check_paths([called])
         with remote.fetch(path, leave_out=("last.safetensors", "previous.safetensors")) as path:
             weights = _read_folder(Path(path)) if Path(path).is_dir() else _read_file(Path(path))
     _check_arrays(weights, called)
     fc1 = weights.layers.get("fc1", {}).get("kernel")
     sides = fc1.shape[:2] if fc1 is not None and fc1.ndim == 4 else weights.map_sides
     return replace(weights, source=called, map_sides=sides)
+
+
+def check_paths(paths):
+    """Refuse paths of weights where nothing is, without TensorFlow.
+
+    Args:
+        paths: list of paths, or names of networks that come with the package.
+
+    Raises:
+        FileNotFoundError: nothing is at one of them.
+    """
+    for path in paths:
+        if path not in SHIPPED and not files.exists(path):
+            raise FileNotFoundError(f"No weights at {path}. Known forms: {FORMS}.")
 
 
 def _check_arrays(weights, called):
