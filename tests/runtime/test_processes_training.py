@@ -123,7 +123,7 @@ def test_two_processes_train_and_test_as_one_does(tmp_path, alone, monkeypatch):
         start(["vgg_tf.train", *DIGITS, "--out", tmp_path / "two"])
     )
     assert (code, other_code, errors) == (0, 0, "")
-    assert "2 cpus in 2 processes" in said
+    assert "CPU cores in 2 processes" in said
     assert "error" not in other_said  # the first one speaks
     assert_alike(alone / "digits", tmp_path / "two")
     assert_errors_alike(said, (alone / "said").read_text())
@@ -160,5 +160,5 @@ def test_two_processes_with_own_shards_train_as_one_on_the_same_batches_and_slur
     }
     results = end(start(["vgg_tf.train", *OWN, shards, "--out", tmp_path / "two"], **environment))
     assert [code for code, *_ in results] == [0, 0], results
-    assert "2 cpus in 2 processes" in results[0][1]
+    assert "CPU cores in 2 processes" in results[0][1]
     assert_alike(alone / "own", tmp_path / "two")

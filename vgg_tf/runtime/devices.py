@@ -205,9 +205,17 @@ def _devices(kind, engine, found, precision, why):
             jax.process_count(),
             None if shared else found.devices[0],
         )
-    what = f"{n} {kind}{'s' * (n > 1)}" + f" in {processes} processes" * (processes > 1)
+    what = _count_devices(kind, n) + f" in {processes} processes" * (processes > 1)
     reason = f"{what}, {policy}, {how}{why}"
     return Devices(kind, engine, n, distribution, policy, reason, process, processes, device)
+
+
+def _count_devices(kind, n):
+    """Return the number of devices in words; of a CPU its cores count, for each process."""
+    if kind == "cpu":
+        n *= len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    unit = {"cpu": "CPU core", "gpu": "GPU", "tpu": "TPU"}[kind]
+    return f"{n} {unit}{'s' * (n > 1)}"
 
 
 def _best_policy(kind, engine, devices):

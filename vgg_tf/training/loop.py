@@ -100,7 +100,14 @@ def train(run, model, feed, hooks=Hooks(), task=None, check=True):
     while state.epoch < recipe.epochs and not state.stopped:
         hooks.heed(math.inf)
         watch = progress.Watch(
-            state.epoch, recipe, feed.steps, feed.batch, run.writes, hooks.heed, after
+            state.epoch,
+            recipe,
+            feed.steps,
+            feed.batch,
+            run.writes,
+            hooks.heed,
+            after,
+            None if after else hooks.say,
         )
         row = _train_epoch(scores, watch, feed.training(state.epoch))
         stepped = time.perf_counter()

@@ -8,6 +8,8 @@ import time
 import keras
 
 LOOK_EVERY = 50  # steps between two looks at the loss
+ESTIMATE_AFTER = 5  # steps and seconds after the first step, from which on the rest is estimated
+LONG = 2 * 24 * 3600  # seconds of a training that deserves a warning
 
 
 def format_epoch(row, state, recipe):
@@ -36,6 +38,52 @@ def format_epoch(row, state, recipe):
     return ", ".join(words)
 
 
+def format_duration(seconds):
+    """Return a duration in words, of two units at most.
+
+    Args:
+        seconds: float, 0 or more.
+
+    Returns:
+        str, such as `3 h 20 min`.
+
+    Example:
+        >>> format_duration(12_000)
+        '3 h 20 min'
+    """
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} days {hours % 24} h"
+
+
+def format_estimate(seconds, epochs):
+    """Return what a training will take, and what to change where that is long.
+
+    Args:
+        seconds: of all epochs to come.
+        epochs: their number.
+
+    Returns:
+        str, one line.
+    """
+    line = (
+        f"about {format_duration(seconds)} for {epochs} epochs at this throughput; finished epochs "
+        "are kept"
+    )
+    if seconds > LONG:
+        line += (
+            ". That is more than two days: train on a TPU or a GPU, or lower --epochs, --width or "
+            "--size, or choose a shallower --arch"
+        )
+    return line
+
+
 def make_explosion_error(what, recipe, epoch):
     """The error that ends a training whose loss is `what` epoch number `epoch`, from 0."""
     rate = recipe.learning_rate
@@ -59,7 +107,7 @@ class Watch(keras.callbacks.Callback):
 
     async_safe = True
 
-    def __init__(self, epoch, recipe, steps, batch, shown, heed, after):
+    def __init__(self, epoch, recipe, steps, batch, shown, heed, after, say=None):
         """Watch one epoch.
 
         Args:
@@ -70,10 +118,11 @@ class Watch(keras.callbacks.Callback):
             shown: draw the bar where there is a terminal.
             heed: called before each step with the seconds until the epoch is saved; may raise.
             after: of these, the seconds from the last step on.
+            say: called once with an estimate of the whole training; None for no estimate.
         """
         super().__init__()
         self.epoch, self.recipe, self.steps, self.batch = epoch, recipe, steps, batch
-        self.shown, self.heed, self.after = shown, heed, after
+        self.shown, self.heed, self.after, self.say = shown, heed, after, say
         self.bar = None
         # Of the steps that have ended: when, and how many there were; the first compiles.
         self.first = self.last = (0.0, 0)
@@ -132,4 +181,11 @@ class Watch(keras.callbacks.Callback):
         if step:
             self.bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
         self.bar.update(done * self.batch - self.bar.n)
-        self.heed((end - start) / max(1, done - before) * (self.steps - done) + self.after)
+        step_seconds = (end - start) / max(1, done - before)
+        if self.say and min(done - before, end - start) >= ESTIMATE_AFTER:
+            epochs = self.recipe.epochs - self.epoch
+            left = step_seconds * (epochs * self.steps - done)
+            with self.bar.external_write_mode(file=sys.stdout):
+                self.say(format_estimate(left, epochs))
+            self.say = None
+        self.heed(step_seconds * (self.steps - done) + self.after)
