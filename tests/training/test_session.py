@@ -48,3 +48,22 @@ def test_of_several_processes_the_first_alone_notes_what_was_inherited(tmp_path,
         )
         assert (tmp_path / "inherited.txt").exists() == writes
         assert ("11 layers copied" in capsys.readouterr().out) == writes
+
+
+@pytest.mark.parametrize(
+    ("head_width", "classes", "crop", "noted"),
+    [(4096, 12, 64, True), (512, 12, 64, False), (4096, 101, 64, False), (4096, 12, 160, False)],
+)
+def test_a_head_of_4096_for_few_classes_and_small_crops_is_noted(head_width, classes, crop, noted):
+    model = build_vgg(
+        "vgg11",
+        input_shape=(32, 32, 3),
+        classes=classes,
+        width=0.0625,
+        head_width=head_width,
+        initializer="zeros",
+    )
+    size, *others = session.describe_network(model, crop)
+    total = sum(int(np.prod(weight.shape)) for weight in model.weights)
+    assert size == f"{total:,} parameters; run folder: about {20 * total / 1e6:,.0f} MB"
+    assert ["--head-width 512" in note for note in others] == [True] * noted

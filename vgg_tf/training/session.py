@@ -4,10 +4,12 @@ import contextlib
 import functools
 from dataclasses import replace
 
+from vgg_tf.paper.architectures import HEAD_WIDTH
 from vgg_tf.runs import tracking
 from vgg_tf.runtime import files, signals
 
 SMOKE_BATCHES = 2  # tested in a smoke run
+FEW_CLASSES, SMALL_CROP = 100, 128  # up to which a head of 4096 is noted; the crop in pixels
 
 
 def read_inherited_weights(flags, out):
@@ -61,6 +63,8 @@ def train_and_test(run, collection, data, devices, weights, flags):
         following(run, devices, flags.grace, flags.track) as hooks,
     ):
         model = build(settings.arch, settings.recipe, collection, _standardized(weights, settings))
+        for note in describe_network(model, settings.recipe.size):
+            say(f"  {note}")
         hooks = replace(
             hooks, say=say, begin=lambda: _inherit(run, model, weights, collection.classes)
         )
@@ -106,6 +110,29 @@ def announce(settings, counts, collection, devices, say=print):
         f"{settings.arch}{what} on {settings.data}: {splits} images of "
         f"{len(collection.classes)} classes; {devices.reason}"
     )
+
+
+def describe_network(model, crop):
+    """Return notes on the size of a network, and on a head that is larger than it need be.
+
+    Args:
+        model: the network.
+        crop: side of the crops, in pixels.
+
+    Returns:
+        list of str.
+    """
+    parameters = model.count_params()
+    # model.keras has the weights, each of two states the weights and their momentum.
+    notes = [f"{parameters:,} parameters; run folder: about {20 * parameters / 1e6:,.0f} MB"]
+    width, classes = (model.get_layer(name).kernel.shape[-1] for name in ("fc1", "predictions"))
+    if width >= HEAD_WIDTH and classes <= FEW_CLASSES and crop <= SMALL_CROP:
+        head = sum(model.get_layer(name).count_params() for name in ("fc1", "fc2", "predictions"))
+        notes.append(
+            f"the head of {width:,} outputs has {head:,} of these parameters, for {classes} "
+            f"classes; --head-width 512 may be enough for crops of {crop} pixels"
+        )
+    return notes
 
 
 @contextlib.contextmanager
