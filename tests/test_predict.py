@@ -1,4 +1,4 @@
-"""The program that names what is in pictures, against pictures predicted one by one."""
+"""The program `predict`, compared with pictures predicted one by one."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ TEN = ("--format", "json", "--top", "10")
 
 @pytest.fixture(scope="module")
 def folder(digits_run, tmp_path_factory):
-    """A run, some pictures of digits in folders, and their paths."""
+    """A run, some pictures of digits in folders."""
     folder = tmp_path_factory.mktemp("predict")
     shutil.copytree(digits_run, folder / "run")
     (folder / "run" / "history.png").unlink()
@@ -42,8 +42,8 @@ def call(*words):
     predict.main([*map(str, words), "--strategy", "cpu"])
 
 
-def test_posteriors_are_those_of_pictures_predicted_one_by_one(here, capsys):
-    # 2 s: a network that is compiled, as it is for users.
+def test_probabilities_equal_those_of_single_predictions(here, capsys):
+    # 2 s: the network is compiled, as for users.
     model = run_folder.read_run("run").load_best()
     call("run", "pictures", *TEN)
     found = json.loads(capsys.readouterr().out)
@@ -58,7 +58,7 @@ def test_posteriors_are_those_of_pictures_predicted_one_by_one(here, capsys):
         )
 
 
-def test_files_folders_and_patterns_name_each_picture_once(here, tmp_path, uncompiled, capsys):
+def test_files_folders_and_patterns_select_each_picture_once(here, tmp_path, uncompiled, capsys):
     out = tmp_path / "new" / "found.csv"
     call(
         "run",
@@ -79,7 +79,9 @@ def test_files_folders_and_patterns_name_each_picture_once(here, tmp_path, uncom
     assert {row["rank"] for row in rows} == {"1"}
 
 
-def test_one_bad_picture_is_listed_and_the_others_are_named(here, tmp_path, uncompiled, capsys):
+def test_unreadable_pictures_are_listed_and_the_others_are_classified(
+    here, tmp_path, uncompiled, capsys
+):
     (tmp_path / "torn.png").write_bytes((here / ALL[0]).read_bytes()[:40])
     (tmp_path / "empty.jpg").write_bytes(b"")
     with pytest.raises(
@@ -95,7 +97,7 @@ def test_one_bad_picture_is_listed_and_the_others_are_named(here, tmp_path, unco
     assert len(lines) == 6
 
 
-def test_any_protocol_predicts_and_scales_are_averaged(here, uncompiled, capsys):
+def test_predict_runs_any_protocol_and_averages_over_scales(here, uncompiled, capsys):
     # 2 s: 25 crops in a pipeline, and two networks.
     model, picture = (
         run_folder.read_run("run").load_best(),
@@ -120,7 +122,7 @@ def test_any_protocol_predicts_and_scales_are_averaged(here, uncompiled, capsys)
     assert np.abs(at_32 - at_40).max() > 1e-5
 
 
-def test_weights_without_classes_take_names_from_a_file_or_number_them(
+def test_weights_without_class_names_use_a_file_of_names_or_numbers(
     here, tmp_path, uncompiled, capsys
 ):
     # 2 s: two networks.
@@ -139,25 +141,34 @@ def test_weights_without_classes_take_names_from_a_file_or_number_them(
     call(weights, picture, "--top", "1", "--classes", names)
     assert capsys.readouterr().out == numbered.replace("class ", "the ")
     (tmp_path / "few.txt").write_text("a\nb\n")
-    with pytest.raises(ValueError, match=r"knows 10 classes, .*few.txt has 2 classes \(a, b\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"few.txt must have the classes of .*: 10 classes. Received: 2 classes \(a",
+    ):
         call(weights, picture, "--classes", tmp_path / "few.txt")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("run",), "No pictures. Give files, folders or patterns"),
+        (
+            ("run",),
+            r"Expected at least one picture. Received: \[\]. Give files, folders or patterns",
+        ),
         (
             ("run", "nothing*.png"),
-            r"nothing\*.png is no picture, "
-            r"no folder with .bmp, .gif, .jpeg, .jpg, .png, and no pattern",
+            r"A picture must be a file, a folder with .bmp, .gif, .jpeg, .jpg, .png, "
+            r"or a pattern of files. Received: nothing\*.png",
         ),
-        (("run", "run"), "run is no picture, no folder with"),
-        (("run", "pictures", "--top", "0"), "--top is at least 1. Received: 0"),
-        (("run", "pictures", "--classes", "x"), "run names its classes. Leave --classes away"),
+        (("run", "run"), "a folder with .*, or a pattern of files. Received: run. Check the path"),
+        (("run", "pictures", "--top", "0"), "--top must be at least 1. Received: --top 0"),
+        (
+            ("run", "pictures", "--classes", "x"),
+            "--classes must be omitted: run contains its class names",
+        ),
         (("missing", "pictures"), "missing"),
     ],
 )
-def test_what_cannot_be_predicted_is_refused_in_words(here, words, message):
+def test_invalid_pictures_and_flags_are_refused_with_a_reason(here, words, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         call(*words)

@@ -102,9 +102,9 @@ def test_the_table_is_printed(capsys):
 @pytest.mark.parametrize(
     ("what", "words", "message"),
     [
-        ("heat", ["--label", "bird"], "knows no class 'bird'. It has cat, dog"),
+        ("heat", ["--label", "bird"], "Received: --label bird. Choose from: cat, dog"),
         ("heat", ["--layers", "block9"], "No layer 'block9'"),
-        ("field", ["--unit", "9,0"], "has units 0,0 to 7,7. Received: 9,0"),
+        ("field", ["--unit", "9,0"], "between 0,0 and 7,7 in .* Received: --unit 9,0"),
         ("features", ["--layer", "fc1"], "fc1 has no map"),
         ("network", ["--style", "graph"], "needs graphviz"),
         ("curves", ["--out", "a.doc"], r"ends in .*\.png"),

@@ -1,4 +1,4 @@
-"""A run on the digits, and what its tests by center crops and at several scales wrote."""
+"""A run on the digits, and the results of its tests with center crops and several scales."""
 
 import json
 import shutil
@@ -14,8 +14,9 @@ from vgg_tf.records.collection import RECIPE_FILE
 
 @pytest.fixture(autouse=True, scope="module")
 def of_one_convolution():
-    """The table has `shallow`, of one convolution a stage, as files of weights are known by all
-    stages.
+    """Add the architecture `shallow`, with one convolution per stage.
+
+    Weight files are recognized by all five stages.
     """
     with shallow(((3,),) * 5):
         yield
@@ -23,7 +24,7 @@ def of_one_convolution():
 
 @pytest.fixture(scope="module")
 def quick_run(digits_run, once):
-    """The run on the digits as if it had trained a network of few convolutions, which is random."""
+    """The run on the digits with a random network of few convolutions."""
 
     def make(folder):
         run = folder / "run"
@@ -54,10 +55,10 @@ def copied(quick_run, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def tested(quick_run, once):
-    """`run`, a run whose digits were tested by their centre crops, and what that printed, `said`.
+    """A run whose digits were tested with center crops, `run`, and the printed text, `said`.
 
-    A compiled network, with a second shape for the last batch, which is not full, and the figures
-    of a report.
+    The network is compiled, the last batch is not full and has its own shape, and the report has
+    figures.
     """
 
     def make(folder):
@@ -73,10 +74,9 @@ def tested(quick_run, once):
 
 @pytest.fixture(scope="module")
 def several(quick_run, once):
-    """`run`, a run that saw the few pictures of `few` dense and in many crops, at three scales;
-    what was printed, `said`.
+    """A run that tested the pictures of `few` with dense and multi-crop at three scales, `run`.
 
-    2 s: 6 units, each of which is a graph of its own in the pipeline.
+    The printed text is in `said`. 2 s: 6 units, each with its own graph in the pipeline.
     """
 
     def make(folder):
@@ -113,4 +113,5 @@ def seen(several, tmp_path, monkeypatch):
 
 @pytest.fixture
 def sketched(monkeypatch):
+    """Write reports without figures and do not compile networks; see `sketch`."""
     sketch(monkeypatch)

@@ -1,4 +1,4 @@
-"""Calls of the program that tests, what it wrote, and pictures of the digits for it."""
+"""Calls of the program `evaluate`, its results, and digits as pictures for it."""
 
 import csv
 import functools
@@ -18,7 +18,7 @@ FEW = (
     "dense",
     "--scales",
     "36",
-)  # which the fixture `several` has seen
+)  # stored by the fixture `several`
 
 
 def call(*words):
@@ -36,7 +36,7 @@ def predictions(folder):
 
 @functools.cache
 def digits():
-    """The digits' test split. To encode all of them takes a third of a second."""
+    """Return the test split of the digits; encoding it takes a third of a second."""
     return opening.open_source("digits").splits["test"]
 
 
@@ -50,8 +50,9 @@ def put(folder, numbers, name="{}.png"):
 
 
 def put_few(folder):
-    """Write 21 images to test, and to train one of each class, which alone would tell the
-    classes.
+    """Write 21 test images, and one training image of each class.
+
+    The training images alone would identify the classes.
     """
     labels = digits().labels
     put(folder / "train", [int(np.flatnonzero(labels == label)[-1]) for label in range(10)])
@@ -60,8 +61,9 @@ def put_few(folder):
 
 
 def sketch(patch):
-    """Let reports be written without the figures, which take two seconds, by networks that are not
-    compiled, of few crops.
+    """Make evaluation fast: no figures, which take two seconds, and no compilation.
+
+    Multi-crop uses few crops.
     """
     making.uncompile(patch)
     patch.setattr(protocols, "GRID", 2)

@@ -1,4 +1,4 @@
-"""The errors are those of images that are read, cut and predicted one by one."""
+"""Errors equal those of images that are read, cropped and predicted one by one."""
 
 import shutil
 
@@ -16,17 +16,17 @@ from vgg_tf.paper.results import PRESETS
 from vgg_tf.runs import run_folder
 
 
-def test_the_words_of_the_flags_are_the_protocols_and_the_tables():
+def test_the_choices_of_flags_are_the_protocols_and_the_tables():
     assert ProtocolName.__args__ == tuple(PROTOCOLS)
     assert PresetName.__args__ == ("none", *PRESETS)
 
 
-def test_the_centre_crops_errors_are_those_of_images_predicted_one_by_one(tested):
+def test_errors_of_center_crops_equal_those_of_single_predictions(tested):
     split, run = digits(), tested / "run"
     (path,) = (run / "posteriors").glob("*.npz")
     posteriors, labels = np.float64(np.load(path)["posteriors"]), split.labels
     model = run_folder.read_run(str(run)).load_best()
-    for i in (*range(0, 360, 24), 357, 358, 359):  # from all batches, and the last one
+    for i in (*range(0, 360, 24), 357, 358, 359):  # images of all batches, including the last one
         view = rescaling.make_center_view(decoding.decode(split.read(i)), 32, 32)
         np.testing.assert_allclose(posteriors[i], model(view[np.newaxis]).numpy()[0], atol=1e-6)
     found = report(run / "tests" / "test-center-32")
@@ -47,7 +47,7 @@ def test_the_centre_crops_errors_are_those_of_images_predicted_one_by_one(tested
     assert page.count("data:image/png") == 5
 
 
-def test_a_network_with_itself_is_the_network(seen, tmp_path, sketched):
+def test_the_average_of_a_network_with_itself_is_that_network(seen, tmp_path, sketched):
     shutil.copytree(seen, tmp_path / "again")
     call("run", *FEW, "--out", "one")
     call("run", "again", "run", *FEW, "--out", "three")
@@ -66,7 +66,7 @@ def test_a_network_with_itself_is_the_network(seen, tmp_path, sketched):
     assert one["loss"] == pytest.approx(three["loss"], rel=1e-12)
 
 
-def test_what_is_known_is_not_computed_again_and_averages_as_section_3_2_says(
+def test_stored_probabilities_are_reused_and_averaged_as_in_section_3_2(
     several, seen, sketched, capsys
 ):
     assert (several / "said").read_text().count("images/s") == 2
@@ -92,7 +92,7 @@ def test_what_is_known_is_not_computed_again_and_averages_as_section_3_2_says(
     assert [row["file"] for row in rows] == kept[0]["names"].tolist()
 
 
-def test_a_table_of_the_paper_is_printed_with_its_numbers(seen, tmp_path, capsys):
+def test_a_table_of_the_paper_is_printed_and_written(seen, tmp_path, capsys):
     call("run", "run", "--data", "few", "--preset", "paper-table6")
     text = capsys.readouterr().out
     (table,) = tmp_path.glob("evaluations/**/table.md")
@@ -102,8 +102,8 @@ def test_a_table_of_the_paper_is_printed_with_its_numbers(seen, tmp_path, capsys
     assert all(row[2] == "32, 34, 36" for row in rows)
 
 
-def test_shards_and_folders_give_the_errors_of_the_digits(tested, copied, tmp_path, sketched):
-    # 2 s: a network for each.
+def test_shards_and_folders_give_the_same_errors_as_the_digits(tested, copied, tmp_path, sketched):
+    # 2 s: a network for each of them.
     put_few(tmp_path / "folders")
     write(opening.open_source(str(tmp_path / "folders")), tmp_path / "shards", progress=False)
     (path,) = (tested / "run" / "posteriors").glob("*.npz")

@@ -1,4 +1,4 @@
-"""Posteriors are kept by weights and images, and only missing ones are computed."""
+"""Probabilities are stored for weights and images, and only missing ones are computed."""
 
 import re
 import shutil
@@ -10,14 +10,14 @@ from tests.evaluate.making_reports import FEW, call, predictions, put, put_few, 
 from vgg_tf.runs import run_folder
 
 
-def test_a_test_goes_on_from_what_was_saved(seen, sketched, capsys):
+def test_an_interrupted_test_resumes_from_its_stored_probabilities(seen, sketched, capsys):
     call("run", *FEW)
     (folder,) = seen.glob("tests/test-of-few-*-dense-36")
     (path,) = (seen / "posteriors").glob("*-dense-36.npz")
     kept = dict(np.load(path))
-    kept["done"][10:] = False  # as an interrupted one leaves it
+    kept["done"][10:] = False  # as after an interruption
     kept["posteriors"][10:] = np.nan
-    kept["posteriors"][:10] = 0.1  # to be known by
+    kept["posteriors"][:10] = 0.1  # a value that identifies them
     np.savez(path, **kept)
     before = report(folder)
     call("run", *FEW)
@@ -26,7 +26,7 @@ def test_a_test_goes_on_from_what_was_saved(seen, sketched, capsys):
     assert report(folder)["loss"] != before["loss"]
 
 
-def test_other_weights_and_other_images_of_the_same_names_have_posteriors_and_reports_of_their_own(
+def test_other_weights_or_images_of_the_same_names_have_their_own_files_and_reports(
     seen, tmp_path, sketched, capsys
 ):
     # 2 s: other weights, and other images.
@@ -51,10 +51,8 @@ def test_other_weights_and_other_images_of_the_same_names_have_posteriors_and_re
     assert len(list(tmp_path.glob("evaluations/run+run-*/*/report.json"))) == 2
 
 
-def test_pictures_of_the_same_names_and_labels_but_other_content_are_tested_anew(
-    seen, tmp_path, sketched, capsys
-):
-    # 2 s: other pictures, by a run that saw those of the same names before and by one that did not.
+def test_images_with_changed_content_are_tested_again(seen, tmp_path, sketched, capsys):
+    # 2 s: two runs, one with stored probabilities and one without.
     shutil.copytree(seen, tmp_path / "fresh")
     shutil.rmtree(tmp_path / "fresh" / "posteriors")
     call("run", *FEW, "--out", "before")
@@ -75,7 +73,7 @@ def test_pictures_of_the_same_names_and_labels_but_other_content_are_tested_anew
     ]  # the one in the middle stays
 
 
-def test_bad_images_are_named_all_others_are_kept_and_only_they_are_read_again(
+def test_unreadable_images_are_named_and_only_they_are_computed_after_a_repair(
     copied, tmp_path, sketched, capsys
 ):
     # 2 s: two tests of a network.
@@ -84,7 +82,7 @@ def test_bad_images_are_named_all_others_are_kept_and_only_they_are_read_again(
     whole = [path.read_bytes() for path in bad]
     for path in bad:
         path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(ValueError, match="2 images cannot be tested") as error:
+    with pytest.raises(ValueError, match="2 images cannot be used") as error:
         call("run", "--data", "data", "--split", "train")
     assert str(error.value).count(".png") == 2
     assert all(path.name in str(error.value) for path in bad)
@@ -95,14 +93,14 @@ def test_bad_images_are_named_all_others_are_kept_and_only_they_are_read_again(
     assert "center at 32: 2 images" in capsys.readouterr().out
 
 
-def test_a_torn_file_of_posteriors_is_named(seen):
+def test_a_truncated_file_of_probabilities_is_named(seen):
     (path,) = (seen / "posteriors").glob("*-dense-36.npz")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(
         ValueError,
-        match=r"posteriors/test-.*npz cannot be read .*Delete it: it will be computed anew",
+        match=r"posteriors/test-.*npz must be a complete .npz file\. Received: .* Delete it",
     ):
         call("run", *FEW)
     path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"posteriors/test-.*npz cannot be read"):
+    with pytest.raises(ValueError, match=r"posteriors/test-.*npz must be a complete .npz file"):
         call("run", *FEW)

@@ -1,4 +1,4 @@
-"""Posteriors into words."""
+"""Class names of the highest probabilities."""
 
 import numpy as np
 import pytest
@@ -24,20 +24,20 @@ def collection(**options):
     return Collection(**values | options)
 
 
-def test_the_most_likely_classes_come_first_and_equal_ones_in_their_order():
+def test_the_most_likely_classes_come_first_and_ties_keep_the_order_of_classes():
     decoded = decode_predictions(POSTERIORS, ["cat", "dog", "owl"], top=2)
     assert [[name for name, _, _ in image] for image in decoded] == [["dog", "owl"], ["cat", "dog"]]
     assert decoded[0][0] == ("dog", "dog", pytest.approx(0.6))
 
 
-def test_all_classes_come_where_there_are_fewer_than_asked_for():
+def test_all_classes_are_returned_if_there_are_fewer_than_top():
     assert [len(image) for image in decode_predictions(POSTERIORS, ["a", "b", "c"], top=5)] == [
         3,
         3,
     ]
 
 
-def test_a_run_folder_gives_the_names_and_their_texts(tmp_path):
+def test_a_run_folder_provides_the_names_and_their_texts(tmp_path):
     collection(texts=("tench", "goldfish", "shark")).write(tmp_path)
     assert decode_predictions(POSTERIORS, tmp_path, top=1)[0] == [
         ("n02", "goldfish", pytest.approx(0.6))
@@ -45,13 +45,15 @@ def test_a_run_folder_gives_the_names_and_their_texts(tmp_path):
     assert decode_predictions(POSTERIORS, collection(), top=1)[1] == [("n01", "n01", 0.5)]
 
 
-def test_it_has_the_form_of_keras_applications():
-    # Theirs: a list an image of (name, description, score), best first.
+def test_the_format_is_that_of_keras_applications():
+    # Keras: a list for each image of (name, description, score), the highest score first.
     (name, text, score), *_ = decode_predictions(POSTERIORS, ["cat", "dog", "owl"])[0]
     assert (type(name), type(text), type(score)) == (str, str, float)
 
 
 @pytest.mark.parametrize("posteriors", [POSTERIORS[0], POSTERIORS[:, :2], POSTERIORS[None]])
-def test_posteriors_of_another_shape_are_refused(posteriors):
-    with pytest.raises(ValueError, match=r"posteriors are \[B, 3\] for 3 classes. Received"):
+def test_probabilities_of_a_wrong_shape_are_refused(posteriors):
+    with pytest.raises(
+        ValueError, match=r"posteriors must have shape \[B, 3\] for 3 classes. Received"
+    ):
         decode_predictions(posteriors, ["cat", "dog", "owl"])

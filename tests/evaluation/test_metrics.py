@@ -1,4 +1,4 @@
-"""Scores against loops over images, formulas written out, and cases counted by hand."""
+"""Metrics compared with loops over images, formulas, and cases by hand."""
 
 import numpy as np
 import pytest
@@ -26,11 +26,11 @@ def found(case):
 
 
 def in_order(row):
-    """Classes by posterior; of equal ones the lower label is first."""
+    """Return the classes by probability; the lower label comes first in ties."""
     return sorted(range(len(row)), key=lambda i: (-row[i], i))
 
 
-def test_errors_are_those_of_a_loop_that_sorts_each_row(case, found):
+def test_errors_equal_those_of_a_loop_that_sorts_each_row(case, found):
     posteriors, labels = case
     for k in (1, 5):
         wrong = [
@@ -50,7 +50,7 @@ def test_errors_are_those_of_a_loop_that_sorts_each_row(case, found):
 
 
 @pytest.mark.parametrize(("wrong", "n"), [(10, 100), (0, 40), (40, 40), (812, 10_000)])
-def test_the_interval_is_wilsons(wrong, n):
+def test_the_interval_is_the_wilson_interval(wrong, n):
     z, p = 1.959963984540054, wrong / n
     middle, half = (
         (p + z**2 / (2 * n)) / (1 + z**2 / n),
@@ -63,7 +63,7 @@ def test_the_interval_is_wilsons(wrong, n):
         assert metrics.compute_interval(wrong, n) == pytest.approx([5.52, 17.44], abs=0.005)
 
 
-def test_precision_recall_and_f1_are_those_of_counting(case, found):
+def test_precision_recall_and_f1_equal_those_of_counting(case, found):
     posteriors, labels = case
     said = np.array([in_order(row)[0] for row in posteriors])
     rows = []
@@ -84,7 +84,7 @@ def test_precision_recall_and_f1_are_those_of_counting(case, found):
     assert found["mean_class_recall"] == found["macro"]["recall"]
 
 
-def test_a_class_without_images_has_no_number_and_counts_in_no_mean(case, found):
+def test_a_class_without_images_has_no_metrics_and_is_excluded_from_means(case, found):
     gnu = found["per_class"][6]
     assert gnu["class"] == "gnu"
     assert gnu["n"] == 0
@@ -94,7 +94,7 @@ def test_a_class_without_images_has_no_number_and_counts_in_no_mean(case, found)
     )
 
 
-def test_the_area_is_the_share_of_pairs_in_the_right_order(case, found):
+def test_the_area_is_the_fraction_of_pairs_in_the_right_order(case, found):
     posteriors, labels = case
     for i in range(6):
         inside, outside = posteriors[labels == i, i], posteriors[labels != i, i]
@@ -104,7 +104,7 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(case, found):
         assert np.trapezoid(true, false) == pytest.approx(np.mean(pairs))
 
 
-def test_calibration_is_scikit_learns_curve_and_its_error_a_case_counted_by_hand(case, found):
+def test_calibration_matches_scikit_learn_and_its_error_a_case_by_hand(case, found):
     posteriors, labels = case
     right = posteriors.argmax(1) == labels
     accuracy, confidence = calibration_curve(right, posteriors.max(1), n_bins=metrics.BINS)
@@ -118,7 +118,7 @@ def test_calibration_is_scikit_learns_curve_and_its_error_a_case_counted_by_hand
     assert by_hand["ece"] == pytest.approx((2 * abs(0.9 - 0.5) + abs(0.6 - 0) + 0) / 4)
 
 
-def test_confusions_and_the_worst_mistakes_come_the_greatest_first():
+def test_confusions_and_mistakes_are_sorted_in_descending_order():
     labels = np.array([0, 0, 0, 0, 1, 1, 2, 2])
     said = np.array([0, 1, 1, 2, 1, 0, 2, 2])
     sure = np.array([0.9, 0.8, 0.6, 0.99, 0.9, 0.7, 0.9, 0.9])
@@ -141,29 +141,29 @@ def test_confusions_and_the_worst_mistakes_come_the_greatest_first():
         (
             np.full((2, 2), np.nan),
             [0, 1],
-            r"2 rows of posteriors have numbers that are none .* first row 0",
+            r"posteriors must be finite. Received: NaN or infinity in 2 rows, first in row 0",
         ),
         (
             np.full((2, 3), 1 / 3),
             [0, 1],
-            r"are \[2, 2\] for 2 labels and 2 classes.*Received: \(2, 3\)",
+            r"must have shape \[2, 2\] for 2 labels and 2 classes.*Received: \(2, 3\)",
         ),
-        (np.full((0, 2), 0.5), [], r"at least one. Received: \(0, 2\)"),
-        (np.full((2, 2), 0.5), [0, 2], "labels are 0 to 1. Received: 0 to 2"),
+        (np.full((0, 2), 0.5), [], r"at least one row. Received: \(0, 2\)"),
+        (np.full((2, 2), 0.5), [0, 2], "labels must be between 0 and 1. Received: 0 to 2"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(posteriors, labels, message):
+def test_invalid_probabilities_and_labels_are_refused(posteriors, labels, message):
     with pytest.raises(ValueError, match=message):
         metrics.compute_metrics(posteriors, labels, ["a", "b"])
 
 
-# Ten answers, the surest first; what is right, and what follows by pencil.
+# Ten answers, the most confident first, and which of them are right.
 RIGHT = np.array([1, 0, 1, 1, 0, 0, 1, 0, 0, 0], bool)
 SCORES = np.arange(10, 0, -1.0)
 
 
 def test_average_precision_of_a_case_by_hand():
-    # Recalls 1/4, 2/4, 3/4, 4/4 at precisions 1, 2/3, 3/4, 4/7; made to fall: 1, 3/4, 3/4, 4/7.
+    # Recalls 1/4, 2/4, 3/4, 4/4 at precisions 1, 2/3, 3/4, 4/7; made monotonic: 1, 3/4, 3/4, 4/7.
     assert metrics.average_precision(SCORES, RIGHT) == pytest.approx(
         (1 + 3 / 4 + 3 / 4 + 4 / 7) / 4
     )
@@ -174,12 +174,12 @@ def test_average_precision_of_a_case_by_hand():
 
 
 @pytest.mark.parametrize("form", ["area", "11-point"])
-def test_average_precision_is_1_for_a_perfect_order_and_the_share_for_equal_scores(form):
+def test_average_precision_is_1_for_a_perfect_order_and_the_fraction_for_ties(form):
     assert metrics.average_precision(SCORES, SCORES > 6, form) == 1
     assert metrics.average_precision(np.zeros(10), RIGHT, form) == pytest.approx(0.4)
     assert metrics.average_precision(SCORES, np.zeros(10, bool), form) is None
 
 
-def test_average_precision_knows_two_forms():
+def test_average_precision_refuses_an_unknown_form():
     with pytest.raises(ValueError, match=r"'area' or '11-point'. Received: '10-point'"):
         metrics.average_precision(SCORES, RIGHT, "10-point")

@@ -1,4 +1,4 @@
-"""What is left of a test, read back."""
+"""Evaluation reports, read back."""
 
 import base64
 import csv
@@ -20,7 +20,7 @@ CLASSES = ("a <b> & c", "<script>alert(1)</script> | x", 'comma, "quote"')
 
 @pytest.fixture(scope="module")
 def case():
-    """30 pictures, posteriors and their scores."""
+    """30 pictures, their probabilities and metrics."""
     random = np.random.default_rng(0)
     labels, contents = random.integers(0, 3, 30), []
     for _ in labels:
@@ -48,11 +48,11 @@ def rows(path):
         return list(csv.reader(file))
 
 
-def test_the_numbers_read_back_are_the_scores(case, folder):
+def test_report_json_contains_the_metrics(case, folder):
     assert json.loads((folder / "report.json").read_text()) == {"scale": "32 < 36", **case[2]}
 
 
-def test_predictions_read_back_give_the_same_errors(case, folder):
+def test_predictions_csv_gives_the_same_errors(case, folder):
     images, posteriors, found = case
     header, *lines = rows(folder / "predictions.csv")
     assert header == [
@@ -95,7 +95,7 @@ class _Text(html.parser.HTMLParser):
         self.text.append(data)
 
 
-def test_the_page_opens_offline_and_shows_names_as_they_are(case, folder):
+def test_the_page_works_offline_and_shows_names_unchanged(case, folder):
     page = (folder / "report.html").read_text()
     assert not re.search("https?://|<script|<link", page)
     parsed = _Text()
@@ -113,7 +113,7 @@ def test_the_page_opens_offline_and_shows_names_as_they_are(case, folder):
         )
 
 
-def test_a_test_without_mistakes_has_no_pictures_of_them(tmp_path, case):
+def test_a_report_without_mistakes_has_no_figure_of_them(tmp_path, case):
     images = case[0]
     posteriors = np.eye(3)[images.labels]
     found = metrics.compute_metrics(posteriors, images.labels, CLASSES)
@@ -143,7 +143,7 @@ def test_figures_show_the_numbers(case):
     np.testing.assert_allclose(axes.lines[0].get_xydata(), np.stack([false, true], 1))
 
 
-def test_of_many_classes_the_forty_worst_are_drawn():
+def test_only_the_40_worst_of_many_classes_are_drawn():
     row = {"n": 5, "top1_interval": [0.0, 100.0]}
     found = [{"class": str(i), "top1_error": float(i), **row} for i in range(60)]
     (axes,) = charts.draw_class_errors(

@@ -1,4 +1,4 @@
-"""The paper's tables, written down a second time as they stand there."""
+"""The paper's tables, copied a second time from the paper."""
 
 from types import SimpleNamespace
 
@@ -53,7 +53,7 @@ def network(arch, scale, crop=224, name="net"):
 @pytest.mark.parametrize(
     ("preset", "text"), [("paper-table3", ONE_SCALE), ("paper-table4", SEVERAL_SCALES)]
 )
-def test_tables_3_and_4_have_the_papers_scales_and_numbers(preset, text):
+def test_tables_3_and_4_have_the_scales_and_errors_of_the_paper(preset, text):
     lines = [line.split() for line in text.split("\n") if line]
     networks = []
     for letter, S, *_ in lines:
@@ -88,7 +88,7 @@ def test_table_5_compares_the_techniques():
     assert {protocol.scales for _, (protocol,), _ in found} == {(256, 384, 512)}
 
 
-def test_table_6_averages_networks_each_at_its_scales():
+def test_table_6_averages_networks_at_the_scales_of_each():
     two = [network("vgg19", JITTER), network("vgg16", JITTER)]
     assert [told for *_, told in tables.plan_rows("paper-table6", two)] == [
         (24.0, 7.1),
@@ -111,11 +111,13 @@ def test_table_6_averages_networks_each_at_its_scales():
         (256, 384, 512),
     ]
     assert [told for *_, told in tables.plan_rows("paper-table6", [*two, two[0]])] == [None] * 3
-    with pytest.raises(ValueError, match="Table 6 is of several networks"):
+    with pytest.raises(
+        ValueError, match=r"paper-table6 averages several networks, at least 2. Received: 1"
+    ):
         tables.plan_rows("paper-table6", two[:1])
 
 
-def test_networks_that_the_paper_has_not_have_no_numbers_of_its():
+def test_networks_that_are_not_in_the_paper_have_no_numbers_from_it():
     small, normed, other = (
         network("vgg16", (32, 32), 32),
         network("vgg16_bn", (256, 256)),
@@ -130,7 +132,7 @@ def test_networks_that_the_paper_has_not_have_no_numbers_of_its():
     ]
 
 
-def test_a_table_shows_what_was_found_beside_the_papers():
+def test_a_table_shows_our_errors_next_to_the_papers():
     scored = {
         "top1_error": 12.345,
         "top1_interval": [11, 14],

@@ -102,11 +102,10 @@ def test_a_report_without_one_of_its_figures_is_written(tmp_path, capsys, monkey
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png") == 4
     assert (
-        page.count("<h2>Each class against the others</h2>\n<p>This figure could not be drawn.</p>")
-        == 1
+        page.count("<h2>ROC curve of each class</h2>\n<p>This figure could not be drawn.</p>") == 1
     )
     missing = (
-        "the figure 'Each class against the others' of the report of a net was not drawn "
+        "the figure 'ROC curve of each class' of the report of a net was not drawn "
         "(RuntimeError: no font)"
     )
     assert missing in capsys.readouterr().err

@@ -86,7 +86,7 @@ def test_a_crop_that_is_no_square_is_not_taken_for_one_of_as_many_positions(name
         save_file(state, tmp_path / name)
     assert read_weights(tmp_path / name).map_sides == (1, 4)
     with pytest.raises(
-        ValueError, match=r"was trained on crops that are no squares \(fc1 is \(.*8\)\)"
+        ValueError, match=r"come from a training on square crops. Received: fc1 of shape \(.*8\)"
     ):
         open_checkpoint(tmp_path / name)
     again = build_vgg("vgg11", weights=tmp_path / name, **shape)

@@ -1,1 +1,1 @@
-"""Tests of classifiers: posteriors, metrics, reports, tables."""
+"""Tests of classifiers: probabilities, metrics, reports and tables."""

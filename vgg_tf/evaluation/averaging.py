@@ -1,4 +1,4 @@
-"""Posteriors averaged over views, scales and networks."""
+"""Averages of probabilities over views, scales and networks."""
 
 import numpy as np
 
@@ -7,21 +7,24 @@ from vgg_tf.runtime import files
 
 
 def average_posteriors(lines, source, split, devices, batch_size):
-    """Test networks by protocols, each unit of each network once.
+    """Return the average probabilities of each line of a result.
+
+    Each network sees each combination of scale and kind of views once, also where several lines
+    need it.
 
     Args:
-        lines: of `(networks, protocols, told)`, as of `tables.plan_rows`.
-        source: the `splits.Source`.
-        split: a name of its splits.
-        devices: the `devices.Devices`.
-        batch_size: crops that go through the network at a time; 0: by the size of the crops.
+        lines: list of `(networks, protocols, told)`, as from `tables.plan_rows`.
+        source: a `splits.Source`.
+        split: name of one of its splits.
+        devices: the `devices.Devices` that compute.
+        batch_size: crops per batch; 0 chooses it from the size of the crops.
 
     Returns:
-        list of the posteriors of each line, float64 `[n, classes]`: averaged over views, then
-        scales, then networks. Empty but in the first process.
+        List of float64 arrays `[n, classes]`, one for each line. They are averaged over views,
+        then scales, then networks. The list is empty in all processes except the first one.
 
     Raises:
-        ValueError: images that cannot be read; all others are done and saved then.
+        ValueError: some images cannot be read. All others are computed and saved first.
     """
     needed = {}
     for networks, protocols, _ in lines:

@@ -1,5 +1,6 @@
-"""A trained network to test or to use, wherever it lies: a run folder, or a file of weights that
-says no more than that.
+"""Trained networks to test or to use: from a run folder, a weight file or a name.
+
+A weight file holds less information than a run folder, so some values are defaults.
 """
 
 import os
@@ -18,29 +19,30 @@ from vgg_tf.weights.container import Weights
 from vgg_tf.weights.inheritance import load_weights
 from vgg_tf.weights.keras_layers import HEAD
 
-EVALUATIONS = "evaluations"  # folder of what is known of networks that are no runs
+EVALUATIONS = "evaluations"  # results of weight files and of run folders without write access
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network and what must be known to feed it.
+    """A network and the information that is needed to use it.
 
     Attributes:
         path: run folder or file, as given.
-        folder: where its posteriors are kept.
+        folder: where its probabilities are stored.
         arch: name of the architecture.
-        crop: side of the training's crop, in pixels.
-        scale: `(S_min, S_max)` of the training, in pixels; 256 for crops of 224 where that is not
-            known.
-        test_scale: Q in pixels where the recipe has one of its own, else 0.
-        classes: their names, in the order of the labels; None: not known.
-        texts: the classes in words, or empty.
-        number: of classes.
-        least: smaller side of an image that it may be asked for, in pixels: 32, or what it was
-            trained on.
-        data, selection: what it was trained on; None where that is not known.
-        fingerprint: of its weights.
-        run: the `run_folder.Run`, or None.
+        crop: side of the crops in training, in pixels.
+        scale: `(S_min, S_max)` of the training, in pixels; 256 for crops of 224 where it is
+            unknown.
+        test_scale: Q in pixels if the recipe sets one, else 0.
+        classes: class names in the order of the labels; None if unknown.
+        texts: descriptions of the classes; may be empty.
+        number: number of classes; 0 for a network without a head.
+        least: minimum of an image's smaller side, in pixels: 32, or less if the training data are
+            smaller.
+        data: name or folder of the training data; None if unknown.
+        selection: the classes and images of the training data that were used.
+        fingerprint: checksum of the weights.
+        run: the `run_folder.Run`; None for a weight file.
         weights: the `container.Weights`.
     """
 
@@ -62,8 +64,9 @@ class Checkpoint:
 
     @property
     def depth(self):
-        """Numbers in a descriptor: outputs of fc2, or channels of the last map of a network
-        without a head.
+        """Length of a descriptor.
+
+        It is the number of outputs of fc2, or of channels of the last feature map without a head.
         """
         layers = self.weights.layers
         last = (
@@ -73,43 +76,49 @@ class Checkpoint:
 
     @property
     def name(self):
-        """Short name, for people."""
+        """Short name for titles and log lines."""
         return os.path.basename(self.path.rstrip("/")) or self.path
 
     def scales(self, words):
-        """Q in pixels: numbers with commas between, `one`, what the recipe tests at, or `several`,
-        the three of section 4.2.
+        """Return the test scales that a value of `--scales` means.
+
+        Args:
+            words: numbers separated by commas, `one` (the test scale of the recipe) or `several`
+                (the three scales of section 4.2).
+
+        Returns:
+            Tuple of Q in pixels, without duplicates.
 
         Raises:
-            ValueError: something else.
+            ValueError: `words` is something else.
         """
         if words == "one" and self.test_scale:
             return (self.test_scale,)
         if words in ("one", "several"):
             low, high = self.scale
-            crop = self.crop if self.number or self.test_scale else 224  # else S is the paper's
+            crop = self.crop if self.number or self.test_scale else 224  # else S is from the paper
             return protocols.choose_scales(
                 low if low == high else (low, high), crop, words == "several"
             )
         if not all(word.strip().isdigit() for word in words.split(",")):
             raise ValueError(
-                "--scales are numbers of pixels such as 256,384,512, or one, or several. "
-                f"Received: {words!r}."
+                "--scales must be numbers of pixels separated by commas, or one, or several. "
+                f"Received: {words!r}. Try --scales 256,384,512."
             )
         return tuple(dict.fromkeys(int(word) for word in words.split(",")))
 
     def load(self):
-        """The Keras model, raw RGB to posteriors, in the precision of its training or, of a file,
-        of Keras' policy.
+        """Return the Keras model, from raw RGB to probabilities.
 
-        `devices.Devices.scope` sets that policy, for what is loaded within it.
+        A run has the precision of its training. A weight file has the precision of Keras' policy,
+        which `devices.Devices.scope` sets.
         """
         return self.run.load_best() if self.run else self.build()
 
     def build(self):
-        """The Keras model, built and filled in the precision of Keras' policy."""
+        """Return the Keras model, built from the weights in the precision of Keras' policy."""
         width = self.weights.width
-        # With a seed, weights that are replaced take no number from Python's random.
+        # A seed keeps the initializers from drawing from Python's random module.
         if not self.number:
             model = build_vgg(
                 self.arch, include_top=False, input_shape=(None, None, 3), width=width, seed=0
@@ -130,35 +139,46 @@ class Checkpoint:
         return model
 
     def check_classes(self, classes, where):
-        """Raise a ValueError where these are not the classes that the network knows."""
+        """Raise a ValueError if the classes differ from those of the network.
+
+        Args:
+            classes: class names, in the order of the labels.
+            where: name of the data or file that they come from, for the error message.
+
+        Raises:
+            ValueError: the names or their number differ.
+        """
         if self.classes is None and len(classes) == self.number:
             return
         if self.classes != tuple(classes):
             known = f"{self.number} classes" if self.classes is None else _name_some(self.classes)
             raise ValueError(
-                f"{self.path} knows {known}, {where} has {_name_some(classes)}. Give the same "
-                "classes in the same order."
+                f"{where} must have the classes of {self.path} in the same order: {known}. "
+                f"Received: {_name_some(classes)}. Choose data or class names that match."
             )
 
 
 def open_checkpoint(path, headless=False):
-    """Open a run folder, or a file or folder of weights that `reading.read_weights` reads.
+    """Open a run folder, or weights in any format that `reading.read_weights` supports.
 
     Args:
-        path: of it, or `cifar10`.
-        headless: take networks without a head, too: their `number` is 0, their crop 32 pixels,
-            their scale the paper's 256.
+        path: run folder, weight file or folder, or `cifar10`.
+        headless: also accept networks without a head. Their `number` is 0, their crop is 32 pixels
+            and their scale is 256, as in the paper.
+
+    Returns:
+        A `Checkpoint`.
 
     Raises:
-        FileNotFoundError: there is none, or a run without an epoch done.
-        ValueError: no VGG network with its head; the message says what was found.
+        FileNotFoundError: nothing is at this path, or the run has no finished epoch.
+        ValueError: it is not a VGG network, or it has no head.
     """
     path = str(path).rstrip("/")
     if path not in reading.SHIPPED and files.exists(os.path.join(path, RECIPE_FILE)):
         if (run := run_folder.read_run(path)).settings.task != "classification":
             raise ValueError(
-                f"{path} tells where an object is, not what it is: python -m vgg_tf.localize "
-                "tests and uses it."
+                f"{path} must be a classification run. Received: a run of box regression "
+                f"({run.settings.task}). Use python -m vgg_tf.localize with it."
             )
         return _open_run(run, path)
     weights = reading.read_weights(path)
@@ -168,8 +188,8 @@ def open_checkpoint(path, headless=False):
     missing = [name for name in HEAD if name not in weights.layers]
     if missing and not headless:
         raise ValueError(
-            f"{weights.source} has no {', '.join(missing)}, and so no posteriors. Give weights "
-            "with their head."
+            f"{weights.source} must have a head, which gives the probabilities. Missing layers: "
+            f"{', '.join(missing)}. Give weights with a head."
         )
     crop, number = (
         (32, 0)
@@ -199,7 +219,8 @@ def open_checkpoint(path, headless=False):
 def _open_run(run, path):
     if not files.exists(run.best):
         raise FileNotFoundError(
-            f"{path} has no model.keras yet: its first epoch is not done. Continue the training."
+            f"{path} must contain model.keras, which the first epoch writes. Received: a run "
+            "without a finished epoch. Continue its training."
         )
     weights, collection, recipe = (
         reading.read_weights(path),
@@ -227,8 +248,17 @@ def _open_run(run, path):
 
 
 def _choose_folder(path, fingerprint):
-    """Where posteriors are kept: in a run that can be written to, as Kaggle's inputs cannot,
-    else by its name and weights.
+    """Return the folder for probabilities.
+
+    It is the run folder if it is writable, which Kaggle's inputs are not. Otherwise it is a folder
+    with the name and checksum of the weights.
+
+    Args:
+        path: run folder or weight file.
+        fingerprint: checksum of the weights.
+
+    Returns:
+        Path of a folder, which may not exist yet.
     """
     if files.exists(os.path.join(path, RECIPE_FILE)) and (
         remote.is_remote(path) or os.access(path, os.W_OK)
@@ -240,4 +270,5 @@ def _choose_folder(path, fingerprint):
 
 
 def _name_some(classes):
+    """Return the number of classes and the first three names, for messages."""
     return f"{len(classes)} classes ({', '.join(classes[:3])}{', ...' * (len(classes) > 3)})"

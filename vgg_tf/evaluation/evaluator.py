@@ -1,7 +1,7 @@
-"""The views of test images through a network, and the mean of their posteriors (section 3.2).
+"""Runs views of test images through a network and averages their probabilities (section 3.2).
 
-The protocols are in `paper.protocols`. Posteriors are averaged here over the views of a scale; over
-scales and networks by who asks.
+`paper.protocols` defines the protocols. This module averages over the views at one scale. Its
+callers average over scales and networks.
 """
 
 import math
@@ -15,13 +15,13 @@ from vgg_tf.models.conversion import convert_head
 from vgg_tf.models.cpu_layers import make_faster
 from vgg_tf.paper.protocols import BORDER, STRIDE, place_crops
 
-WAITING = 2**30  # bytes of images that may wait for others of their size
+WAITING = 2**30  # bytes of images that may wait until a batch of their size is full
 
 
-# Nothing in it to convert for tf.data, which would take a second.
+# AutoGraph would take a second to find that it has nothing to convert.
 @tf.autograph.experimental.do_not_convert
 def cut_views(image, units, crop, static=False):
-    """All that the network is to see of an image, which was decoded once.
+    """Return all views of one decoded image.
 
     Args:
         image: uint8 `[h, w, 3]`.
@@ -30,7 +30,8 @@ def cut_views(image, units, crop, static=False):
         static: round the sides of whole images to multiples of 32 pixels.
 
     Returns:
-        A tuple, for each unit: uint8 `[crops, crop, crop, 3]`, or `[1, h', w', 3]` for dense.
+        A tuple with an array for each unit: uint8 `[crops, crop, crop, 3]`, or `[1, h', w', 3]`
+        for dense.
     """
     found, wholes = [], {}
     for scale, kind in units:
@@ -52,34 +53,34 @@ def cut_views(image, units, crop, static=False):
 
 
 class Evaluator:
-    """A network that sees images in several ways.
+    """A network that computes probabilities or descriptors of the views of images.
 
     Attributes:
-        outputs: numbers that it gives for an image: posteriors of the classes, or a descriptor.
-        dense: the network as convolutions, where it is needed.
+        outputs: length of the result for one image: number of classes, or length of a descriptor.
+        dense: the network as convolutions; None if no unit needs it.
     """
 
     def __init__(self, model, units, batch_size=32, replicas=1, static=False, describe=False):
-        """Prepare those forms of the network that are needed.
+        """Prepare the forms of the network that the units need.
 
         Args:
-            model: a network of `build_vgg` with its head, that takes square crops.
+            model: a network of `build_vgg` that takes square crops, with its head unless
+                `describe`.
             units: pairs of a scale in pixels and a kind of views.
-            batch_size: crops, or pixels of as many crops in whole images, that go through the
-                network at a time.
-            replicas: devices that share a batch.
-            static: round the sides of whole images to multiples of 32 pixels and fill all batches
-                up, so that few programs are compiled: for JAX and TPUs.
-            describe: give the outputs of fc2 after its ReLU, averaged over positions and flip
-                (appendix B), or of a network without a head those of its last map, in place of
-                posteriors. All units are dense then.
+            batch_size: crops per batch; whole images of the same number of pixels.
+            replicas: number of devices that share a batch.
+            static: round the sides of whole images to multiples of 32 pixels and fill up all
+                batches, so that few programs are compiled. For JAX and TPUs.
+            describe: return descriptors instead of probabilities (appendix B): the outputs of fc2
+                after its ReLU, averaged over positions and flips. Without a head, those of the
+                last feature map. All units must be dense.
 
         Raises:
-            ValueError: the network has no head that gives posteriors, or is not of `build_vgg`.
+            ValueError: the network has no head, or it was not built by `build_vgg`.
         """
         self.units, self.replicas, self.static = list(units), replicas, static
         names, self.describe = {layer.name for layer in model.layers}, describe
-        self.crop = model.input.shape[1] or STRIDE  # a trunk alone takes any size
+        self.crop = model.input.shape[1] or STRIDE  # a network without a head takes any size
         self.pixels = max(batch_size, replicas) * self.crop**2
         self.dense = None
         if describe:
@@ -89,8 +90,8 @@ class Evaluator:
             return
         if "predictions" not in names:
             raise ValueError(
-                f"{model.name} has no layer predictions, and so no posteriors. Give a network "
-                "with its head."
+                f"{model.name} must have a head, which gives the probabilities. Missing layer: "
+                f"predictions. Layers: {', '.join(sorted(names))}. Give a network with a head."
             )
         self.model = make_faster(keras.Model(model.input, model.get_layer("predictions").output))
         self.outputs = self.model.output.shape[-1]
@@ -98,19 +99,19 @@ class Evaluator:
             self.dense = convert_head(model)
 
     def cut_views(self, image):
-        """Views of an image, uint8 `[h, w, 3]`: see `cut`."""
+        """Return the views of an image, uint8 `[h, w, 3]`; see the function `cut_views`."""
         return cut_views(image, self.units, self.crop, self.static)
 
     def see(self, examples):
-        """Posteriors, or descriptors, of images, as they are done.
+        """Yield the probabilities or descriptors of images.
 
         Args:
-            examples: iterable of `(number, views)`, the views as `cut` gives them. Numbers are any
-                that tell images apart.
+            examples: iterable of `(number, views)`, with views from `cut_views`. Numbers must be
+                unique.
 
         Yields:
-            `(number, float64 [units, outputs])`, posteriors of sum 1; in another order, as images
-            of a size go together.
+            `(number, float64 [units, outputs])`; the rows of probabilities sum to 1. The order
+            differs from that of `examples`, because images of equal size form a batch.
         """
         found, waiting = {}, {}  # by number: the units; by unit and shape: numbers and views
 
@@ -138,12 +139,18 @@ class Evaluator:
             yield from together(key)
 
     def _together(self, shape):
-        """Images of views of this shape that go through the network at a time."""
+        """Return the number of images per batch for views of this shape."""
         return max(1, self.pixels // math.prod(shape[:-1]))
 
     def _see(self, kind, views):
-        """Posteriors or descriptors, `[images, outputs]`, of uint8 views `[images, views, h, w,
-        3]`.
+        """Return the averages of a batch of views.
+
+        Args:
+            kind: kind of the views.
+            views: uint8 `[images, views, h, w, 3]`.
+
+        Returns:
+            Float64 `[images, outputs]`.
         """
         n, count = views.shape[:2]
         full = self._together(views.shape[1:]) if self.static else n
@@ -159,8 +166,8 @@ class Evaluator:
         return rows.reshape(-1, full, count, self.outputs).mean((0, 2))[:n]
 
     def _run(self, network, batch):
-        """Scores as float64, of a batch that all devices share."""
-        if self.replicas == 1:  # predict makes a data set first, which takes 35 ms
+        """Return the logits of a batch as float64; all devices share the batch."""
+        if self.replicas == 1:  # predict builds a dataset, which takes 35 ms
             return np.float64(network.predict_on_batch(batch))
         whole = -(-len(batch) // self.replicas) * self.replicas
         padded = np.concatenate([batch, np.zeros((whole - len(batch), *batch.shape[1:]), np.uint8)])
@@ -168,6 +175,6 @@ class Evaluator:
 
 
 def softmax(scores):
-    """Posteriors of scores, along the last axis."""
+    """Return the softmax of logits along the last axis."""
     powers = np.exp(scores - scores.max(-1, keepdims=True))
     return powers / powers.sum(-1, keepdims=True)

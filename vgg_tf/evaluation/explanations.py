@@ -1,4 +1,4 @@
-"""Figures of what a network makes of a picture: heatmaps, feature maps, receptive fields."""
+"""Figures that explain a network's output: heatmaps, feature maps, receptive fields."""
 
 import os
 
@@ -16,11 +16,11 @@ def draw_heat(network, picture, layers, label, method):
     """Draw heatmaps over a picture.
 
     Args:
-        network: a run folder, a file of weights, or `cifar10`.
+        network: a run folder, a weight file, or `cifar10`.
         picture: path of an image.
-        layers: names with commas between; empty: the last convolution; `blocks`: the last one of
-            each block.
-        label: the class, a name or a number from 0; empty: the likeliest.
+        layers: names separated by commas. Empty is the last convolution; `blocks` is the last
+            convolution of each block.
+        label: name of the class, or its number from 0; empty is the most likely class.
         method: one of `METHODS`, or `all`.
 
     Returns:
@@ -33,12 +33,21 @@ def draw_heat(network, picture, layers, label, method):
             found, said = heatmaps.compute_heat(model, view, layer or None, number, each)
             maps[f"{each} {layer}".strip()] = found
     name = opened.classes[said] if opened.classes else f"class {said}"
-    title = f"{os.path.basename(picture)}: what speaks for {name}"
+    title = f"{os.path.basename(picture)}: evidence for {name}"
     return networks.draw_heat(view, maps, title)
 
 
 def draw_features(network, picture, layer):
-    """Draw the maps of features that a layer makes of a picture."""
+    """Draw the feature maps that a layer computes for a picture.
+
+    Args:
+        network: as for `draw_heat`.
+        picture: path of an image.
+        layer: name of the layer.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
     model, _, view = open_network_and_view(network, picture)
     values = heatmaps.compute_features(model, view, layer)
     h, w, channels = values.shape
@@ -47,12 +56,16 @@ def draw_features(network, picture, layer):
 
 
 def draw_field(network, picture, layer, unit):
-    """Draw the receptive field of a unit on a picture.
+    """Draw the receptive field of a unit over a picture.
 
     Args:
-        network, picture: as for `draw_heat`.
+        network: as for `draw_heat`.
+        picture: path of an image.
         layer: name of the unit's layer.
-        unit: its row and column, such as `1,0`; empty: the middle one.
+        unit: row and column of the unit, such as `1,0`; empty is the unit in the middle.
+
+    Returns:
+        A matplotlib `Figure`.
 
     Raises:
         ValueError: the layer has no such unit.
@@ -62,19 +75,22 @@ def draw_field(network, picture, layer, unit):
     h, w, _ = heatmaps.compute_features(model, view, layer).shape
     row, column = map(int, unit.split(",")) if unit else (h // 2, w // 2)
     if not (0 <= row < h and 0 <= column < w):
-        raise ValueError(f"{layer} has units 0,0 to {h - 1},{w - 1}. Received: {unit}.")
+        raise ValueError(
+            f"--unit must be between 0,0 and {h - 1},{w - 1} in {layer}. Received: --unit {unit}. "
+            f"Try --unit {h // 2},{w // 2}."
+        )
     return networks.draw_field(view, seen.of(row, column), f"{layer} at {row}, {column}")
 
 
 def draw_filters(network):
     """Draw the filters of a network's first layer."""
     opened = open_checkpoint(network, headless=True)
-    title = f"filters of {opened.name}'s first layer, grey is no weight"
+    title = f"filters of {opened.name}'s first layer; gray is a weight of zero"
     return networks.draw_kernels(heatmaps.read_filters(opened.load()), title)
 
 
 def open_network_and_view(network, picture):
-    """Return a network, its `checkpoint.Checkpoint`, and the center crop that it sees."""
+    """Return a network, its `checkpoint.Checkpoint`, and the center crop of a picture."""
     opened = open_checkpoint(network, headless=True)
     whole = decoding.decode_named(files.read(picture), picture)
     (Q,) = opened.scales("one")
@@ -83,7 +99,14 @@ def open_network_and_view(network, picture):
 
 
 def find_label(word, opened):
-    """Return the number of a class that is named or numbered; None for an empty word.
+    """Return the number of a class.
+
+    Args:
+        word: name or number of the class; may be empty.
+        opened: the `checkpoint.Checkpoint` of the network.
+
+    Returns:
+        The number of the class, from 0; None for an empty word.
 
     Raises:
         ValueError: the network has no such class.
@@ -94,14 +117,14 @@ def find_label(word, opened):
         return opened.classes.index(word)
     if not word.isdigit():
         raise ValueError(
-            f"{opened.path} knows no class {word!r}. It has "
-            f"{', '.join(opened.classes or ['numbers alone'])}."
+            f"--label must be a class of {opened.path}. Received: --label {word}. Choose from: "
+            f"{', '.join(opened.classes or ['numbers from 0'])}."
         )
     return int(word)
 
 
 def _list_layers(model, words):
-    """Return the names of layers that the words of `draw_heat` mean."""
+    """Return the names of the layers that `words` stands for; see `draw_heat`."""
     if not words:
         return [chain.find_last_map(model)]
     if words != "blocks":

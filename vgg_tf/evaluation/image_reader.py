@@ -1,4 +1,4 @@
-"""Reads the images of a split and cuts their views, for an evaluator."""
+"""Reads the images of a split and cuts their views for an evaluator."""
 
 import zlib
 
@@ -8,18 +8,18 @@ import tensorflow as tf
 from vgg_tf.images import decoding
 from vgg_tf.runtime.pipelines import disable_autotuner
 
-READ = 32  # images read by one call
+READ = 32  # images per call
 AUTO = tf.data.AUTOTUNE
 
 
 class ImageReader:
-    """Reads images, and notes which of them cannot be read.
+    """Reads images and records which of them cannot be read.
 
     Attributes:
         images: the `splits.Split`.
-        least: smaller side that an image has at least, in pixels.
-        problems: `{number of image: what is wrong with it}`, of the images so far.
-        checksums: `{number of image: CRC-32 of its bytes}`, of the images so far.
+        least: minimum of an image's smaller side, in pixels.
+        problems: `{number of image: what is wrong with it}` of the images read so far.
+        checksums: `{number of image: CRC-32 of its bytes}` of the images read so far.
     """
 
     def __init__(self, images, least):
@@ -27,17 +27,17 @@ class ImageReader:
         self.problems, self.checksums = {}, {}
 
     def cut_views(self, numbers, evaluator):
-        """Read some images, several at a time.
+        """Read images and cut their views, several images at a time.
 
         Args:
-            numbers: of the images.
-            evaluator: an `evaluator.Evaluator`, which cuts the views.
+            numbers: int, numbers of the images.
+            evaluator: the `evaluator.Evaluator` that cuts the views.
 
         Yields:
-            `(number, views)` of the images that can be read.
+            `(number, views)` of each image that can be read.
         """
         numbers, seen = np.array(numbers, np.int64), set()
-        # as_numpy_iterator would take a third of the time of small images.
+        # as_numpy_iterator would take a third of the time for small images.
         for number, side, found in self._make_dataset(numbers, evaluator):
             number, side = int(number), int(side)
             seen.add(number)
@@ -52,7 +52,7 @@ class ImageReader:
             self.problems[number] = self._describe_problem(number)
 
     def _make_dataset(self, numbers, evaluator):
-        """Return a dataset of `(number, smaller side, views)`, without images that are damaged."""
+        """Return a dataset of `(number, smaller side, views)`, without damaged images."""
         least = self.least
 
         def read(some):
@@ -63,13 +63,13 @@ class ImageReader:
         def cut(i, contents):
             pixels = decoding.decode(contents)
             side = tf.reduce_min(tf.shape(pixels)[:2])
-            # What is too small to be seen is not enlarged: a line of a pixel would take gigabytes.
+            # Images that are too small are not enlarged: a line of 1 pixel would take gigabytes.
             pixels = tf.cond(
                 side < least, lambda: tf.zeros([least, least, 3], tf.uint8), lambda: pixels
             )
             return i, side, evaluator.cut_views(tf.ensure_shape(pixels, [None, None, 3]))
 
-        # A call of Python's for each would take most of the time.
+        # One Python call per image would take most of the time.
         chunks = tf.data.Dataset.from_tensor_slices(numbers).batch(READ)
         contents = chunks.map(
             lambda some: (some, tf.numpy_function(read, [some], tf.string)),
@@ -86,13 +86,13 @@ class ImageReader:
         except (ValueError, OSError) as error:
             return str(error)
         raise RuntimeError(
-            f"{name} could be read now, but not before. Give the same command again."
+            f"{name} was unreadable at first and is readable now. Run the same command again."
         )
 
 
 def read_bytes(images, i):
-    """Return the bytes of an image; none where it cannot be read."""
+    """Return the bytes of an image; empty if it cannot be read."""
     try:
         return images.read(i)
     except (ValueError, OSError):
-        return b""  # which cannot be decoded either
+        return b""  # decoding fails, too

@@ -1,32 +1,32 @@
-"""Posteriors and labels become numbers: errors with intervals, precision and recall, ROC,
-calibration, confusions, mistakes.
+"""Metrics of probabilities and labels.
+
+Errors with intervals, precision and recall, ROC curves, calibration, confusion and mistakes.
 """
 
 import warnings
 
 import numpy as np
 
-BINS = 15  # of the calibration curve, as Guo et al. 2017 (arXiv:1706.04599)
-CONFUSED = 20  # pairs of classes that are told
-TINY = 1e-38  # the smallest posterior that the loss knows
+BINS = 15  # of the calibration curve, as in Guo et al. 2017 (arXiv:1706.04599)
+CONFUSED = 20  # pairs of classes in a report
+TINY = 1e-38  # lower bound of probabilities in the loss, which keeps it finite
 
 
 def compute_metrics(posteriors, labels, classes):
-    """All numbers that are known of a test.
+    """Return all metrics of a test.
 
     Args:
-        posteriors: `[n, classes]`, rows of sum 1.
-        labels: int `[n]`, 0-based.
-        classes: names.
+        posteriors: probabilities `[n, classes]`; each row sums to 1.
+        labels: int `[n]`, from 0.
+        classes: class names.
 
     Returns:
-        dict that JSON can hold. Errors are in %, each with its 95 % interval (Wilson's); the loss
-        in nats; the other rates 0..1. A class without images has None where it has no number, and
-        does not count in the means over classes.
+        Dict of values that JSON can hold. Errors are in %, each with its 95 % interval (Wilson).
+        The loss is in nats. All other rates are in 0..1. Values that a class without images cannot
+        have are None; such a class is not part of the means over classes.
 
     Raises:
-        ValueError: posteriors that are not numbers, or of another shape than the labels and
-            classes.
+        ValueError: a probability is NaN or infinity, or the shapes or labels do not fit.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -73,31 +73,52 @@ def compute_metrics(posteriors, labels, classes):
 
 
 def check_posteriors(posteriors, labels, classes):
-    """The posteriors as float64 and the labels, or a ValueError that says what is wrong with
-    them.
+    """Check the shape and values of probabilities and labels.
+
+    Args:
+        posteriors: probabilities `[n, classes]`.
+        labels: int `[n]`, from 0.
+        classes: class names.
+
+    Returns:
+        posteriors: float64 `[n, classes]`.
+        labels: int `[n]`.
+
+    Raises:
+        ValueError: the shapes do not fit, a value is NaN or infinity, or a label is out of range.
     """
     posteriors, labels = np.float64(posteriors), np.asarray(labels)
     if posteriors.shape != (len(labels), len(classes)) or not len(labels):
         raise ValueError(
-            f"posteriors are [{len(labels)}, {len(classes)}] for {len(labels)} labels and "
-            f"{len(classes)} classes, and at least one. Received: {posteriors.shape}."
+            f"posteriors must have shape [{len(labels)}, {len(classes)}] for {len(labels)} labels "
+            f"and {len(classes)} classes, with at least one row. Received: {posteriors.shape}. "
+            "Give one row per label."
         )
     bad = np.flatnonzero(~np.isfinite(posteriors).all(1))
     if len(bad):
         raise ValueError(
-            f"{len(bad)} rows of posteriors have numbers that are none (NaN or infinite), first "
-            f"row {bad[0]}."
+            f"posteriors must be finite. Received: NaN or infinity in {len(bad)} rows, first in "
+            f"row {bad[0]}. Check the weights and the precision of the network."
         )
     if labels.min() < 0 or labels.max() >= len(classes):
         raise ValueError(
-            f"labels are 0 to {len(classes) - 1}. Received: {labels.min()} to {labels.max()}."
+            f"labels must be between 0 and {len(classes) - 1}. Received: {labels.min()} to "
+            f"{labels.max()}. Number the {len(classes)} classes from 0."
         )
     return posteriors, labels
 
 
 def rank_labels(posteriors, labels):
-    """Place of each image's own class among its posteriors, 0 for the most likely; of equal ones
-    the lower label is first.
+    """Return the rank of each image's label among its probabilities.
+
+    Of equal probabilities, the one of the lower label comes first.
+
+    Args:
+        posteriors: probabilities `[n, classes]`.
+        labels: int `[n]`, from 0.
+
+    Returns:
+        Int `[n]`, 0 for the most likely class.
     """
     own = posteriors[np.arange(len(labels)), labels][:, np.newaxis]
     before = np.arange(posteriors.shape[1]) < np.asarray(labels)[:, np.newaxis]
@@ -105,7 +126,7 @@ def rank_labels(posteriors, labels):
 
 
 def compute_interval(wrong, n):
-    """Wilson's 95 % interval of an error of `wrong` among `n`, two numbers in %."""
+    """Return Wilson's 95 % interval of the error of `wrong` among `n`: two numbers in %."""
     from scipy.stats import binomtest
 
     low, high = binomtest(wrong, n).proportion_ci(0.95, method="wilson")
@@ -113,8 +134,14 @@ def compute_interval(wrong, n):
 
 
 def compute_area(posteriors, positive):
-    """Area under the ROC curve of one class against all others; None where all images are of one
-    side.
+    """Return the area under the ROC curve of one class against all others.
+
+    Args:
+        posteriors: probabilities of the class, `[n]`.
+        positive: bool `[n]`, whether an image belongs to the class.
+
+    Returns:
+        The area in 0..1; None if all images or no images belong to the class.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -124,8 +151,14 @@ def compute_area(posteriors, positive):
 
 
 def compute_roc(posteriors, positive):
-    """ROC curve of one class against all others: false and true positive rate, 0..1, float64
-    `[points]` each.
+    """Return the ROC curve of one class against all others.
+
+    Args:
+        posteriors: as for `compute_area`.
+        positive: as for `compute_area`.
+
+    Returns:
+        The false and the true positive rates, float64 `[points]` each, in 0..1.
     """
     from sklearn.metrics import roc_curve
 
@@ -135,19 +168,24 @@ def compute_roc(posteriors, positive):
 
 
 def count_confusion(labels, predicted, classes):
-    """Counts, int64 `[true, predicted]`."""
+    """Return the confusion matrix: counts, int64 `[true, predicted]`."""
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(labels, predicted, labels=np.arange(classes))
 
 
 def measure_calibration(posteriors, labels):
-    """How often the most likely class is right, against how likely it was said to be.
+    """Compare the probability of the most likely class with how often that class is correct.
+
+    Args:
+        posteriors: probabilities `[n, classes]`.
+        labels: int `[n]`, from 0.
 
     Returns:
-        dict: `ece`, the expected calibration error 0..1: the mean over the images of what lies
-        between the two in their bin; `bins`, for each of `BINS` equal ones that holds images its
-        mean `confidence`, its `accuracy` (0..1) and its `n`.
+        Dict of two entries. `ece` is the expected calibration error in 0..1, the mean difference
+        of confidence and accuracy over the images. `bins` is a list of the bins that hold images,
+        each with its mean `confidence`, its `accuracy` (both in 0..1) and its number of images
+        `n`.
     """
     confidence, right = posteriors.max(1), posteriors.argmax(1) == labels
     bin_of = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -164,17 +202,21 @@ def measure_calibration(posteriors, labels):
 
 
 def average_precision(scores, positive, form="area"):
-    """Average precision of one class, as Pascal-VOC counts it.
+    """Return the average precision of one class, as Pascal VOC defines it.
+
+    Images of equal scores form one step, so their order does not matter.
 
     Args:
-        scores: float `[n]`, higher for surer.
+        scores: float `[n]`, higher for more confident.
         positive: bool `[n]`.
-        form: `compute_area` under the precision, made to fall (VOC 2010 and later), or `11-point`:
-            the mean of the precision at recalls of 0, 0.1, ... 1 (VOC 2007).
+        form: `area` is the area under the precision, made monotonic (VOC 2010 and later).
+            `11-point` is the mean of the precision at recalls of 0, 0.1, ... 1 (VOC 2007).
 
     Returns:
-        0..1, or None where nothing is positive. Equal scores are one step, so that their order does
-        not count.
+        A number in 0..1; None if nothing is positive.
+
+    Raises:
+        ValueError: `form` is something else.
     """
     scores, positive = np.float64(scores), np.asarray(positive, bool)
     if not positive.any():
@@ -187,14 +229,21 @@ def average_precision(scores, positive, form="area"):
     if form == "area":
         return float((np.diff(recall, prepend=0) * best).sum())
     if form != "11-point":
-        raise ValueError(f"form is 'area' or '11-point'. Received: {form!r}.")
+        raise ValueError(f"form must be 'area' or '11-point'. Received: {form!r}. Try 'area'.")
     places = np.searchsorted(recall, np.arange(11) / 10 - 1e-9)  # 0.1 * 3 is more than 3 / 10
     return float(np.append(best, 0.0)[places].mean())
 
 
 def find_worst_mistakes(posteriors, labels, n):
-    """Numbers of up to `n` images whose wrong class was the most likely by the highest
-    posterior, that one first.
+    """Return the images that are classified wrongly with the highest probability.
+
+    Args:
+        posteriors: probabilities `[n, classes]`.
+        labels: int `[n]`, from 0.
+        n: maximum number of images.
+
+    Returns:
+        Int, numbers of up to `n` images, the highest probability first.
     """
     predicted = posteriors.argmax(1)
     mistakes = np.flatnonzero(predicted != labels)
@@ -213,7 +262,7 @@ def _means(columns, weights):
 
 
 def _confused(counts, classes):
-    """The pairs of classes that are taken for each other most often."""
+    """Return the pairs of classes that are confused most often."""
     off = counts * (1 - np.eye(len(counts), dtype=int))
     order = np.argsort(-off, axis=None, kind="stable")[:CONFUSED]
     return [

@@ -1,4 +1,4 @@
-"""Figures of a network's mistakes: the surest ones, and the classes that are confused most."""
+"""Figures of a network's mistakes: the most confident ones, and the most confused classes."""
 
 from vgg_tf.data import opening
 from vgg_tf.evaluation import metrics
@@ -10,25 +10,32 @@ from vgg_tf.images import decoding
 from vgg_tf.paper.protocols import Protocol
 from vgg_tf.runtime.devices import choose
 
-SHOWN = 24  # pictures of a sheet
+SHOWN = 24  # pictures per sheet
 
 
 def draw_network_mistakes(network, data, split):
     """Test a network on center crops and draw its mistakes.
 
     Args:
-        network: a run folder, a file of weights, or `cifar10`.
-        data: the images; empty: those of the run.
+        network: a run folder, a weight file, or `cifar10`.
+        data: the images; empty is the data of the run.
         split: name of the split.
 
     Returns:
-        sheet: a matplotlib `Figure` of the surest mistakes; None where there are none.
-        pairs: one of the pairs of classes that are confused most; None as well.
+        sheet: a matplotlib `Figure` of the most confident mistakes; None if there are none.
+        pairs: a matplotlib `Figure` of the most confused pairs of classes; None if there are none.
         n: number of images.
+
+    Raises:
+        ValueError: no data are given and the network does not name its training data, or images
+            cannot be read.
     """
     opened = open_checkpoint(network)
     if not (data or opened.data):
-        raise ValueError(f"{network} does not tell what it was trained on. Give --data.")
+        raise ValueError(
+            f"--data is required: {network} does not name its training data. Received: no --data. "
+            "Give a folder, a name such as tfds:NAME, or digits."
+        )
     source = opening.open_tested(split, [opened.selection], opened.data, data)
     opened.check_classes(source.classes, source.name)
     source.count_images(split)
@@ -46,18 +53,26 @@ def draw_network_mistakes(network, data, split):
 
 
 def draw_mistakes(numbers, posteriors, images, classes):
-    """A sheet of images that were taken for something else, by their `numbers` in the
-    `splits.Split`.
+    """Draw a sheet of images with their predicted and true classes.
+
+    Args:
+        numbers: numbers of the images in the split.
+        posteriors: probabilities `[n, classes]` of the split.
+        images: the `splits.Split`.
+        classes: class names.
+
+    Returns:
+        A matplotlib `Figure`.
     """
     seen = [decoding.decode_named(images.read(int(i)), images.names[i]) for i in numbers]
     told = [
         (
             f"{classes[posteriors[i].argmax()]} {posteriors[i].max():.3f}",
-            f"is {classes[images.labels[i]]}",
+            f"true: {classes[images.labels[i]]}",
         )
         for i in numbers
     ]
     none = ((), ())
     return draw_contact_sheet(
-        seen, told, [none] * len(seen), "what it said, how sure it was, and what it is"
+        seen, told, [none] * len(seen), "predicted class, its probability, and true class"
     )

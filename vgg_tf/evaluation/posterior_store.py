@@ -1,4 +1,4 @@
-"""Posteriors stored in files, so that a test can be resumed."""
+"""Files of probabilities or descriptors, from which an interrupted test resumes."""
 
 import io
 import os
@@ -12,13 +12,13 @@ FOLDERS = {False: "posteriors", True: "descriptors"}
 
 
 class Store:
-    """Posteriors or descriptors of one kind of views at one scale, in a file.
+    """A file of probabilities or descriptors, for one kind of views at one scale.
 
     Attributes:
-        unit: the scale in pixels and the kind.
+        unit: the scale in pixels and the kind of views.
         rows: float32 `[n, classes or depth]`, NaN where not done.
         done: bool `[n]`.
-        checksums: uint32 `[n]`, CRC-32 of the encoded images that the rows are of.
+        checksums: uint32 `[n]`, CRC-32 of the encoded images that the rows were computed from.
     """
 
     def __init__(self, trained, images, data, unit, static, precision, describe):
@@ -38,8 +38,12 @@ class Store:
         )
 
     def read(self):
-        """Take what is there for these weights and names, in one file or in parts of several
-        processes.
+        """Read the rows that are stored for these weights and image names.
+
+        They are in one file, or in one file for each of several processes.
+
+        Raises:
+            ValueError: a file is damaged.
         """
         for name in files.list_names(self.folder) if files.is_folder(self.folder) else ():
             if name.endswith(".npz") and name.split(".")[0] == self.name:
@@ -58,11 +62,17 @@ class Store:
                             self.done |= done
                 except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
                     raise ValueError(
-                        f"{path} cannot be read ({error}). Delete it: it will be computed anew."
+                        f"{path} must be a complete .npz file. Received: {error}. Delete it and "
+                        "run the command again."
                     ) from None
 
     def write(self, part):
-        """Write all rows, `part` of them by one of several processes."""
+        """Write all rows that are done.
+
+        Args:
+            part: number of this process and number of processes, whose rows go into a file of
+                their own. None writes one file for all and removes the others.
+        """
         if not self.done.any():
             return
         data = io.BytesIO()

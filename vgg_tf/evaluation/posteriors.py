@@ -1,5 +1,6 @@
-"""Posteriors of a split, or descriptors: computed once, kept in files that whoever asks again
-takes them from, resumed.
+"""Probabilities or descriptors of a split: computed once and stored in files.
+
+A later call reads them from the files. An interrupted call resumes.
 """
 
 import time
@@ -14,37 +15,36 @@ from vgg_tf.evaluation.image_reader import READ, ImageReader, read_bytes
 from vgg_tf.evaluation.posterior_store import FOLDERS, Store
 
 SAVE_EVERY = 60  # seconds
-SHOWN = 20  # of the images that cannot be read
+SHOWN = 20  # unreadable images that an error lists
 
 
 def compute_posteriors(
     trained, source, split, units, devices, batch_size=0, say=print, describe=False
 ):
-    """Posteriors of all images of a split, in all ways that are asked for.
+    """Return the probabilities of all images of a split, for several scales and kinds of views.
 
-    What lies in the folder `posteriors` of the network's folder is taken from there. The rest is
-    computed, image by image, and saved every minute, so that the same call goes on where it was
-    interrupted. Of several processes each computes a part; the first one has them all in the end.
+    Rows are read from the folder `posteriors` in the folder of the network. Missing rows are
+    computed and saved every minute, so the same call resumes after an interruption. Each of
+    several processes computes a part, and the first one collects all parts.
 
     Args:
         trained: the `checkpoint.Checkpoint`.
         source: the `splits.Source`.
-        split: a name of its splits.
-        units: pairs of a scale in pixels and a kind of views, as of `protocols.Protocol.units`.
-        devices: the `devices.Devices`.
-        batch_size: crops that go through the network at a time; 0: by the size of the crops.
-        say: called with lines for the user.
-        describe: descriptors in place of posteriors, see `evaluator.Evaluator`; they are kept in
-            the folder `descriptors`.
+        split: name of one of its splits.
+        units: pairs of a scale in pixels and a kind of views, as in `protocols.Protocol.units`.
+        devices: the `devices.Devices` that compute.
+        batch_size: crops per batch; 0 chooses it from the size of the crops.
+        say: function that is called with each line for the user.
+        describe: compute descriptors instead, see `evaluator.Evaluator`. Their folder is
+            `descriptors`.
 
     Returns:
-        found: float32 `[units, n, classes]`, or `[units, n, trained.depth]`; rows of images that
-        cannot be read are NaN. None
-            but in the first process.
+        found: float32 `[units, n, classes]`, or `[units, n, trained.depth]` for descriptors. Rows
+            of images that cannot be read are NaN. None in all processes except the first one.
         problems: `{number of image: what is wrong with it}`.
 
     Raises:
-        ValueError: the network gives numbers that are none; the message names the image.
+        ValueError: an output of the network is NaN or infinity; the message names the image.
     """
     images = source.splits[split]
     data = f"{split}-{replace(source, splits={split: images}).fingerprint()[:8]}"
@@ -80,7 +80,7 @@ def compute_posteriors(
 
 
 def _compute(trained, images, stores, numbers, devices, batch_size, say, describe):
-    """Compute and save rows of these images; tell which cannot be read."""
+    """Compute and save rows of these images; return the problems of unreadable ones."""
     units, part = [store.unit for store in stores], devices.part if devices.processes > 1 else None
     reader, start = ImageReader(images, trained.least), time.perf_counter()
     save_at = start + SAVE_EVERY
@@ -93,7 +93,7 @@ def _compute(trained, images, stores, numbers, devices, batch_size, say, describ
                 store.checksums[number] = reader.checksums[number]
             if (now := time.perf_counter()) > save_at:
                 _save(stores, part)
-                # A twentieth of the time.
+                # Saving takes at most a twentieth of the time.
                 save_at = time.perf_counter() + max(SAVE_EVERY, 20 * (time.perf_counter() - now))
     finally:
         _save(stores, part)
@@ -104,18 +104,22 @@ def _compute(trained, images, stores, numbers, devices, batch_size, say, describ
 
 
 def compute_rows(trained, reader, numbers, units, devices, batch_size=0, describe=False):
-    """Compute posteriors, or descriptors, of some images, behind a bar with rate and ETA.
+    """Compute the probabilities or descriptors of images, with a progress bar.
 
     Args:
-        trained, units, devices, batch_size, describe: as for `compute_posteriors`.
-        reader: an `image_reader.ImageReader`, which notes images that cannot be read.
-        numbers: of the images.
+        trained: as for `compute_posteriors`.
+        reader: an `image_reader.ImageReader`, which records images that cannot be read.
+        numbers: int, numbers of the images.
+        units: as for `compute_posteriors`.
+        devices: as for `compute_posteriors`.
+        batch_size: as for `compute_posteriors`.
+        describe: as for `compute_posteriors`.
 
     Yields:
-        `(number, float64 [units, classes or depth])`, in another order.
+        `(number, float64 [units, classes or depth])`, in a different order than `numbers`.
 
     Raises:
-        ValueError: the network gives numbers that are none; the message names the image.
+        ValueError: an output of the network is NaN or infinity; the message names the image.
     """
     from tqdm import tqdm
 
@@ -127,19 +131,28 @@ def compute_rows(trained, reader, numbers, units, devices, batch_size=0, describ
             if not np.isfinite(rows).all():
                 policy = trained.run.settings.policy if trained.run else devices.policy
                 raise ValueError(
-                    f"{trained.path} gives numbers that are none for "
-                    f"{reader.images.names[number]}. Its weights are damaged, or they overflow in "
-                    f"this precision ({policy})."
+                    f"Outputs of {trained.path} must be finite. Received: NaN or infinity for "
+                    f"{reader.images.names[number]} in {policy}. Check the weights; a weight file "
+                    "may need --precision float32."
                 )
             bar.update()
             yield number, rows
 
 
 def make_evaluator(trained, units, devices, batch_size=0, describe=False):
-    """The `evaluator.Evaluator` of a trained network, on these devices; arguments as for
-    `posteriors`.
+    """Return the `evaluator.Evaluator` of a trained network on these devices.
 
-    A run computes in the precision of its training, a file of weights in that of the devices.
+    A run computes in the precision of its training, a weight file in the precision of the devices.
+
+    Args:
+        trained: as for `compute_posteriors`.
+        units: as for `compute_posteriors`.
+        devices: as for `compute_posteriors`.
+        batch_size: as for `compute_posteriors`.
+        describe: as for `compute_posteriors`.
+
+    Returns:
+        An `Evaluator`.
     """
     batch_size = batch_size or devices.replicas * max(1, min(256, 32 * 224**2 // trained.crop**2))
     with devices.scope():
@@ -149,8 +162,16 @@ def make_evaluator(trained, units, devices, batch_size=0, describe=False):
 
 
 def _within(scope, rows):
-    """Compute each row in a scope of its own, which the caller, at work between two rows, is not
-    in.
+    """Compute each row in a scope of its own.
+
+    The caller runs between two rows, outside of the scope.
+
+    Args:
+        scope: function that returns a context manager.
+        rows: iterable.
+
+    Yields:
+        The rows.
     """
     rows = iter(rows)
     while True:
@@ -162,22 +183,22 @@ def _within(scope, rows):
 
 
 def refuse_unreadable(problems):
-    """Raise a ValueError that lists images that cannot be read, if there are any."""
+    """Raise a ValueError that lists the images that cannot be read, if there are any."""
     if problems:
         more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         listed = "".join(f"\n  {problem}" for problem in list(problems.values())[:SHOWN])
         raise ValueError(
-            f"{len(problems)} images cannot be tested; mend them, or remove them:{listed}{more}"
+            f"{len(problems)} images cannot be used. Repair or remove them:{listed}{more}"
         )
 
 
 def _static(devices):
-    """Tell whether each new shape is compiled for the devices, which takes seconds."""
+    """Return whether the devices compile each new shape, which takes seconds."""
     return devices.engine == "jax" or devices.kind == "tpu"
 
 
 def _check(images, stores):
-    """Forget rows of images whose bytes are not those that the rows were computed from."""
+    """Discard rows of images whose bytes have changed since the rows were computed."""
     from tqdm import tqdm
 
     numbers = np.flatnonzero(np.any([store.done for store in stores], 0)).tolist()
@@ -195,7 +216,7 @@ def _check(images, stores):
 
 
 def _words(units):
-    """`dense at 256, 384; ...`."""
+    """Return the units as text: `dense at 256, 384; ...`."""
     by_kind = {}
     for scale, kind in units:
         by_kind.setdefault(kind, []).append(str(scale))
@@ -208,7 +229,7 @@ def _save(stores, part):
 
 
 def _gather(images, stores, problems):
-    """Take in what the other processes have saved, and put their parts into one file."""
+    """Read the rows of all processes and write them into one file; return the problems."""
     for store in stores:
         store.read()
         store.write(None)

@@ -1,4 +1,4 @@
-"""The architecture and the crop of weights, from the shapes of their arrays."""
+"""Architecture and crop of weights, from the shapes of their arrays."""
 
 import math
 
@@ -7,7 +7,17 @@ from vgg_tf.weights.torchvision import LRN
 
 
 def recognize_architecture(weights):
-    """The row of the table that these weights belong to."""
+    """Return the architecture that these weights belong to.
+
+    Args:
+        weights: a `container.Weights`.
+
+    Returns:
+        An `architectures.Architecture`.
+
+    Raises:
+        ValueError: no architecture has these layers.
+    """
     layers = weights.layers
     found = {name: values["kernel"].shape[0] for name, values in layers.items() if "_conv" in name}
     batch_norm = any("_bn" in name for name in layers)
@@ -20,13 +30,24 @@ def recognize_architecture(weights):
             break
     else:
         raise ValueError(
-            f"{weights.source} is of no architecture of the table: it has {', '.join(found)}."
+            f"{weights.source} must be one of {', '.join(ARCHITECTURES)}. Received: layers "
+            f"{', '.join(found)}. Give weights of a VGG network."
         )
     return row
 
 
 def find_crop(weights):
-    """Side of the crops, from the map that fc1 reads."""
+    """Return the side of the crops, from the input of fc1.
+
+    Args:
+        weights: a `container.Weights` with a head.
+
+    Returns:
+        The side in pixels.
+
+    Raises:
+        ValueError: the crops were not square.
+    """
     kernel, channels = (
         weights.layers["fc1"]["kernel"],
         max(v["kernel"].shape[-1] for n, v in weights.layers.items() if "_conv" in n),
@@ -35,8 +56,7 @@ def find_crop(weights):
     h, w = weights.map_sides or (math.isqrt(inputs // channels),) * 2
     if h != w or h * w * channels != inputs:
         raise ValueError(
-            f"{weights.source} was trained on crops that are no squares (fc1 is "
-            f"{kernel.shape}), which programs do not take. Give build_vgg their input_shape and "
-            "these weights."
+            f"{weights.source} must come from a training on square crops. Received: fc1 of shape "
+            f"{kernel.shape}. Call build_vgg with the input_shape of the crops and load_weights."
         )
     return 32 * h

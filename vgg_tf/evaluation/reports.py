@@ -1,5 +1,6 @@
-"""What is left of a test: `report.json`, `predictions.csv`, `confusion.csv`, and `report.html`,
-which opens offline.
+"""Evaluation reports: `report.json`, `predictions.csv`, `confusion.csv` and `report.html`.
+
+The HTML page works offline.
 """
 
 import base64
@@ -14,23 +15,23 @@ from vgg_tf.evaluation import metrics, mistakes
 from vgg_tf.figures import charts
 from vgg_tf.runtime import files, programs
 
-CURVES = 10  # ROC curves: of all classes up to so many, else of the classes with the smallest areas
+CURVES = 10  # maximum number of ROC curves; the classes with the smallest areas come first
 
 
 def write_report(folder, title, facts, found, posteriors, images, classes):
-    """Write all files of a test into a folder.
+    """Write all files of an evaluation report into a folder.
 
     Args:
-        folder: path; made where it is not there.
-        title: of the page.
-        facts: dict of what was tested how, for `report.json` and the page.
-        found: what `metrics.compute_metrics` says.
-        posteriors: `[n, classes]`.
+        folder: path; the folder is created if it does not exist.
+        title: title of the page.
+        facts: dict that describes the test, for `report.json` and the page.
+        found: metrics from `metrics.compute_metrics`.
+        posteriors: probabilities `[n, classes]`.
         images: the `splits.Split`, for names, labels and pictures.
-        classes: names.
+        classes: class names.
 
     Returns:
-        path of the page.
+        Path of the page.
     """
     files.make_folder(folder)
     labels = np.asarray(images.labels)
@@ -50,15 +51,15 @@ def write_report(folder, title, facts, found, posteriors, images, classes):
         ),
     )
     figures = {
-        "Where it errs": lambda: charts.draw_class_errors(found["per_class"]),
-        "What is taken for what": lambda: charts.draw_confusion(counts, classes),
-        "Right as often as it says?": lambda: charts.draw_calibration(found["calibration"]),
-        "Each class against the others": lambda: charts.draw_roc(
+        "Error of each class": lambda: charts.draw_class_errors(found["per_class"]),
+        "Confusion matrix": lambda: charts.draw_confusion(counts, classes),
+        "Calibration": lambda: charts.draw_calibration(found["calibration"]),
+        "ROC curve of each class": lambda: charts.draw_roc(
             _compute_curves(posteriors, labels, classes, found["per_class"])
         ),
     }
     if len(wrong := metrics.find_worst_mistakes(posteriors, labels, mistakes.SHOWN)):
-        figures["The worst mistakes: surest, and wrong"] = lambda: mistakes.draw_mistakes(
+        figures["Most confident mistakes"] = lambda: mistakes.draw_mistakes(
             wrong, posteriors, images, classes
         )
     _write_text(folder, "report.html", render_page(title, facts, found, figures))
@@ -76,8 +77,15 @@ def _format_csv(rows):
 
 
 def _list_predictions(posteriors, images, classes):
-    """A row an image: its own class, the most likely one, their posteriors, and the place of its
-    own, from 1.
+    """Yield the rows of `predictions.csv`: a header, then a row per image.
+
+    Args:
+        posteriors: probabilities `[n, classes]`.
+        images: the `splits.Split`.
+        classes: class names.
+
+    Yields:
+        A list of the cells. The rank of the true class counts from 1.
     """
     yield ["file", "class", "predicted", "posterior", "posterior_of_class", "rank_of_class"]
     places, best = metrics.rank_labels(posteriors, images.labels), posteriors.argmax(1)
@@ -94,7 +102,7 @@ def _list_predictions(posteriors, images, classes):
 
 
 def _compute_curves(posteriors, labels, classes, per_class):
-    """`{class with its area: (false, true positive rate)}`, the smallest areas first."""
+    """Return `{class and area: (false, true positive rates)}`, the smallest areas first."""
     known = sorted((row["auc"], i) for i, row in enumerate(per_class) if row["auc"] is not None)[
         :CURVES
     ]
@@ -108,10 +116,13 @@ def render_page(title, facts, found, figures):
     """Return the report as one page of HTML.
 
     Args:
-        title: of the page.
-        facts: dict of what was tested how.
-        found: of `metrics.compute_metrics`.
-        figures: heading to a function that makes the figure.
+        title: title of the page.
+        facts: dict that describes the test.
+        found: metrics from `metrics.compute_metrics`.
+        figures: dict of a heading to a function that draws the figure.
+
+    Returns:
+        The HTML text.
     """
     import jinja2
 
@@ -139,14 +150,14 @@ def render_page(title, facts, found, figures):
 
 
 def _encode_figure(figure):
-    """Return a PNG of a figure in base64."""
+    """Return a figure as a PNG in base64."""
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
     return base64.b64encode(data.getvalue()).decode()
 
 
 def _format_numbers(found):
-    """Return the numbers of all images in words: name to number."""
+    """Return the metrics over all images as text: `{name: value}`."""
     low, high = found["top1_interval"]
     low5, high5 = found["top5_interval"]
     area = found["auc_macro"]

@@ -1,4 +1,4 @@
-"""Tables 3 to 6 of the paper: what is tested for each, and the paper's numbers next to ours."""
+"""Tables 3 to 6 of the paper: what each one tests, and the paper's numbers next to ours."""
 
 from vgg_tf.figures.markdown import make_markdown_table
 from vgg_tf.paper.architectures import find_architecture
@@ -7,18 +7,18 @@ from vgg_tf.paper.results import PAPER, TECHNIQUES
 
 
 def plan_rows(preset, networks):
-    """What is to be tested for a table.
+    """Return the rows of a table and what each of them tests.
 
     Args:
         preset: a name of `PRESETS`.
         networks: sequence of `checkpoint.Checkpoint`.
 
     Returns:
-        A list of `(networks, [their Protocol], the paper's top-1 and top-5 error or None)`: in the
-        first three tables a network each, in the last all together.
+        A list of `(networks, [their Protocol], told)`. `told` is the paper's top-1 and top-5 error
+        in %, or None. Rows of Tables 3 to 5 are of one network, rows of Table 6 of all networks.
 
     Raises:
-        ValueError: Table 6, which is of several networks, for one.
+        ValueError: Table 6 needs several networks.
     """
     number = int(preset[-1])
     several = number != 3
@@ -31,7 +31,10 @@ def plan_rows(preset, networks):
     }
     if number == 6:
         if len(networks) < 2:
-            raise ValueError("Table 6 is of several networks together. Give two runs or more.")
+            raise ValueError(
+                "--preset paper-table6 averages several networks, at least 2. Received: "
+                f"{len(networks)}. Give two runs or more."
+            )
         told = (
             PAPER[6].get(frozenset(map(_make_key, networks)), {})
             if len(networks) == len(set(map(_make_key, networks)))
@@ -54,19 +57,27 @@ def _get_scale(network):
 
 
 def _make_key(network):
-    """Column of Table 1 and S, as the paper's tables name a network; None for those that it has
-    not.
+    """Return the column of Table 1 and S, which identify a network in the paper's tables.
+
+    Args:
+        network: a `checkpoint.Checkpoint`.
+
+    Returns:
+        A tuple, or None for networks that are not in the paper.
     """
     row = find_architecture(network.arch)
     return None if row.batch_norm or network.crop != 224 else (row.column, tuple(network.scale))
 
 
 def format_table(lines):
-    """A table in Markdown.
+    """Return a table in Markdown.
 
     Args:
-        lines: of `(networks, protocols, told, found)`, the first three of `rows`, `found` what
-            `metrics.compute_metrics` says.
+        lines: list of `(networks, protocols, told, found)`: the first three as from `plan_rows`,
+            and the metrics from `metrics.compute_metrics`.
+
+    Returns:
+        The text of the table.
     """
     header = [
         "network",
@@ -99,11 +110,11 @@ def format_table(lines):
 
 
 def _format_error(found, name):
-    """In %, with its interval."""
+    """Return an error in % with its interval."""
     low, high = found[f"{name}_interval"]
     return f"{found[f'{name}_error']:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _join_distinct(words):
-    """Of each network; once where all are the same."""
+    """Join the words of several networks; equal words appear once."""
     return "; ".join(dict.fromkeys(words))
