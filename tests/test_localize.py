@@ -1,4 +1,4 @@
-"""The program learns from annotations where objects are, tests itself and draws boxes."""
+"""The program `localize` trains on annotations, tests itself and draws boxes."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def of_one_convolution():
 
 
 def hurry(patch):
-    """Let trainings of few steps run untraced, draw a crop twice at most, and write no figures."""
+    """Run short trainings eagerly, draw at most two crops, and write no figures."""
     compiled = keras.Model.compile
     options = {"run_eagerly": True, "jit_compile": False}
     patch.setattr(
@@ -42,9 +42,7 @@ def hurry(patch):
 
 @pytest.fixture(scope="module")
 def place(once):
-    """Pictures with boxes, shards of them with a test split, a network to start from, and two runs:
-    see `make_quickly`.
-    """
+    """Pictures with boxes, shards with a test split, a network to start from, and two runs."""
 
     def make(folder):
         with pytest.MonkeyPatch.context() as patch:
@@ -87,7 +85,7 @@ def copied(place, tmp_path):
     return tmp_path
 
 
-def test_training_writes_a_run_that_the_same_command_finds_done(place, copied, capsys):
+def test_the_same_command_finds_a_complete_run(place, copied, capsys):
     assert json.loads((place / "pcr/recipe.json").read_text())["task"] == "pcr"
     rows = (place / "pcr/log.csv").read_text().splitlines()
     assert len(rows) == 3
@@ -103,7 +101,7 @@ def test_training_writes_a_run_that_the_same_command_finds_done(place, copied, c
     assert "is done; delete it" in capsys.readouterr().out
 
 
-def test_it_is_tested_by_both_protocols_with_the_papers_tables(place, copied, uncompiled, capsys):
+def test_both_protocols_print_the_papers_tables(place, copied, uncompiled, capsys):
     pcr, scr = str(copied / "pcr"), str(copied / "scr")
     localize(["evaluate", pcr, "--split", "test", "--protocol", "center"])
     _, row = cells_of(capsys.readouterr().out)
@@ -123,7 +121,7 @@ def test_it_is_tested_by_both_protocols_with_the_papers_tables(place, copied, un
     cells = cells_of(text)
     assert ["all, merged", "", "32, 48"] in [row[:3] for row in cells]
     assert ["OverFeat", "30.0 %", "29.9 %"] in cells
-    assert "test localisation error" in text.splitlines()[-1]
+    assert "test localization error" in text.splitlines()[-1]
     rows = json.loads((copied / "tested/boxes.json").read_text())
     assert (
         len(rows)
@@ -134,7 +132,7 @@ def test_it_is_tested_by_both_protocols_with_the_papers_tables(place, copied, un
     assert (copied / "tested/boxes.png").exists()
 
 
-def test_only_the_head_learns_where_the_rest_is_frozen(place):
+def test_only_the_head_is_trained_if_the_rest_is_frozen(place):
     before, after = (
         read_weights(place / "start.safetensors").layers,
         read_weights(place / "scr").layers,
@@ -175,21 +173,28 @@ def test_predict_draws_boxes_and_writes_them_in_pixels(place, tmp_path, uncompil
     assert len(json.loads((tmp_path / "b/boxes.json").read_text())) == 1
 
 
-def test_what_cannot_be_meant_is_refused(place, digits_run):
+def test_invalid_flags_and_runs_are_refused(place, digits_run):
     pcr, picture = str(place / "pcr"), str(place / "voc/images/03.png")
     for words, message in (
-        (["predict", pcr, picture], "give --classifier RUN"),
-        (["predict", pcr, picture, "--label", "blue"], "knows no class 'blue'. It has green, red"),
+        (["predict", pcr, picture], "Give --classifier RUN"),
+        (
+            ["predict", pcr, picture, "--label", "blue"],
+            "Received: --label blue. Choose from: green, red",
+        ),
         (["evaluate", pcr, "--scales", "16,32"], "at least the crop's 32"),
-        (["evaluate", pcr, "--data", "digits"], "They must be the same"),
-        (["evaluate"], "No run"),
-        (["train", "--data", "digits"], "--data and --inherit are needed"),
+        (["evaluate", pcr, "--data", "digits"], "must have the classes of .*pcr"),
+        (["evaluate"], "At least one run is required"),
+        (["train", "--data", "digits"], "--data and --inherit are required"),
     ):
         with pytest.raises(ValueError, match=message):
             localize(words)
-    with pytest.raises(ValueError, match=r"python -m vgg_tf\.localize tests and uses it"):
+    with pytest.raises(
+        ValueError, match=r"must be a classification run. Received: a run of box regression \(pcr\)"
+    ):
         evaluate.main([pcr])
-    with pytest.raises(ValueError, match="tells what is in a picture, not where"):
+    with pytest.raises(
+        ValueError, match=r"must be a run of box regression. Received: a classification run"
+    ):
         localize(["evaluate", str(digits_run)])
 
 
@@ -202,19 +207,19 @@ def test_pictures_without_boxes_are_refused(place, pictures_folder, tmp_path):
         str(place / "start.safetensors"),
         *FEW,
     ]
-    with pytest.raises(ValueError, match="None of the pictures has a box"):
+    with pytest.raises(ValueError, match="At least one picture must have a box"):
         localize([*words, "--out", str(tmp_path / "run")])
 
 
-def test_a_folder_is_tested_on_what_was_held_out_of_the_pictures_that_were_taken(
+def test_a_folder_is_tested_on_the_held_out_part_of_the_selected_pictures(
     place, copied, uncompiled, monkeypatch, capsys
 ):
     monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
     run = str(copied / "scr")
     localize(["evaluate", run, "--out", str(copied / "tested")])
     text = capsys.readouterr().out
-    assert "localisation error, class known (95 %)" in cells_of(text)[0]
-    assert "validation localisation error" in text.splitlines()[-1]
+    assert "localization error, class known (95 %)" in cells_of(text)[0]
+    assert "validation localization error" in text.splitlines()[-1]
     source = opening.open_source(str(place / "voc"), Selection(limit_per_class=8))
     rows = json.loads((copied / "tested/boxes.json").read_text())
     assert [row["file"] for row in rows] == source.splits["validation"].names
@@ -225,15 +230,15 @@ def test_a_folder_is_tested_on_what_was_held_out_of_the_pictures_that_were_taken
         localize(["evaluate", run, "--out", run])
 
 
-def test_a_damaged_picture_ends_the_training_by_its_name(place, tmp_path, monkeypatch):
-    # A training as for the user, compiled, but of the head and few tries: validation fails after an
-    # epoch.
+def test_an_error_of_the_training_names_a_damaged_picture(place, tmp_path, monkeypatch):
+    # The training is compiled as for users, but only the head is trained. The validation fails
+    # after one epoch.
     monkeypatch.setattr(inputs, "TRIES", 2)
     shutil.copytree(place / "voc", tmp_path / "voc")
     damaged = (
         tmp_path / "voc" / opening.open_source(str(tmp_path / "voc")).splits["validation"].names[0]
     )
-    damaged.write_bytes(damaged.read_bytes()[:-2000])  # the size can still be read
+    damaged.write_bytes(damaged.read_bytes()[:-2000])  # the header with the size is intact
     words = [
         "train",
         "--data",
@@ -243,6 +248,6 @@ def test_a_damaged_picture_ends_the_training_by_its_name(place, tmp_path, monkey
         *FEW,
     ]
     with pytest.raises(
-        ValueError, match=rf"what follows cannot be read; mend it, or remove it:\n.*{damaged.name}"
+        ValueError, match=rf"Unreadable .*: 1. Fix or remove these files:\n.*{damaged.name}"
     ):
         localize([*words, "--epochs", "1", "--freeze-until", "fc1", "--out", str(tmp_path / "run")])

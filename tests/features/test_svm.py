@@ -1,4 +1,4 @@
-"""The protocols of appendix B."""
+"""Linear SVMs and the protocols of appendix B."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def blobs(n, classes=3, spread=0.05, seed=0):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True), labels
 
 
-def test_caltechs_split_has_so_many_of_each_category_to_train_and_others_to_test():
+def test_caltech_splits_have_disjoint_training_and_test_images_of_each_category():
     rows, labels = blobs(20)
     found = svm.run_caltech(rows, labels, seed=1, train=12, test=5)
     assert np.bincount(labels[found.train]).tolist() == [12] * 3
@@ -29,15 +29,15 @@ def test_a_small_category_keeps_one_image_to_test():
     some = np.append(np.arange(40), 40 + np.arange(2))
     found = svm.run_caltech(rows[some], labels[some], seed=0, train=12, test=5)
     assert np.bincount(labels[some][found.test]).tolist() == [5, 5, 1]
-    with pytest.raises(ValueError, match="category 2 has 1 image"):
+    with pytest.raises(ValueError, match="Received: 1 image of category 2"):
         svm.run_caltech(rows[:41], labels[:41], seed=0)
 
 
-def test_mean_class_recall_weighs_categories_not_images():
+def test_mean_class_recall_weights_categories_equally():
     rows, labels = blobs(40)
     rows = np.where(
         (labels == 2)[:, None], rows[::-1][:1], rows
-    )  # all of the third are one and the same: of the first
+    )  # all images of the third category equal one of the first
     rows[labels == 2] = rows[0]
     found = svm.run_caltech(rows, labels, seed=0, train=10, test=30)
     by_hand = np.mean([(found.predicted[labels[found.test] == k] == k).mean() for k in range(3)])
@@ -46,13 +46,13 @@ def test_mean_class_recall_weighs_categories_not_images():
 
 
 @pytest.mark.parametrize("present", [(1, 2, 3), (0, 1, 3), (0, 2, 3)])
-def test_a_category_without_pictures_moves_no_other_categorys_recall(present):
+def test_a_category_without_pictures_does_not_change_other_recalls(present):
     rows, labels = blobs(8)
     found = svm.run_caltech(rows, np.array(present)[labels], seed=0, train=5, test=3)
     assert found.recalls.tolist() == [1.0, 1.0, 1.0]
 
 
-def test_c_is_chosen_on_what_is_held_out_of_the_training_part():
+def test_c_is_chosen_on_a_held_out_part_of_the_training_images():
     asked = []
 
     def measure(labels, predicted):
@@ -64,10 +64,10 @@ def test_c_is_chosen_on_what_is_held_out_of_the_training_part():
     assert asked == [6] * len(svm.COSTS)
 
 
-def test_voc_asks_each_class_of_pictures_that_may_show_several():
+def test_voc_scores_each_class_of_pictures_that_show_several():
     rows, labels = blobs(30, classes=4)
     targets = np.eye(4, dtype=bool)[labels]
-    targets[:, 1] |= targets[:, 0]  # wherever 0 is, 1 is as well
+    targets[:, 1] |= targets[:, 0]  # images of class 0 also show class 1
     ask = np.arange(0, len(rows), 3)
     found, cost = svm.run_voc(rows, targets, np.setdiff1d(np.arange(len(rows)), ask), ask)
     assert cost in svm.COSTS

@@ -1,4 +1,4 @@
-"""Boxes: overlaps by pencil, views by painted rectangles, the merge by hand and in any order."""
+"""Boxes: overlap by hand, views of painted rectangles, merging by hand and in any order."""
 
 import numpy as np
 import pytest
@@ -18,10 +18,10 @@ def test_iou_of_cases_by_hand():
     a = [[0, 0, 2, 2]]
     b = [[0, 0, 2, 2], [1, 1, 3, 3], [2, 0, 4, 2], [0.5, 0.5, 1.5, 1.5], [3, 3, 3, 3]]
     np.testing.assert_allclose(boxes.compute_iou(a, b), [[1, 1 / 7, 0, 1 / 4, 0]])
-    assert boxes.compute_iou([[1, 1, 1, 1]], [[1, 1, 1, 1]]) == 0  # of no size
+    assert boxes.compute_iou([[1, 1, 1, 1]], [[1, 1, 1, 1]]) == 0  # no area
 
 
-def test_iou_is_the_share_of_pixels_that_two_boxes_share():
+def test_iou_equals_that_of_painted_pixels():
     one, other = (np.round(20 * random_boxes(6, seed)).astype(int) for seed in (0, 1))
 
     def painted(box):
@@ -37,7 +37,7 @@ def test_iou_is_the_share_of_pixels_that_two_boxes_share():
 
 
 @pytest.mark.parametrize("kind", [np.asarray, tf.constant])
-def test_centre_and_size_go_back_to_the_corners(kind):
+def test_centers_and_sizes_convert_back_to_corners(kind):
     corners = random_boxes(20)
     found = boxes.to_centers(kind(corners))
     np.testing.assert_allclose(
@@ -51,7 +51,7 @@ def test_centre_and_size_go_back_to_the_corners(kind):
     np.testing.assert_allclose(boxes.to_corners(found), corners)
 
 
-def test_the_way_into_a_view_and_out_of_it_is_the_identity():
+def test_moving_boxes_into_a_view_and_out_of_it_is_the_identity():
     corners, random = random_boxes(50), np.random.default_rng(1)
     for _ in range(20):
         size, crop = random.integers(40, 90, 2), int(random.integers(20, 40))
@@ -67,7 +67,7 @@ def test_the_way_into_a_view_and_out_of_it_is_the_identity():
     [((48, 48), True, 60), ((48, 96), True, 60), ((48, 96), False, 20)],
 )
 def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data, n):
-    """A bright rectangle in the dark: where the view shows it, the box must say it is."""
+    """The box of a bright rectangle on a dark picture must match its pixels in the view."""
     h, w, crop = 60, 80, 48
     picture = np.zeros((h, w, 3), np.uint8)
     xmin, ymin, xmax, ymax = 31, 22, 49, 41
@@ -86,18 +86,18 @@ def test_a_box_follows_its_pixels_through_scale_crop_and_flip(scale, in_tf_data,
     for view, box, mirrored in rows:
         found = (np.clip(box, 0, 1) * crop).astype(float)
         if min(found[2] - found[0], found[3] - found[1]) < 3:
-            continue  # next to nothing of it is seen
+            continue  # hardly visible
         bright = np.asarray(view)[..., 0] > 127
         across, down = np.flatnonzero(bright.any(0)), np.flatnonzero(bright.any(1))
         seen = [across[0], down[0], across[-1] + 1, down[-1] + 1]
-        assert np.abs(found - seen).max() <= 1  # a pixel counts as bright from its half on
+        assert np.abs(found - seen).max() <= 1  # a pixel is bright if half of it is
         flips.add(bool(mirrored))
         checked += 1
     assert flips == {False, True}
     assert checked > n // 2
 
 
-def test_shown_is_the_share_within_the_view():
+def test_shown_is_the_fraction_inside_the_view():
     corners = tf.constant(
         [[0, 0, 1, 1], [-1, 0, 1, 1], [0.5, 0.5, 1.5, 1.5], [2, 2, 3, 3], [0.2, 0.2, 0.4, 0.3]]
     )
@@ -107,15 +107,15 @@ def test_shown_is_the_share_within_the_view():
 def test_a_merge_by_hand():
     corners = [[0, 0, 4, 4], [1, 0, 5, 4], [0, 1, 4, 5], [20, 20, 24, 24]]
     merged, sums = boxes.merge(corners, [0.5, 0.25, 0.125, 0.5])
-    # The first three overlap by 3/5 or more and lie within 1.5 of a side of 4: they become their
-    # mean; the last is far away.
+    # The IoU of the first three exceeds their distances, in sides of 4, so their mean replaces
+    # them. The last one is far away.
     np.testing.assert_allclose(merged, [[1 / 3, 1 / 3, 13 / 3, 13 / 3], [20, 20, 24, 24]])
     np.testing.assert_allclose(sums, [0.875, 0.5])
 
 
-def test_of_two_pairs_the_one_that_overlaps_more_is_merged_first():
-    # By OverFeat's published sum the second and third, which overlap by less, would match better: 1
-    # + 6 < 1 + 12.
+def test_the_pair_that_overlaps_more_is_merged_first():
+    # By OverFeat's published sum, the second and third box would match better, although they
+    # overlap less: 1 + 6 < 1 + 12.
     corners = [[0, 0, 4, 4], [1, 0, 5, 4], [4.0, 2.5, 8.0, 6.5]]
     near, far = (
         boxes.compute_iou(corners[0], corners[1])[0, 0],
@@ -126,10 +126,10 @@ def test_of_two_pairs_the_one_that_overlaps_more_is_merged_first():
     np.testing.assert_allclose(merged, [[0.5, 0, 4.5, 4], [4.0, 2.5, 8.0, 6.5]])
 
 
-def test_the_order_of_the_boxes_does_not_count():
+def test_the_order_of_the_boxes_does_not_matter():
     random = np.random.default_rng(0)
     corners, scores = random_boxes(40), random.uniform(0, 1, 40).round(1)
-    corners[10:20] = corners[:10]  # equal matches as well
+    corners[10:20] = corners[:10]  # includes ties
     expected = boxes.merge(corners, scores)
     assert 1 < len(expected[0]) < 40
     for _ in range(5):
@@ -139,7 +139,7 @@ def test_the_order_of_the_boxes_does_not_count():
             np.testing.assert_allclose(a, b)
 
 
-def test_the_sum_of_scores_is_kept_and_one_box_or_none_stay():
+def test_merging_keeps_the_sum_of_scores_and_accepts_one_box_or_none():
     corners, scores = random_boxes(30), np.random.default_rng(0).uniform(0, 1, 30)
     assert boxes.merge(corners, scores)[1].sum() == pytest.approx(scores.sum())
     np.testing.assert_array_equal(boxes.merge(corners[:1], scores[:1])[0], corners[:1])

@@ -1,6 +1,4 @@
-"""What a network of boxes learns from, its loss by numpy, and a perfect one through the whole dense
-test.
-"""
+"""Inputs and loss of box regression, and a perfect network in the dense test."""
 
 import keras
 import numpy as np
@@ -19,7 +17,7 @@ RECIPE = Recipe(size=32, scale=(32, 48), rgb_shift=0.0, batch_size=4, cache="byt
 
 
 def png(h, w, box):
-    """Dark, with a bright rectangle: corners in pixels."""
+    """Return a PNG of a bright rectangle on a dark background; corners in pixels."""
     picture = np.zeros((h, w, 3), np.uint8)
     xmin, ymin, xmax, ymax = box
     picture[ymin:ymax, xmin:xmax] = 255
@@ -27,13 +25,16 @@ def png(h, w, box):
 
 
 def split(objects, h=60, w=80):
-    """A picture for each list of `(class, xmin, ymin, xmax, ymax)`, of the class of the first."""
+    """Return a split with a picture for each list of `(class, xmin, ymin, xmax, ymax)`.
+
+    The class of a picture is that of its first object.
+    """
     contents = [png(h, w, row[0][1:]) if row else png(h, w, (0, 0, 1, 1)) for row in objects]
     labels = np.array(["ab".index(row[0][0]) if row else 0 for row in objects])
     return Split([f"{i}.png" for i in range(len(objects))], labels, contents, list(objects))
 
 
-def test_boxes_of_no_size_or_outside_and_pictures_without_are_left_out_and_named():
+def test_empty_boxes_and_pictures_without_a_box_are_skipped_and_named():
     found = read_boxes(
         split(
             [
@@ -51,15 +52,17 @@ def test_boxes_of_no_size_or_outside_and_pictures_without_are_left_out_and_named
     )
     np.testing.assert_allclose(
         found.corners[1] * [80, 60, 80, 60], [[40, 10, 80, 30]], atol=1e-4
-    )  # cut at the border
+    )  # clipped at the border
     assert found.sizes == [(80, 60)] * 2
     assert found.notes == (
-        "1.png: 2 boxes of no size within the picture left out",
-        "2.png: 1 box of no size within the picture left out",
-        "2.png has no box of a: left out",
-        "3.png has no box of a: left out",
+        "1.png: skipped 2 boxes without an area in the picture",
+        "2.png: skipped 1 box without an area in the picture",
+        "2.png: skipped, has no box of a",
+        "3.png: skipped, has no box of a",
     )
-    with pytest.raises(ValueError, match="None of the pictures has a box of its class"):
+    with pytest.raises(
+        ValueError, match=r"must have a box of its class. Received: 1 pictures without one"
+    ):
         read_boxes(split([[("a", 100, 100, 120, 120)]]), ("a", "b"))
 
 
@@ -69,14 +72,12 @@ def bright(view):
     return np.array([across[0], down[0], across[-1] + 1, down[-1] + 1])
 
 
-def test_targets_are_where_the_object_is_in_the_view_and_half_of_it_is_shown():
+def test_targets_match_the_object_in_the_view_and_half_of_it_is_visible():
     pictures = read_boxes(
         split([[("b", 5, 8, 25, 30)], [("a", 50, 30, 78, 58)], [("a", 2, 40, 30, 58)]] * 4),
         ("a", "b"),
     )
-    of_epoch = make_training_batches(
-        pictures, RECIPE, StepPlan(4, 3)
-    )  # two seconds to trace: ten crops are drawn
+    of_epoch = make_training_batches(pictures, RECIPE, StepPlan(4, 3))  # 2 s: traces ten draws
     labels, first = [], {}
     for epoch in range(4):
         for views, targets in of_epoch(epoch):
@@ -89,14 +90,14 @@ def test_targets_are_where_the_object_is_in_the_view_and_half_of_it_is_shown():
                 ).prod() - 1e-6
                 assert np.abs(inside * 32 - bright(view)).max() <= 1
                 labels.append(target[4])
-    assert sorted(labels) == [0.0] * 32 + [1.0] * 16  # each picture once an epoch
+    assert sorted(labels) == [0.0] * 32 + [1.0] * 16  # each picture once per epoch
     again = next(iter(of_epoch(1)))[0].numpy()
     np.testing.assert_array_equal(first[1], again)
     assert (first[2] != again).any()
 
 
-def test_of_several_objects_each_is_learnt_now_and_then(monkeypatch):
-    monkeypatch.setattr(inputs, "TRIES", 1)  # the less there is to trace
+def test_each_of_several_objects_is_drawn_as_a_target(monkeypatch):
+    monkeypatch.setattr(inputs, "TRIES", 1)  # traces faster
     pictures = read_boxes(split([[("a", 5, 8, 25, 28), ("a", 50, 30, 60, 40)]] * 8), ("a", "b"))
     recipe = Recipe(size=60, scale=(60, 60), flip=False, rgb_shift=0.0, batch_size=8)
     of_epoch = make_training_batches(pictures, recipe, StepPlan(8, 1))
@@ -106,7 +107,7 @@ def test_of_several_objects_each_is_learnt_now_and_then(monkeypatch):
     assert set(np.round(found[:, 2] * 60)) == {20, 10}
 
 
-def test_a_test_pass_has_each_picture_once_its_centre_crop_and_a_mask():
+def test_test_batches_have_each_center_crop_once_and_a_mask():
     pictures = read_boxes(
         split([[("b", 30, 20, 50, 40)], [("a", 25, 15, 55, 45)], [("a", 32, 22, 40, 30)]]),
         ("a", "b"),
@@ -121,7 +122,7 @@ def test_a_test_pass_has_each_picture_once_its_centre_crop_and_a_mask():
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-def test_loss_and_metric_are_those_of_numpy_for_the_class_at_hand(classes):
+def test_loss_and_metric_of_the_pictures_class_equal_those_of_numpy(classes):
     random = np.random.default_rng(0)
     targets = np.concatenate(
         [random.uniform(0.3, 0.7, (50, 4)), random.integers(0, 3, (50, 1))], 1
@@ -147,7 +148,7 @@ def test_loss_and_metric_are_those_of_numpy_for_the_class_at_hand(classes):
 
 
 class Perfect:
-    """A network that knows where the one object is, whatever window it looks through."""
+    """A network that knows where the one object is, in every window."""
 
     def __init__(self, corners, crop, classes):
         self.corners, self.crop, self.classes = np.float64(corners), crop, classes
@@ -169,7 +170,7 @@ class Perfect:
 
 
 class Any:
-    """A network whose boxes hang on the left half of what it sees, not on the right one."""
+    """A network whose boxes depend on the left half of a window, not on the right half."""
 
     def predict_on_batch(self, batch):
         rows, columns = batch.shape[1] // 32 - 1, batch.shape[2] // 32 - 1
@@ -184,7 +185,7 @@ class Any:
 
 
 @pytest.mark.parametrize("Q", [64, 90])
-def test_mirror_images_give_the_same_boxes_of_a_picture_and_of_its_mirror_image(Q):
+def test_flips_make_the_boxes_of_a_picture_and_its_mirror_image_equal(Q):
     random, localizer = np.random.default_rng(0), object.__new__(inference.Localizer)
     localizer.crop, localizer.model, localizer._dense = 64, Any(), Any()
     picture = random.integers(0, 256, (100, 150, 3), np.uint8)
@@ -209,7 +210,7 @@ def test_mirror_images_give_the_same_boxes_of_a_picture_and_of_its_mirror_image(
 
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize(("h", "w"), [(120, 160), (201, 133), (64, 300)])
-def test_a_perfect_network_has_no_error_through_the_whole_dense_test(h, w, classes):
+def test_a_perfect_network_has_no_error_in_the_dense_test(h, w, classes):
     picture, corners = np.zeros((h, w, 3), np.uint8), np.array([0.21, 0.33, 0.87, 0.71])
     localizer = object.__new__(inference.Localizer)
     localizer.crop = 64
@@ -228,7 +229,7 @@ def test_a_perfect_network_has_no_error_through_the_whole_dense_test(h, w, class
     assert float(compute_distance(target, perfect)[0]) == 0
 
 
-def test_top5_counts_a_class_and_a_place_that_are_both_right_among_the_first_five():
+def test_top5_needs_one_box_with_the_right_class_and_place_among_the_first_five():
     good, bad = np.array([0.1, 0.1, 0.5, 0.5]), np.array([0.6, 0.6, 0.9, 0.9])
 
     def boxes_of(*rows):
@@ -246,7 +247,7 @@ def test_top5_counts_a_class_and_a_place_that_are_both_right_among_the_first_fiv
     assert (told["top1_error"], told["top5_error"], told["n"]) == (50, 25, 4)
 
 
-def test_a_window_is_as_sure_as_the_nearest_of_the_classifier():
+def test_a_window_has_the_probability_of_the_classifiers_nearest_window():
     middles = np.array([[0.1, 0.1], [0.9, 0.9]])
     theirs = (np.array([[0.2, 0.8], [0.7, 0.3]]), np.array([[0.2, 0.2], [0.8, 0.8]]))
     np.testing.assert_array_equal(inference._rated(middles, [theirs], 2), theirs[0])

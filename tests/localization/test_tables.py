@@ -1,10 +1,10 @@
-"""The tables give the paper's numbers beside the settings that they belong to."""
+"""Tables show the paper's numbers next to the settings that they belong to."""
 
 from tests.making import cells_of
 from vgg_tf.localization import tables
 
 
-def test_the_papers_numbers_stand_beside_what_they_are_of_alone():
+def test_the_papers_numbers_appear_only_next_to_their_own_settings():
     error = (30.0, (20.0, 40.0))
     _, *rows = cells_of(
         tables.format_table8(

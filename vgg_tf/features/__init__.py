@@ -1,1 +1,1 @@
-"""Descriptors and linear SVMs (appendix B)."""
+"""Image descriptors and linear SVMs (appendix B)."""

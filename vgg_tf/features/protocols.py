@@ -1,5 +1,6 @@
-"""Sources of appendix B prepared and tested by the protocols of `svm`, with reports and nearest
-neighbors.
+"""The protocols of appendix B, from a source to a report.
+
+Splits are merged, descriptors are scored by linear SVMs, nearest neighbors are drawn.
 """
 
 import os
@@ -8,16 +9,23 @@ import numpy as np
 
 from vgg_tf.runtime import programs
 
-NEIGHBOURS, QUERIES = 5, 8  # columns and rows of the sheet
+NEIGHBOURS, QUERIES = 5, 8  # neighbors per picture, and pictures, of the sheet
 
 
 def merge_splits(source, protocol):
-    """All images of a source in one split, in the order of their names.
+    """Merge all images of a source into one split, sorted by name.
+
+    Args:
+        source: a `splits.Source`.
+        protocol: `caltech`, which needs 2 pictures per category, `voc` or `none`.
 
     Returns:
-        source: the `splits.Source`.
-        skipped: what was left out of it, in words.
-        tested: bool `[n]`, whether an image is of its test split.
+        source: the `splits.Source` with one split, train.
+        skipped: list of notes on categories that were removed.
+        tested: bool `[n]`, whether an image belongs to the test split.
+
+    Raises:
+        ValueError: fewer than 2 categories remain.
     """
     from dataclasses import replace
 
@@ -38,14 +46,14 @@ def merge_splits(source, protocol):
     skipped = [f"left out: {source.classes[i]}: {counts[i]} of at least 2 pictures" for i in few]
     if len(source.classes) - len(few) < 2:
         raise ValueError(
-            f"{source.name} has {len(source.classes) - len(few)} categories of 2 pictures or "
-            "more; 2 are needed."
+            f"{source.name} must have at least 2 categories of 2 pictures or more. Received: "
+            f"{len(source.classes) - len(few)}. Add pictures, or choose more classes."
         )
     return replace(source, splits={"train": images.take(kept)}), skipped, tested[kept]
 
 
 def _caltech(rows, source, tested, flags, folder):
-    """Mean class recall over random splits, and the picture of what is taken for what."""
+    """Score the mean class recall over random splits, and draw the confusion matrix."""
     from vgg_tf.features import svm
     from vgg_tf.figures import charts, drawing
 
@@ -80,7 +88,7 @@ def _caltech(rows, source, tested, flags, folder):
 
 
 def _voc(rows, source, tested, flags, folder):
-    """Mean average precision of images that may show several classes."""
+    """Score the mean average precision of images that may show several classes."""
     from vgg_tf.features import svm
     from vgg_tf.records.schema import is_nameless
 
@@ -120,11 +128,19 @@ def _voc(rows, source, tested, flags, folder):
 
 
 def _nothing(rows, source, tested, flags, folder):
+    """Score nothing: the descriptors are the result."""
     return "", {"protocol": "none"}
 
 
 def draw_neighbors(rows, images, classes, path):
-    """Some pictures, each with those that are nearest to it."""
+    """Draw some pictures, each with its nearest neighbors.
+
+    Args:
+        rows: descriptors, float32 `[n, d]`, of L2 norm 1.
+        images: the `splits.Split`.
+        classes: class names.
+        path: path of the figure.
+    """
     from vgg_tf.figures import drawing, sheets
     from vgg_tf.images import decoding
 
@@ -137,7 +153,7 @@ def draw_neighbors(rows, images, classes, path):
             name = classes[images.labels[i]]
             titles.append(name if i == query else (name, f"{nearness[i]:.2f}"))
     none = ((), ())
-    title = "a picture and its nearest, by the cosine of their descriptors"
+    title = "pictures and their nearest neighbors, by cosine similarity of descriptors"
     drawing.save(
         sheets.draw_contact_sheet(shown, titles, [none] * len(shown), title, columns), path
     )

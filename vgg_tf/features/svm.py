@@ -1,6 +1,4 @@
-"""Linear support vector machines on descriptors, one against the rest, and the protocols of
-appendix B.
-"""
+"""Linear support vector machines on descriptors, one against the rest (appendix B)."""
 
 import warnings
 from dataclasses import dataclass
@@ -9,21 +7,22 @@ import numpy as np
 
 from vgg_tf.evaluation import metrics
 
-COSTS = tuple(2.0**k for k in range(-5, 10, 2))  # C of the SVM that are tried
-VALIDATION = 0.2  # share of the training part that chooses among them (appendix B)
-TRAIN, TEST = 30, 50  # images a category, of Caltech-101
+COSTS = tuple(2.0**k for k in range(-5, 10, 2))  # values of C to choose from
+VALIDATION = 0.2  # share of the training images that choose C (appendix B)
+TRAIN, TEST = 30, 50  # images per category, for Caltech-101
 
 
 @dataclass(frozen=True)
 class Recalls:
-    """What a random split of categories gave.
+    """Result of one random split of categories.
 
     Attributes:
-        recalls: float64 `[categories]`, of the categories that were asked for, 0..1.
+        recalls: float64 `[categories]`, in 0..1, of the categories that were tested.
         counts: int64 `[true, predicted]`.
         cost: C of the SVM.
-        test: numbers of the images that were tested, and `predicted`, their categories.
-        train: numbers of the images that were trained on.
+        train: numbers of the training images.
+        test: numbers of the test images.
+        predicted: predicted categories of the test images.
     """
 
     recalls: np.ndarray
@@ -35,22 +34,26 @@ class Recalls:
 
     @property
     def mean(self):
-        """Mean class recall, 0..1."""
+        """Mean class recall, in 0..1."""
         return float(self.recalls.mean())
 
 
 def run_caltech(descriptors, labels, seed, train=TRAIN, test=TEST):
-    """Train on some images of each category, test on others, drawn by chance.
+    """Train on some images of each category and test on others, drawn at random.
 
     Args:
         descriptors: float `[n, d]`.
-        labels: int `[n]`, 0-based; each category has 2 images at least.
-        seed: of the draw.
-        train: images of each category to train on; one with fewer than one more gives all but one.
-        test: images of each category to test on, at most.
+        labels: int `[n]`, from 0; each category has at least 2 images.
+        seed: seed of the draw.
+        train: training images per category. A category that has no more than these keeps one image
+            to test.
+        test: maximum number of test images per category.
 
     Returns:
         `Recalls`.
+
+    Raises:
+        ValueError: a category has fewer than 2 images.
     """
     labels = np.asarray(labels)
     random, learn, ask = np.random.default_rng(seed), [], []
@@ -58,8 +61,8 @@ def run_caltech(descriptors, labels, seed, train=TRAIN, test=TEST):
         members = random.permutation(np.flatnonzero(labels == label))
         if len(members) < 2:
             raise ValueError(
-                f"category {label} has {len(members)} image: one to train on and one to test on "
-                "are needed."
+                "Each category must have at least 2 images, one to train on and one to test on. "
+                f"Received: {len(members)} image of category {label}. Add images, or remove it."
             )
         n = min(train, len(members) - 1)
         learn.append(members[:n])
@@ -75,20 +78,21 @@ def run_caltech(descriptors, labels, seed, train=TRAIN, test=TEST):
 
 
 def run_voc(descriptors, targets, learn, ask, seed=0):
-    """Average precision of each class, where an image may show several.
+    """Return the average precision of each class, for images that may show several classes.
 
     Args:
         descriptors: float `[n, d]`.
         targets: bool `[n, classes]`.
-        learn, ask: numbers of the images to train on and to test on.
-        seed: of the draw of the part that chooses C.
+        learn: int, numbers of the training images.
+        ask: int, numbers of the test images.
+        seed: seed of the draw of the images that choose C.
 
     Returns:
-        precisions: for each form of `metrics.average_precision`, for each class 0..1, or None where
-        the images to train on
-            are all, or none, of that class, or none of those to test on is.
-        cost: C of the SVM, one for all classes: that of the highest mean average precision on a
-        fifth of `learn`.
+        precisions: dict from each form of `metrics.average_precision` to a list with a number in
+            0..1 for each class. It is None if all or none of the training images show the class,
+            or none of the test images.
+        cost: C of the SVM, the same for all classes. It has the highest mean average precision on
+            a fifth of `learn`.
     """
 
     def values(rows, cost, others, form):
@@ -115,21 +119,29 @@ def run_voc(descriptors, targets, learn, ask, seed=0):
 
 
 def average_recalls(values):
-    """Mean of those that are no None; 0 without any."""
+    """Return the mean of the values that are not None; 0 if there are none."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else 0.0
 
 
 def choose_cost(descriptors, labels, seed, measure):
-    """C that gives the best `measure(labels, predicted)` on a fifth of these images, of each
-    category; the lowest such.
+    """Return the C with the best score on a fifth of the images of each category.
+
+    Args:
+        descriptors: float `[n, d]`.
+        labels: int `[n]`.
+        seed: seed of the draw.
+        measure: function of labels and predicted labels to a score.
+
+    Returns:
+        The lowest of the best values in `COSTS`; 1.0 if each category has one image.
     """
     random, held = np.random.default_rng(seed), []
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
         held.append(members[: min(len(members) - 1, max(1, round(VALIDATION * len(members))))])
     held = np.concatenate(held)
-    if not len(held):  # an image of each: there is nothing to choose by
+    if not len(held):  # one image per category leaves nothing to choose C on
         return 1.0
     learn = np.setdiff1d(np.arange(len(labels)), held)
     reached = {
@@ -151,6 +163,6 @@ def _trained(descriptors, labels, cost, seed):
     from sklearn.svm import LinearSVC
 
     with warnings.catch_warnings():
-        # How good it is at a high C, its score tells.
+        # At a high C it may not converge; its score then decides.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return LinearSVC(C=cost, random_state=seed).fit(descriptors, labels)

@@ -1,1 +1,1 @@
-"""Box regression (appendix A)."""
+"""Localization of objects by box regression (appendix A)."""

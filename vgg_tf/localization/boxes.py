@@ -1,24 +1,24 @@
-"""Boxes around objects: forms, overlap, how they follow a view, how many become one (appendix A).
+"""Bounding boxes: forms, overlap, coordinates in views, merging (appendix A).
 
-A box is four numbers on a last axis: its corners (xmin, ymin, xmax, ymax), or its centre and size
-(x, y, width, height), which is what a network learns to give. Those of an image are shares of its
-width and height, 0..1; those of a view are shares of its side, and may reach beyond it, where the
-view cuts the object.
+A box is four numbers on a last axis. They are its corners (xmin, ymin, xmax, ymax), or its center
+and size (x, y, width, height), which a network learns to predict. Boxes of an image are fractions
+of its width and height, in 0..1. Boxes of a view are fractions of its side. They may reach beyond
+the view if it cuts the object.
 """
 
 import numpy as np
 
-MATCH = 0.0  # boxes whose match is above are left apart
+MATCH = 0.0  # boxes with a higher match are not merged
 
 
 def to_centers(corners):
-    """Centre and size of boxes, `[..., 4]`, from their corners; numpy or TensorFlow."""
+    """Return centers and sizes of boxes, `[..., 4]`, from their corners; numpy or TensorFlow."""
     low, high = corners[..., :2], corners[..., 2:]
     return _together((low + high) / 2, high - low)
 
 
 def to_corners(boxes):
-    """Corners of boxes, `[..., 4]`, from their centre and size."""
+    """Return corners of boxes, `[..., 4]`, from their centers and sizes."""
     centre, half = boxes[..., :2], boxes[..., 2:] / 2
     return _together(centre - half, centre + half)
 
@@ -32,15 +32,21 @@ def _together(first, second):
 
 
 def mirror(corners):
-    """Boxes of an image's mirror image, `[..., 4]`, as boxes of the image; numpy."""
+    """Return boxes of an image's mirror image, `[..., 4]`, as boxes of the image; numpy."""
     return np.stack(
         [1 - corners[..., 2], corners[..., 1], 1 - corners[..., 0], corners[..., 3]], -1
     )
 
 
 def compute_iou(a, b):
-    """Intersection over union of each box with each: corners `[n, 4]` and `[m, 4]` give float64
-    `[n, m]`, 0..1.
+    """Return the intersection over union of each pair of boxes.
+
+    Args:
+        a: corners, `[n, 4]`.
+        b: corners, `[m, 4]`.
+
+    Returns:
+        Float64 `[n, m]`, in 0..1.
     """
     a, b = (np.float64(np.reshape(boxes, (-1, 4))) for boxes in (a, b))
     low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
@@ -51,17 +57,17 @@ def compute_iou(a, b):
 
 
 def move_into_view(corners, size, corner, crop, mirrored=False):
-    """Boxes of an image in one of its views, in TensorFlow.
+    """Convert boxes of an image to boxes of one of its views, in TensorFlow.
 
     Args:
-        corners: float32 `[..., 4]`, of the image.
+        corners: float32 `[..., 4]`, fractions of the image's width and height.
         size: height and width of the rescaled image, in pixels.
         corner: top and left of the view in it, in pixels.
         crop: side of the view, in pixels.
-        mirrored: bool scalar.
+        mirrored: bool scalar, whether the view is flipped.
 
     Returns:
-        float32 `[..., 4]`, corners as shares of the view's side, not cut at its border.
+        Float32 `[..., 4]`, corners as fractions of the view's side, not clipped to the view.
     """
     import tensorflow as tf
 
@@ -73,24 +79,25 @@ def move_into_view(corners, size, corner, crop, mirrored=False):
 
 
 def move_out_of_view(corners, size, corner, crop):
-    """Boxes of the image from those of a view that is not mirrored: the way back of
-    `move_into_view`, in numpy.
+    """Convert boxes of a view to boxes of the image, in numpy.
+
+    This is the inverse of `move_into_view` for a view that is not flipped.
 
     Args:
-        corners: `[..., 4]`, shares of the view's side.
+        corners: `[..., 4]`, fractions of the view's side.
         size: height and width of the rescaled image, in pixels.
         corner: `[..., 2]`, top and left of the view, in pixels.
         crop: side of the view, in pixels.
 
     Returns:
-        float64 `[..., 4]`, shares of width and height, not cut at the image's border.
+        Float64 `[..., 4]`, fractions of width and height, not clipped to the image.
     """
     origin = np.float64(corner)[..., [1, 0, 1, 0]]
     return (np.float64(corners) * crop + origin) / [size[1], size[0], size[1], size[0]]
 
 
 def compute_shown(corners):
-    """Share of each box of a view, `[..., 4]`, that lies within the view, 0..1; in TensorFlow."""
+    """Return the fraction of each box of a view, `[..., 4]`, that is visible; TensorFlow."""
     import tensorflow as tf
 
     sides = corners[..., 2:] - corners[..., :2]
@@ -101,23 +108,25 @@ def compute_shown(corners):
 
 
 def merge(corners, scores, most=MATCH):
-    """OverFeat's greedy merge: of all boxes, again and again, the two that match best become one.
+    """Merge boxes by OverFeat's greedy algorithm: repeatedly merge the two boxes that match best.
 
-    OverFeat (section 4.3) adds the distance of the centres to the area of the intersection and
-    merges the pair of the smallest sum, so that boxes that overlap more would match less: a slip.
-    Here a match is the distance of the centres, in units of the mean side of the two boxes, minus
-    their IoU: -1 for equal boxes, above 0 where they lie farther apart than they overlap. A merged
-    box is the mean of all boxes that went into it, not of the last two, and equal matches go by the
-    boxes' numbers: so the order of the boxes does not count.
+    OverFeat (section 4.3) adds the distance of the centers to the area of the intersection and
+    merges the pair with the smallest sum. Boxes that overlap more would then match less, which is
+    an error. Here, a match is the distance of the centers minus the IoU. The distance is in units
+    of the mean side of the two boxes. A match is -1 for equal boxes, and above 0 if the distance
+    exceeds the overlap.
+
+    A merged box is the mean of all boxes in it, not of the last two. Ties are decided by sorted
+    order, so the order of the boxes does not matter.
 
     Args:
         corners: `[n, 4]`.
-        scores: `[n]`, how sure each is.
+        scores: `[n]`, confidence of each box.
         most: the highest match that is merged.
 
     Returns:
-        corners, float64 `[m, 4]`, and the sums of the scores that went into each, `[m]`; the surest
-        first.
+        corners: float64 `[m, 4]`, the highest sum of scores first.
+        sums: float64 `[m]`, the sum of the scores of the boxes that were merged.
     """
     corners, scores = np.float64(np.reshape(corners, (-1, 4))), np.float64(np.ravel(scores))
     order = np.lexsort((scores, *corners.T))
@@ -140,7 +149,7 @@ def merge(corners, scores, most=MATCH):
 
 
 def _matches(a, b):
-    """What `merge` goes by, of each box with each, `[n, m]`."""
+    """Return the match of each pair of boxes, `[n, m]`; see `merge`."""
     apart = np.linalg.norm((a[:, None, :2] + a[:, None, 2:] - b[:, :2] - b[:, 2:]) / 2, axis=2)
     sides = [np.sqrt(np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(1)) for boxes in (a, b)]
     mean = (sides[0][:, None] + sides[1]) / 2

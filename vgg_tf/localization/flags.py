@@ -14,40 +14,44 @@ PROG = "python -m vgg_tf.localize"
 
 @dataclass(frozen=True)
 class Words:
-    """The flags that the defaults of the numbers hang on."""
+    """The flags that the defaults of the recipe depend on.
+
+    Attributes:
+        data: Pictures with boxes: a folder with Pascal VOC annotations, the folder of the ILSVRC
+            competition, or shards with boxes.
+        inherit: Classification network to start from: a run folder, a weight file, or cifar10.
+        recipe: Default of the numbers below: boxes (the paper's: S=256, learning rate 1e-3),
+            small (for networks with crops below 64 pixels; trains on crops of 64 pixels), or
+            auto (chooses from the network).
+        strategy: Device: auto is the first of tpu, gpu and cpu that is available.
+    """
 
     data: str = ""
-    """Pictures with Pascal-VOC annotations, the ILSVRC competition's folder, or shards with
-    boxes.
-    """
     inherit: str = ""
-    """The classification network that it starts from: a run folder, a file of weights, or
-    cifar10.
-    """
     recipe: Literal["auto", "boxes", "small"] = "auto"
-    """boxes: the paper's, S=256 and a rate of 1e-3; small: for networks whose crops are below 64
-    pixels, on crops of 64; auto: by the network.
-    """
     strategy: StrategyName = "auto"
-    """Where to train; auto is the first of tpu, gpu, cpu that is there."""
 
 
 @dataclass(frozen=True)
 class Train(Words):
-    """Train a network to give the box of the object, and keep everything in a run folder that
-    the same command continues.
+    """Train a network to predict the box of the object.
+
+    The run folder contains all results. The same command resumes an interrupted training.
+
+    Attributes:
+        regression: Boxes that the network predicts: pcr (a box for each class) or scr (one box for
+            all classes). To train only the fully connected layers, add --freeze-until fc1.
+        out: Run folder; the default is runs/ with the regression and the name of the data.
+        precision: Numerical precision, as for vgg_tf.train.
+        grace: Seconds to finish an epoch after SIGTERM, as for vgg_tf.train.
+        selection: Classes and images to use.
+        numbers: The recipe.
     """
 
     regression: Literal["pcr", "scr"] = "pcr"
-    """pcr: a box for each class; scr: one for all. With --freeze-until fc1 the fully connected
-    layers learn alone.
-    """
     out: str = ""
-    """Run folder; runs/<regression>-<name of the data> by default."""
     precision: Precision = "auto"
-    """As for vgg_tf.train."""
     grace: float = 25.0
-    """Seconds that SIGTERM leaves, as for vgg_tf.train."""
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(
         default_factory=lambda: presets.BOXES
@@ -56,53 +60,60 @@ class Train(Words):
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Localisation errors of one network, or of several whose boxes are merged; tables in the
-    form of the paper's 8 to 10.
+    """Test box regression of a network, or of several whose boxes are merged.
+
+    Prints tables in the form of the paper's Tables 8 to 10.
+
+    Attributes:
+        runs: Run folders of python -m vgg_tf.localize train.
+        data: Pictures with boxes; the default is the data of the first run.
+        split: Split to test on: train, validation or test. Tables 8 and 9 of the paper use
+            validation.
+        protocol: Test: center (protocol 1: center crop, class given) or dense (protocol 2: whole
+            picture at all --scales, boxes merged, classes predicted by --classifier).
+        scales: Smaller side of the rescaled picture (Q in the paper), in pixels, such as 352,384.
+            The value one is the test scale of the recipe.
+        flip: Also use the mirror image: boxes of the center crop are averaged, boxes of windows
+            are merged.
+        classifier: Classification networks that predict the classes for protocol 2, averaged.
+            Without them, the class is given.
+        out: Folder of the report; the default is in the folder of the first run.
+        strategy: Device: auto is the first of tpu, gpu and cpu that is available.
     """
 
-    runs: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Run folders of localize train."""
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
     data: str = ""
-    """Pictures with boxes; the first run's own data by default."""
     split: str = "validation"
-    """train, validation or test; the paper's tables 8 and 9 are of validation."""
     protocol: Literal["center", "dense"] = "dense"
-    """center: the centre crop, the class known (protocol 1). dense: the whole picture at all
-    --scales, boxes merged, classes by --classifier (protocol 2).
-    """
     scales: str = "one"
-    """Q in pixels, such as 352,384; one: the training's."""
     flip: bool = False
-    """Look at each picture's mirror image as well: two boxes of the centre crop are averaged,
-    those of windows merged.
-    """
     classifier: tuple[str, ...] = ()
-    """Classification networks that name and rate, several together; without any the class is
-    known (protocol 2).
-    """
     out: str = ""
-    """Folder of the report; in the first run's folder by default."""
     strategy: StrategyName = "auto"
-    """Where to compute."""
 
 
 @dataclass(frozen=True)
 class Predict:
-    """Draw boxes on pictures, and write them as JSON."""
+    """Predict boxes in pictures, draw them, and write them as JSON.
 
-    run: Annotated[str, tyro.conf.Positional]
-    """Run folder of localize train."""
-    pictures: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Files, folders (with all below them), or patterns."""
+    Attributes:
+        run: Run folder of python -m vgg_tf.localize train.
+        pictures: Picture files, folders (with all folders in them), or patterns such
+            as 'holiday/**/*.jpg'.
+        classifier: Classification networks that predict the classes; an alternative is --label.
+        label: Class of the object to find.
+        top: Number of classes per picture.
+        scales: Smaller side of the rescaled picture (Q in the paper), in pixels, such as 352,384.
+            The value one is the test scale of the recipe.
+        out: Folder of the drawn pictures and of boxes.json.
+        strategy: Device: auto is the first of tpu, gpu and cpu that is available.
+    """
+
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    pictures: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES")]
     classifier: tuple[str, ...] = ()
-    """Classification networks that tell which classes are asked for; or give --label."""
     label: str = ""
-    """The class whose box is asked for."""
     top: int = 1
-    """How many classes of each picture."""
     scales: str = "one"
-    """Q in pixels, such as 352,384; one: the training's."""
     out: str = "boxes"
-    """Folder of the drawn pictures and of boxes.json."""
     strategy: StrategyName = "auto"
-    """Where to compute."""

@@ -1,5 +1,6 @@
-"""Appendix A, tested: protocol 1 looks at the centre crop, protocol 2 at the whole image at
-several scales, and merges.
+"""Prediction of boxes and localization errors (appendix A).
+
+Protocol 1 uses the center crop. Protocol 2 uses the whole image at several scales and merges.
 """
 
 from dataclasses import dataclass
@@ -15,17 +16,17 @@ from vgg_tf.models.conversion import convert_head
 from vgg_tf.paper.protocols import STRIDE
 from vgg_tf.runs import run_folder
 
-TOP = 5  # classes of a picture that are given a box
+TOP = 5  # classes per picture for which a box is predicted
 
 
 @dataclass(frozen=True)
 class Found:
-    """A box that was found.
+    """A predicted box.
 
     Attributes:
-        label: of its class.
-        score: how sure it is: of merged boxes the sum of what went into them.
-        corners: float64 `[4]`, shares of the picture's width and height.
+        label: number of its class.
+        score: its confidence; for a merged box the sum of the scores of its boxes.
+        corners: float64 `[4]`, fractions of the picture's width and height.
     """
 
     label: int
@@ -34,21 +35,24 @@ class Found:
 
 
 class Localizer:
-    """A network that tells where objects are."""
+    """A network that predicts boxes."""
 
     def __init__(self, path):
         """Open a run folder of `python -m vgg_tf.localize train`.
 
+        Args:
+            path: path of the run folder.
+
         Raises:
-            FileNotFoundError: it is none, or no epoch is done.
+            FileNotFoundError: it is not a run folder, or no epoch is finished.
             ValueError: it is a classification run.
         """
         self.path, self.run = str(path).rstrip("/"), run_folder.read_run(str(path).rstrip("/"))
         self.kind, recipe = self.run.settings.task, self.run.settings.recipe
         if self.kind == "classification":
             raise ValueError(
-                f"{path} tells what is in a picture, not where. Train one with python -m "
-                "vgg_tf.localize train."
+                f"{path} must be a run of box regression. Received: a {self.kind} run. Train one "
+                "with python -m vgg_tf.localize train."
             )
         self.classes = tuple(self.run.read_collection().classes)
         self.crop, self.scale, self.test_scale = recipe.size, recipe.scale, recipe.evaluation_scale
@@ -63,13 +67,15 @@ class Localizer:
         return self._dense
 
     def centre(self, picture, Q, flip=False):
-        """Boxes by the centre crop: float64 `[classes or 1, 4]`, corners as shares of the picture's
-        sides.
+        """Return the boxes that the network predicts from the center crop.
 
         Args:
             picture: uint8 `[h, w, 3]`.
-            Q: smaller side that it is rescaled to, in pixels.
-            flip: average them with those of its mirror image.
+            Q: smaller side of the rescaled picture, in pixels.
+            flip: average the boxes with those of the mirror image.
+
+        Returns:
+            Float64 `[classes or 1, 4]`, corners as fractions of the picture's sides.
         """
         if flip:
             return (self.centre(picture, Q) + boxes.mirror(self.centre(picture[:, ::-1], Q))) / 2
@@ -81,16 +87,18 @@ class Localizer:
         )
 
     def windows(self, picture, Q, flip=False):
-        """Boxes by the whole picture.
+        """Return the boxes that the network predicts from all windows of the picture.
 
         Args:
             picture: uint8 `[h, w, 3]`.
-            Q: smaller side that it is rescaled to, in pixels.
-            flip: give those of its mirror image as well.
+            Q: smaller side of the rescaled picture, in pixels.
+            flip: add the windows of the mirror image.
 
         Returns:
-            float64 `[windows, classes or 1, 4]`, corners as shares of the picture's sides; and
-            float64 `[windows, 2]`, x and y of the middle of each window, such shares too.
+            boxes: float64 `[windows, classes or 1, 4]`, corners as fractions of the picture's
+                sides.
+            middles: float64 `[windows, 2]`, x and y of the middle of each window, as such
+                fractions.
         """
         if flip:
             (found, middles), (theirs, others) = (
@@ -109,8 +117,17 @@ class Localizer:
         return self._of_picture(found.reshape(len(corner), -1, 4), size, corner), middle[:, ::-1]
 
     def _of_picture(self, found, size, corner):
-        """Corners in the picture of centres and sizes in a view; what the network makes smaller
-        than nothing is nothing.
+        """Convert centers and sizes in a view to corners in the picture.
+
+        Negative sizes become 0.
+
+        Args:
+            found: float `[..., 4]`, output of the network.
+            size: height and width of the rescaled picture, in pixels.
+            corner: top and left of the view, in pixels.
+
+        Returns:
+            Float64 `[..., 4]`, fractions of the picture's sides.
         """
         found = np.float64(found)
         found[..., 2:] = np.maximum(found[..., 2:], 0)
@@ -118,20 +135,29 @@ class Localizer:
 
 
 class Rater:
-    """Classification networks that say what is in a picture, and in which of its windows."""
+    """Classification networks that give the probabilities of a picture and of its windows."""
 
     def __init__(self, networks):
-        """Take opened `checkpoint.Checkpoint`, of the same classes."""
+        """Load the networks.
+
+        Args:
+            networks: list of `checkpoint.Checkpoint` with the same classes.
+        """
         self.networks, self.classes = networks, networks[0].classes
         self._dense = [(network, convert_head(network.load())) for network in networks]
 
     def rate(self, picture):
-        """Posteriors of the picture and of its windows, each network at its own scale, the whole
-        picture and its flip.
+        """Return the probabilities of a picture and of its windows.
+
+        Each network sees the whole picture and its flip at its own test scale.
+
+        Args:
+            picture: uint8 `[h, w, 3]`.
 
         Returns:
-            float64 `[classes]`; and for each network its windows' posteriors `[windows, classes]`
-            and middles `[windows, 2]`.
+            posteriors: float64 `[classes]`.
+            windows: for each network the probabilities `[windows, classes]` and the middles
+                `[windows, 2]` of its windows.
         """
         posteriors, windows = [], []
         for network, dense in self._dense:
@@ -148,21 +174,20 @@ class Rater:
 
 
 def locate(localizers, scales, picture, labels, windows=None, most=boxes.MATCH, flip=False):
-    """Protocol 2: one box for each of some classes, of all windows of all scales and networks.
+    """Predict one box for each of some classes, from all windows, scales and networks (protocol 2).
 
     Args:
-        localizers: list of `Localizer`; the union of their boxes is merged.
-        scales: for each a list of Q, in pixels.
+        localizers: list of `Localizer`, whose boxes are merged together.
+        scales: for each localizer a list of Q, in pixels.
         picture: uint8 `[h, w, 3]`.
-        labels: the classes that are asked for.
-        windows: what `Rater.rate` says of windows; a window of ours is as sure of a class as the
-            nearest one of theirs. None: all are as sure.
-        most: of `boxes.merge`.
-        flip: look at the mirror image as well.
+        labels: numbers of the classes.
+        windows: the windows that `Rater.rate` returns. Each box has the probability of the nearest
+            of them as its score. None gives all boxes the same score.
+        most: as for `boxes.merge`.
+        flip: also use the mirror image.
 
     Returns:
-        list of `Found`, one for each label: of the merged boxes the one with the highest sum of
-        scores.
+        List of `Found`, for each label the merged box with the highest sum of scores.
     """
     seen = [
         localizer.windows(picture, Q, flip)
@@ -182,8 +207,15 @@ def locate(localizers, scales, picture, labels, windows=None, most=boxes.MATCH, 
 
 
 def _rated(middles, windows, classes):
-    """Posteriors of the nearest windows of the classification networks, averaged, `[windows,
-    classes]`; ones without any.
+    """Return the probabilities of the nearest windows of the classification networks.
+
+    Args:
+        middles: float64 `[windows, 2]`.
+        windows: as for `locate`.
+        classes: number of columns if `windows` is None.
+
+    Returns:
+        Float64 `[windows, classes]`, averaged over the networks; ones if `windows` is None.
     """
     if windows is None:
         return np.ones((len(middles), classes))
@@ -195,23 +227,30 @@ def _rated(middles, windows, classes):
 
 
 def is_right(found, label, corners):
-    """Whether a box is of this class and overlaps one of the objects, `[k, 4]`, by an IoU above
-    0.5.
+    """Return whether a box has the right class and an IoU above 0.5 with an object.
+
+    Args:
+        found: a `Found`.
+        label: number of the true class.
+        corners: float `[k, 4]`, the objects of that class.
+
+    Returns:
+        A bool.
     """
     return found.label == label and bool((boxes.compute_iou(found.corners, corners) > RIGHT).any())
 
 
 def measure_errors(found, labels, corners):
-    """Localisation errors.
+    """Return the localization errors.
 
     Args:
-        found: of each picture a list of `Found`, the likeliest class first.
-        labels: of each picture, its class.
-        corners: of each picture `[k, 4]`, its objects of that class.
+        found: for each picture a list of `Found`, the most likely class first.
+        labels: for each picture its class.
+        corners: for each picture its objects of that class, `[k, 4]`.
 
     Returns:
-        dict: `top1_error` and `top5_error` in %: none of the first 1 or 5 is right in class and
-        place; each with its 95 % interval; `n`.
+        Dict of `top1_error` and `top5_error` in %, each with its 95 % interval, and of `n`. A
+        picture is wrong if none of its first 1 or 5 boxes has the right class and place.
     """
     n = len(found)
     told = {"n": n}
@@ -228,5 +267,5 @@ def measure_errors(found, labels, corners):
 
 
 def average_boxes(pictures):
-    """The mean of the largest boxes of some pictures, `[4]`: what one can say without looking."""
+    """Return the mean of the largest boxes of pictures, `[4]`: a baseline without a network."""
     return np.mean([own[0] for own in pictures.corners], 0)

@@ -1,12 +1,13 @@
-"""Pictures with boxes as batches (appendix A). The loss is in `task`.
+"""Batches of pictures with boxes (appendix A). The loss is in `task`.
 
-The last fully connected layer gives a box for each class (PCR, per-class regression) or one for all
-(SCR, single-class regression): its centre and size as shares of the crop's side. The loss is
-Euclidean, half the squared distance, of the box of the picture's own class. What the paper leaves
-open: of several objects of that class one is drawn each time; a crop that shows less than half of
-it is drawn again, up to ten times, as a box of something unseen cannot be learnt; the box is that
-of the whole object, also where the crop cuts it, as the boxes of many crops are to agree in the
-dense test.
+The last fully connected layer predicts a box for each class (per-class regression, PCR) or one box
+for all classes (single-class regression, SCR). A box is its center and size, as fractions of the
+crop's side. The loss is half the squared distance to the box of the picture's own class.
+
+The paper leaves three points open. If a picture has several objects of its class, one is drawn at
+random each time. A crop that shows less than half of it is drawn again, up to ten times, because
+a network cannot learn the box of something unseen. The target is the box of the whole object, also
+if the crop cuts it, because the boxes of many crops must agree in the dense test.
 """
 
 from dataclasses import dataclass
@@ -20,20 +21,20 @@ from vgg_tf.images.decoding import decode, is_jpeg, make_key
 from vgg_tf.images.rescaling import compute_rescaled_size, make_center_view
 from vgg_tf.localization import boxes
 
-SHOWN, TRIES = 0.5, 10  # share of an object that a crop must show, and crops that are drawn for it
+SHOWN, TRIES = 0.5, 10  # fraction of an object that a crop must show; maximum number of draws
 AUTO = tf.data.AUTOTUNE
 
 
 @dataclass(frozen=True)
 class BoxedImages:
-    """Images whose objects are known.
+    """Images with known objects.
 
     Attributes:
-        images: the `splits.Split` of those that have a box of their own class.
-        corners: of each, float32 `[k, 4]`, its boxes of its own class as shares of width and
-            height, the largest first.
-        sizes: of each, width and height in pixels.
-        notes: what was left out, in words, a line each.
+        images: the `splits.Split` of the images with a box of their own class.
+        corners: for each image its boxes of its own class, float32 `[k, 4]`, as fractions of width
+            and height. The largest comes first.
+        sizes: for each image width and height in pixels.
+        notes: a line about each image or box that was skipped.
     """
 
     images: object
@@ -42,24 +43,26 @@ class BoxedImages:
     notes: tuple[str, ...] = ()
 
     def __len__(self):
-        """Count the pictures."""
+        """Return the number of images."""
         return len(self.images)
 
 
 def read_boxes(images, classes):
-    """Read the boxes of a split, those of each image's own class.
+    """Read the boxes of a split that are of each image's own class.
+
+    Boxes are clipped to the picture. Boxes without an area, and pictures without a box of their
+    class, are skipped and noted.
 
     Args:
         images: a `splits.Split`.
-        classes: names.
+        classes: class names.
 
     Returns:
-        `BoxedImages`: boxes are cut at the picture's border; those that are then of no size, and
-        pictures without a box of their class, are left out and noted.
+        `BoxedImages`.
 
     Raises:
-        ValueError: an annotation or a picture that cannot be read: the message names it; or no
-            picture is left.
+        ValueError: an annotation or a picture cannot be read, or no picture is left. The message
+            names the file.
     """
     from tqdm import tqdm
 
@@ -71,20 +74,20 @@ def read_boxes(images, classes):
         area = (found.corners[:, 2:] - found.corners[:, :2]).prod(1)
         if none := int((own & ~(area > 0)).sum()):
             notes.append(
-                f"{images.names[i]}: {none} box{'es' * (none > 1)} of no size within the "
-                "picture left out"
+                f"{images.names[i]}: skipped {none} box{'es' * (none > 1)} without an area in the "
+                "picture"
             )
         good = np.flatnonzero(own & (area > 0))
         if not len(good):
-            notes.append(f"{images.names[i]} has no box of {classes[images.labels[i]]}: left out")
+            notes.append(f"{images.names[i]}: skipped, has no box of {classes[images.labels[i]]}")
             continue
         kept.append(i)
         corners.append(found.corners[good[np.argsort(-area[good], kind="stable")]])
         sizes.append((width, height))
     if not kept:
         raise ValueError(
-            "None of the pictures has a box of its class. Give Pascal-VOC annotations, or "
-            "shards with boxes."
+            f"At least one picture must have a box of its class. Received: {len(images)} pictures "
+            "without one. Give Pascal VOC annotations, or shards with boxes."
         )
     return BoxedImages(images.take(kept), corners, sizes, tuple(notes))
 
@@ -95,13 +98,13 @@ def make_training_batches(pictures, recipe, plan, covariance=None):
     Args:
         pictures: `BoxedImages`.
         recipe: the `Recipe`.
-        plan: the `Arithmetic` of the recipe.
-        covariance: `[3, 3]`, of the colors, for the RGB shift.
+        plan: the `StepPlan` of the training.
+        covariance: `[3, 3]`, covariance of the colors, for the RGB shift.
 
     Returns:
-        A function: epoch, from 0, to a `tf.data.Dataset` of `(images, targets)`, uint8
-        `[batch, size, size, 3]` and float32 `[batch, 5]`: center x and y, width, height as
-        fractions of the crop's side, and the label.
+        A function of the epoch, from 0, to a `tf.data.Dataset` of `(images, targets)`. Images are
+        uint8 `[batch, size, size, 3]`. Targets are float32 `[batch, 5]`: center x and y, width and
+        height as fractions of the crop's side, and the label.
     """
     example, view = _make_examples(pictures, recipe.cache != "none"), recipe.view(covariance)
 
@@ -136,11 +139,11 @@ def make_test_batches(pictures, recipe, batch):
     Args:
         pictures: `BoxedImages`.
         recipe: the `Recipe`.
-        batch: images a batch.
+        batch: images per batch.
 
     Returns:
-        A `tf.data.Dataset` of `(images, targets, mask)`, as `make_training_batches` gives them; the
-        last batch is filled up with black images of mask 0.
+        A `tf.data.Dataset` of `(images, targets, mask)`, as in `make_training_batches`. Black
+        images with a mask of 0 fill up the last batch.
     """
     example, n = _make_examples(pictures, recipe.cache != "none"), len(pictures)
     Q, crop = recipe.evaluation_scale, recipe.size
@@ -161,12 +164,7 @@ def make_test_batches(pictures, recipe, batch):
 
 
 def _make_examples(pictures, keep):
-    """Return a function of an image's number to its bytes, boxes, number of boxes, and label.
-
-    Args:
-        pictures: `BoxedImages`.
-        keep: keep the bytes in memory.
-    """
+    """Return a function of an image's number to its bytes, boxes, number of boxes and label."""
     most = max(map(len, pictures.corners))
     corners = np.stack([np.resize(own, (most, 4)) for own in pictures.corners]).astype(np.float32)
     counts, labels = np.array([len(own) for own in pictures.corners]), pictures.images.labels
@@ -189,6 +187,12 @@ def _make_examples(pictures, keep):
 
 def _choose_view(seeds, box, shape, view):
     """Choose the first view that shows enough of a box, else the one that shows the most.
+
+    Args:
+        seeds: list of seeds of views.
+        box: float32 `[4]`, corners in the image.
+        shape: shape of the image.
+        view: the `augmentation.View`.
 
     Returns:
         The seed of the view, and the box in it, float32 `[4]`.

@@ -1,4 +1,4 @@
-"""What is left of a test of boxes: tables in the form of the paper's, JSON, a sheet of pictures."""
+"""Localization reports: tables in the form of the paper's, JSON, a sheet of pictures."""
 
 import hashlib
 import json
@@ -13,11 +13,20 @@ from vgg_tf.localization import tables
 from vgg_tf.records import annotations
 from vgg_tf.runtime import files, programs
 
-DRAWN = 12  # pictures of the sheet
+DRAWN = 12  # pictures per sheet
 
 
 def choose_folder(run, split, facts):
-    """Where a report lies by default: below the run, another folder for other facts."""
+    """Return the default folder of a report: different facts, different folders.
+
+    Args:
+        run: path of the run folder.
+        split: name of the split.
+        facts: dict that describes the test.
+
+    Returns:
+        Path of a folder, which may not exist yet.
+    """
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
     return os.path.join(
         run, "tests", f"boxes-{split}-{facts['protocol']}{'-flip' * facts['flip']}-{digest}"
@@ -25,13 +34,17 @@ def choose_folder(run, split, facts):
 
 
 def format_tables(protocol, lines, errors, known):
-    """The tables of the paper that fit what was tested, in Markdown.
+    """Return the tables of the paper that fit the test, in Markdown.
 
     Args:
         protocol: `center` or `dense`.
-        lines: of each result its name, its `inference.Localizer`s, and of each of them the scales.
-        errors: of each what `inference.measure_errors` says.
-        known: the classes were known, and not told by classification networks.
+        lines: for each result its name, its list of `inference.Localizer`, and the list of scales
+            of each localizer.
+        errors: for each result the dict from `inference.measure_errors`.
+        known: whether the classes were given, rather than predicted by classification networks.
+
+    Returns:
+        The text of the tables.
     """
     told = [(error["top5_error"], error["top5_interval"]) for error in errors]
     if protocol == "center":
@@ -62,14 +75,14 @@ def format_tables(protocol, lines, errors, known):
 
 
 def write_report(folder, facts, found, pictures, classes):
-    """Write the report, all boxes, and a sheet of some pictures with the boxes that were found.
+    """Write the report, all boxes, and a sheet of pictures with their predicted boxes.
 
     Args:
-        folder: path; made where it is not there.
-        facts: for `report.json`.
-        found: of each picture a list of `inference.Found`.
+        folder: path; the folder is created if it does not exist.
+        facts: dict for `report.json`.
+        found: for each picture a list of `inference.Found`.
         pictures: the `inputs.BoxedImages`.
-        classes: names.
+        classes: class names.
     """
     files.make_folder(folder)
     files.write_json(os.path.join(folder, "report.json"), facts)
@@ -90,18 +103,18 @@ def write_report(folder, facts, found, pictures, classes):
             for i in some
         ]
         own = [classes[pictures.images.labels[i]] for i in some]
-        save(draw_contact_sheet(shown, own, drawn, "the boxes that were found"), sheet)
+        save(draw_contact_sheet(shown, own, drawn, "predicted boxes"), sheet)
 
 
 def draw_boxes(picture, title, found, classes, path):
-    """Draw the boxes that were found over a picture.
+    """Draw predicted boxes over a picture.
 
     Args:
         picture: uint8 `[h, w, 3]`.
-        title: over it.
+        title: title over the picture.
         found: list of `inference.Found`.
-        classes: names.
-        path: of the file that is written.
+        classes: class names.
+        path: path of the figure.
     """
     boxes = annotations.Boxes(
         np.stack([box.corners for box in found]), [classes[box.label] for box in found]
@@ -111,7 +124,17 @@ def draw_boxes(picture, title, found, classes, path):
 
 
 def make_row(name, found, classes, size):
-    """A picture's boxes for JSON: corners in pixels of its `size`, width and height."""
+    """Return the boxes of a picture as a dict for JSON.
+
+    Args:
+        name: file name of the picture.
+        found: list of `inference.Found`.
+        classes: class names.
+        size: width and height of the picture, in pixels.
+
+    Returns:
+        Dict with the corners of the boxes in pixels.
+    """
     width, height = size
     boxes = []
     for box in found:

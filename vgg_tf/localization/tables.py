@@ -5,10 +5,16 @@ from vgg_tf.paper.results import TABLE8, TABLE9, TABLE9_FUSION, TABLE10
 
 
 def format_table8(rows):
-    """Table 8 in Markdown: rows of `(name, layer or block that learning begins at or "", kind,
-    S, error with its interval)`.
+    """Return Table 8 in Markdown.
+
+    Args:
+        rows: list of `(name, first trained layer or block, kind, S, error with its interval)`. An
+            empty layer means that all layers are trained.
+
+    Returns:
+        The text of the table.
     """
-    header = ["network", "layers that learn", "regression", "S", "error, class known (95 %)"]
+    header = ["network", "trained layers", "regression", "S", "error, class known (95 %)"]
     cells = []
     for name, begin, kind, S, error in rows:
         layers = {"": "all", "fc1": "fully connected"}.get(begin, f"from {begin}")
@@ -18,15 +24,18 @@ def format_table8(rows):
 
 
 def format_table9(rows, known):
-    """Table 9 in Markdown: rows of `(name, S, Q, error with its interval)`; the last of several is
-    the fusion.
+    """Return Table 9 in Markdown.
 
     Args:
-        rows: the results.
-        known: the errors are of known classes, where the paper's are top-5.
+        rows: list of `(name, S, Q, error with its interval)`. With several networks, the last row
+            is their fusion, with S of None.
+        known: whether the classes are given. The paper's errors are top-5 errors.
+
+    Returns:
+        The text of the table.
     """
     what = "class known" if known else "top-5"
-    header = ["network", "S", "Q", f"localisation error, {what} (95 %)"]
+    header = ["network", "S", "Q", f"localization error, {what} (95 %)"]
     cells = []
     for name, S, Q, error in rows:
         fixed = S[0] if S and S[0] == S[1] else None
@@ -37,10 +46,10 @@ def format_table9(rows, known):
 
 
 def format_table10(error):
-    """Table 10 in Markdown, with our top-5 error in a row of its own."""
+    """Return Table 10 in Markdown, with our top-5 error in the last row."""
     cells = [[name, *map(_format_number, errors)] for name, errors in TABLE10.items()]
-    cells.append(["this, on these pictures", _format_error(*error), ""])
-    return make_markdown_table(["method", "top-5 localisation error, validation", "test"], cells)
+    cells.append(["ours, on these pictures", _format_error(*error), ""])
+    return make_markdown_table(["method", "top-5 localization error, validation", "test"], cells)
 
 
 def _format_scale(S):

@@ -1,15 +1,21 @@
-"""The task of box regression: loss and error (sections A.1 and A.2)."""
+"""Loss and error of box regression (sections A.1 and A.2)."""
 
 import keras
 
 from vgg_tf.training import model
 
-RIGHT = 0.5  # IoU above which a box is right (section A.2)
+RIGHT = 0.5  # a box with a higher IoU is right (section A.2)
 
 
 def select_own_boxes(targets, outputs):
-    """Boxes that a network gives for the class at hand: `[B, 5]` and `[B, 4]` (SCR) or `[B, 4
-    classes]` (PCR) to `[B, 4]`.
+    """Return the boxes that a network predicts for the class of each picture.
+
+    Args:
+        targets: `[B, 5]`, boxes and labels.
+        outputs: `[B, 4]` (SCR) or `[B, 4 * classes]` (PCR).
+
+    Returns:
+        `[B, 4]`.
     """
     if outputs.shape[-1] == 4:
         return outputs
@@ -19,8 +25,14 @@ def select_own_boxes(targets, outputs):
 
 
 def compute_distance(targets, outputs):
-    """Euclidean loss on the box of the class at hand: `[B]`, half the squared distance, in
-    squared sides of the crop.
+    """Return the Euclidean loss on the box of the class of each picture.
+
+    Args:
+        targets: as for `select_own_boxes`.
+        outputs: as for `select_own_boxes`.
+
+    Returns:
+        `[B]`, half the squared distance, in squared sides of the crop.
     """
     return (
         keras.ops.sum(
@@ -31,8 +43,14 @@ def compute_distance(targets, outputs):
 
 
 def judge_boxes(targets, outputs):
-    """Whether the box of the class at hand is right, 1 or 0, `[B]`: its IoU with the object's is
-    above 0.5.
+    """Return whether the box of the class of each picture has an IoU above 0.5 with the object.
+
+    Args:
+        targets: as for `select_own_boxes`.
+        outputs: as for `select_own_boxes`.
+
+    Returns:
+        Float32 `[B]`, 1 or 0.
     """
     found, true = select_own_boxes(targets, outputs), targets[:, :4]
     low, high = (
@@ -47,10 +65,16 @@ def judge_boxes(targets, outputs):
 
 
 def make_boxes_task(recipe):
-    """The `model.Task` of learning boxes: errors are shares of pictures whose box is not right.
+    """Return the `model.Task` of box regression.
 
-    A tenth of a few hundred pictures does not tell which epoch is the best: a schedule that ends by
-    itself keeps the last one.
+    Errors are shares of pictures whose box is wrong. A tenth of a few hundred pictures is too
+    small to choose the best epoch. So schedules with a fixed number of epochs keep the last epoch.
+
+    Args:
+        recipe: the `Recipe`.
+
+    Returns:
+        A `Task`.
     """
     metric = keras.metrics.MeanMetricWrapper
 
