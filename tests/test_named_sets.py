@@ -1,6 +1,4 @@
-"""The CIFAR recipe end to end, on mocked pictures of sets that tensorflow-datasets knows by
-name.
-"""
+"""The CIFAR recipe end to end, on mocked images of TensorFlow Datasets."""
 
 import json
 
@@ -11,7 +9,7 @@ from vgg_tf.evaluate import main as evaluate
 from vgg_tf.train import main as train
 
 
-@pytest.mark.filterwarnings("ignore")  # tensorflow-datasets' own
+@pytest.mark.filterwarnings("ignore")  # warnings of TensorFlow Datasets
 @pytest.mark.parametrize(
     ("name", "classes", "flags"),
     [
@@ -20,11 +18,10 @@ from vgg_tf.train import main as train
         pytest.param("fashion_mnist", 10, [], marks=pytest.mark.slow),
     ],
 )
-def test_a_named_set_is_trained_and_tested_with_the_cifar_recipe(
+def test_a_named_dataset_is_trained_and_tested_with_the_cifar_recipe(
     name, classes, flags, tmp_path, capsys, monkeypatch
 ):
-    # A training and a test; figures would take four seconds, and a network that is compiled to
-    # predict one.
+    # Figures would take 4 s, and compiling the network for prediction 1 s.
     tfds = pytest.importorskip("tensorflow_datasets")
     out = tmp_path / "run"
     undrawn(monkeypatch)

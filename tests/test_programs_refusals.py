@@ -50,12 +50,12 @@ def inputs(once, tmp_path, monkeypatch):
         (
             call,
             ["vgg_tf.train", "--data", "empty"],
-            r"error: empty holds images in 0 class folders; at least 2 are needed\..*\n$",
+            r"error: empty must have at least 2 class folders with images\. Received: 0\..*\n$",
         ),
         (
             call,
             ["vgg_tf.train", "--data", "one"],
-            r"error: one holds images in 1 class folders; at least 2 are needed\..*\n$",
+            r"error: one must have at least 2 class folders with images\. Received: 1\..*\n$",
         ),
         (
             call,
@@ -103,12 +103,12 @@ def inputs(once, tmp_path, monkeypatch):
         (
             program,
             ["tfrecords_tools.write", "empty", "out"],
-            r"error: empty holds images in 0 class folders.*\n$",
+            r"error: empty must have at least 2 class folders.*\n$",
         ),
         (
             call,
             ["tfrecords_tools.write", "good", "out", "--seed", "-1"],
-            r"error: seed and shards are 0 or more.*\n$",
+            r"error: --seed and --shards must be 0 or more.*\n$",
         ),
         (
             call,
@@ -156,8 +156,8 @@ def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["empty", "out"], "empty holds images in 0 class folders"),
-        (["good", "out", "--seed", "-1"], "seed and shards are 0 or more"),
+        (["empty", "out"], "empty must have at least 2 class folders"),
+        (["good", "out", "--seed", "-1"], "--seed and --shards must be 0 or more"),
         (["good", "thesis"], "thesis is not empty and holds no shards"),
     ],
 )

@@ -96,7 +96,7 @@ def test_the_program_prints_a_line_an_image_and_saves_the_sheet(
     )
     programs.run(show.main)
     *lines, last = capsys.readouterr().out.splitlines()
-    assert last == f"3 images on {out}"
+    assert last == f"{out}: 3 images"
     lines = [line for line in lines if ".png: " in line]
     assert len(lines) == 3
     assert all("9 x 6, " in line and "bytes" in line for line in lines)
@@ -123,5 +123,5 @@ def test_a_picture_of_an_unknown_suffix_is_refused_before_anything_is_read(
     tmp_path, monkeypatch, name
 ):
     monkeypatch.setattr(sys, "argv", ["show", "no such source", "--out", str(tmp_path / name)])
-    with pytest.raises(SystemExit, match=rf"a picture's name ends in .*\.png.* Received: .*{name}"):
+    with pytest.raises(SystemExit, match=rf"must end in .*\.png.* Received: .*{name}"):
         programs.run(show.main)

@@ -1,4 +1,4 @@
-"""Shards and folders that several files of tests use."""
+"""Shards and folders that several test files use."""
 
 import shutil
 from pathlib import Path
@@ -29,8 +29,9 @@ from vgg_tf.records import encoding
 
 @pytest.fixture
 def kaggle(tmp_path):
-    """The competition's folder: 3 synsets of 4 training images, 5 validation images, 2 of test; XML
-    for train alone.
+    """The competition's folder: 3 synsets of 4 train images, 5 validation and 2 test images.
+
+    Only train has XML.
     """
     root = tmp_path / "imagenet-object-localization-challenge"
     data = root / "ILSVRC" / "Data" / "CLS-LOC"
@@ -51,7 +52,7 @@ def kaggle(tmp_path):
         "".join(f"{name} {text}\n" for name, text in SYNSETS.items()),
     )
     put(root / "LOC_val_solution.csv", solution(TABLE))
-    # What is of no use where there is XML: another mapping of the training images, and lists.
+    # Files that must be ignored if there is XML: other boxes of the train images, and lists.
     wrong = {f"{TENCH}_{n}": [(DOG, 1, 2, 3, 4)] for n in (18, 36, 2, 117)}
     put(root / "LOC_train_solution.csv", solution(wrong))
     put(
@@ -64,15 +65,13 @@ def kaggle(tmp_path):
 
 @pytest.fixture
 def traced_once(monkeypatch):
-    """What is stored of an image is chosen by a graph that is traced once for all tests."""
+    """The graph that encodes images is traced only once for all tests."""
     monkeypatch.setattr(encoding, "prepare", CHECK)
 
 
 @pytest.fixture
 def zoo(tmp_path, monkeypatch, traced_once):
-    """The images of `make_zoo` in the current folder, by the same name in all tests: it is written
-    down with the shards.
-    """
+    """The images of `make_zoo`, at the same relative path in all tests: shards store the path."""
     monkeypatch.chdir(tmp_path)
     make_zoo(Path("zoo"))
     return Path("zoo")
@@ -80,7 +79,7 @@ def zoo(tmp_path, monkeypatch, traced_once):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A folder, only to be read, with `zoo` and, in `out`, its shards: three of train."""
+    """A read-only folder with `zoo` and, in `out`, its shards (three of train)."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -91,7 +90,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def written(finished, tmp_path, monkeypatch, traced_once):
-    """A copy of `finished` for one test, in the current folder: its shards."""
+    """The shards of a copy of `finished` in the current folder, for one test."""
     monkeypatch.chdir(tmp_path)
     for name in ("zoo", "out"):
         shutil.copytree(finished / name, name)
@@ -100,7 +99,7 @@ def written(finished, tmp_path, monkeypatch, traced_once):
 
 @pytest.fixture
 def boxed(tmp_path, traced_once):
-    """Four images of 10 by 10 pixels with a box in it, one outside, and one without an area."""
+    """Four images of 10 x 10 pixels, each with a box inside, one outside and an empty one."""
     for i in range(4):
         save(tmp_path / "in" / "images" / f"{i}.png", noise(10, 10, i))
         box = (
@@ -108,7 +107,7 @@ def boxed(tmp_path, traced_once):
             "<bndbox><xmin>{}</xmin><ymin>2</ymin><xmax>{}</xmax><ymax>5</ymax></bndbox>"
             "</object>"
         )
-        # so that what is outside covers nothing of the picture
+        # Without a size, the box outside would have an area.
         size = "<size><width>10</width><height>10</height></size>"
         boxes = box.format("ab"[i % 2], 1, 4) + box.format("b", 12, 30) + box.format("a", 3, 3)
         (tmp_path / "in" / "annotations").mkdir(exist_ok=True)
@@ -120,7 +119,7 @@ def boxed(tmp_path, traced_once):
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):
-    """The images of `slim_folder` as our shards, three of train."""
+    """The images of `slim_folder` as our own shards, three of train."""
     root = tmp_path_factory.mktemp("ours")
     write(open_source(slim_folder(root / "slim")), root / "ours", shards=3, progress=False)
     return root / "ours"
@@ -128,7 +127,7 @@ def ours(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def numbered(once):
-    """The same pictures in a folder of files, `zoo`, and in `shards`."""
+    """The same images in a folder of files, `zoo`, and in `shards`."""
 
     def make(root):
         for split, n in (("train", TRAIN), ("val", 2), ("test", TEST)):
@@ -148,7 +147,7 @@ def numbered(once):
 
 @pytest.fixture(scope="module")
 def folder(numbered):
-    """JPEG and PNG files of three classes and several sizes, 24 pixels and more."""
+    """JPEG and PNG files of three classes and several sizes, of at least 24 pixels."""
     return str(numbered / "zoo")
 
 

@@ -1,4 +1,4 @@
-"""Pictures with annotations and tables, as the competition and Pascal VOC have them."""
+"""Images with annotations and tables, as in the competition and in Pascal VOC."""
 
 from pathlib import Path
 
@@ -10,7 +10,13 @@ SYNSETS = {
     "n02084071": "dog, domestic dog, Canis familiaris",
 }
 TENCH, GOLDFISH, DOG = SYNSETS
-VAL = {5: TENCH, 1: DOG, 3: DOG, 2: GOLDFISH, 4: TENCH}  # the table is not in the files' order
+VAL = {
+    5: TENCH,
+    1: DOG,
+    3: DOG,
+    2: GOLDFISH,
+    4: TENCH,
+}  # the table has another order than the files
 WIDTH, HEIGHT = 50, 40
 
 
@@ -20,8 +26,12 @@ def put(path, text):
 
 
 def annotate(path, *objects, size=(WIDTH, HEIGHT)):
-    """Write an annotation as ImageNet's are; an object is a name and xmin, ymin, xmax, ymax in
-    pixels.
+    """Write an annotation like those of ImageNet.
+
+    Args:
+        path: path of the file.
+        objects: tuples of a name and xmin, ymin, xmax, ymax in pixels.
+        size: width and height of the image, in pixels; None to omit them.
     """
     stated = size and (
         "\t<size>\n\t\t<width>{}</width>\n\t\t<height>{}</height>\n"
@@ -43,7 +53,7 @@ def annotate(path, *objects, size=(WIDTH, HEIGHT)):
 
 
 def upload(folder, remote):
-    """Copy a folder to a file system of TensorFlow's, by TensorFlow."""
+    """Copy a folder to a remote file system with TensorFlow."""
     for path in (path for path in folder.rglob("*") if path.is_file()):
         tf.io.gfile.makedirs(f"{remote}/{path.parent.relative_to(folder)}")
         with tf.io.gfile.GFile(f"{remote}/{path.relative_to(folder)}", "wb") as file:
@@ -55,8 +65,9 @@ def val_name(i):
 
 
 def solution(rows):
-    """`LOC_*_solution.csv` of `{image id: [(synset, xmin, ymin, xmax, ymax)]}`, with the blank at
-    the end of each row.
+    """Return `LOC_*_solution.csv` of `{image ID: [(synset, xmin, ymin, xmax, ymax)]}`.
+
+    Each row ends with a blank, as in the original.
     """
     text = {
         name: "".join(f"{word} " for box in boxes for word in box) for name, boxes in rows.items()
@@ -74,7 +85,7 @@ TABLE = {
 
 
 def boxes(source, split, width=WIDTH, height=HEIGHT):
-    """`{file name: [(class, xmin, ymin, xmax, ymax)]}`, rounded shares."""
+    """Return `{file name: [(class, xmin, ymin, xmax, ymax)]}`, in rounded shares of the sides."""
     part = source.splits[split]
     found = {}
     for i, name in enumerate(part.names):
@@ -100,8 +111,8 @@ FROM_XML = {
 }
 
 
-def labelled(source, split):
-    """`{file name: class}`."""
+def labeled(source, split):
+    """Return `{file name: class}`."""
     part = source.splits[split]
     return {
         name.split("/")[-1]: source.classes[label]
@@ -110,7 +121,7 @@ def labelled(source, split):
 
 
 def examples(out, split):
-    """`{file name: features as lists}` of all records of a split."""
+    """Return `{file name: features as lists}` of all records of a split."""
     found = {}
     for path in sorted(Path(out).glob(f"{split}-*")):
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
@@ -126,7 +137,7 @@ def examples(out, split):
 
 
 def record_boxes(example):
-    """`[(label, text, xmin, ymin, xmax, ymax)]` of a record, rounded."""
+    """Return `[(label, text, xmin, ymin, xmax, ymax)]` of a record, rounded."""
     box = "image/object/bbox/"
     columns = [example.get(box + key, []) for key in ("label", "xmin", "ymin", "xmax", "ymax")]
     texts = example.get("image/object/class/text", [])

@@ -1,4 +1,4 @@
-"""Numbered pictures, and passes over them, which the tests compare."""
+"""Numbered images, and passes over them that the tests compare."""
 
 import functools
 
@@ -10,33 +10,33 @@ TRAIN, TEST = 12, 5  # images
 
 
 def picture(i, h, w):
-    """Image `i`: its red tells which it is, green and blue where a crop was cut."""
+    """Return image `i`: red encodes its number, green and blue the position of a pixel."""
     y, x = np.mgrid[:h, :w]
     return np.stack([0 * x + 10 + 20 * i, 7 * x, 7 * y], 2).astype(np.uint8)
 
 
 def identities(batch):
-    """Which images these views `[n, h, w, 3]` show, if their colours were not shifted."""
+    """Return the numbers of the images in views `[n, h, w, 3]` without a color shift."""
     return np.round((batch[..., 0].mean((1, 2)) - 10) / 20).astype(int)
 
 
 def upright(views):
-    """Whether green rises by the column, as it does unless a view is mirrored."""
+    """Return whether each view is not mirrored: green then rises from left to right."""
     return views[:, 8, 12, 1] > views[:, 8, 4, 1]
 
 
 def by_image(views):
-    """`[n, ...]`, the views in the order of their images."""
+    """Return the views `[n, ...]` in the order of their images."""
     return views[np.argsort(identities(views))]
 
 
-# The graph of a view takes 0.3 s to trace, and all passes with the same options share it.
+# Tracing the graph of a view takes 0.3 s. All passes with the same options share it.
 PASS = {"batch_size": 4, "size": 16, "scale": (16, 24), "shift": 0}
 TESTED = PASS | {"scale": 18}
 
 
 def gather(dataset):
-    """All batches as one array for images, labels and, in evaluation, the mask."""
+    """Return all batches as arrays of images, labels and, in evaluation, the mask."""
     return [np.concatenate(column) for column in zip(*dataset.as_numpy_iterator(), strict=True)]
 
 
@@ -48,7 +48,7 @@ def read_again(source, split="train", **options):
     )
 
 
-# A pass takes a quarter of a second; many claims compare the same ones.
+# A pass takes 0.25 s, and many tests compare the same ones.
 read = functools.cache(read_again)
 
 

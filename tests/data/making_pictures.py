@@ -1,11 +1,13 @@
-"""Folders of small pictures."""
+"""Folders of small images."""
 
 from PIL import Image
 
 
 def fill(root, **counts):
-    """Write pictures, `cat=3` into `root/cat/`, `train__cat=3` into `root/train/cat/`; `h` pixels
-    high, 20 wide.
+    """Write images 20 pixels wide: `cat=3` into `root/cat/`, `train__cat=3` into `root/train/cat/`.
+
+    Returns:
+        `root`.
     """
     for i, (name, n) in enumerate(counts.items()):
         folder = root.joinpath(*name.split("__"))

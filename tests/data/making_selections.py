@@ -1,4 +1,4 @@
-"""Pictures and counts for tests of selections."""
+"""Images and counts for tests of selections."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ from PIL import Image
 
 
 def fill(root, **counts):
-    """Write pictures, `train__cat=3` into `root/train/cat/`, and give the folder's path."""
+    """Write images, `train__cat=3` into `root/train/cat/`, and return the path of `root`."""
     for name, n in counts.items():
         folder = root.joinpath(*name.split("__"))
         folder.mkdir(parents=True, exist_ok=True)
@@ -16,7 +16,7 @@ def fill(root, **counts):
 
 
 def counts(source):
-    """`{split: {class name: images}}`."""
+    """Return `{split: {class name: number of images}}`."""
     return {
         split: dict(Counter(source.classes[label] for label in part.labels))
         for split, part in source.splits.items()

@@ -1,4 +1,4 @@
-"""Shards as slim, Cloud TPU and tensorflow-datasets write them."""
+"""Shards like those of TF-Slim, Cloud TPU and TensorFlow Datasets."""
 
 import tensorflow as tf
 
@@ -12,7 +12,7 @@ def png(picture):
 
 
 def example(**features):
-    """A serialised Example: lists of int, float or bytes by key, with `/` written as `__`."""
+    """Serialize an Example: lists of int, float or bytes by key, with `__` for `/`."""
     built = tf.train.Example()
     for key, values in features.items():
         feature = built.features.feature[key.replace("__", "/")]
@@ -24,7 +24,10 @@ def example(**features):
 
 
 def slim(i, label, classes=CLASSES, text=True, boxes=()):
-    """As slim writes image `i`; without text as Cloud TPU does. The class is the remainder of i."""
+    """Return the record of image `i` in the form of TF-Slim, or of Cloud TPU without text.
+
+    Its class is `i` modulo 3.
+    """
     features = {
         "image__encoded": [png(noise(6, 9, i))],
         "image__class__label": [label],
@@ -65,7 +68,7 @@ def labels_of(source, split="train"):
 
 
 def drawn(dataset):
-    """`{bytes of the view: label}` of all batches; of evaluation those that count."""
+    """Return `{bytes of the view: label}` of all batches, without padding."""
     found = {}
     for batch in dataset.as_numpy_iterator():
         for k, view in enumerate(batch[0]):

@@ -1,4 +1,4 @@
-"""A folder with images of all formats, and what its shards hold."""
+"""A folder with images of all formats, and the contents of its shards."""
 
 import io
 
@@ -11,7 +11,7 @@ from vgg_tf.data.opening import open_source
 from vgg_tf.data.writing import write
 from vgg_tf.records import encoding
 
-# Traced once for all tests, and not in each pipeline anew, which is half the time of so few images.
+# Traced once for all tests: tracing it in each pipeline takes half of the time of the tests.
 CHECK = tf.function(
     encoding.prepare,
     input_signature=(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.bool)),
@@ -20,7 +20,7 @@ CHECK = tf.function(
 
 
 def opened(content):
-    """A PIL image of these bytes, or of the file at this path, which is not left open."""
+    """Return the PIL image of bytes or of a path, without an open file."""
     return Image.open(io.BytesIO(content if isinstance(content, bytes) else content.read_bytes()))
 
 
@@ -29,10 +29,10 @@ def smooth(h, w):
     return Image.fromarray(np.stack([4 * x, 4 * y, 2 * (x + y)], 2).astype(np.uint8))
 
 
-# Stored byte for byte, and encoded anew.
+# Files that keep their bytes, and files that are encoded again.
 KEPT = {
-    "train/ant/colour.jpg": lambda path: save(path, noise(9, 14)),
-    "train/ant/grey.jpeg": lambda path: save(path, smooth(10, 12).convert("L")),
+    "train/ant/color.jpg": lambda path: save(path, noise(9, 14)),
+    "train/ant/gray.jpeg": lambda path: save(path, smooth(10, 12).convert("L")),
     "train/bee/alpha.png": lambda path: save(path, smooth(11, 12).convert("RGBA")),
     "train/bee/palette.png": lambda path: save(path, smooth(12, 13).quantize(256)),
 }
@@ -47,8 +47,9 @@ CHANGED = {
 
 
 def make_zoo(root):
-    """33 images of two classes: all formats in train (n=28), plain ones in validation (n=1) and
-    test (n=4).
+    """Write 33 images of two classes.
+
+    Train (28) has all formats. Validation (1) and test (4) have common ones.
     """
     for name, make in (KEPT | CHANGED).items():
         make(root / name)
@@ -60,7 +61,7 @@ def make_zoo(root):
 
 
 def examples(out, split):
-    """All Examples of a split, shard after shard, as plain values."""
+    """Return all Examples of a split, in the order of shards, as plain values."""
     found = []
     for path in sorted(out.glob(f"{split}-*")):
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
@@ -79,7 +80,7 @@ def filenames(out, split):
 
 
 def snapshot(folder):
-    """Every file: its bytes, and what changes when it is written anew."""
+    """Return the bytes of each file, and values that change when it is written again."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): (
@@ -100,7 +101,7 @@ def quietly(root, out, **options):
 
 
 def damage(zoo):
-    """Empty, foreign and cut off files in the three splits; their names."""
+    """Damage four files in three splits, and return their names and original bytes."""
     names = ["train/ant/2.png", "train/bee/5.png", "val/ant/1.png", "test/bee/3.jpg"]
     kept = {name: (zoo / name).read_bytes() for name in names}
     (zoo / names[0]).write_bytes(b"")

@@ -1,4 +1,4 @@
-"""Evaluation shows every image once, in order, and a mask marks the padding."""
+"""Evaluation has every image once, in order, and a mask marks the padding."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ def test_a_split_may_have_one_image(folder):
 def test_a_mean_weighted_by_the_mask_counts_each_image_once_from_a_cache(shards):
     one = load_epochs(shards, "test", cache="pixels", **TESTED | {"batch_size": 3})
     passes = [gather(one(epoch)) for epoch in range(2)]
-    assert_same(*passes)  # no chance in it, also from the cache
+    assert_same(*passes)  # nothing is random
     pixels, labels, mask = passes[0]
     shown = identities(pixels)
     assert sorted(shown[mask == 1]) == list(range(TEST))
@@ -69,7 +69,7 @@ def test_training_images_can_be_evaluated_and_test_images_trained_on(shards):
     assert sorted(identities(views)) == list(range(TEST))
 
 
-def test_evaluation_takes_the_middle_of_a_range_of_scales_and_256_for_224_where_none_is_given(
+def test_evaluation_uses_the_middle_of_a_scale_range_and_by_default_256_for_224(
     folder,
 ):
     expected = read(folder, "test", scale=18)
@@ -78,7 +78,7 @@ def test_evaluation_takes_the_middle_of_a_range_of_scales_and_256_for_224_where_
     assert (read(folder, "test", scale=19)[0] != expected[0]).any()
 
 
-def test_an_evaluation_of_more_images_than_are_told_of_is_refused(shards, tmp_path):
+def test_evaluation_fails_if_there_are_more_images_than_in_dataset_json(shards, tmp_path):
     shutil.copytree(shards, tmp_path / "shards")
     path = tmp_path / "shards" / "dataset.json"
     facts = json.loads(path.read_text())

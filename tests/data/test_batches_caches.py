@@ -1,4 +1,4 @@
-"""Passes from a cache, and views cut by the batch, show what plain passes show."""
+"""Passes from a cache, and views made a batch at a time, equal plain passes."""
 
 import shutil
 
@@ -13,26 +13,25 @@ from vgg_tf.data.selection import Selection
 
 
 @pytest.mark.parametrize("cache", ["bytes", "pixels"])
-def test_cached_passes_show_what_uncached_ones_show_epoch_by_epoch_and_need_the_files_once(
-    folder, tmp_path, cache
-):
+def test_cached_passes_equal_uncached_passes_and_read_the_files_once(folder, tmp_path, cache):
     expected = [by_image(read(folder, epoch=epoch)[0]) for epoch in range(2)]
-    # A cache behind a random step would show the views of the first epoch again.
+    # A cache after a random step would repeat the views of the first epoch.
     assert (expected[0] != expected[1]).any((1, 2, 3)).sum() >= TRAIN - 2
     shutil.copytree(folder, tmp_path / "zoo")
     one = load_epochs(str(tmp_path / "zoo"), cache=cache, **PASS)
     for epoch in range(2):
         views, labels = gather(one(epoch))
         difference = np.abs(by_image(views).astype(int) - expected[epoch])
-        # The window of a JPEG, decoded alone, differs by a level where a value lies next to a half.
+        # A decoded window of a JPEG differs by one level where a value is close to a half.
         assert difference.max() <= (1 if cache == "pixels" else 0)
         assert (labels == identities(views) % 3).all()
         shutil.rmtree(tmp_path / "zoo", ignore_errors=True)
 
 
-def test_views_that_are_cut_by_the_batch_are_those_that_are_cut_one_by_one(tmp_path):
-    """Images of the crop's size, and one of another, in PNG, which is decoded to the same pixels in
-    any window.
+def test_views_made_a_batch_at_a_time_equal_views_made_one_by_one(tmp_path):
+    """All images but one have the size of the crop.
+
+    They are PNG files, whose pixels do not depend on the decoded window.
     """
     for i in range(12):
         save(tmp_path / "zoo" / "train" / "ab"[i % 2] / f"{i}.png", noise(16 + 4 * (i == 5), 16, i))

@@ -1,4 +1,4 @@
-"""Class folders become classes and splits, or the message says what was expected."""
+"""Class folders become classes and splits, or an error says what was expected."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from tests.data.making_pictures import fill, names
 from vgg_tf.data.opening import open_source
 
 
-def test_folders_are_the_classes_in_alphabetical_order_and_labels_their_positions(tmp_path):
+def test_classes_are_the_folders_in_alphabetical_order(tmp_path):
     fill(tmp_path, newt=2, cat=3, dog=1, validation__cat=1)
     fill(tmp_path / "train", newt=2, cat=3, dog=1)
     source = open_source(str(tmp_path))
@@ -28,7 +28,7 @@ def test_folders_are_the_classes_in_alphabetical_order_and_labels_their_position
 
 
 @pytest.mark.parametrize("folder", ["val", "validation"])
-def test_train_val_validation_and_test_are_recognised(tmp_path, folder):
+def test_train_val_validation_and_test_folders_become_splits(tmp_path, folder):
     fill(tmp_path, train__a=4, train__b=4, test__b=3, **{f"{folder}__a": 2})
     source = open_source(str(tmp_path))
     assert {split: len(images) for split, images in source.splits.items()} == {
@@ -41,7 +41,7 @@ def test_train_val_validation_and_test_are_recognised(tmp_path, folder):
     assert source.notes == ()
 
 
-def test_every_suffix_counts_in_any_case_in_folders_of_any_depth_and_nothing_else(tmp_path):
+def test_image_suffixes_count_in_any_case_and_at_any_depth(tmp_path):
     fill(tmp_path, train__a=1, train__b=1, val__a=1)
     folder = tmp_path / "train" / "a"
     (folder / "deep" / "deeper").mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_every_suffix_counts_in_any_case_in_folders_of_any_depth_and_nothing_els
     }
 
 
-def test_linked_folders_are_followed_but_not_in_a_circle_nor_twice(tmp_path):
+def test_linked_folders_are_followed_once_and_not_in_cycles(tmp_path):
     fill(tmp_path / "elsewhere", more=2, b=1)
     fill(tmp_path / "in", train__a=1, val__a=1)
     a = tmp_path / "in" / "train" / "a"
@@ -76,7 +76,7 @@ def test_linked_folders_are_followed_but_not_in_a_circle_nor_twice(tmp_path):
 
 
 @pytest.mark.parametrize("folders", [("Train", "VAL", "Test"), ("train", "valid", "test")])
-def test_folders_of_splits_may_be_called_as_shards_are_in_any_case(tmp_path, folders):
+def test_folders_of_splits_may_have_the_names_of_splits_in_shards_in_any_case(tmp_path, folders):
     source = open_source(
         str(fill(tmp_path, **{f"{name}__{letter}": 2 for name in folders for letter in "ab"}))
     )
@@ -86,7 +86,7 @@ def test_folders_of_splits_may_be_called_as_shards_are_in_any_case(tmp_path, fol
     ]
 
 
-def test_class_folders_without_images_are_told(tmp_path):
+def test_class_folders_without_images_are_noted(tmp_path):
     fill(tmp_path, train__a=1, train__b=1, val__a=1)
     for name in ("train/empty", "train/nothing", "val/b"):
         (tmp_path / name).mkdir()
@@ -96,16 +96,16 @@ def test_class_folders_without_images_are_told(tmp_path):
     )
 
 
-def test_a_name_that_is_no_utf_8_is_an_error_that_names_the_file(tmp_path):
+def test_a_file_name_that_is_not_utf_8_is_reported(tmp_path):
     fill(tmp_path, a=2, b=2)
     (tmp_path / "a" / "000.png").rename(tmp_path / "a" / "caf\udce9.png")
     with pytest.raises(
-        ValueError, match=r"the name of b'.*/a/caf\\xe9\.png' is no UTF-8\. Rename it"
+        ValueError, match=r"must be UTF-8\. Received: b'.*/a/caf\\xe9\.png'\. Rename the file"
     ):
         open_source(str(tmp_path))
 
 
-def test_hidden_class_folders_and_folders_without_images_are_no_classes(tmp_path):
+def test_hidden_and_empty_folders_are_not_classes(tmp_path):
     fill(tmp_path, cat=2, dog=2, **{".trash": 2})
     (tmp_path / "empty").mkdir()
     assert open_source(str(tmp_path)).classes == ("cat", "dog")
@@ -117,45 +117,51 @@ def test_images_in_hidden_folders_are_ignored(tmp_path):
 
 
 @pytest.mark.parametrize("counts", [{}, {"a": 3}])
-def test_fewer_than_two_classes_are_refused_with_what_was_expected(tmp_path, counts):
+def test_fewer_than_two_class_folders_are_refused(tmp_path, counts):
     with pytest.raises(
         ValueError,
         match=(
-            rf"images in {len(counts)} class folders; "
-            r"at least 2 .* Expected <class>/<image> with"
+            r"at least 2 class folders with images\. "
+            rf"Received: {len(counts)}\. Store the images as <class>/<image> with"
         ),
     ):
         open_source(str(fill(tmp_path, **counts)))
 
 
-def test_images_that_lie_in_no_class_folder_are_refused(tmp_path):
+def test_images_outside_class_folders_are_refused(tmp_path):
     fill(tmp_path, train=3)
     with pytest.raises(
-        ValueError, match=r"train holds images in 0 class folders.*Expected <class>/<image>"
+        ValueError, match=r"train must have .* Received: 0\. Store the images as <class>/<image>"
     ):
         open_source(str(tmp_path))
 
 
-def test_a_class_that_train_has_not_is_named(tmp_path):
+def test_a_class_without_a_train_folder_is_reported(tmp_path):
     fill(tmp_path, train__a=1, train__b=1, val__a=1, val__zebra=1)
-    with pytest.raises(ValueError, match="val has classes that train has not: zebra"):
+    with pytest.raises(
+        ValueError, match=r"class of .*val must have images in .*train\. Received: zebra\."
+    ):
         open_source(str(tmp_path))
 
 
 @pytest.mark.parametrize("folder", ["val", "test"])
-def test_a_split_folder_without_images_is_refused_with_a_remedy(tmp_path, folder):
+def test_a_split_folder_without_images_is_refused(tmp_path, folder):
     fill(tmp_path, train__a=1, train__b=1)
     (tmp_path / folder / "a").mkdir(parents=True)
-    with pytest.raises(ValueError, match=rf"{folder} holds no images. Remove it, or fill it"):
+    with pytest.raises(
+        ValueError, match=rf"{folder} must have .* Received: none\. Remove the folder, or add"
+    ):
         open_source(str(tmp_path))
 
 
 def test_a_test_folder_without_a_train_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"has test/ but no train/"):
+    with pytest.raises(
+        ValueError, match=r"must have a train/ folder\. Received: test/ without train/"
+    ):
         open_source(str(fill(tmp_path, test__a=1, test__b=1)))
 
 
 def test_both_val_and_validation_are_refused(tmp_path):
     fill(tmp_path, train__a=1, train__b=1, val__a=1, validation__a=1)
-    with pytest.raises(ValueError, match=r"both val/ and validation/: keep one"):
+    with pytest.raises(ValueError, match=r"Received: val/ and validation/\. Keep one"):
         open_source(str(tmp_path))

@@ -1,4 +1,4 @@
-"""Labels of other writers' shards count from 0; where their base is unclear, it is asked for."""
+"""Labels of third-party shards are read from 0 or 1; ambiguous ones require a flag."""
 
 import shutil
 
@@ -13,11 +13,13 @@ from vgg_tf.data.selection import Selection
 
 @pytest.mark.parametrize("base", [0, 1])
 @pytest.mark.parametrize("text", [True, False])
-def test_labels_of_slim_and_cloud_tpu_come_out_from_0_with_their_class_names(tmp_path, base, text):
+def test_labels_of_slim_and_cloud_tpu_count_from_0_and_keep_their_class_names(tmp_path, base, text):
     source = open_source(slim_folder(tmp_path, base, text=text))
     assert source.classes == ("n01", "n02", "n03")
     assert source.texts == (("ant", "bee", "cow") if text else ())
-    assert f"labels {base} to {base + 2}: counted from {base}, as they show" in source.notes
+    assert (
+        f"labels {base} to {base + 2}: first class is {base}, found from the labels" in source.notes
+    )
     every = labels_of(source) | labels_of(source, "validation")
     assert every == {f"{i}.png": i % 3 for i in range(30)}
     for split in source.splits.values():
@@ -25,18 +27,18 @@ def test_labels_of_slim_and_cloud_tpu_come_out_from_0_with_their_class_names(tmp
             assert split.read(i) == png(noise(6, 9, int(name.removesuffix(".png"))))
 
 
-def test_without_names_the_classes_are_numbers(tmp_path):
+def test_classes_without_names_are_numbered(tmp_path):
     assert open_source(slim_folder(tmp_path, classes=())).classes == ("0", "1", "2")
 
 
 @pytest.mark.parametrize("labels", [(1, 3, 7), (2, 3, 4)])
-def test_labels_that_may_count_from_0_or_from_1_must_be_declared(tmp_path, labels):
+def test_ambiguous_labels_require_the_number_of_the_first_class(tmp_path, labels):
     shard(tmp_path, "train-00000-of-00001", [slim(i, labels[i % 3]) for i in range(9)])
     with pytest.raises(
         ValueError,
         match=(
-            rf"are 3 numbers from {labels[0]} to {labels[2]}: "
-            r".* Say --labels-from 0 or --labels-from 1"
+            rf"Received: 3 numbers from {labels[0]} to {labels[2]}\. "
+            r"Give --labels-from 0 or --labels-from 1"
         ),
     ):
         open_source(str(tmp_path))
@@ -45,31 +47,26 @@ def test_labels_that_may_count_from_0_or_from_1_must_be_declared(tmp_path, label
         assert len(source.classes) == labels[2] - base + 1
         for label, name in zip(labels, ("n01", "n02", "n03"), strict=True):
             assert source.classes[label - base] == name
-        assert any("as declared" in note for note in source.notes)
+        assert any("as given" in note for note in source.notes)
         between = labels[2] - base + 1 - 3
-        assert (f"{between} classes between have no images" in source.notes) == (between > 0)
+        assert (f"{between} classes have no images" in source.notes) == (between > 0)
 
 
 @pytest.mark.parametrize(
     ("train", "validation"),
     [((1, 2, 3), (0, 1, 2)), ((0, 1, 2), (1, 2, 3)), ((1, 2, 3), (0, 0, 1))],
 )
-def test_splits_that_count_from_different_numbers_are_refused_with_the_numbers(
-    tmp_path, train, validation
-):
+def test_splits_that_count_from_different_numbers_are_refused(tmp_path, train, validation):
     for split, labels in (("train", train), ("validation", validation)):
         shard(
             tmp_path,
             f"{split}-00000-of-00001",
             [slim(i, labels[i % 3], classes=()) for i in range(6)],
         )
-    ranges = (
-        f"those of train {train[0]} to {train[-1]}, those of validation {validation[0]} to "
-        f"{validation[-1]}"
-    )
+    ranges = f"train {train[0]} to {train[-1]}, validation {validation[0]} to {validation[-1]}"
     with pytest.raises(
         ValueError,
-        match=rf"count from 0 in some splits and from 1 in others: .*{ranges}.*--labels-from 0 or",
+        match=rf"must count from the same number\. Received: {ranges}\. .*--labels-from 0 or",
     ):
         open_source(str(tmp_path))
     assert (
@@ -78,13 +75,13 @@ def test_splits_that_count_from_different_numbers_are_refused_with_the_numbers(
     )
 
 
-def test_a_split_that_lacks_classes_counts_as_the_others_do(tmp_path):
+def test_a_split_that_lacks_classes_counts_like_the_others(tmp_path):
     shard(tmp_path, "train-00000-of-00001", [slim(i, i % 3) for i in range(6)])
     shard(tmp_path, "validation-00000-of-00001", [slim(i, i % 3) for i in (1, 2)])
     assert labels_of(open_source(str(tmp_path)), "validation") == {"1.png": 1, "2.png": 2}
 
 
-def test_where_labels_count_from_1_a_split_of_zeros_has_none(tmp_path):
+def test_a_split_of_zeros_has_no_labels_if_labels_count_from_1(tmp_path):
     slim_folder(tmp_path)
     shard(tmp_path, "test-00000-of-00001", [slim(i, 0, classes=()) for i in range(3)])
     source = open_source(str(tmp_path))
@@ -92,10 +89,11 @@ def test_where_labels_count_from_1_a_split_of_zeros_has_none(tmp_path):
     assert "the test images have no labels: left out" in source.notes
 
 
-def test_a_number_of_the_first_class_is_refused_where_the_classes_are_told(ours, pictures_folder):
+def test_labels_from_is_refused_for_sources_with_class_names(ours, pictures_folder):
     for name in (str(ours), str(pictures_folder)):
         with pytest.raises(
-            ValueError, match=rf"{name} tells its classes, .*from 0.*. Leave --labels-from 1 away"
+            ValueError,
+            match=rf"Received: --labels-from 1 for {name}, which has class names\. Remove the flag",
         ):
             open_source(name, Selection(labels_from=1))
         assert (
@@ -104,7 +102,7 @@ def test_a_number_of_the_first_class_is_refused_where_the_classes_are_told(ours,
         )
 
 
-def test_our_shards_that_end_between_two_records_are_not_rewritten_and_named(ours, tmp_path):
+def test_our_shards_that_lack_records_at_their_end_are_reported(ours, tmp_path):
     shutil.copytree(ours, tmp_path / "ours")
     path = tmp_path / "ours" / "train-00001-of-00003"
     whole = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
@@ -116,7 +114,7 @@ def test_our_shards_that_end_between_two_records_are_not_rewritten_and_named(our
         open_source(str(tmp_path / "ours"))
 
 
-def test_a_label_below_the_declared_base_is_named_by_shard_and_record_also_behind_an_empty_shard(
+def test_a_label_below_labels_from_is_reported_with_shard_and_record(
     tmp_path,
 ):
     shard(tmp_path, "train-00000-of-00003", [slim(i, i % 3 + 1) for i in range(6)])
@@ -125,15 +123,15 @@ def test_a_label_below_the_declared_base_is_named_by_shard_and_record_also_behin
     with pytest.raises(
         ValueError,
         match=(
-            r"train-00002-of-00003, record 0, has the label 0, "
-            r"out of the range of 1 on. Give another"
+            r"train-00002-of-00003, record 0, must have a label of at least 1\. "
+            r"Received: 0\. Give another"
         ),
     ):
         open_source(str(tmp_path), Selection(labels_from=1))
 
 
-def test_a_label_beyond_the_class_list_is_named_by_shard_and_record(ours, tmp_path):
-    """The list is that of tensorflow-datasets or our own, which no label can prolong."""
+def test_a_label_beyond_the_class_list_is_reported_with_shard_and_record(ours, tmp_path):
+    """TensorFlow Datasets and our own shards have fixed lists of classes."""
     pictures = [
         example(image=[png(noise(6, 9, i))], label=[label])
         for i, label in enumerate([0, 1, 2, 1, 3, 0])
@@ -148,15 +146,15 @@ def test_a_label_beyond_the_class_list_is_named_by_shard_and_record(ours, tmp_pa
         with pytest.raises(
             ValueError,
             match=(
-                r"00000-of-0000[13], record 4, has the label 3, "
-                r"out of the range of 0 to 2. Mend the class list"
+                r"00000-of-0000[13], record 4, must have a label from 0 to 2\. "
+                r"Received: 3\. Fix the class list"
             ),
         ):
             open_source(str(tmp_path / folder))
 
 
 @pytest.mark.parametrize("names", ["train", "validation", "test"])
-def test_names_that_some_splits_lack_are_taken_from_the_others(tmp_path, names):
+def test_class_names_missing_in_one_split_come_from_the_others(tmp_path, names):
     splits = ("train", "validation", "test")
     texts = splits[splits.index(names) - 1]
     for split in splits:
@@ -169,8 +167,8 @@ def test_names_that_some_splits_lack_are_taken_from_the_others(tmp_path, names):
     assert source.texts == ("ant", "bee", "cow")
 
 
-def test_classes_of_one_name_stay_apart_and_images_of_one_name_too(tmp_path):
-    """ImageNet has two classes called crane, and slim's flowers no file names."""
+def test_classes_and_images_with_the_same_name_stay_separate(tmp_path):
+    """ImageNet has two classes named crane, and the flowers of TF-Slim have no file names."""
     cranes = [
         example(
             image__encoded=[png(noise(6, 9, i))],
@@ -194,12 +192,15 @@ def test_two_names_for_one_label_are_refused(tmp_path):
     shard(tmp_path, "train-00000-of-00001", [*(slim(i, i % 3 + 1) for i in range(6)), slim(7, 1)])
     with pytest.raises(
         ValueError,
-        match=r"train-00000-of-00001, record 6, calls label 1 'n02', others call it 'n01'",
+        match=(
+            r"Label 1 must have one name\. "
+            r"Received: 'n01', and 'n02' in .*train-00000-of-00001, record 6\."
+        ),
     ):
         open_source(str(tmp_path))
 
 
-def test_a_record_without_a_label_is_named_and_a_split_without_labels_is_left_out(tmp_path):
+def test_a_record_without_a_label_is_refused_and_a_split_without_labels_is_left_out(tmp_path):
     slim_folder(tmp_path)
     shard(tmp_path, "test-00000-of-00001", [slim(i, -1) for i in range(3)])
     source = open_source(str(tmp_path))

@@ -1,4 +1,4 @@
-"""Shards of other writers give each image once, with its label and its pixels."""
+"""Third-party shards give each image once, with its label and its pixels."""
 
 import shutil
 from dataclasses import replace
@@ -17,9 +17,9 @@ from vgg_tf.records import schema
 from vgg_tf.records.collection import list_shards
 
 
-def test_empty_shards_among_others_cost_nothing(tmp_path):
+def test_empty_shards_do_not_change_the_images(tmp_path):
     slim_folder(tmp_path, n=16, shards=4)
-    shard(tmp_path, "train-00000-of-00004", [])  # the first tells whose keys they are
+    shard(tmp_path, "train-00000-of-00004", [])  # the first one decides the form of all records
     shard(tmp_path, "train-00002-of-00004", [])
     source = open_source(str(tmp_path))
     expected = {f"{i}.png": i % 3 for k in (1, 3) for i in range(k, 16, 4)}
@@ -30,7 +30,7 @@ def test_empty_shards_among_others_cost_nothing(tmp_path):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    """The same 18 images to train and 6 to validate, in class folders and in shards of slim."""
+    """The same 18 train and 6 validation images, in class folders and in shards of TF-Slim."""
     root = tmp_path_factory.mktemp("both")
     for i in range(24):
         save(
@@ -49,7 +49,7 @@ def both(tmp_path_factory):
 
 
 def read(root, i):
-    """Image `i` of the class folders as slim writes it."""
+    """Return the record of image `i` of the class folders, in the form of TF-Slim."""
     (path,) = root.glob(f"files/*/*/{i}.png")
     synset = path.parent.name
     return example(
@@ -61,9 +61,7 @@ def read(root, i):
 
 
 def of_files(root, source):
-    """The images of a source of shards, in its order, as they lie in class folders: of the shards
-    the names alone are used.
-    """
+    """Return the same images as a source of shards, in its order, from the class folders."""
     found = open_source(str(root / "files"), Selection(classes=source.classes))
     splits = {}
     for split, wanted in source.splits.items():
@@ -84,9 +82,7 @@ SOME = Selection(classes=("n01", "n03"), limit_per_class=4)
     ],
     ids=["all", "some"],
 )
-def test_every_image_comes_once_with_the_label_and_the_pixels_it_has_from_files_also_from_a_cache(
-    both, selection, parts
-):
+def test_shards_and_files_give_the_same_pixels_and_labels(both, selection, parts):
     # 2 s: four to six pipelines.
     folder = str(both / "shards")
     source = open_source(folder, selection)
@@ -101,7 +97,7 @@ def test_every_image_comes_once_with_the_label_and_the_pixels_it_has_from_files_
             )
 
 
-def test_what_is_held_out_of_the_shards_is_not_trained_on_and_nothing_is_lost(both, tmp_path):
+def test_train_and_held_out_images_of_shards_are_disjoint_and_complete(both, tmp_path):
     # 2 s: six pipelines.
     for path in both.glob("shards/train-*"):
         shutil.copy(path, tmp_path)
@@ -127,21 +123,21 @@ def test_what_is_held_out_of_the_shards_is_not_trained_on_and_nothing_is_lost(bo
     )
 
 
-def test_classes_without_a_training_image_are_told(tmp_path):
+def test_classes_without_train_images_are_refused(tmp_path):
     shard(tmp_path, "train-00000-of-00001", [slim(i, i % 2, classes=()) for i in range(8)])
     shard(tmp_path, "validation-00000-of-00001", [slim(i, i % 4, classes=()) for i in range(8, 16)])
     with pytest.raises(ValueError, match="train"):
         load_dataset(str(tmp_path), batch_size=1, size=4, selection=Selection(classes=("2", "3")))
 
 
-def test_a_selection_of_everything_in_our_shards_changes_no_pixel(ours):
+def test_selecting_all_images_of_our_shards_changes_no_pixel(ours):
     # 1 s: two pipelines.
     views = drawn(load_dataset(str(ours), selection=Selection(limit_per_class=1000), **VIEW))
     assert len(views) == 27
     assert views == drawn(load_dataset(str(ours), **VIEW))
 
 
-def test_copied_into_our_shards_images_and_boxes_are_what_they_were_and_a_part_can_be_taken(
+def test_third_party_shards_keep_images_and_boxes_when_written_as_our_own(
     tmp_path,
 ):
     # 1 s: two sets are written.

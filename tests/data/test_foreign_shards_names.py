@@ -1,4 +1,4 @@
-"""Shards of other writers are found by their names; missing ones are named."""
+"""Third-party shards are found by their names, and missing ones are reported."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from vgg_tf.data.opening import open_source
         "my.set-{}.tfrecord-{:05d}-of-{:05d}",
     ],
 )
-def test_names_of_the_fields_writers_are_known(tmp_path, pattern):
+def test_shard_names_of_common_writers_are_found(tmp_path, pattern):
     for k in range(2):
         shard(tmp_path, pattern.format("train", k, 2), [slim(i, i % 3) for i in range(k, 24, 2)])
     shard(tmp_path, pattern.format("validation", 0, 1), [slim(i, i % 3) for i in range(24, 30)])
@@ -25,7 +25,7 @@ def test_names_of_the_fields_writers_are_known(tmp_path, pattern):
     }
 
 
-def test_shards_may_lie_in_a_folder_a_split(tmp_path):
+def test_shards_may_be_in_one_folder_per_split(tmp_path):
     slim_folder(tmp_path / "train")
     shard(
         tmp_path / "validation", "validation-00000-of-00001", [slim(i, i % 3 + 1) for i in range(6)]
@@ -36,28 +36,28 @@ def test_shards_may_lie_in_a_folder_a_split(tmp_path):
         "validation": 6,
     }
     slim_folder(tmp_path)
-    with pytest.raises(ValueError, match="holds train shards of two sets"):
+    with pytest.raises(ValueError, match=r"must have one set of train shards\. Received two: "):
         open_source(str(tmp_path))
 
 
-def test_missing_shards_two_sets_and_other_formats_are_refused_by_name(tmp_path):
+def test_missing_shards_two_sets_and_other_formats_are_refused(tmp_path):
     slim_folder(tmp_path / "a")
     (tmp_path / "a" / "train-00001-of-00003").unlink()
     with pytest.raises(
         FileNotFoundError,
-        match=r"1 of 3 train shards in .*a are missing: 1, beside train-00000-of-00003. Fetch them",
+        match=r"a must have all 3 train shards\. .*00000-of-00003 without the numbers 1 \(1 miss",
     ):
         open_source(str(tmp_path / "a"))
     slim_folder(tmp_path / "b")
     slim_folder(tmp_path / "b", shards=2)
-    with pytest.raises(ValueError, match=r"b holds train shards of two sets"):
+    with pytest.raises(ValueError, match=r"b must have one set of train shards\."):
         open_source(str(tmp_path / "b"))
     shard(tmp_path / "c", "mnist-train.array_record-00000-of-00001", [])
     with pytest.raises(
         ValueError,
         match=(
-            r"array_record-00000-of-00001 is no TFRecord file. "
-            r"Prepare the set anew with file_format"
+            r"must be TFRecord files\. Received: .*array_record-00000-of-00001\. "
+            r"Prepare the dataset again with file_format"
         ),
     ):
         open_source(str(tmp_path / "c"))
@@ -76,10 +76,10 @@ def test_missing_shards_two_sets_and_other_formats_are_refused_by_name(tmp_path)
         ("val-00000-of-00001", "validation-00000-of-00001"),
     ],
 )
-def test_two_sets_with_equally_many_shards_are_two_sets(tmp_path, one, other):
+def test_two_sets_with_the_same_number_of_shards_are_refused(tmp_path, one, other):
     if "train" not in one:
         slim_folder(tmp_path)
     for name, numbers in ((one, range(50, 62)), (other, range(70, 82))):
         shard(tmp_path, name, [slim(i, i % 3 + 1) for i in numbers])
-    with pytest.raises(ValueError, match="shards of two sets"):
+    with pytest.raises(ValueError, match=r"must have one set of .* shards\."):
         open_source(str(tmp_path))

@@ -1,4 +1,4 @@
-"""The competition's folder is read as it is, and what is missing in it is named."""
+"""The competition's folder is read unchanged, and missing parts are reported."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.data.making_annotated import (
     VAL,
     annotate,
     boxes,
-    labelled,
+    labeled,
     put,
     shares,
     solution,
@@ -27,16 +27,20 @@ from vgg_tf.runtime import files
 
 
 def check_all(source, below, places):
-    """The source is what the fixture made; `below` stands before its names, and `places` before its
-    files.
+    """Check that a source has the images of the fixture.
+
+    Args:
+        source: the source.
+        below: prefix of its names.
+        places: folder that its names are relative to.
     """
     assert source.classes == tuple(SYNSETS)
     assert source.texts == tuple(SYNSETS.values())
     assert set(source.splits) == {"train", "validation"}
-    assert labelled(source, "train") == {
+    assert labeled(source, "train") == {
         f"{synset}_{n}.JPEG": synset for synset in SYNSETS for n in (18, 36, 2, 117)
     }
-    assert labelled(source, "validation") == {
+    assert labeled(source, "validation") == {
         f"{val_name(i)}.JPEG": synset for i, synset in VAL.items()
     }
     assert len(source.splits["train"]) == 12
@@ -54,7 +58,7 @@ def check_all(source, below, places):
 
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("folder", ["", "ILSVRC"])
-def test_the_competitions_files_are_read_as_they_come_by_either_folder(kaggle, folder, slash):
+def test_the_competition_is_read_from_its_folder_or_from_ilsvrc_in_it(kaggle, folder, slash):
     check_all(
         open_source(str(kaggle / folder) + slash), "" if folder else "ILSVRC/", kaggle / folder
     )
@@ -64,7 +68,7 @@ def test_the_competitions_files_are_read_as_they_come_by_either_folder(kaggle, f
     ("here", "name"),
     [("", "ILSVRC"), ("", "ILSVRC/"), ("", "."), ("", "./ILSVRC"), ("ILSVRC", ".")],
 )
-def test_they_are_found_from_within(kaggle, monkeypatch, here, name):
+def test_the_competition_is_found_from_the_current_folder(kaggle, monkeypatch, here, name):
     monkeypatch.chdir(kaggle / here)
     check_all(
         open_source(name), "ILSVRC/" if (here, name) == ("", ".") else "", kaggle / here / name
@@ -73,7 +77,7 @@ def test_they_are_found_from_within(kaggle, monkeypatch, here, name):
 
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("folder", ["", "/ILSVRC"])
-def test_they_are_the_same_on_a_remote_file_system(kaggle, tmp_path, folder, slash):
+def test_the_competition_is_the_same_on_a_remote_file_system(kaggle, tmp_path, folder, slash):
     remote = f"ram://{tmp_path.name}/kaggle"
     upload(kaggle, remote)
     there = open_source(f"{remote}{folder}{slash}")
@@ -81,13 +85,13 @@ def test_they_are_the_same_on_a_remote_file_system(kaggle, tmp_path, folder, sla
     assert there.fingerprint() == open_source(f"{kaggle}{folder}").fingerprint()
 
 
-def test_lines_may_end_as_on_windows(kaggle):
+def test_tables_may_have_windows_line_ends(kaggle):
     for name in ("LOC_synset_mapping.txt", "LOC_val_solution.csv"):
         put(kaggle / name, (kaggle / name).read_text().replace("\n", "\r\n"))
     check_all(open_source(kaggle), "ILSVRC/", kaggle)
 
 
-def test_what_is_hidden_or_no_picture_is_ignored(kaggle):
+def test_hidden_files_and_files_that_are_not_images_are_ignored(kaggle):
     data = kaggle / "ILSVRC" / "Data" / "CLS-LOC"
     for name in (
         "train/.DS_Store",
@@ -104,7 +108,7 @@ def test_what_is_hidden_or_no_picture_is_ignored(kaggle):
     assert open_source(kaggle).notes[0] == "1 folders in train/ hold no images, first n00000000"
 
 
-def test_xml_goes_before_the_table(kaggle):
+def test_xml_has_priority_over_the_table(kaggle):
     for i in VAL:
         annotate(
             kaggle / f"ILSVRC/Annotations/CLS-LOC/val/{val_name(i)}.xml",
@@ -125,7 +129,7 @@ def test_a_validation_image_without_xml_has_the_boxes_of_the_table(kaggle):
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_without_any_xml_and_table_train_has_no_boxes_and_nothing_else_changes(kaggle, empty):
+def test_train_without_xml_and_table_has_no_boxes(kaggle, empty):
     folder = kaggle / "ILSVRC" / "Annotations"
     if empty:
         for path in folder.rglob("*.xml"):
@@ -136,62 +140,64 @@ def test_without_any_xml_and_table_train_has_no_boxes_and_nothing_else_changes(k
     source = open_source(kaggle)
     assert set(map(len, boxes(source, "train").values())) == {0}
     assert boxes(source, "validation") == FROM_TABLE
-    assert labelled(source, "train").keys() == FROM_XML.keys()
+    assert labeled(source, "train").keys() == FROM_XML.keys()
 
 
-def test_missing_validation_images_are_counted(kaggle):
+def test_missing_validation_images_are_noted(kaggle):
     for i in (1, 4):
         (kaggle / "ILSVRC/Data/CLS-LOC/val" / f"{val_name(i)}.JPEG").unlink()
     source = open_source(kaggle)
-    assert labelled(source, "validation") == {f"{val_name(i)}.JPEG": VAL[i] for i in (2, 3, 5)}
+    assert labeled(source, "validation") == {f"{val_name(i)}.JPEG": VAL[i] for i in (2, 3, 5)}
     assert boxes(source, "validation") == {
         name: rows for name, rows in FROM_TABLE.items() if name[-6] in "235"
     }
-    assert source.notes[0] == "2 of 5 validation images of the table are not there"
+    assert source.notes[0] == "2 of 5 validation images of the table are missing"
 
 
-def test_a_validation_image_that_the_table_lacks_is_named(kaggle):
+def test_a_validation_image_missing_in_the_table_is_reported(kaggle):
     for i in (6, 7):
         save(kaggle / "ILSVRC/Data/CLS-LOC/val" / f"{val_name(i)}.JPEG", noise(4, 4))
     with pytest.raises(
         ValueError,
         match=(
-            r"LOC_val_solution\.csv names no class for 2 files of val/, "
-            r"first .*val_00000006\.JPEG"
+            r"LOC_val_solution\.csv must name the class of every file in .*val\. "
+            r"Received: 2 files without a class, first .*val_00000006\.JPEG"
         ),
     ):
         open_source(kaggle)
 
 
-def test_a_synset_that_the_mapping_lacks_is_named_unless_it_is_not_taken(kaggle):
+def test_a_synset_missing_in_the_mapping_is_reported_only_if_selected(kaggle):
     put(
         kaggle / "LOC_synset_mapping.txt",
         f"{TENCH} tench, Tinca tinca\n{GOLDFISH} goldfish, Carassius auratus\n",
     )
-    with pytest.raises(ValueError, match=rf"LOC_synset_mapping\.txt does not name {DOG}\. Mend it"):
+    with pytest.raises(
+        ValueError, match=rf"LOC_synset_mapping\.txt must name .* Received: no line for {DOG}\."
+    ):
         open_source(kaggle)
     assert open_source(kaggle, Selection(prefix="n01")).classes == (TENCH, GOLDFISH)
 
 
-def test_a_mapping_of_more_synsets_than_there_are_adds_no_classes(kaggle):
+def test_synsets_of_the_mapping_without_images_add_no_classes(kaggle):
     with (kaggle / "LOC_synset_mapping.txt").open("a") as file:
         file.write("n15075141 toilet tissue, toilet paper, bathroom tissue\n")
     check_all(open_source(kaggle), "ILSVRC/", kaggle)
 
 
-def test_validation_images_of_classes_without_training_images_are_not_left_out_in_silence(kaggle):
+def test_validation_images_of_classes_without_train_images_are_left_out_with_a_note(kaggle):
     for path in (kaggle / "ILSVRC/Data/CLS-LOC/train" / GOLDFISH).iterdir():
         path.unlink()
     source = open_source(kaggle)
     assert source.classes == (TENCH, DOG)
     assert source.texts == (SYNSETS[TENCH], SYNSETS[DOG])
-    assert labelled(source, "validation") == {
+    assert labeled(source, "validation") == {
         f"{val_name(i)}.JPEG": synset for i, synset in VAL.items() if synset != GOLDFISH
     }
     assert any("1 of 5 validation images" in note for note in source.notes)
 
 
-def test_a_prefix_takes_its_synsets_alone_and_does_not_list_the_others(kaggle, monkeypatch):
+def test_a_prefix_selects_its_synsets_and_does_not_list_the_others(kaggle, monkeypatch):
     walked, walk = [], files.walk
     monkeypatch.setattr(files, "walk", lambda folder: walked.append(folder) or walk(folder))
     source = open_source(kaggle, Selection(prefix="n01"))
@@ -199,8 +205,8 @@ def test_a_prefix_takes_its_synsets_alone_and_does_not_list_the_others(kaggle, m
         (TENCH, GOLDFISH),
         (SYNSETS[TENCH], SYNSETS[GOLDFISH]),
     )
-    assert set(labelled(source, "train").values()) == {TENCH, GOLDFISH}
-    assert labelled(source, "validation") == {
+    assert set(labeled(source, "train").values()) == {TENCH, GOLDFISH}
+    assert labeled(source, "validation") == {
         f"{val_name(i)}.JPEG": synset for i, synset in VAL.items() if synset != DOG
     }
     assert boxes(source, "train") == {
@@ -211,7 +217,7 @@ def test_a_prefix_takes_its_synsets_alone_and_does_not_list_the_others(kaggle, m
     }
     assert walked
     assert not any(folder.endswith(f"train/{DOG}") for folder in walked)
-    # The same as choosing them by name, and other than all.
+    # The selection equals one by name, and differs from the whole source.
     assert (
         source.fingerprint()
         == open_source(kaggle, Selection(classes=(GOLDFISH, TENCH))).fingerprint()
@@ -219,7 +225,7 @@ def test_a_prefix_takes_its_synsets_alone_and_does_not_list_the_others(kaggle, m
     assert source.fingerprint() != open_source(kaggle).fingerprint()
 
 
-def test_without_annotations_of_train_its_table_tells_the_boxes(kaggle):
+def test_without_annotations_train_has_the_boxes_of_its_table(kaggle):
     (kaggle / "ILSVRC/Annotations/CLS-LOC/train").rename(kaggle / "elsewhere")
     table = {
         f"{synset}_{n}": [(synset, 1, 2, n + 3, 4), (synset, 0, 0, 5, 5)]
@@ -242,20 +248,20 @@ def test_without_val_a_part_of_train_is_held_out_with_its_boxes(kaggle):
         "validation": 3,
     }
     assert boxes(source, "train") | boxes(source, "validation") == FROM_XML
-    assert labelled(source, "train").keys().isdisjoint(labelled(source, "validation"))
+    assert labeled(source, "train").keys().isdisjoint(labeled(source, "validation"))
     assert sorted(source.splits["validation"].labels) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
     "lost", ["LOC_synset_mapping.txt", "LOC_val_solution.csv", "ILSVRC/Data/CLS-LOC/train"]
 )
-def test_a_missing_table_or_train_folder_is_named(kaggle, lost):
+def test_a_missing_table_or_train_folder_is_reported(kaggle, lost):
     (kaggle / lost).rename(kaggle / "elsewhere")
     with pytest.raises(FileNotFoundError, match=lost):
         open_source(kaggle)
 
 
-def test_a_mapping_that_is_no_text_is_named(kaggle):
+def test_a_mapping_that_is_not_text_is_reported(kaggle):
     (kaggle / "LOC_synset_mapping.txt").write_bytes(b"\x1f\x8b\x08\xff")
     with pytest.raises(ValueError, match=r"LOC_synset_mapping\.txt"):
         open_source(kaggle)
@@ -264,5 +270,7 @@ def test_a_mapping_that_is_no_text_is_named(kaggle):
 def test_a_single_synset_is_refused(kaggle):
     for synset in (GOLDFISH, DOG):
         (kaggle / "ILSVRC/Data/CLS-LOC/train" / synset).rename(kaggle / synset)
-    with pytest.raises(ValueError, match="train holds images of 1 classes; at least 2 are needed"):
+    with pytest.raises(
+        ValueError, match=r"train must have images of at least 2 classes\. Received: 1\."
+    ):
         open_source(kaggle)

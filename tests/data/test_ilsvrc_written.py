@@ -1,4 +1,4 @@
-"""The competition's images are stored with words and boxes; damaged ones are named."""
+"""The competition's images are stored with descriptions and boxes."""
 
 import json
 
@@ -30,9 +30,7 @@ from vgg_tf.data.writing import write
 
 @pytest.fixture
 def rough(kaggle):
-    """The competition's folder with the files that ImageNet is known for, and some that no download
-    should leave.
-    """
+    """The competition's folder with unusual files, as in ImageNet, and damaged ones."""
     train, val = (kaggle / "ILSVRC" / "Data" / "CLS-LOC" / folder for folder in ("train", "val"))
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     smooth = Image.fromarray(np.stack([5 * x, 6 * y, 2 * (x + y)], 2).astype(np.uint8))
@@ -42,8 +40,8 @@ def rough(kaggle):
     cut = train / DOG / f"{DOG}_36.JPEG"
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     (val / f"{val_name(3)}.JPEG").write_bytes(b"")
-    # A fish beside the dog, half outside, its corners swapped; and something that is no class of
-    # the competition.
+    # A fish next to the dog, half outside, with swapped corners; and an object of a class that the
+    # competition does not have.
     objects = (DOG, 5, 4, 30, 36), (TENCH, 60, 44, 25, 20), ("n99999999", 1, 2, 3, 4)
     annotate(kaggle / f"ILSVRC/Annotations/CLS-LOC/train/{DOG}/{DOG}_18.xml", *objects)
     return kaggle
@@ -56,7 +54,9 @@ BAD = [
 CMYK, PNG = (f"ILSVRC/Data/CLS-LOC/train/{name}/{name}_18.JPEG" for name in (GOLDFISH, DOG))
 
 
-def test_damaged_images_of_the_competition_are_named_and_no_set_is_made(rough, tmp_path):
+def test_damaged_images_of_the_competition_are_reported_and_no_dataset_json_is_written(
+    rough, tmp_path
+):
     with pytest.raises(ValueError, match="2 of 17 images cannot be read") as raised:
         write(open_source(rough), tmp_path / "out", progress=False)
     lines = str(raised.value).splitlines()[1:]
@@ -67,16 +67,14 @@ def test_damaged_images_of_the_competition_are_named_and_no_set_is_made(rough, t
 
 def skip_bad(rough, out, check):
     """Write the readable images, and return the examples of both splits by name."""
-    if not check:  # a truncated file is found only where it is looked at
+    if not check:  # without a check, truncated files are not found
         (rough / BAD[0]).write_bytes(b"")
     write(open_source(rough), out, shards=2, skip_bad=True, check=check, progress=False)
     return [examples(out, split) for split in ("train", "validation")]
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_the_competitions_images_are_stored_with_labels_and_words_and_bad_ones_left_out(
-    rough, tmp_path, check
-):
+def test_the_competitions_images_are_stored_with_labels_and_descriptions(rough, tmp_path, check):
     train, validation = skip_bad(rough, tmp_path / "out", check)
     stored = train | validation
     data = rough / "ILSVRC" / "Data" / "CLS-LOC"
@@ -89,7 +87,6 @@ def test_the_competitions_images_are_stored_with_labels_and_words_and_bad_ones_l
     assert len(train) == 11
     assert len(validation) == 4
 
-    # Labels from 0, the synset, and its words.
     of_val = {f"{val_name(i)}.JPEG": synset for i, synset in VAL.items()}
     for name, example in stored.items():
         file = name.split("/")[-1]
@@ -100,10 +97,9 @@ def test_the_competitions_images_are_stored_with_labels_and_words_and_bad_ones_l
         assert (example["image/width"], example["image/height"]) == ([WIDTH], [HEIGHT])
 
 
-def test_the_competitions_images_keep_their_bytes_but_for_cmyk(rough, tmp_path):
+def test_the_competitions_images_keep_their_bytes_except_cmyk(rough, tmp_path):
     train, validation = skip_bad(rough, tmp_path / "out", True)
     stored = train | validation
-    # The bytes as they came, but for CMYK; the format is that of the bytes, not of the name.
     for name, example in stored.items():
         if name != CMYK:
             assert example["image/encoded"] == [(rough / name).read_bytes()], name
@@ -114,7 +110,7 @@ def test_the_competitions_images_keep_their_bytes_but_for_cmyk(rough, tmp_path):
         assert original.mode == "CMYK"
         expected = np.asarray(original.convert("RGB"), int)
     again = tf.io.decode_jpeg(stored[CMYK]["image/encoded"][0]).numpy()
-    assert np.abs(expected - again).mean() < 3  # inverted it would differ by a hundred
+    assert np.abs(expected - again).mean() < 3  # inverted CMYK would differ by 100
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -132,18 +128,18 @@ def test_the_competitions_images_are_stored_with_boxes_and_notes(rough, tmp_path
         assert record_boxes(example) == wanted[name.split("/")[-1]], name
     assert {len(record_boxes(example)) for example in stored.values()} == {0, 1, 2}
 
-    told = json.loads((tmp_path / "out" / "dataset.json").read_text())
-    assert told["classes"] == list(SYNSETS)
-    assert told["texts"] == list(SYNSETS.values())
+    facts = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert facts["classes"] == list(SYNSETS)
+    assert facts["texts"] == list(SYNSETS.values())
     counts = {
         split: (values["images"], values["per_class"], values["boxes"])
-        for split, values in told["splits"].items()
+        for split, values in facts["splits"].items()
     }
     assert counts == {
         "train": (11, [4, 4, 3], sum(len(record_boxes(example)) for example in train.values())),
         "validation": (4, [2, 1, 1], 6),
     }
-    test, *changed, first, second = told["notes"]
+    test, *changed, first, second = facts["notes"]
     assert test == "the competition's test images have no labels: left out"
     assert changed == [
         f"{CMYK}: CMYK, as JPEG of quality 95",
@@ -154,7 +150,7 @@ def test_the_competitions_images_are_stored_with_boxes_and_notes(rough, tmp_path
     ]
 
 
-def test_an_annotation_that_cannot_be_read_is_named_by_the_writer(kaggle, tmp_path):
+def test_the_writer_reports_an_annotation_that_cannot_be_read(kaggle, tmp_path):
     put(kaggle / f"ILSVRC/Annotations/CLS-LOC/train/{DOG}/{DOG}_18.xml", "<annotation><object>")
     with pytest.raises(
         ValueError,

@@ -1,4 +1,4 @@
-"""load_dataset gives static batches of the views asked for, and refuses what does not fit."""
+"""load_dataset returns batches of static shape, and refuses wrong arguments."""
 
 import shutil
 from pathlib import Path
@@ -29,7 +29,7 @@ from vgg_tf.records.splits import Source, Split
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_batches_are_uint8_of_static_shape_with_int32_labels_and_their_number_is_known(
+def test_batches_have_static_shapes_uint8_images_and_int32_labels_and_a_known_number(
     folder, shards, training
 ):
     train = open_source(folder).splits["train"]
@@ -56,9 +56,7 @@ def test_an_image_has_the_same_view_from_shards_and_from_files(folder, shards):
     assert len(one) == TRAIN
 
 
-def test_colours_are_shifted_along_the_shards_own_axes_and_those_of_imagenet_for_files(
-    folder, shards
-):
+def test_the_color_shift_uses_the_covariance_of_shards_and_of_imagenet_for_files(folder, shards):
     own = Collection.read(shards).covariance_rgb
     published = tuple(map(tuple, colors.IMAGENET_COVARIANCE.tolist()))
     of_files, of_shards = (read(source, shift=0.1) for source in (folder, shards))
@@ -70,22 +68,21 @@ def test_colours_are_shifted_along_the_shards_own_axes_and_those_of_imagenet_for
     assert found != {view.tobytes() for view in of_files[0]}
 
 
-def test_flip_and_shift_are_handed_on(folder):
+def test_flip_and_shift_change_the_views(folder):
     assert upright(read(folder, flip=False)[0]).all()
     assert 0 < upright(read(folder)[0]).sum() < TRAIN
     assert (read(folder)[0] != read(folder, shift=0.1)[0]).any()
 
 
-def test_each_image_has_draws_of_its_own(source):
-    # Four images of each class: one draw for all of a class, or of a batch, would mirror all or
-    # none.
+def test_each_image_has_its_own_random_view(source):
+    # Four images per class: one draw per class, or per batch, would mirror all of them or none.
     views, labels = read(source)
     mirrored = [set(upright(views[labels == label]).tolist()) for label in range(3)]
     assert {True, False} in mirrored
     assert any(len(set(upright(batch).tolist())) == 2 for batch in np.split(views, 3))
 
 
-def test_an_unknown_split_is_answered_with_those_there_are(source):
+def test_an_unknown_split_is_refused_with_a_list_of_splits(source):
     with pytest.raises(
         ValueError,
         match=r"has no split 'tset'. It has (train|test|validation)(, (train|test|validation)){2}",
@@ -96,7 +93,10 @@ def test_an_unknown_split_is_answered_with_those_there_are(source):
 def test_more_steps_than_there_are_batches_are_refused(source):
     with pytest.raises(
         ValueError,
-        match=r"12 train images make 3 batches of 4; 4 asked for. Lower steps or batch_size",
+        match=(
+            r"the 3 full batches of 4 that 12 train images make\. "
+            r"Received: 4\. Lower steps or batch_size"
+        ),
     ):
         load_dataset(source, **PASS, steps=4)
 
@@ -104,39 +104,44 @@ def test_more_steps_than_there_are_batches_are_refused(source):
 def test_a_batch_larger_than_the_split_is_refused_in_training(source):
     with pytest.raises(
         ValueError,
-        match=r"12 train images make 0 batches of 13; 1 asked for. Lower steps or batch_size",
+        match=(
+            r"the 0 full batches of 13 that 12 train images make\. "
+            r"Received: 1\. Lower steps or batch_size"
+        ),
     ):
         load_dataset(source, **PASS | {"batch_size": 13})
 
 
 def test_an_unknown_cache_is_refused(folder):
-    with pytest.raises(ValueError, match=r"cache is 'none', 'bytes' or 'pixels'. Received: 'disk'"):
+    with pytest.raises(
+        ValueError, match=r"cache must be 'none', 'bytes' or 'pixels'\. Received: 'disk'"
+    ):
         load_dataset(folder, **PASS, cache="disk")
 
 
-def test_a_missing_folder_is_named(tmp_path):
+def test_a_missing_folder_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"No folder '.*nowhere'"):
         load_dataset(str(tmp_path / "nowhere"), **PASS)
 
 
-def test_a_missing_shard_is_named_before_anything_is_read(shards, tmp_path):
+def test_a_missing_shard_is_reported_before_reading(shards, tmp_path):
     shutil.copytree(shards, tmp_path / "shards")
     (tmp_path / "shards" / "train-00002-of-00003").unlink()
     with pytest.raises(
         FileNotFoundError, match=r"1 of 3 train shards are missing, first .*train-00002-of-00003"
     ):
         load_dataset(str(tmp_path / "shards"), **PASS)
-    load_dataset(str(tmp_path / "shards"), "test", **PASS)  # which is whole
+    load_dataset(str(tmp_path / "shards"), "test", **PASS)  # the test split is complete
 
 
-def test_process_path_and_the_records_show_the_same_pixels_of_jpegs_pngs_and_grey_images(tmp_path):
+def test_process_path_and_records_give_the_same_pixels_for_jpeg_png_and_gray(tmp_path):
     names, saved = ("ant", "bee"), [("jpg", "RGB"), ("png", "RGB"), ("jpg", "L"), ("png", "L")]
     for i, (kind, mode) in enumerate(saved):
         picture = Image.fromarray(noise(30 + i, 40 - i, i)).convert(mode)
         save(tmp_path / "zoo" / "train" / names[i % 2] / f"{i}.{kind}", picture)
     shutil.copytree(
         tmp_path / "zoo" / "train", tmp_path / "zoo" / "val"
-    )  # or some of train would be held out
+    )  # otherwise a part of train is held out
     write(open_source(str(tmp_path / "zoo")), tmp_path / "shards", shards=2, progress=False)
     covariance = Collection.read(tmp_path / "shards").covariance_rgb
     paths = [str(path) for path in (tmp_path / "zoo" / "train").rglob("*.*g")]

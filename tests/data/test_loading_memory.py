@@ -1,4 +1,4 @@
-"""The training input of a large collection holds little memory."""
+"""Training batches of a large collection need little memory."""
 
 import dataclasses
 import os
@@ -31,18 +31,17 @@ print(n, peak("VmHWM") - before)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads its memory from /proc")
-def test_the_training_input_of_six_gigabytes_of_images_holds_less_than_two_above_the_import(
+def test_reading_six_gigabytes_of_images_needs_less_than_two_gigabytes_of_memory(
     tmp_path,
 ):
-    # 32 JPEGs of half a megabyte in two classes, linked until they are 12,800: 6 GB as they are, 27
-    # GB decoded. 3,000 of them are read, 6.5 GB decoded: were they kept, the process would hold
-    # them.
+    # Links make 12,800 JPEG files of 32 with half a megabyte: 6 GB, or 27 GB decoded. The process
+    # reads 3,000 of them, 6.5 GB decoded.
     for i in range(32):
         save(tmp_path / "zoo" / "train" / "ant" / f"{i}.jpg", noise(800, 900, i), quality=88)
     shutil.copytree(tmp_path / "zoo" / "train" / "ant", tmp_path / "zoo" / "train" / "bee")
     shutil.copytree(
         tmp_path / "zoo" / "train", tmp_path / "zoo" / "val"
-    )  # or some of train would be held out
+    )  # otherwise a part of train is held out
     write(open_source(str(tmp_path / "zoo")), tmp_path / "shards", shards=4, progress=False)
     collection = Collection.read(tmp_path / "shards")
     big = tmp_path / "big"

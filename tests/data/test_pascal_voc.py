@@ -1,4 +1,4 @@
-"""Pictures with annotations are read as those who made them meant, or refused by name."""
+"""Images with annotations have the classes of their objects; bad files are reported."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.data.making_annotated import (
     annotate,
     boxes,
     examples,
-    labelled,
+    labeled,
     put,
     record_boxes,
     upload,
@@ -22,9 +22,7 @@ from vgg_tf.data.writing import write
 
 
 def picture(root, name, *objects, folders=("images", "annotations"), size=(WIDTH, HEIGHT)):
-    """Write a picture, and its annotation where objects are given; None for an annotation without
-    objects.
-    """
+    """Write an image, and an annotation if there are objects; None writes an empty one."""
     save(root / folders[0] / name, noise(HEIGHT, WIDTH))
     if objects:
         path = (root / folders[1] / name).with_suffix(".xml")
@@ -32,13 +30,13 @@ def picture(root, name, *objects, folders=("images", "annotations"), size=(WIDTH
 
 
 def train_and_validation(source):
-    return labelled(source, "train") | labelled(source, "validation")
+    return labeled(source, "train") | labeled(source, "validation")
 
 
 @pytest.mark.parametrize(
     "folders", [("images", "annotations"), ("JPEGImages", "Annotations"), ("Images", "annotations")]
 )
-def test_a_pictures_class_is_that_of_its_objects(tmp_path, folders):
+def test_the_class_of_an_image_is_that_of_its_objects(tmp_path, folders):
     for i in range(4):
         picture(tmp_path, f"{i}.jpg", ("raccoon", 1, 2, 30, 40), folders=folders)
         picture(
@@ -69,7 +67,7 @@ def test_a_pictures_class_is_that_of_its_objects(tmp_path, folders):
 
 
 @pytest.mark.parametrize("size", [(WIDTH, HEIGHT), None])
-def test_of_several_classes_that_which_covers_most_in_all_its_boxes_is_taken(tmp_path, size):
+def test_the_class_with_the_largest_total_box_area_is_taken(tmp_path, size):
     picture(tmp_path, "cat.jpg", ("cat", 0, 0, 5, 5), size=size)
     picture(tmp_path, "dog.jpg", ("dog", 0, 0, 5, 5), size=size)
     picture(
@@ -90,14 +88,14 @@ def test_of_several_classes_that_which_covers_most_in_all_its_boxes_is_taken(tmp
     }
     assert (
         source.notes[0]
-        == "2 images show objects of several classes: the one that covers most is theirs"
+        == "2 images have objects of several classes: the class with the largest area is taken"
     )
     assert [
         name for name, *_ in (boxes(source, "train") | boxes(source, "validation"))["cats.jpg"]
     ] == ["cat", "dog", "cat"]
 
 
-def test_pictures_without_an_annotation_or_with_an_empty_one_are_left_out_and_counted(tmp_path):
+def test_images_without_annotated_objects_are_left_out_with_a_note(tmp_path):
     picture(tmp_path, "cat.jpg", ("cat", 0, 0, 5, 5))
     picture(tmp_path, "dog.jpg", ("dog", 0, 0, 5, 5))
     picture(tmp_path, "lost.jpg")
@@ -105,11 +103,11 @@ def test_pictures_without_an_annotation_or_with_an_empty_one_are_left_out_and_co
     annotate(tmp_path / "annotations" / "no picture.xml", ("eel", 0, 0, 5, 5))
     source = open_source(tmp_path)
     assert source.classes == ("cat", "dog")
-    assert labelled(source, "train") == {"cat.jpg": "cat", "dog.jpg": "dog"}
-    assert source.notes[0] == "2 images have no annotation, or none with an object: left out"
+    assert labeled(source, "train") == {"cat.jpg": "cat", "dog.jpg": "dog"}
+    assert source.notes[0] == "2 images have no annotation, or no object in it: left out"
 
 
-def test_folders_below_hold_the_annotations_of_the_same_folders(tmp_path):
+def test_subfolders_of_images_match_the_same_subfolders_of_annotations(tmp_path):
     picture(tmp_path, "here/1.jpg", ("cat", 0, 0, 5, 5))
     picture(tmp_path, "there/1.jpg", ("dog", 0, 0, 50, 40))
     source = open_source(tmp_path)
@@ -118,18 +116,18 @@ def test_folders_below_hold_the_annotations_of_the_same_folders(tmp_path):
     assert source.splits["train"].read_boxes(1, WIDTH, HEIGHT).corners.tolist() == [[0, 0, 1, 1]]
 
 
-def test_an_annotation_in_another_folder_is_taken_only_where_no_other_can_be_meant(tmp_path):
+def test_an_annotation_in_another_subfolder_is_used_only_if_it_is_unambiguous(tmp_path):
     picture(tmp_path, "here/1.jpg", ("cat", 0, 0, 5, 5))
     picture(tmp_path, "2.jpg", ("dog", 0, 0, 5, 5))
     (tmp_path / "annotations" / "2.xml").rename(tmp_path / "annotations" / "here" / "2.xml")
-    picture(tmp_path, "there/1.jpg")  # the annotation of this name is the other's
+    picture(tmp_path, "there/1.jpg")  # the annotation of this name belongs to here/1.jpg
     source = open_source(tmp_path)
-    assert labelled(source, "train") == {"1.jpg": "cat", "2.jpg": "dog"}
-    assert source.notes[0] == "1 images have no annotation, or none with an object: left out"
+    assert labeled(source, "train") == {"1.jpg": "cat", "2.jpg": "dog"}
+    assert source.notes[0] == "1 images have no annotation, or no object in it: left out"
     annotate(tmp_path / "annotations" / "there" / "2.xml", ("cat", 0, 0, 5, 5))
     with pytest.raises(
         ValueError,
-        match=r"2 is the name of several: 2.jpg, .*here/2.xml, .*there/2.xml. Put each annotation",
+        match=r"the name 2\. Received: 2.jpg, .*here/2.xml, .*there/2.xml. Store each annotation",
     ):
         open_source(tmp_path)
     picture(tmp_path, "everywhere/2.jpg")
@@ -137,14 +135,14 @@ def test_an_annotation_in_another_folder_is_taken_only_where_no_other_can_be_mea
     with pytest.raises(
         ValueError,
         match=(
-            r"2 is the name of several: 2.jpg, everywhere/2.jpg, "
-            r".*here/2.xml. Put each annotation"
+            r"the name 2\. Received: 2.jpg, everywhere/2.jpg, "
+            r".*here/2.xml\. Store each annotation"
         ),
     ):
         open_source(tmp_path)
 
 
-def test_they_are_the_same_on_a_remote_file_system_with_their_boxes(tmp_path):
+def test_images_and_boxes_are_the_same_on_a_remote_file_system(tmp_path):
     for i in range(3):
         picture(
             tmp_path / "voc",
@@ -164,7 +162,7 @@ def test_they_are_the_same_on_a_remote_file_system_with_their_boxes(tmp_path):
     assert boxes(here, "train") == boxes(there, "train")
 
 
-def test_a_broken_annotation_is_named(tmp_path):
+def test_a_damaged_annotation_is_reported(tmp_path):
     picture(tmp_path, "cat.jpg", ("cat", 0, 0, 5, 5))
     picture(tmp_path, "dog.jpg", ("dog", 0, 0, 5, 5))
     put(tmp_path / "annotations" / "dog.xml", "<annotation>")
@@ -174,7 +172,7 @@ def test_a_broken_annotation_is_named(tmp_path):
         open_source(tmp_path)
 
 
-def test_an_object_without_a_name_makes_no_class_without_a_name(tmp_path):
+def test_an_object_without_a_name_is_reported(tmp_path):
     picture(tmp_path, "cat.jpg", ("cat", 0, 0, 5, 5))
     picture(tmp_path, "dog.jpg", ("dog", 0, 0, 5, 5))
     picture(tmp_path, "eel.jpg", (" ", 0, 0, 5, 5))
@@ -186,18 +184,18 @@ def test_objects_of_one_class_are_refused(tmp_path):
     picture(tmp_path, "1.jpg", ("cat", 0, 0, 5, 5))
     picture(tmp_path, "2.jpg", ("cat", 0, 0, 5, 5))
     with pytest.raises(
-        ValueError, match="annotations tells of objects of 1 classes; at least 2 are needed"
+        ValueError, match=r"annotations must have objects of at least 2 classes\. Received: 1\."
     ):
         open_source(tmp_path)
 
 
-def test_class_folders_that_are_called_so_but_hold_no_xml_are_class_folders(tmp_path):
+def test_folders_named_images_and_annotations_without_xml_are_class_folders(tmp_path):
     for name in ("images", "annotations"):
         save(tmp_path / name / "1.png", noise(4, 4))
     assert open_source(tmp_path).classes == ("annotations", "images")
 
 
-def test_boxes_of_pictures_go_into_the_records_with_their_own_labels(tmp_path):
+def test_records_store_boxes_with_their_own_labels(tmp_path):
     for i in range(2):
         picture(tmp_path / "in", f"cat{i}.jpg", ("cat", 0, 0, 25, 20), ("dog", 5, 4, 10, 8))
         picture(
@@ -213,7 +211,7 @@ def test_boxes_of_pictures_go_into_the_records_with_their_own_labels(tmp_path):
 
 
 @real_data
-def test_the_real_kangaroos_and_raccoons_are_told_apart_by_their_annotations():
+def test_the_real_kangaroos_and_raccoons_have_the_classes_of_their_annotations():
     source = open_source(Path(DATA, "boxes-2class"))
     assert source.classes == ("kangaroo", "raccoon")
     named = train_and_validation(source)

@@ -1,4 +1,4 @@
-"""A pass has every image once, in an order that seed and epoch fix."""
+"""A pass has every image once, in an order fixed by seed and epoch."""
 
 import pytest
 import tensorflow as tf
@@ -17,7 +17,7 @@ from vgg_tf.data import readers
 from vgg_tf.data.loading import load_dataset
 
 
-def test_seed_and_epoch_fix_every_batch_whatever_the_global_seed(source):
+def test_seed_and_epoch_fix_every_batch_for_any_global_seed(source):
     tf.random.set_seed(1)
     try:
         dataset = load_dataset(source, **PASS, epoch=1)
@@ -26,7 +26,7 @@ def test_seed_and_epoch_fix_every_batch_whatever_the_global_seed(source):
         tf.random.set_seed(None)
 
 
-def test_the_number_of_threads_changes_nothing_and_a_dataset_may_be_read_again(shards):
+def test_the_number_of_threads_and_a_second_reading_change_no_batch(shards):
     narrow = tf.data.Options()
     narrow.threading.private_threadpool_size = 1
     narrow.threading.max_intra_op_parallelism = 1
@@ -46,12 +46,12 @@ def test_another_epoch_or_seed_gives_another_order_and_other_views(source, other
     assert (identities(views) != identities(other_views)).any()
     assert (labels != other_labels).any()
     differ = (by_image(views) != by_image(other_views)).mean((1, 2, 3)) > 0.05
-    assert differ.sum() >= TRAIN - 2  # by chance a view comes twice
+    assert differ.sum() >= TRAIN - 2  # some views are equal by coincidence
 
 
-def test_neighbouring_seeds_do_not_share_their_epochs(folder):
-    # tf.data takes its seeds modulo 2^31 - 1, where 2^32 is 2: epoch 2 of seed 0 must not be epoch
-    # 0 of seed 1.
+def test_adjacent_seeds_do_not_share_epochs(folder):
+    # tf.data takes seeds modulo 2^31 - 1, where 2^32 equals 2. Epoch 2 of seed 0 must differ from
+    # epoch 0 of seed 1.
     assert (read(folder, seed=0, epoch=2)[1] != read(folder, seed=1)[1]).any()
 
 
@@ -70,9 +70,7 @@ def test_a_pass_has_every_image_once_with_its_own_label(source):
     ("kind", "options", "n"),
     [("folder", {"batch_size": 5}, 10), ("shards", {"batch_size": 3, "steps": 2}, 6)],
 )
-def test_no_image_comes_twice_in_a_pass_and_chance_says_which_are_left_out(
-    request, kind, options, n
-):
+def test_no_image_repeats_in_a_pass_and_random_images_are_omitted(request, kind, options, n):
     missing = set()
     for epoch in range(2):
         shown = identities(read(request.getfixturevalue(kind), epoch=epoch, **options)[0])
@@ -82,8 +80,8 @@ def test_no_image_comes_twice_in_a_pass_and_chance_says_which_are_left_out(
 
 
 def test_a_shuffle_buffer_of_one_image_still_gives_every_image_once(shards, monkeypatch):
-    # The buffer is bounded in bytes; however large the images are, one fits.
+    # The buffer is limited in bytes, and has at least one image.
     monkeypatch.setattr(readers, "SHUFFLE_BYTES", 1)
     orders = [tuple(identities(read_again(shards, epoch=epoch)[0])) for epoch in range(2)]
     assert [sorted(order) for order in orders] == [list(range(TRAIN))] * 2
-    assert len(set(orders)) > 1  # the shards change places
+    assert len(set(orders)) > 1  # the order of shards changes

@@ -1,4 +1,4 @@
-"""A selection takes what it says, always the same, and numbers the classes again."""
+"""A selection takes its classes and images, always the same, and renumbers the labels."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from vgg_tf.records.splits import Source, Split
 
 
 def rows(source):
-    """Every image: its split, name, class, bytes, and the boxes that are given for it."""
+    """Return the split, name, class, bytes and boxes of each image."""
     return {
         (split, name, source.classes[label], content, str(boxes))
         for split, part in source.splits.items()
@@ -27,9 +27,7 @@ def rows(source):
 
 @pytest.fixture
 def made():
-    """Four classes, 12 images of each to train and 5 to test, shuffled; every image tells by its
-    bytes what it is.
-    """
+    """Four classes with 12 train and 5 test images each, shuffled, with distinct bytes."""
     classes = ("n01a", "n01b", "n02a", "n02b")
     splits = {}
     for split, n in (("train", 12), ("test", 5)):
@@ -49,12 +47,15 @@ def made():
     [
         (Selection(), ["n01a", "n01b", "n02a", "n02b"]),
         (Selection(prefix="n02"), ["n02a", "n02b"]),
-        (Selection(classes=("n02b", "n01a")), ["n01a", "n02b"]),  # in the source's order
+        (Selection(classes=("n02b", "n01a")), ["n01a", "n02b"]),  # the order of the source
         (Selection(classes=("n02b", "n01a", "n02b")), ["n01a", "n02b"]),
-        (Selection(classes=("n01a", "n02a", "n02b"), prefix="n02"), ["n02a", "n02b"]),  # both hold
+        (
+            Selection(classes=("n01a", "n02a", "n02b"), prefix="n02"),
+            ["n02a", "n02b"],
+        ),  # both conditions hold
     ],
 )
-def test_the_classes_that_are_taken_keep_their_images_words_and_boxes_under_new_numbers(
+def test_selected_classes_keep_images_descriptions_and_boxes_with_new_labels(
     made, selection, taken
 ):
     part = selection.apply(made)
@@ -67,17 +68,17 @@ def test_the_classes_that_are_taken_keep_their_images_words_and_boxes_under_new_
         assert images.labels.dtype == np.int64
         assert images.names == [
             name for name in made.splits[split].names if name in images.names
-        ]  # the order stays
+        ]  # the order does not change
     assert part.notes == made.notes
 
 
-def test_a_source_without_words_for_its_classes_gets_none(made):
+def test_a_source_without_descriptions_of_classes_gets_none(made):
     plain = Source(made.name, made.classes, made.splits)
     assert Selection(prefix="n01").apply(plain).texts == ()
 
 
 @pytest.mark.parametrize("prefix", ["", "c", "do"])
-def test_a_name_is_taken_if_it_begins_with_the_prefix(prefix):
+def test_a_prefix_selects_the_names_that_begin_with_it(prefix):
     selection = Selection(prefix=prefix)
     assert [name for name in ("cat", "dog", "doe", "Cow", "") if selection.takes(name)] == {
         "": ["cat", "dog", "doe", "Cow", ""],
@@ -86,7 +87,7 @@ def test_a_name_is_taken_if_it_begins_with_the_prefix(prefix):
     }[prefix]
 
 
-def test_only_the_selection_of_everything_is_false():
+def test_only_the_default_selection_is_false():
     assert not Selection()
     assert not EVERYTHING
     for values in (
@@ -103,13 +104,13 @@ def test_only_the_selection_of_everything_is_false():
 @pytest.mark.parametrize(
     "selection", [EVERYTHING, Selection(("b", "a"), "n", 7, 1), Selection(labels_from=0)]
 )
-def test_a_selection_comes_back_from_json_as_it_was(selection):
+def test_a_selection_is_unchanged_after_json(selection):
     back = Selection.from_json(json.loads(json.dumps(asdict(selection))))
     assert back == selection
     assert hash(back) == hash(selection)
 
 
-def test_the_digits_that_are_taken_are_those_of_scikit_learn():
+def test_selected_digits_are_those_of_scikit_learn():
     source = open_source("digits", Selection(classes=("7", "3", "9")))
     theirs = load_digits()
     assert source.classes == ("3", "7", "9")
@@ -122,7 +123,7 @@ def test_the_digits_that_are_taken_are_those_of_scikit_learn():
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 8, 12, 13, 1000])
-def test_each_class_of_each_split_has_as_many_images_as_it_may_and_there_are(made, limit):
+def test_a_limit_bounds_the_images_of_each_class_in_each_split(made, limit):
     part = Selection(limit_per_class=limit).apply(made)
     assert counts(part) == {
         "train": dict.fromkeys(made.classes, min(limit, 12)),
@@ -131,14 +132,14 @@ def test_each_class_of_each_split_has_as_many_images_as_it_may_and_there_are(mad
     assert rows(part) <= rows(made)
 
 
-def test_the_images_of_a_limit_are_drawn_by_chance_from_all_of_the_class():
+def test_a_limit_draws_images_at_random_from_the_whole_class():
     labels = np.repeat([0, 1], 200)
     drawn = draw_limited(labels, 50)
     assert drawn.tolist() == sorted(set(drawn.tolist()))
     assert np.bincount(labels[drawn]).tolist() == [50, 50]
     for first, of_class in ((0, drawn[:50]), (200, drawn[50:])):
-        # The mean of 50 of 200 numbers by chance has a standard deviation of 7.1; neither the
-        # first, the last, nor each fourth.
+        # The mean of 50 random numbers of 200 has a standard deviation of 7.1. This excludes the
+        # first or last 50; the differences exclude every fourth.
         assert abs(of_class.mean() - first - 99.5) < 30
         assert len(set(np.diff(of_class))) > 3
     assert set(drawn[:50]) != {i - 200 for i in drawn[50:]}
@@ -150,7 +151,7 @@ def test_a_limit_below_zero_is_refused(tmp_path, limit):
         open_source(fill(tmp_path, a=4, b=4), Selection(limit_per_class=limit))
 
 
-def test_of_many_classes_that_there_are_ten_are_listed(made):
+def test_an_unknown_class_is_refused_with_a_list_of_ten_classes(made):
     classes = tuple(f"c{i:02d}" for i in range(13))
     many = Source(
         "many", classes, {"train": Split([f"{i}" for i in range(13)], np.arange(13), [b""] * 13)}
@@ -168,6 +169,6 @@ def test_of_many_classes_that_there_are_ten_are_listed(made):
 def test_fewer_than_two_classes_are_refused(made, selection):
     with pytest.raises(
         ValueError,
-        match=r"^[01] classes of made are chosen; at least 2 are needed\. Choose more\.$",
+        match=r"^At least 2 classes of made must be selected\. Received: [01]\. Select more\.$",
     ):
         selection.apply(made)

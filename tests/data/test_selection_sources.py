@@ -1,4 +1,4 @@
-"""A selection of folders and shards takes what it says, and unknown classes are named."""
+"""Selections of folders and shards; unknown classes are refused."""
 
 import os
 import re
@@ -36,7 +36,7 @@ def test_a_limit_draws_the_same_images_every_time_in_any_process(tmp_path):
     assert said.stdout.split() == [name for part in source.splits.values() for name in part.names]
 
 
-def test_what_is_held_out_comes_from_what_is_selected(tmp_path):
+def test_held_out_images_come_from_the_selection(tmp_path):
     folder = fill(tmp_path, ant=100, bee=40, cow=60)
     source = open_source(folder, Selection(limit_per_class=30))
     assert counts(source) == {
@@ -53,7 +53,7 @@ def test_what_is_held_out_comes_from_what_is_selected(tmp_path):
     assert "nothing can be held out for validation" in source.notes[0]
 
 
-def test_a_validation_split_of_other_classes_alone_is_as_none(tmp_path):
+def test_a_validation_split_without_selected_classes_counts_as_missing(tmp_path):
     folder = fill(tmp_path, train__a=10, train__b=10, train__c=10, val__c=3, test__a=2, test__c=2)
     assert counts(open_source(folder, Selection(classes=("a", "b")))) == {
         "train": {"a": 9, "b": 9},
@@ -67,7 +67,7 @@ def test_a_validation_split_of_other_classes_alone_is_as_none(tmp_path):
     }
 
 
-def test_any_selection_of_less_than_everything_changes_the_fingerprint(tmp_path):
+def test_a_selection_of_fewer_images_changes_the_fingerprint(tmp_path):
     folder = fill(tmp_path, train__n1a=6, train__n1b=6, train__n2a=6, val__n1a=2, val__n2a=2)
     selections = [
         EVERYTHING,
@@ -80,24 +80,24 @@ def test_any_selection_of_less_than_everything_changes_the_fingerprint(tmp_path)
     ]
     fingerprints = [open_source(folder, selection).fingerprint() for selection in selections]
     assert len(set(fingerprints)) == len(selections)
-    # and the same images in another way do not
+    # Other selections of the same images do not change it.
     assert open_source(folder, Selection(classes=("n1b", "n1a"))).fingerprint() == fingerprints[1]
     assert open_source(folder, Selection(limit_per_class=6)).fingerprint() == fingerprints[0]
 
 
-def test_other_class_folders_are_not_even_listed(tmp_path):
+def test_unselected_class_folders_are_not_listed(tmp_path):
     fill(tmp_path, train__a=3, train__b=3, val__a=1)
     (tmp_path / "train" / "c").mkdir()
     (tmp_path / "train" / "c" / "1.png").write_bytes(b"")
     (tmp_path / "val" / "zebra").mkdir()
     (tmp_path / "val" / "zebra" / "1.png").write_bytes(
         b""
-    )  # train has none, which is no matter here
+    )  # train lacks this class, which is not selected
     source = open_source(str(tmp_path), Selection(classes=("a", "b")))
     assert counts(source) == {"train": {"a": 3, "b": 3}, "validation": {"a": 1}}
 
 
-def test_an_unknown_class_of_the_digits_is_named_with_those_there_are():
+def test_an_unknown_class_of_digits_is_refused_with_a_list_of_classes():
     with pytest.raises(
         ValueError, match=r"digits has no class eleven.* It has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\.$"
     ):
@@ -105,7 +105,7 @@ def test_an_unknown_class_of_the_digits_is_named_with_those_there_are():
 
 
 @pytest.mark.parametrize("classes", [("ant", "eel"), ("ant", "bee", "eel"), ("eel", "fox")])
-def test_an_unknown_class_of_a_folder_is_named_with_those_there_are(tmp_path, classes):
+def test_an_unknown_class_of_a_folder_is_refused_with_a_list_of_classes(tmp_path, classes):
     folder = fill(tmp_path, ant=2, bee=2, cow=2)
     with pytest.raises(ValueError, match=r"has no class eel.* It has ant, bee, cow\.$"):
         open_source(folder, Selection(classes=classes))
@@ -115,19 +115,18 @@ def test_an_unknown_class_of_a_folder_is_named_with_those_there_are(tmp_path, cl
     ("selection", "n"),
     [(Selection(prefix="x"), 0), (Selection(prefix="a"), 1), (Selection(classes=("ant",)), 1)],
 )
-def test_fewer_than_two_classes_of_a_folder_are_refused_as_a_choice_not_as_a_folder(
-    tmp_path, selection, n
-):
+def test_fewer_than_two_selected_class_folders_are_refused(tmp_path, selection, n):
     with pytest.raises(
-        ValueError, match=rf"{n} classes of .* are chosen; at least 2 are needed\. Choose more"
+        ValueError, match=rf"At least 2 classes of .* must be selected\. Received: {n}\. Select"
     ):
         open_source(fill(tmp_path, ant=2, bee=2, cow=2), selection)
 
 
 @pytest.fixture
 def shards(once):
-    """Shards of four classes, with a box of the next class in each picture: 6 to train and 2 to
-    validate of each.
+    """Shards of four classes with 6 train and 2 validation images each.
+
+    Each image also has a box of the next class.
     """
 
     def make(root):
@@ -156,7 +155,7 @@ def shards(once):
 
 
 def records(folder):
-    """`{file name: (label, synset, [(box label, box text)])}` of all records."""
+    """Return `{file name: (label, synset, [(box label, box text)])}` of all records."""
     found = {}
     for path in tf.io.gfile.glob(f"{folder}/*-of-*"):
         for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
@@ -172,7 +171,7 @@ def records(folder):
     return found
 
 
-def test_a_part_of_shards_is_written_anew_with_new_numbers_for_images_and_boxes(shards, tmp_path):
+def test_a_selection_of_shards_is_written_with_new_labels_of_images_and_boxes(shards, tmp_path):
     every = records(shards)
     assert len(every) == 32
     assert all(
@@ -188,7 +187,7 @@ def test_a_part_of_shards_is_written_anew_with_new_numbers_for_images_and_boxes(
         boxes = {
             "n2a": [(0, "n2a"), (1, "n2b")],
             "n2b": [(1, "n2b")],
-        }  # n1a, beside the n2b, is no class any more
+        }  # the box of n1a has no class anymore
         assert row == (("n2a", "n2b").index(synset), synset, boxes[synset])
     assert collection.classes == ("n2a", "n2b")
     assert sum("1 boxes of other classes left out" in note for note in collection.notes) == 5
@@ -199,6 +198,6 @@ def test_a_part_of_shards_is_written_anew_with_new_numbers_for_images_and_boxes(
     )
 
 
-def test_an_unknown_class_of_shards_is_named(shards):
+def test_an_unknown_class_of_shards_is_refused(shards):
     with pytest.raises(ValueError, match=r"shards has no class n3\. It has n1a, n1b, n2a, n2b\."):
         open_source(shards, Selection(classes=("n1a", "n3")))

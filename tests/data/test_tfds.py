@@ -1,4 +1,4 @@
-"""Sets of tensorflow-datasets are opened by name, or the message says what to do."""
+"""TensorFlow Datasets are opened by name, or an error says what to do."""
 
 import socket
 import time
@@ -17,9 +17,7 @@ from vgg_tf.records.collection import list_shards
 
 @pytest.fixture
 def tfds(tmp_path, monkeypatch):
-    """tensorflow-datasets whose data lie in a folder of the test, on a machine that reaches no
-    other.
-    """
+    """TensorFlow Datasets with a data folder of the test and without a network."""
     tfds = pytest.importorskip("tensorflow_datasets")
     from tensorflow_datasets.core import constants
 
@@ -34,9 +32,7 @@ def tfds(tmp_path, monkeypatch):
 
 
 def builder(tfds, name, label, splits, label_of, more=None, more_of=lambda i: {}):
-    """Define a set of tensorflow-datasets: images `noise(6, 9, i)` of the numbers `i` in
-    `splits`.
-    """
+    """Define a dataset with the images `noise(6, 9, i)` of the numbers `i` in `splits`."""
 
     def info(self):
         features = {
@@ -66,7 +62,7 @@ def builder(tfds, name, label, splits, label_of, more=None, more_of=lambda i: {}
 
 
 def pixels(source):
-    """`{pixels: label}` of all images of all splits."""
+    """Return `{pixels: label}` of all images of all splits."""
     return {
         tf.io.decode_png(split.read(i)).numpy().tobytes(): int(label)
         for split in source.splits.values()
@@ -74,12 +70,12 @@ def pixels(source):
     }
 
 
-@pytest.mark.filterwarnings("ignore")  # tensorflow-datasets' own
-def test_a_prepared_set_is_read_by_its_name_and_by_its_folder(tfds, tmp_path):
-    # 1 s: tensorflow-datasets is imported and prepares.
+@pytest.mark.filterwarnings("ignore")  # warnings of TensorFlow Datasets
+def test_a_prepared_dataset_is_read_by_name_and_by_folder(tfds, tmp_path):
+    # 1 s: TensorFlow Datasets is imported and prepares the data.
     names = tfds.features.ClassLabel(
         names=["cow", "ant", "bee", "doe"]
-    )  # in no order, and there is no doe
+    )  # not sorted, and doe has no images
     builder(tfds, "VggTfTiny", names, {"train": range(30), "test": range(30, 36)}, lambda i: i % 3)
     by_name = open_source("tfds:vgg_tf_tiny")
     by_folder = open_source(str(tmp_path / "tfds" / "vgg_tf_tiny" / "1.0.0"))
@@ -95,13 +91,11 @@ def test_a_prepared_set_is_read_by_its_name_and_by_its_folder(tfds, tmp_path):
     views = drawn(load_dataset(by_name, "test", batch_size=4, size=6, scale=6))
     assert views == {
         noise(6, 9, i)[:, 1:7].tobytes(): i % 3 for i in range(30, 36)
-    }  # of 9 columns the 6 in the middle
+    }  # the center crop of 9 columns
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_test_split_without_labels_is_left_out_with_a_note_and_half_a_one_is_refused(
-    tfds, tmp_path
-):
+def test_a_split_without_labels_is_left_out_and_one_with_some_labels_is_refused(tfds, tmp_path):
     names = tfds.features.ClassLabel(names=["ant", "bee", "cow"])
     splits = {"train": range(18), "validation": range(18, 24), "test": range(24, 30)}
     builder(tfds, "VggTfBlind", names, splits, lambda i: i % 3 if i < 24 else -1)
@@ -120,7 +114,7 @@ def test_a_test_split_without_labels_is_left_out_with_a_note_and_half_a_one_is_r
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_file_names_and_the_box_that_their_record_has_are_taken_over(tfds, tmp_path):
+def test_file_names_and_boxes_of_records_are_kept(tfds, tmp_path):
     more = {"bbox": tfds.features.BBoxFeature(), "file_name": tfds.features.Text()}
     box = tfds.features.BBox(ymin=0.125, xmin=0.25, ymax=0.5, xmax=0.75)
     names = tfds.features.ClassLabel(names=["ant", "bee", "cow"])
@@ -152,7 +146,7 @@ def test_file_names_and_the_box_that_their_record_has_are_taken_over(tfds, tmp_p
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_labels_of_tensorflow_datasets_count_from_0_also_where_class_0_is_empty_and_nameless(tfds):
+def test_labels_of_tensorflow_datasets_count_from_0_even_if_class_0_is_empty(tfds):
     builder(
         tfds,
         "VggTfNameless",
@@ -166,7 +160,7 @@ def test_labels_of_tensorflow_datasets_count_from_0_also_where_class_0_is_empty_
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_mocked_set_is_read_into_memory(tfds):
+def test_a_mocked_dataset_is_read_into_memory(tfds):
     with tfds.testing.mock_data(num_examples=20):
         source = open_source("tfds:mnist")
         expected = {
@@ -186,15 +180,15 @@ def test_a_mocked_set_is_read_into_memory(tfds):
     [
         (
             {"train": [-1] * 6, "test": [0, 1, 2] * 2},
-            "tfds:mnist has no train split with labels, only ",
+            "tfds:mnist must have a train split with labels. Received splits: ",
         ),
         (
             {"train": [0, 1, 2] * 2, "test": [0, 1, -1] * 2},
-            "tfds:mnist, test, image 2 has no label",
+            "Every test image of tfds:mnist must have a label. Received: image 2 without",
         ),
     ],
 )
-def test_in_memory_too_labels_that_lack_are_told(tfds, labels, what):
+def test_missing_labels_of_a_dataset_in_memory_are_reported(tfds, labels, what):
     def examples(self, split, **options):
         return tf.data.Dataset.from_tensor_slices(
             {"image": [png(noise(6, 9, i)) for i in range(6)], "label": labels[split]}
@@ -205,7 +199,7 @@ def test_in_memory_too_labels_that_lack_are_told(tfds, labels, what):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_in_memory_too_a_split_without_labels_is_left_out_with_a_note(tfds):
+def test_a_split_without_labels_in_memory_is_left_out_with_a_note(tfds):
     def examples(self, split, **options):
         labels = [0, 1, 2, 0, 1, 2] if split == "train" else [-1] * 6
         return tf.data.Dataset.from_tensor_slices(
@@ -222,21 +216,21 @@ def test_in_memory_too_a_split_without_labels_is_left_out_with_a_note(tfds):
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("no_such_set", "tensorflow-datasets has no 'no_such_set'"),
-        ("", "tfds: is followed by the name of a set, as in tfds:mnist"),
-        ("voc/2007", "tfds:voc/2007 has no image with one label, only"),
+        ("no_such_set", "TensorFlow Datasets has no 'no_such_set'"),
+        ("", "A name must follow tfds:. Received: 'tfds:'. Try tfds:mnist"),
+        ("voc/2007", "tfds:voc/2007 must have the features image and label. Received: "),
         ("mnist:9.9.9", "mnist:9.9.9"),
         ("mnist/no_config", "mnist/no_config"),
-        ("imagenet2012", "tfds:imagenet2012"),  # which must be fetched by hand
+        ("imagenet2012", "tfds:imagenet2012"),  # must be downloaded by hand
     ],
 )
-def test_what_tensorflow_datasets_cannot_give_is_told_by_its_name(tfds, name, what):
+def test_an_unusable_dataset_of_tensorflow_datasets_is_refused_by_name(tfds, name, what):
     with pytest.raises((ValueError, OSError), match=what):
         open_source(f"tfds:{name}")
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_without_a_network_a_set_that_is_not_there_is_a_clear_line_within_20_seconds(tfds):
+def test_a_missing_dataset_without_a_network_is_one_line_within_20_seconds(tfds):
     from tensorflow_datasets.core.download import downloader
 
     retries, start = downloader.MAX_RETRIES, time.monotonic()

@@ -1,4 +1,4 @@
-"""Where a pass fails, the error names all files and records that cannot be read."""
+"""If a pass fails, the error names all files and records that cannot be read."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from vgg_tf.data.opening import open_source
 from vgg_tf.data.unreadable import naming_the_unreadable
 
 
-def test_the_images_that_cannot_be_read_are_named_when_a_pass_fails(folder, tmp_path):
+def test_all_unreadable_images_are_reported_when_a_pass_fails(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "zoo")
     (tmp_path / "zoo" / "train" / "bee" / "1.jpg").write_bytes(b"Dear diary")
     (tmp_path / "zoo" / "test" / "ant" / "0.jpg").write_bytes(b"")
@@ -24,7 +24,7 @@ def test_the_images_that_cannot_be_read_are_named_when_a_pass_fails(folder, tmp_
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_a_corrupt_shard_is_named_when_a_pass_fails(shards, tmp_path):
+def test_a_corrupt_shard_is_reported_when_a_pass_fails(shards, tmp_path):
     shutil.copytree(shards, tmp_path / "shards")
     path = tmp_path / "shards" / "train-00001-of-00003"
     data = bytearray(path.read_bytes())
@@ -37,9 +37,7 @@ def test_a_corrupt_shard_is_named_when_a_pass_fails(shards, tmp_path):
         list(load_dataset(str(path.parent), **PASS, epoch=0))
 
 
-def test_a_dataset_json_that_tells_of_more_images_than_there_are_is_named_when_a_pass_fails(
-    shards, tmp_path
-):
+def test_a_dataset_json_with_too_many_images_is_reported_when_a_pass_fails(shards, tmp_path):
     shutil.copytree(shards, tmp_path / "shards")
     path = tmp_path / "shards" / "dataset.json"
     values = json.loads(path.read_text())
@@ -56,7 +54,7 @@ def test_a_dataset_json_that_tells_of_more_images_than_there_are_is_named_when_a
 
 
 @pytest.mark.parametrize("label", [7, -1])
-def test_a_label_out_of_range_is_named_when_a_pass_fails(shards, tmp_path, label):
+def test_a_label_out_of_range_is_reported_when_a_pass_fails(shards, tmp_path, label):
     shutil.copytree(shards, tmp_path / "shards")
     path = tmp_path / "shards" / "train-00001-of-00003"
     examples = [
@@ -74,18 +72,16 @@ def test_a_label_out_of_range_is_named_when_a_pass_fails(shards, tmp_path, label
         ),
         naming_the_unreadable(str(path.parent)),
     ):
-        list(
-            load_dataset(str(path.parent), **PASS, epoch=0)
-        )  # the loss would take a negative label
+        list(load_dataset(str(path.parent), **PASS, epoch=0))  # the loss accepts a negative label
 
 
-def test_a_record_of_an_opened_source_that_has_changed_since_is_named(shards, tmp_path):
+def test_a_record_that_changed_after_opening_is_reported(shards, tmp_path):
     shutil.copytree(shards, tmp_path / "shards")
     (tmp_path / "shards" / "dataset.json").unlink()
     source = open_source(str(tmp_path / "shards"))
     path = tmp_path / "shards" / "train-00001-of-00003"
     data = bytearray(path.read_bytes())
-    data[-2] ^= 255  # of the checksum: the image can be decoded
+    data[-2] ^= 255  # in the checksum: the image can be decoded
     path.write_bytes(data)
     with (
         pytest.raises(ValueError, match=r"train-00001-of-00003, record 3: its checksum"),
@@ -95,7 +91,7 @@ def test_a_record_of_an_opened_source_that_has_changed_since_is_named(shards, tm
 
 
 @pytest.mark.parametrize("kind", ["PermissionDenied", "Unknown", "Unavailable", "Unauthenticated"])
-def test_what_a_file_system_refuses_is_named_too(folder, tmp_path, kind):
+def test_files_that_a_file_system_refuses_are_reported(folder, tmp_path, kind):
     shutil.copytree(folder, tmp_path / "zoo")
     source = open_source(str(tmp_path / "zoo"))
     (tmp_path / "zoo" / "train" / "bee" / "1.jpg").unlink()
@@ -107,6 +103,6 @@ def test_what_a_file_system_refuses_is_named_too(folder, tmp_path, kind):
         raise getattr(tf.errors, f"{kind}Error")(None, None, "no")
 
 
-def test_a_fault_of_another_kind_stays_what_it_is(folder):
+def test_other_errors_stay_unchanged(folder):
     with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), naming_the_unreadable(folder):
         raise tf.errors.InvalidArgumentError(None, None, "mine")

@@ -1,4 +1,4 @@
-"""Shards hold every image once, in an order that follows from the seed."""
+"""Shards have every image once, in an order that depends only on the seed."""
 
 import itertools
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_every_image_is_exactly_once_in_the_shards_of_its_split(finished):
         assert (example["image/width"], example["image/height"]) == opened(zoo / name).size
 
 
-def test_the_folder_holds_the_shards_and_a_dataset_json_and_nothing_else(zoo, tmp_path):
+def test_the_folder_has_only_the_shards_and_dataset_json(zoo, tmp_path):
     collection = quietly(zoo, tmp_path / "out", shards=5)
     assert {split: values["shards"] for split, values in collection.splits.items()} == {
         "train": 5,
@@ -48,7 +48,7 @@ def test_the_folder_holds_the_shards_and_a_dataset_json_and_nothing_else(zoo, tm
     assert collection.splits["train"]["per_class"] == [14, 14]
 
 
-def test_colours_are_those_of_the_training_images_as_pil_decodes_them(finished):
+def test_color_statistics_are_those_of_the_train_images_decoded_by_pil(finished):
     zoo, collection = finished / "zoo", Collection.read(finished / "out")
     means = []
     for path in (zoo / "train").rglob("*.*"):
@@ -61,7 +61,7 @@ def test_colours_are_those_of_the_training_images_as_pil_decodes_them(finished):
     assert collection.statistics_images == 28
 
 
-def test_rgb_and_grey_jpeg_and_8_bit_png_are_kept_byte_for_byte_and_unmentioned(finished):
+def test_rgb_and_gray_jpeg_and_8_bit_png_files_keep_their_bytes_without_a_note(finished):
     zoo, collection = finished / "zoo", Collection.read(finished / "out")
     stored = {
         example["image/filename"].decode(): example
@@ -73,7 +73,7 @@ def test_rgb_and_grey_jpeg_and_8_bit_png_are_kept_byte_for_byte_and_unmentioned(
         assert not any(name in note for note in collection.notes)
 
 
-def test_all_else_is_encoded_anew_and_listed(finished):
+def test_other_formats_are_encoded_again_with_a_note(finished):
     zoo, collection = finished / "zoo", Collection.read(finished / "out")
     stored = {
         example["image/filename"].decode(): example
@@ -89,13 +89,12 @@ def test_all_else_is_encoded_anew_and_listed(finished):
     assert (cmyk.format, cmyk.mode) == ("JPEG", "RGB")
     assert stored["train/ant/cmyk.jpg"]["image/format"] == b"JPEG"
     original = np.asarray(opened(zoo / "train/ant/cmyk.jpg").convert("RGB"), int)
-    # A second JPEG of quality 95 moves a smooth picture by a few levels; inverted CMYK would by a
-    # hundred.
+    # Encoding again with quality 95 changes a smooth image by a few levels, inverted CMYK by 100.
     assert np.abs(original - cmyk).mean() < 3
     expected = {
         "train/ant/deep.png": np.repeat(
             noise(7, 8)[..., :1], 3, 2
-        ),  # 257 times the byte: the upper byte again
+        ),  # of 257 times the byte, the upper byte remains
         "train/bee/animation.gif": opened(zoo / "train/bee/animation.gif").convert("RGB"),
         "train/bee/picture.bmp": smooth(15, 16),
     }
@@ -106,7 +105,7 @@ def test_all_else_is_encoded_anew_and_listed(finished):
         np.testing.assert_array_equal(png.convert("RGB"), pixels, err_msg=name)
 
 
-def test_images_that_only_pretend_by_their_suffix_are_stored_as_what_they_are(tmp_path):
+def test_the_stored_format_is_that_of_the_bytes_not_of_the_suffix(tmp_path):
     for i in range(2):
         for name in ("a", "b"):
             save(tmp_path / "in" / name / f"{i}.jpg", noise(5, 5, i), format="png")
@@ -119,7 +118,7 @@ def test_images_that_only_pretend_by_their_suffix_are_stored_as_what_they_are(tm
         )
 
 
-def test_the_order_is_drawn_from_the_seed_and_hangs_on_nothing_else(finished, zoo, tmp_path):
+def test_the_order_depends_only_on_the_seed(finished, zoo, tmp_path):
     for name, options in {"unchecked": {"check": False}, "other": {"seed": 1}}.items():
         quietly(zoo, tmp_path / name, shards=3, **options)
     one, unchecked, other = (
@@ -134,7 +133,7 @@ def test_the_order_is_drawn_from_the_seed_and_hangs_on_nothing_else(finished, zo
     assert sum(a != b for a, b in itertools.pairwise(classes)) > 5
 
 
-def test_the_other_splits_have_shards_in_proportion_to_those_of_train(tmp_path):
+def test_other_splits_have_shards_in_proportion_to_train(tmp_path):
     for i in range(40):
         save(
             tmp_path / "in" / ("train" if i < 32 else "test") / "ab"[i % 2] / f"{i}.png",
@@ -154,7 +153,7 @@ def test_the_other_splits_have_shards_in_proportion_to_those_of_train(tmp_path):
     assert sizes == [4] * 8
 
 
-def test_a_split_of_few_images_has_a_shard_an_image(tmp_path):
+def test_a_split_has_at_most_one_shard_per_image(tmp_path):
     for i in range(4):
         save(tmp_path / "in" / "ab"[i % 2] / f"{i}.png", noise(3, 3, i))
     collection = quietly(tmp_path / "in", tmp_path / "out", shards=8)
@@ -167,10 +166,10 @@ def test_a_split_of_few_images_has_a_shard_an_image(tmp_path):
 @pytest.mark.parametrize(
     ("shard", "small", "shards"), [(12, 99, 12), (2, 99, 8), (2, 5.5, 5), (0.5, 0.5, 1)]
 )
-def test_a_shard_has_about_150_megabytes_and_of_a_small_set_10_at_least(
+def test_shards_have_about_150_megabytes_and_those_of_small_sources_at_least_10(
     zoo, tmp_path, monkeypatch, shard, small, shards
 ):
-    # The images are a few kilobytes; so is the megabyte here.
+    # The images have a few kilobytes, so the sizes are scaled down.
     size = sum(path.stat().st_size for path in (zoo / "train").rglob("*.*"))
     monkeypatch.setattr(shard_plan, "SHARD_BYTES", size / shard)
     monkeypatch.setattr(shard_plan, "SMALL_SHARD_BYTES", size / small)
@@ -179,14 +178,14 @@ def test_a_shard_has_about_150_megabytes_and_of_a_small_set_10_at_least(
     assert quietly(zoo, tmp_path / "out")["train"] == shards
 
 
-def test_shards_on_a_remote_file_system_are_those_on_the_disk(finished, zoo, tmp_path):
+def test_shards_on_a_remote_file_system_equal_local_shards(finished, zoo, tmp_path):
     out, local = f"ram://{tmp_path.name}/out", contents(finished / "out")
     collection = quietly(zoo, out, shards=3)
     assert quietly(zoo, out, shards=3) == collection == Collection.read(finished / "out")
     assert files.list_names(out) == sorted(local)
     for name, content in local.items():
         assert files.read(f"{out}/{name}") == content
-    # and images that lie there are read from there
+    # Remote images can be read, too.
     for path in (path for path in zoo.rglob("*.*") if path.is_file()):
         files.make_folder(f"ram://{tmp_path.name}/in/{path.parent.relative_to(zoo)}")
         files.write_whole(f"ram://{tmp_path.name}/in/{path.relative_to(zoo)}", path.read_bytes())

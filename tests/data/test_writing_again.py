@@ -1,4 +1,4 @@
-"""A second run changes nothing that is whole, and nothing of others."""
+"""A second run changes neither complete shards nor other files."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ from vgg_tf.records.collection import Collection
 from vgg_tf.records.statistics import measure
 
 
-def test_a_second_run_leaves_everything_alone(written):
+def test_a_second_run_changes_no_file(written):
     first, before = Collection.read(written), snapshot(written)
     assert quietly("zoo", written, shards=3) == first
-    assert quietly("zoo", written) == first  # as many as there are
+    assert quietly("zoo", written) == first  # the same number of shards
     assert snapshot(written) == before
 
 
 @pytest.mark.parametrize("options", [{"shards": 3}, {}])
-def test_a_lost_shard_is_written_again_and_the_others_are_left_alone(written, options):
+def test_only_a_missing_shard_is_written_again(written, options):
     before = snapshot(written)
     (written / "train-00001-of-00003").unlink()
     quietly("zoo", written, **options)
@@ -30,7 +30,7 @@ def test_a_lost_shard_is_written_again_and_the_others_are_left_alone(written, op
     assert {name for name in before if after[name] != before[name]} == {"train-00001-of-00003"}
 
 
-def test_a_shard_that_would_be_restored_with_fewer_or_more_images_is_taken_back(zoo, tmp_path):
+def test_a_shard_restored_with_another_number_of_images_is_removed(zoo, tmp_path):
     # 1 s: four commands.
     save(zoo / "val" / "bee" / "2.png", noise(5, 5))
     kept = damage(zoo)
@@ -43,8 +43,8 @@ def test_a_shard_that_would_be_restored_with_fewer_or_more_images_is_taken_back(
     with pytest.raises(
         ValueError,
         match=(
-            r"train-00000-of-00001 would hold 25 images, "
-            r"26 by dataset.json: some were damaged or"
+            r"train-00000-of-00001 must have 26 images, as in dataset.json\. "
+            r"Received: 25 readable images"
         ),
     ):
         quietly(zoo, tmp_path / "out", shards=1, skip_bad=True)
@@ -52,7 +52,7 @@ def test_a_shard_that_would_be_restored_with_fewer_or_more_images_is_taken_back(
     for name, content in kept.items():
         (zoo / name).write_bytes(content)
     with pytest.raises(
-        ValueError, match=r"train-00000-of-00001 would hold 28 images, 26 by dataset.json"
+        ValueError, match=r"train-00000-of-00001 must have 26 images, .* Received: 28 readable"
     ):
         quietly(zoo, tmp_path / "out", shards=1)
     assert not path.exists()
@@ -61,7 +61,7 @@ def test_a_shard_that_would_be_restored_with_fewer_or_more_images_is_taken_back(
     assert contents(tmp_path / "out") == before
 
 
-def test_the_folder_of_other_images_or_of_another_number_of_shards_is_refused_and_untouched(
+def test_a_folder_with_other_images_or_another_number_of_shards_is_refused_unchanged(
     written,
 ):
     before = snapshot(written)
@@ -76,9 +76,7 @@ def test_the_folder_of_other_images_or_of_another_number_of_shards_is_refused_an
     assert snapshot(written) == before
 
 
-def test_shards_without_a_dataset_json_or_with_a_damaged_one_are_written_anew_with_one(
-    written, tmp_path
-):
+def test_shards_without_a_valid_dataset_json_can_be_written_again_with_one(written, tmp_path):
     first = Collection.read(written)
     (written / "dataset.json").write_text("{")
     with pytest.raises(
@@ -98,7 +96,7 @@ def test_shards_without_a_dataset_json_or_with_a_damaged_one_are_written_anew_wi
 
 
 @pytest.mark.parametrize("stranger", ["thesis.tex", ".hidden", "train-00000-of-00003"])
-def test_a_folder_with_anything_else_in_it_is_refused_and_untouched(zoo, tmp_path, stranger):
+def test_a_folder_with_other_files_is_refused_and_unchanged(zoo, tmp_path, stranger):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / stranger).write_text("years of work")
     before = snapshot(tmp_path / "out")
@@ -113,12 +111,12 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_untouched(zoo, tmp_pat
     assert snapshot(tmp_path / "out") == before
 
 
-def test_an_empty_folder_is_taken(zoo, tmp_path):
+def test_an_empty_folder_is_accepted(zoo, tmp_path):
     (tmp_path / "out").mkdir()
     assert quietly(zoo, tmp_path / "out").count_images("train") == 28
 
 
-def test_the_folder_of_a_run_is_refused(zoo, tmp_path):
+def test_a_run_folder_is_refused(zoo, tmp_path):
     collection = measure(open_source(str(zoo)))
     (tmp_path / "run").mkdir()
     collection.write(str(tmp_path / "run"))

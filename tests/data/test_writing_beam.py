@@ -11,7 +11,7 @@ from vgg_tf.records import beam
 
 
 @pytest.mark.slow
-def test_beam_writes_the_same_files_and_goes_on_where_the_local_writer_stopped(zoo, tmp_path):
+def test_beam_and_the_local_writer_write_the_same_files_and_continue_each_other(zoo, tmp_path):
     pytest.importorskip(
         "apache_beam", reason='needs pip install "vgg_tf[beam]"', exc_type=ImportError
     )
@@ -44,7 +44,7 @@ def test_beam_writes_the_same_files_and_goes_on_where_the_local_writer_stopped(z
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_one_line_from_beam_too(zoo, tmp_path, monkeypatch):
+def test_a_full_disk_is_a_one_line_error_of_beam(zoo, tmp_path, monkeypatch):
     pytest.importorskip(
         "apache_beam", reason='needs pip install "vgg_tf[beam]"', exc_type=ImportError
     )
@@ -57,13 +57,13 @@ def test_a_full_disk_is_one_line_from_beam_too(zoo, tmp_path, monkeypatch):
             quietly(zoo, tmp_path / "out", shards=3, run=beam.make_runner(arguments))
 
 
-def test_arguments_for_beam_without_it_are_refused(zoo, tmp_path):
+def test_beam_args_without_the_beam_runner_are_refused(zoo, tmp_path):
     result = call("tfrecords_tools.write", zoo, tmp_path / "out", "--beam-args=--project=P")
     assert result.returncode == 1
     assert "--beam-args are for --runner beam. Add that, or leave them away" in result.stderr
 
 
-def test_without_beam_the_error_says_how_to_install_it(monkeypatch):
+def test_the_error_without_beam_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "vgg_tf\[beam\]"'):
         beam.make_runner("")

@@ -1,4 +1,4 @@
-"""Images that cannot be read are named, or left out on demand."""
+"""Unreadable images are reported, or left out with --skip-bad."""
 
 import re
 
@@ -9,10 +9,10 @@ from tests.making import call, noise, save
 from vgg_tf.records.collection import Collection
 
 
-def test_all_unreadable_images_are_named_at_once_and_no_data_set_is_made(zoo, tmp_path):
+def test_all_unreadable_images_are_reported_at_once_and_no_dataset_json_is_written(zoo, tmp_path):
     kept = damage(zoo)
     with pytest.raises(
-        ValueError, match=r"4 of 33 images cannot be read; mend or remove them"
+        ValueError, match=r"4 of 33 images cannot be read\. Fix or remove them"
     ) as raised:
         quietly(zoo, tmp_path / "out", shards=7)
     lines = str(raised.value).splitlines()[1:]
@@ -23,9 +23,7 @@ def test_all_unreadable_images_are_named_at_once_and_no_data_set_is_made(zoo, tm
     assert not (tmp_path / "out" / "dataset.json").exists()
 
 
-def test_once_they_are_mended_the_same_command_continues_and_ends_as_if_they_had_never_been_damaged(
-    finished, zoo, tmp_path
-):
+def test_after_the_images_are_fixed_the_same_command_continues(finished, zoo, tmp_path):
     kept = damage(zoo)
     with pytest.raises(ValueError, match="4 of 33 images cannot be read"):
         quietly(zoo, tmp_path / "out", shards=3)
@@ -40,10 +38,10 @@ def test_once_they_are_mended_the_same_command_continues_and_ends_as_if_they_had
     assert contents(tmp_path / "out") == contents(finished / "out")
 
 
-def test_once_they_are_removed_the_same_command_goes_on(zoo, tmp_path):
+def test_after_the_images_are_removed_the_same_command_continues(zoo, tmp_path):
     kept = damage(zoo)
     with pytest.raises(
-        ValueError, match="mend or remove them, or leave them out with --skip-bad, then run"
+        ValueError, match=r"Fix or remove them, or skip them with --skip-bad\. Then run"
     ):
         quietly(zoo, tmp_path / "out", shards=7)
     for name in kept:
@@ -53,18 +51,18 @@ def test_once_they_are_removed_the_same_command_goes_on(zoo, tmp_path):
     assert quietly(zoo, tmp_path / "out", shards=7).count_images("test") == 3
 
 
-def test_what_cannot_be_read_is_left_out_on_demand_and_told(zoo, tmp_path):
+def test_skip_bad_leaves_out_unreadable_images_with_a_note(zoo, tmp_path):
     # 1 s: three commands.
     save(zoo / "val" / "bee" / "2.png", noise(5, 5))
     kept = damage(zoo)
     with pytest.raises(ValueError, match="4 of 34 images cannot be read"):
         quietly(zoo, tmp_path / "out", shards=7)
-    collection = quietly(zoo, tmp_path / "out", shards=7, skip_bad=True)  # goes on from there
+    collection = quietly(zoo, tmp_path / "out", shards=7, skip_bad=True)  # continues the first run
     counts = {split: values["images"] for split, values in collection.splits.items()}
     assert counts == {"train": 26, "validation": 1, "test": 3}
     assert set(filenames(tmp_path / "out", "train")).isdisjoint(kept)
-    told = [note for note in collection.notes if note.startswith("left out: ")]
-    assert [note.split(": ")[1] for note in told] == [
+    skipped = [note for note in collection.notes if note.startswith("left out: ")]
+    assert [note.split(": ")[1] for note in skipped] == [
         f"cannot read {name}" for name in sorted(kept)
     ]
     assert collection.statistics_images == 26
@@ -78,37 +76,35 @@ def test_what_cannot_be_read_is_left_out_on_demand_and_told(zoo, tmp_path):
     assert without.splits["train"]["per_class"] == collection.splits["train"]["per_class"]
 
 
-def test_a_split_of_which_nothing_can_be_read_is_an_error_also_on_demand(zoo, tmp_path):
+def test_a_split_without_readable_images_is_an_error_even_with_skip_bad(zoo, tmp_path):
     damage(zoo)
     with pytest.raises(
         ValueError,
-        match=r"no validation image of .*zoo can be read. Mend them, or remove the split",
+        match=r"zoo must have a readable validation image\. .* Fix the images, or remove the split",
     ):
         quietly(zoo, tmp_path / "out", skip_bad=True)
 
 
-def test_what_an_interrupted_run_left_out_is_not_taken_for_whole_without_the_word(
+def test_images_left_out_by_an_interrupted_run_are_an_error_without_skip_bad(
     zoo, tmp_path, monkeypatch
 ):
     save(zoo / "val" / "bee" / "2.png", noise(5, 5))
     damage(zoo)
     with monkeypatch.context() as patch:
-        patch.setattr(Collection, "write", lambda self, folder: 1 / 0)  # dies before the last step
+        patch.setattr(Collection, "write", lambda self, folder: 1 / 0)  # fails before the last step
         with pytest.raises(ZeroDivisionError):
             quietly(zoo, tmp_path / "out", shards=2, skip_bad=True)
     with pytest.raises(ValueError, match="4 of 34 images cannot be read"):
         quietly(zoo, tmp_path / "out", shards=2)
 
 
-def test_boxes_outside_the_image_are_left_out_and_told(boxed, tmp_path):
+def test_boxes_outside_the_image_are_left_out_with_a_note(boxed, tmp_path):
     collection = quietly(boxed, tmp_path / "out")
     assert sum(values["boxes"] for values in collection.splits.values()) == 4
     assert "images/1.png: 2 boxes outside the image, or empty, left out" in collection.notes
 
 
-def test_an_annotation_that_cannot_be_read_and_would_tell_the_class_is_left_out_on_demand_and_told(
-    boxed, tmp_path
-):
+def test_skip_bad_leaves_out_an_image_whose_annotation_cannot_be_read(boxed, tmp_path):
     (boxed / "annotations" / "3.xml").write_text("<annotation>")
     result = call("tfrecords_tools.write", boxed, tmp_path / "some")
     assert result.returncode == 1
@@ -120,7 +116,7 @@ def test_an_annotation_that_cannot_be_read_and_would_tell_the_class_is_left_out_
     assert f"  {collection.notes[0]}" in result.stdout.splitlines()
 
 
-def test_a_link_to_nothing_is_left_out_on_demand_and_told(zoo, tmp_path):
+def test_skip_bad_leaves_out_a_broken_link(zoo, tmp_path):
     link = sorted((zoo / "train").rglob("*.*"))[0]
     link.unlink()
     link.symlink_to("nowhere")

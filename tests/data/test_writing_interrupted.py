@@ -1,4 +1,4 @@
-"""A killed run leaves whole shards, and the same command continues it."""
+"""A killed run leaves complete shards, and the same command continues it."""
 
 import pickle
 import subprocess
@@ -15,14 +15,17 @@ from vgg_tf.records.collection import Collection
 
 @pytest.fixture(scope="module")
 def killed(once):
-    """The shards `out`, killed and continued, and `sound`, never killed; what was left of `out`;
-    what continuing it said.
+    """A killed and continued run.
 
-    6 s: a process to kill.
+    It takes 6 s for a process to kill.
+
+    Returns:
+        The folder with the shards `out`, killed and continued, and `sound`, never killed; the files
+        of `out` after the kill; the output of the continued run.
     """
 
     def make(root):
-        # Large and of few colours: slow to decode, quick to make, small on the disk.
+        # Large and with few colors: slow to decode, fast to make, small on the disk.
         save(
             root / "in" / "a" / "0.png",
             Image.fromarray(noise(4, 4)).resize((800, 800), Image.Resampling.NEAREST),
@@ -54,13 +57,13 @@ def killed(once):
         result = call(*command[2:])
         assert result.returncode == 0, result.stderr
         quietly(root / "in", root / "sound", shards=8)
-        (root / "told").write_bytes(pickle.dumps((left, result.stdout)))
+        (root / "result").write_bytes(pickle.dumps((left, result.stdout)))
 
     root = once("killed", make)
-    return root, *pickle.loads((root / "told").read_bytes())
+    return root, *pickle.loads((root / "result").read_bytes())
 
 
-def test_a_killed_run_leaves_whole_shards_only_and_no_dataset_json(killed):
+def test_a_killed_run_leaves_only_complete_shards_and_no_dataset_json(killed):
     _, left, _ = killed
     done = [name for name in left if name.startswith("train-")]
     assert 1 <= len(done) < 8
@@ -68,7 +71,7 @@ def test_a_killed_run_leaves_whole_shards_only_and_no_dataset_json(killed):
     assert all(f".writing/{name}.json" in left for name in done)
 
 
-def test_the_same_command_continues_it_without_writing_the_finished_shards_again(killed):
+def test_the_same_command_continues_without_writing_finished_shards_again(killed):
     root, left, said = killed
     assert (
         ": 8 train, 1 validation shards, 25 images, 0 boxes; 0 changed and 0 left out"
@@ -81,7 +84,7 @@ def test_the_same_command_continues_it_without_writing_the_finished_shards_again
     assert not (root / "out" / ".writing").exists()
 
 
-def test_a_continued_run_ends_with_what_an_uninterrupted_one_writes(killed):
+def test_a_continued_run_has_the_records_of_an_uninterrupted_one(killed):
     root, *_ = killed
     assert set(contents(root / "out")) == set(contents(root / "sound"))
     for split in ("train", "validation"):
@@ -89,12 +92,12 @@ def test_a_continued_run_ends_with_what_an_uninterrupted_one_writes(killed):
     assert Collection.read(root / "out") == Collection.read(root / "sound")
 
 
-def test_a_continued_run_ends_with_identical_files(killed):
+def test_a_continued_run_has_identical_files(killed):
     root, *_ = killed
     assert contents(root / "out") == contents(root / "sound")
 
 
-def test_another_command_does_not_continue_what_was_begun(zoo, tmp_path):
+def test_another_command_does_not_continue_an_interrupted_run(zoo, tmp_path):
     damage(zoo)
     with pytest.raises(ValueError, match="cannot be read"):
         quietly(zoo, tmp_path / "out", shards=7)
@@ -108,7 +111,7 @@ def test_another_command_does_not_continue_what_was_begun(zoo, tmp_path):
     assert snapshot(tmp_path / "out") == before
 
 
-def test_a_full_disk_is_one_line_that_names_the_shard_and_the_same_command_continues(
+def test_a_full_disk_is_reported_with_the_shard_and_the_same_command_continues(
     finished, zoo, tmp_path
 ):
     work = tmp_path / "out" / ".writing"
@@ -128,7 +131,7 @@ def test_a_full_disk_is_one_line_that_names_the_shard_and_the_same_command_conti
     assert contents(tmp_path / "out") == contents(finished / "out")
 
 
-def test_a_damaged_plan_or_result_is_one_clear_line(zoo, tmp_path):
+def test_a_damaged_plan_or_result_is_reported(zoo, tmp_path):
     work = tmp_path / "out" / ".writing"
     work.mkdir(parents=True)
     (work / "plan.json").write_text("{")

@@ -1,4 +1,4 @@
-"""The program says what it read and wrote, and names what it cannot."""
+"""The program prints what it reads and writes, and reports unreadable files."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from vgg_tf.data.opening import open_source
 from vgg_tf.records.schema import parse
 
 
-def test_the_program_says_what_it_read_and_what_it_wrote(zoo, tmp_path):
+def test_the_program_prints_the_numbers_of_images_and_shards(zoo, tmp_path):
     first, *_, last = call(
         "tfrecords_tools.write", zoo, "out", "--shards", 3, "--seed", 5
     ).stdout.splitlines()
@@ -28,7 +28,7 @@ def test_the_program_says_what_it_read_and_what_it_wrote(zoo, tmp_path):
     assert contents(tmp_path / "out") == contents(tmp_path / "same")
 
 
-def test_the_program_names_unreadable_images_and_ends_with_an_error(zoo, tmp_path):
+def test_the_program_reports_unreadable_images_with_exit_code_1(zoo, tmp_path):
     kept = damage(zoo)
     result = call("tfrecords_tools.write", zoo, tmp_path / "out")
     assert result.returncode == 1
@@ -36,22 +36,22 @@ def test_the_program_names_unreadable_images_and_ends_with_an_error(zoo, tmp_pat
     assert all(name in result.stderr for name in kept)
 
 
-def test_a_fault_of_the_folder_is_one_line_and_exit_code_1(tmp_path):
+def test_an_error_of_the_folder_is_one_line_with_exit_code_1(tmp_path):
     command = [sys.executable, "-m", "tfrecords_tools.write", str(tmp_path), str(tmp_path / "out")]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith(
-        f"error: {tmp_path} holds images in 0 class folders; at least 2 are needed"
+        f"error: {tmp_path} must have at least 2 class folders with images. Received: 0."
     )
     assert not (tmp_path / "out").exists()
 
 
-def test_the_digits_are_written_by_their_word(digits_shards, tmp_path):
+def test_digits_are_written_by_name(digits_shards, tmp_path):
     shutil.copytree(digits_shards, tmp_path / "out")
     before = snapshot(tmp_path / "out")
-    result = call("tfrecords_tools.write", "digits", tmp_path / "out")  # which are these
+    result = call("tfrecords_tools.write", "digits", tmp_path / "out")  # the same shards
     assert result.returncode == 0, result.stderr
     assert snapshot(tmp_path / "out") == before
     notes = json.loads((tmp_path / "out" / "dataset.json").read_text())["notes"]

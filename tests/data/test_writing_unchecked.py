@@ -1,4 +1,4 @@
-"""Without a check the same records are written, and colors come from a sample."""
+"""Without checks the records are the same, and colors come from a sample."""
 
 import numpy as np
 import pytest
@@ -7,24 +7,22 @@ from tests.data.making_zoo import contents, quietly
 from vgg_tf.records import shard_plan
 
 
-def test_without_a_check_the_same_records_are_written_and_colours_come_from_a_sample(
+def test_without_checks_records_are_the_same_and_colors_come_from_a_sample(
     zoo, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(shard_plan, "SAMPLE", 7)
     checked, copied = (quietly(zoo, tmp_path / name, shards=2, check=name == "a") for name in "ab")
     for name in contents(tmp_path / "a"):
-        if name != "dataset.json":  # sizes come from the header, byte for byte the same records
+        if name != "dataset.json":  # sizes come from the header, so records are the same
             assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), (
                 name
             )
     assert checked.statistics_images == 28
-    assert 7 <= copied.statistics_images < 15  # the sample, and what had to be encoded anew
+    assert 7 <= copied.statistics_images < 15  # the sample, and images that are encoded again
     np.testing.assert_allclose(copied.mean_rgb, checked.mean_rgb, atol=25)
 
 
-def test_without_a_check_truncated_pictures_are_not_found_but_what_is_no_picture_is(
-    zoo, tmp_path, monkeypatch
-):
+def test_without_checks_only_files_that_are_not_images_are_found(zoo, tmp_path, monkeypatch):
     monkeypatch.setattr(shard_plan, "SAMPLE", 1)
     for i in range(0, 20, 2):
         path = zoo / "train" / "ant" / f"{i}.png"
@@ -32,14 +30,14 @@ def test_without_a_check_truncated_pictures_are_not_found_but_what_is_no_picture
     (zoo / "train/bee/5.png").write_bytes(b"Dear diary")
     with pytest.raises(
         ValueError, match=r"[12] of 33 images cannot be read"
-    ) as raised:  # at most one was in the sample
+    ) as raised:  # at most one is in the sample
         quietly(zoo, tmp_path / "out", shards=1, check=False)
     assert "train/bee/5.png: Unknown image file format" in str(raised.value)
     with pytest.raises(ValueError, match=r"11 of 33 images cannot be read"):
         quietly(zoo, tmp_path / "checked", shards=1)
 
 
-def test_what_was_copied_unchecked_is_not_taken_for_checked(zoo, tmp_path, monkeypatch):
+def test_shards_written_without_checks_are_not_accepted_as_checked(zoo, tmp_path, monkeypatch):
     monkeypatch.setattr(shard_plan, "SAMPLE", 7)
     collection = quietly(zoo, tmp_path / "out", check=False)
     with pytest.raises(

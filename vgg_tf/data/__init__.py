@@ -1,1 +1,1 @@
-"""Image sources: selection, opening, loading as batches, writing as shards."""
+"""Image sources: selection, opening, batches and shards."""

@@ -1,4 +1,7 @@
-"""Examples of a split become batches of views: one finite pass an epoch, of static shape."""
+"""Batches of views of the images of a split.
+
+An epoch is one finite pass. All batches have the same static shape.
+"""
 
 import functools
 from dataclasses import dataclass, replace
@@ -16,16 +19,17 @@ AUTO = tf.data.AUTOTUNE
 
 @dataclass(frozen=True)
 class Plan:
-    """How the images of a split are cut into batches.
+    """How the images of a split become batches.
 
     Attributes:
-        batch_size: images a batch, of all processes together.
-        training: random order and views, and full batches only; else a fixed order and center
-            crops, and the last batch is filled up.
-        steps: batches in a training pass; None for as many as are full.
-        seed: of the order and the views.
-        cache: what is kept in memory: `none`, `bytes` as encoded, or `pixels` decoded.
-        part: `(process, processes)`, of several processes that share each batch.
+        batch_size: images per batch, of all processes together.
+        training: True for a random order, random views and full batches only. False for a fixed
+            order, center crops and a padded last batch.
+        steps: batches in a training pass; None for all full batches.
+        seed: seed of the order and the views.
+        cache: what stays in memory: `"none"`, `"bytes"` (encoded images) or `"pixels"` (decoded
+            images).
+        part: `(process, processes)`, where several processes share each batch.
 
     Raises:
         ValueError: a value is out of range; the message says which.
@@ -41,53 +45,70 @@ class Plan:
     def __post_init__(self):
         """Check the values."""
         if self.cache not in ("none", "bytes", "pixels"):
-            raise ValueError(f"cache is 'none', 'bytes' or 'pixels'. Received: {self.cache!r}.")
+            raise ValueError(
+                f"cache must be 'none', 'bytes' or 'pixels'. Received: {self.cache!r}. Choose one "
+                "of them."
+            )
         if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1. Received: {self.batch_size}.")
+            raise ValueError(f"batch_size must be at least 1. Received: {self.batch_size}. Try 32.")
         if self.batch_size % self.part[1]:
             raise ValueError(
-                f"{self.part[1]} processes share a batch; {self.batch_size} does not divide by it."
+                f"batch_size must be a multiple of the {self.part[1]} processes that share each "
+                f"batch. Received: {self.batch_size}. Try "
+                f"{-(-self.batch_size // self.part[1]) * self.part[1]}."
             )
 
     @property
     def share(self):
-        """The `readers.Share` of this process."""
+        """Part of this process, a `readers.Share`."""
         return Share(*self.part, self.batch_size)
 
     def count_steps(self, n, split):
-        """Return the number of batches of a pass over the `n` images of a split.
+        """Return the number of batches of a pass over a split.
+
+        Args:
+            n: number of images of the split.
+            split: name of the split, for messages.
+
+        Returns:
+            The number of batches, an int.
 
         Raises:
-            ValueError: the images are too few.
+            ValueError: the split has too few images.
         """
         if n < self.part[1]:
-            raise ValueError(f"{n} {split} images are fewer than {self.part[1]} processes.")
+            raise ValueError(
+                f"The {split} split must have at least one image for each of {self.part[1]} "
+                f"processes. Received: {n} images. Use fewer processes."
+            )
         if not self.training:
             return -(-n // self.batch_size)
         full = n // self.batch_size
         if not full or not 0 <= (self.steps or 0) <= full:
             raise ValueError(
-                f"{n} {split} images make {full} batches of {self.batch_size}; {self.steps or 1} "
-                "asked for. Lower steps or batch_size."
+                f"steps must fit the {full} full batches of {self.batch_size} that {n} {split} "
+                f"images make. Received: {self.steps or 1}. Lower steps or batch_size."
             )
         return self.steps or full
 
 
 def make_epochs(source, split, view, plan, selection=EVERYTHING):
-    """Return a function of the epoch that reads it; its epochs share one cache.
+    """Return a function from an epoch to its batches; all epochs share one cache.
 
     Args:
-        source, split, selection: as for `loading.load_dataset`.
-        view: the `augmentation.View`. Of it, passes that do not train use the crop and the center
-            of the scales.
-        plan: the `Plan`.
+        source: as for `loading.load_dataset`.
+        split: as for `loading.load_dataset`.
+        view: an `augmentation.View`. Evaluation uses only its crop and the middle of its scales.
+        plan: a `Plan`.
+        selection: as for `loading.load_dataset`.
 
     Returns:
-        A function: epoch, an int or an int64 scalar tensor, to a `tf.data.Dataset` as
-        `loading.load_dataset` gives it.
+        A function of the epoch, an int or an int64 scalar tensor. It returns a `tf.data.Dataset`
+        like that of `loading.load_dataset`.
 
     Raises:
-        ValueError, FileNotFoundError: as `loading.load_dataset`.
+        ValueError: as for `loading.load_dataset`.
+        FileNotFoundError: as for `loading.load_dataset`.
     """
     reader = open_reader(source, split, selection, plan.share)
     count = plan.count_steps(reader.images, split)
@@ -103,7 +124,7 @@ def make_epochs(source, split, view, plan, selection=EVERYTHING):
 
 
 def _make_reading(reader, plan):
-    """Return a function of the epoch to its examples, `(key, image, label)`, in their order."""
+    """Return a function from an epoch to its ordered examples, `(key, image, label)`."""
     n, share = reader.images, plan.share
     first, end = (0, n) if plan.training else share.range(n)
     if plan.cache == "none":
@@ -116,12 +137,12 @@ def _make_reading(reader, plan):
     kept = kept.cache()
     if not plan.training:
         return lambda epoch: kept
-    # The whole order at once: the buffer shares its memory with the cache.
+    # The buffer holds all images: it shares its memory with the cache.
     return lambda epoch: share.rows(shuffle(kept, n, plan.seed, epoch))
 
 
 def _make_cutting(view, plan, n, count):
-    """Return a function of examples and the number of a pass to batches of their views."""
+    """Return a function from examples and the number of a pass to batches of views."""
     share, decoded = plan.share, plan.cache == "pixels"
     if plan.training and decoded and batched_views.can_batch(view):
 
@@ -151,11 +172,16 @@ def _make_cutting(view, plan, n, count):
 
 
 def finish(batches, count):
-    """Return the dataset as it is handed over.
+    """Return batches with a known length, two prefetched batches and a fixed order.
 
-    Its length is known, it is two batches ahead, and threads do not change its order.
+    Args:
+        batches: a `tf.data.Dataset`.
+        count: its number of batches.
+
+    Returns:
+        A `tf.data.Dataset`.
     """
-    # Keras makes one step too many, on dead data, on a dataset of unknown length (keras#23084).
+    # Without a known length, Keras runs one more step, on invalid data (keras#23084).
     batches = batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)
     options = tf.data.Options()
     options.deterministic = True
@@ -163,8 +189,7 @@ def finish(batches, count):
     return disable_autotuner(batches.with_options(options))
 
 
-# All epochs, and all datasets that show the same views, share one graph of a view, which takes
-# 0.3 s to trace.
+# Tracing the graph of a view takes 0.3 s. All epochs and datasets with the same views share it.
 
 
 @functools.lru_cache

@@ -1,4 +1,4 @@
-"""Figures of data: the images of each class, the steps of a training view."""
+"""Figures of data: the images per class and the steps of a training view."""
 
 import os
 from dataclasses import replace
@@ -15,7 +15,14 @@ from vgg_tf.runtime import files
 
 
 def draw_class_counts(source):
-    """Draw how many images of each class a source has, split by split."""
+    """Draw the number of images per class, for each split of a source.
+
+    Args:
+        source: str, as for `opening.open_source`.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
     if holds_shards(source):
         collection = Collection.read(source)
         names = collection.classes
@@ -31,12 +38,12 @@ def draw_class_counts(source):
 
 
 def draw_view_steps(picture, view, seed):
-    """Draw an image before and after each step of a training view, and some views of it.
+    """Draw an image after each step of a training view, and a few more views of it.
 
     Args:
         picture: path of the image.
         view: an `augmentation.View`.
-        seed: of the views.
+        seed: seed of the views, an int.
 
     Returns:
         A matplotlib `Figure`.
@@ -53,23 +60,23 @@ def draw_view_steps(picture, view, seed):
 
 
 def _list_steps(whole, view, seed):
-    """Return title to pixels, or to the seed and the `View` that they are made by."""
+    """Return a dict from titles to pixels, or to the seed and the `View` that make them."""
     first, plain = np.array([seed, 0]), replace(view, shift=0.0, cutout=0)
     new, corner, mirrored = (
         np.asarray(value) for value in locate_view(first, whole.shape[:2], view)
     )
     size = f"{view.crop} x {view.crop}"
     steps = {
-        ("as it is", f"{whole.shape[1]} x {whole.shape[0]}"): whole,
+        ("original", f"{whole.shape[1]} x {whole.shape[0]}"): whole,
         (f"rescaled, S = {new.min()}", f"{new[1]} x {new[0]}"): rescale(
             whole, int(new.min())
         ).numpy(),
         (f"cropped at {corner[1]}, {corner[0]}", size): (first, replace(plain, flip=False)),
         f"mirrored: {'yes' if mirrored else 'no'}": (first, plain),
-        "colours shifted": (first, replace(view, cutout=0)),
+        "colors shifted": (first, replace(view, cutout=0)),
     }
     if view.cutout:
-        steps["cut out"] = (first, view)
+        steps["cutout"] = (first, view)
     while len(steps) % 5:
         steps[f"another view, {len(steps)}"] = (np.array([seed, len(steps)]), view)
     return steps

@@ -11,15 +11,15 @@ from vgg_tf.runtime import quiet
 
 
 class Example(NamedTuple):
-    """An image of a source, and what is known of it.
+    """An image of a source with its label and boxes.
 
     Attributes:
         where: the file, or the shard and the number of the record.
-        name: of the file, below its source.
-        encoded: its bytes.
-        label: 0-based.
-        class_name: the class, with its words where there are any.
-        boxes: `annotations.Boxes`.
+        name: file name, relative to the source.
+        encoded: encoded bytes of the image.
+        label: 0-based label.
+        class_name: name of the class, followed by its description if the source has one.
+        boxes: an `annotations.Boxes`.
     """
 
     where: str
@@ -31,19 +31,22 @@ class Example(NamedTuple):
 
 
 def read_examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
-    """Yield up to `n` images of a split as `Example`.
+    """Yield up to `n` images of a split.
 
-    Of our shards these are the first ones, of other sources some drawn at random.
+    From our own shards these are the first images. From other sources they are drawn at random.
 
     Args:
         source: as for `loading.load_dataset`.
-        split: `train`, `validation` or `test`.
-        n: how many, at most.
-        seed: of the draw.
-        selection: the classes to draw from.
+        split: `"train"`, `"validation"` or `"test"`.
+        n: maximum number of images.
+        seed: seed of the random draw.
+        selection: `selection.Selection` of the classes to draw from.
+
+    Yields:
+        `Example`s.
 
     Raises:
-        ValueError: there is no such split, or an image cannot be read; the message names it.
+        ValueError: the split does not exist, or an image cannot be read; the message names it.
     """
     if holds_shards(source) and not selection:
         yield from itertools.islice(_read_ours(source, split), n)
@@ -65,7 +68,7 @@ def read_examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
 
 
 def _read_ours(source, split):
-    """Yield the images of our shards, in order."""
+    """Yield the images of our own shards, in order."""
     collection = Collection.read(source)
     collection.count_images(split)
     for path in list_shards(source, collection, split):
@@ -84,7 +87,7 @@ def _read_ours(source, split):
 
 
 def _join(name, text):
-    """Return the name of a class with its words."""
+    """Return the name of a class, followed by its description."""
     return name if text in ("", name) else f"{name} {text}"
 
 
@@ -92,14 +95,21 @@ def show(source, out, split="train", n=24, seed=0, selection=EVERYTHING):
     """Print examples and draw them on a contact sheet.
 
     Args:
-        source, split, n, seed, selection: as for `read_examples`.
-        out: path of the picture; its suffix is its format.
+        source: as for `read_examples`.
+        out: path of the figure; its suffix chooses the format.
+        split: as for `read_examples`.
+        n: as for `read_examples`, at least 1.
+        seed: as for `read_examples`, 0 or more.
+        selection: as for `read_examples`.
 
     Raises:
         ValueError: `n` is below 1, `seed` is negative, or as for `read_examples`.
     """
     if n < 1 or seed < 0:
-        raise ValueError(f"n is at least 1, seed 0 or more. Received: {n}, {seed}.")
+        raise ValueError(
+            f"--n must be at least 1 and --seed at least 0. Received: --n {n} --seed {seed}. Try "
+            "--n 24 --seed 0."
+        )
     from vgg_tf.figures import drawing, sheets
 
     drawing.check_suffix(out)
@@ -123,4 +133,4 @@ def show(source, out, split="train", n=24, seed=0, selection=EVERYTHING):
         pixels, titles, [example.boxes for example in shown], f"{source}, {split}"
     )
     drawing.save(sheet, out, dpi=150)
-    print(f"{len(shown)} images on {out}")
+    print(f"{out}: {len(shown)} images")

@@ -1,7 +1,6 @@
 """The folder of Kaggle's ILSVRC competition as a source.
 
-Train is in class folders. Validation is one folder, with the classes in a table. Test has no
-labels.
+Train has class folders. Validation is one folder, and a table has its classes. Test has no labels.
 """
 
 import os
@@ -19,12 +18,12 @@ PICTURES, BOXES = "Data/CLS-LOC", "Annotations/CLS-LOC"  # below ILSVRC/
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the competition's files are.
+    """Folders of the competition.
 
     Attributes:
-        root: the folder that was given; names of images are relative to it.
-        data: the folder ILSVRC.
-        tables: the folder of the `LOC_*` tables.
+        root: folder of the source; names of images are relative to it.
+        data: the folder `ILSVRC`.
+        tables: folder of the `LOC_*` tables.
     """
 
     root: str
@@ -32,7 +31,7 @@ class Layout:
     tables: str
 
     def locate_pictures(self, split):
-        """Return the folder of the pictures of a split."""
+        """Return the folder of the images of a split."""
         return f"{self.data}/{PICTURES}/{split}"
 
     def locate_boxes(self, split):
@@ -41,7 +40,14 @@ class Layout:
 
 
 def find_layout(root):
-    """Return the `Layout` of a folder, the competition's or ILSVRC in it; None for another one."""
+    """Find the competition's files in a folder.
+
+    Args:
+        root: path of the competition's folder, or of the folder `ILSVRC` in it.
+
+    Returns:
+        A `Layout`, or None if the folder is not the competition's.
+    """
     for data, tables in (
         (f"{root}/ILSVRC", root),
         (root, os.path.dirname(files.make_absolute(root))),
@@ -52,27 +58,33 @@ def find_layout(root):
 
 
 def open_competition(layout, takes):
-    """List the competition's images.
+    """Return a source of the competition's images.
 
     Args:
-        layout: the `Layout`.
-        takes: function of a class name: whether its images are wanted.
+        layout: a `Layout`.
+        takes: as for `folders.list_images_by_class`.
 
     Returns:
         A `splits.Source`.
 
     Raises:
         FileNotFoundError: a table is missing.
-        ValueError: only one class, or an image or class that its table does not have.
+        ValueError: there is only one class, or a table lacks an image or a class.
     """
     mapping, train = f"{layout.tables}/LOC_synset_mapping.txt", layout.locate_pictures("train")
     texts = _read_texts(mapping)
     by_class, notes = folders.list_images_by_class(train, takes)
     classes = tuple(sorted(by_class))
     if unknown := [name for name in classes if takes(name) and name not in texts]:
-        raise ValueError(f"{mapping} does not name {', '.join(unknown[:5])}. Mend it.")
+        raise ValueError(
+            f"{mapping} must name every class of {train}. Received: no line for "
+            f"{', '.join(unknown[:5])}. Add these lines."
+        )
     if len(classes) < 2:
-        raise ValueError(f"{train} holds images of {len(classes)} classes; at least 2 are needed.")
+        raise ValueError(
+            f"{train} must have images of at least 2 classes. Received: {len(classes)}. Add class "
+            "folders."
+        )
     splits = {"train": _list_train(layout, classes, by_class)}
     if files.is_folder(layout.locate_pictures("val")):
         validation, more = _list_validation(layout, classes)
@@ -85,13 +97,13 @@ def open_competition(layout, takes):
 
 
 def _read_texts(path):
-    """Read the classes in words, by synset."""
+    """Return `{synset: description}`."""
     words = (line.partition(" ") for line in files.read_text(path).splitlines())
     return {name: text for name, _, text in words if name}
 
 
 def _list_train(layout, classes, by_class):
-    """Return the training split, with boxes from annotations, or from the table without any."""
+    """Return train, with boxes from the annotations or, without annotations, from the table."""
     folder, table = layout.locate_pictures("train"), f"{layout.tables}/LOC_train_solution.csv"
     split, boxes = folders.make_split(layout.root, folder, classes, by_class), None
     if not files.is_folder(layout.locate_boxes("train")) and files.exists(table):
@@ -101,16 +113,19 @@ def _list_train(layout, classes, by_class):
 
 
 def _list_validation(layout, classes):
-    """Return the validation split, and a list of notes about images without class or file."""
+    """Return the validation split and notes about images without a class or a file."""
     folder, table = layout.locate_pictures("val"), f"{layout.tables}/LOC_val_solution.csv"
     solution, notes = annotations.read_solution(table), []
     found = folders.list_images(folder)
     if lost := [path for path in found if _make_id(path) not in solution]:
-        raise ValueError(f"{table} names no class for {len(lost)} files of val/, first {lost[0]}.")
+        raise ValueError(
+            f"{table} must name the class of every file in {folder}. Received: {len(lost)} files "
+            f"without a class, first {lost[0]}. Remove these files, or download the table again."
+        )
     if len(found) < len(solution):
         notes.append(
             f"{len(solution) - len(found)} of {len(solution)} validation images of the "
-            "table are not there"
+            "table are missing"
         )
     label_of = {name: label for label, name in enumerate(classes)}
     boxes = {path: solution[_make_id(path)] for path in found}
@@ -128,18 +143,21 @@ def _list_validation(layout, classes):
 
 
 def _make_id(path):
-    """Return the id of an image in the tables: its file name without suffix."""
+    """Return the ID of an image in the tables: its file name without suffix."""
     return os.path.splitext(os.path.basename(path))[0]
 
 
 def _add_boxes(split, folder, xml_folder, in_table=None):
-    """Return the split with boxes.
+    """Return a split with boxes.
 
     Args:
-        split: the `splits.Split`.
-        folder: of its pictures.
-        xml_folder: of its annotations; need not exist.
-        in_table: boxes from the solution table, for images without an annotation.
+        split: a `splits.Split`.
+        folder: folder of its images.
+        xml_folder: folder of its annotations; may be missing.
+        in_table: boxes from the solution table, for images without an annotation; or None.
+
+    Returns:
+        A `splits.Split`.
     """
     there = set(files.walk(xml_folder)) if files.is_folder(xml_folder) else ()
     boxes = list(in_table or [None] * len(split))

@@ -1,6 +1,6 @@
-"""A word or a folder becomes a `splits.Source`.
+"""Sources by name or folder.
 
-TensorFlow is imported for shards only.
+TensorFlow is imported on use: only shards need it.
 """
 
 import io
@@ -23,32 +23,38 @@ from vgg_tf.runtime import files
 
 
 def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
-    """List the images of a source.
+    """Open a source and list its images.
+
+    If a source has no validation split, the same share of each class of train is held out. These
+    are always the same images. Our own shards stay as they were written.
 
     Args:
-        name: `digits`, scikit-learn's 1,797 handwritten digits (train, validation, test n=360,
-            fixed); `tfds:NAME`, a set of tensorflow-datasets; or a folder:
+        name: str or path, one of:
 
-            - of class folders `<class>/**/<image>`, itself or below `train/`, `val/`, `valid/` or
-                `validation/`, `test/`; JPEG, PNG, GIF and BMP files count, hidden files do not;
-                links to folders are followed;
-            - of Kaggle's ILSVRC competition, with `ILSVRC/Data/CLS-LOC` and the `LOC_*` tables;
-            - of pictures in `images/` with Pascal-VOC files in `annotations/` (or `JPEGImages/`,
-                `Annotations/`);
-            - of shards, our own or those of slim, Cloud TPU or tensorflow-datasets.
+            - `digits`: the 1,797 handwritten digits of scikit-learn, with fixed splits (360 test
+              images).
+            - `tfds:NAME`: a dataset of TensorFlow Datasets.
+            - A folder of class folders, `<class>/**/<image>`, or of `train/`, `val/` (or `valid/`,
+              `validation/`) and `test/` with class folders. Images are JPEG, PNG, GIF and BMP
+              files. Hidden files are ignored, and links to folders are followed.
+            - The folder of Kaggle's ILSVRC competition, with `ILSVRC/Data/CLS-LOC` and the `LOC_*`
+              tables.
+            - A folder with images in `images/` (or `JPEGImages/`) and Pascal VOC files in
+              `annotations/` (or `Annotations/`).
+            - A folder of shards: our own, or those of TF-Slim, Cloud TPU or TensorFlow Datasets.
+        selection: a `selection.Selection` of classes, of images per class and of the share to hold
+            out.
+        skip_bad: whether to skip, with a note, images whose annotation cannot be read.
+        only: name of a split, or None. Of our own shards, only this split is read and returned. A
+            share to hold out is then ignored if there is a validation split.
 
-            Without a validation split a share of each class of train is held out, always the same
-            images. Our own shards are taken as they were written.
-        selection: which classes, how many images of each, and how many are held out; see
-            `selection.Selection`.
-        only: a split. Of our own shards only this one is read through and returned. A share to
-            hold out is then ignored where there is a validation split.
-        skip_bad: leave out, and note, pictures whose class cannot be read in their annotation.
+    Returns:
+        A `splits.Source`.
 
     Raises:
-        FileNotFoundError: there is no such folder, or a file that its layout needs is missing.
-        ValueError: the folder holds no images, or fewer than two classes, or is to hold out what it
-            holds out itself; the message says what was expected.
+        FileNotFoundError: the folder, or a file that its layout needs, does not exist.
+        ValueError: the folder has no images or fewer than two classes, or `selection` does not fit
+            it.
     """
     name = _normalize(name)
     if only and not selection and holds_shards(name):
@@ -58,14 +64,15 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
     source = selection.apply(_list_images(name, selection, skip_bad))
     if selection.labels_from and not isinstance(source.splits["train"].contents[0], Record):
         raise ValueError(
-            f"{name} tells its classes, labels count from 0. Leave --labels-from "
-            f"{selection.labels_from} away."
+            "--labels-from is only for shards without class names. Received: --labels-from "
+            f"{selection.labels_from} for {name}, which has class names. Remove the flag."
         )
     if "validation" in source.splits:
         if selection.hold_out is not None and not only:
             raise ValueError(
-                f"{name} has a validation split of its own: --hold-out {selection.hold_out:g} is "
-                "for those without one. Leave it away, or write the shards anew with it."
+                "--hold-out is only for sources without a validation split. Received: --hold-out "
+                f"{selection.hold_out:g} for {name}, which has one. Remove the flag, or write the "
+                "shards again with it."
             )
         return source
     if selection.hold_out is None and holds_shards(name):
@@ -74,17 +81,19 @@ def open_source(name, selection=EVERYTHING, skip_bad=False, only=None):
 
 
 def _normalize(name):
-    """Return the name of a source, without a slash at its end."""
+    """Return the name of a source without a trailing slash."""
     if not str(name):
-        raise ValueError("The source has no name. Give digits, tfds:NAME or a folder.")
+        raise ValueError(
+            f"A source must have a name. Received: {name!r}. Give digits, tfds:NAME or a folder."
+        )
     if (name := str(name)) == "digits":
         return name
-    name = name.rstrip("/") or "/"  # in a bucket a doubled slash is another name
-    return "./digits" if name == "digits" else name  # digits/ is a path, and not the word
+    name = name.rstrip("/") or "/"  # in a bucket, a double slash is another name
+    return "./digits" if name == "digits" else name  # digits/ is a path
 
 
 def _list_images(name, selection, skip_bad):
-    """Return the `splits.Source` of a name, all of it; arguments as for `open_source`."""
+    """Return the whole `splits.Source` of a name; arguments as for `open_source`."""
     if name == "digits":
         return _make_digits()
     if name.startswith("tfds:"):
@@ -98,8 +107,8 @@ def _list_images(name, selection, skip_bad):
         return foreign_shards.open_shards(name, shards, selection.labels_from)
     if not files.is_folder(name):
         raise FileNotFoundError(
-            f"No folder {name!r}. Give digits, tfds:NAME, a folder of class folders, of the "
-            "ILSVRC competition, or of shards."
+            f"No folder {name!r}. Give digits, tfds:NAME, a folder of class folders, of the ILSVRC "
+            "competition, of Pascal VOC annotations, or of shards."
         )
     if layout := ilsvrc.find_layout(name):
         return ilsvrc.open_competition(layout, selection.takes)
@@ -109,40 +118,44 @@ def _list_images(name, selection, skip_bad):
 
 
 def open_tested(split, selections, own, data=None, labels_from=None):
-    """List the images that trained networks are tested on.
+    """Open the source that trained networks are tested on.
 
-    Of a validation split drawn from train, these are the images that all of them held out.
+    If the validation split was drawn from train, it has only the images that all networks held out.
 
     Args:
-        split: train, validation or test.
-        selections: the `Selection` that each network was trained on.
-        own: the source of the first one's training, taken by its selection where there is no
-            `data`.
-        data: another source, all of it.
-        labels_from: as in `Selection`, of `data`.
+        split: `"train"`, `"validation"` or `"test"`.
+        selections: the `Selection`s that the networks were trained on.
+        own: name of the source that the first network was trained on. Without `data` it is used,
+            with the selection of this network.
+        data: name of another source, used whole; or None.
+        labels_from: as in `Selection`, for `data`.
+
+    Returns:
+        A `splits.Source`.
 
     Raises:
-        FileNotFoundError, ValueError: as `open_source`; or what one held out another may have
-            learned from.
+        FileNotFoundError: as for `open_source`.
+        ValueError: as for `open_source`, or a network may have been trained on images that another
+            one held out.
     """
     selections = list(selections)
     name, first = (data, Selection(labels_from=labels_from)) if data else (own, selections[0])
-    # As open_source has it.
+    # The same default as in open_source.
     share = find_least_held_out(selections, 0.0 if holds_shards(name) else HOLD_OUT)
     source = open_source(name, replace(first, hold_out=share), only=split)
     limits = {selection.limit_per_class for selection in (first, *selections)}
     trained_on = own in (name, files.make_absolute(name))
     if split == "validation" and source.drawn and trained_on and len(limits) > 1:
         raise ValueError(
-            f"{source.name} has no validation split, and with a --limit-per-class of "
-            f"{' and '.join(map(str, sorted(limits)))} others are held out: some of them were "
-            "trained on. Test on --split test."
+            f"Networks tested on a validation split drawn from train of {source.name} must have "
+            "the same --limit-per-class. Received: "
+            f"{' and '.join(map(str, sorted(limits)))}. Test on --split test."
         )
     return source
 
 
 def _make_digits():
-    """Return scikit-learn's digits as a `splits.Source`."""
+    """Return the digits of scikit-learn as a `splits.Source`."""
     from PIL import Image
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

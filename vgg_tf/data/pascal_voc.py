@@ -1,7 +1,7 @@
-"""Pictures with Pascal-VOC annotations as a source.
+"""Images with Pascal VOC annotations as a source.
 
-The class of a picture is that of its objects. Of several classes it is the one that covers most of
-the picture.
+The class of an image is that of its objects. If there are several classes, it is the class whose
+boxes have the largest total area.
 """
 
 import os
@@ -16,7 +16,7 @@ FOLDERS = {"images": "annotations", "jpegimages": "annotations"}  # in lower cas
 
 
 def find_layout(root):
-    """Return the folders of pictures and annotations in a folder; None where it has none."""
+    """Return the folders of images and annotations in a folder, or None if it has none."""
     here = {name.lower(): f"{root}/{name}" for name in files.list_names(root)}
     for pictures, boxes in FOLDERS.items():
         if (
@@ -29,19 +29,19 @@ def find_layout(root):
 
 
 def open_annotated(root, pictures, boxes, skip_bad):
-    """List pictures with annotations.
+    """Return a source of images with annotations.
 
     Args:
-        root: folder of the source, to which the names are relative.
-        pictures: folder of the pictures.
+        root: folder of the source; the names are relative to it.
+        pictures: folder of the images.
         boxes: folder of the annotations.
-        skip_bad: leave out, with a note, pictures whose annotation cannot be read.
+        skip_bad: whether to skip, with a note, images whose annotation cannot be read.
 
     Returns:
         A `splits.Source`.
 
     Raises:
-        ValueError: objects of only one class, or an annotation that cannot be read.
+        ValueError: the objects have only one class, or an annotation cannot be read.
     """
     annotation = _match_annotations(pictures, boxes)
     found, mixed, without, notes = {}, 0, 0, []
@@ -62,14 +62,16 @@ def open_annotated(root, pictures, boxes, skip_bad):
         found.setdefault(max(areas, key=areas.get), []).append(path)
     if len(found) < 2:
         raise ValueError(
-            f"{boxes} tells of objects of {len(found)} classes; at least 2 are needed."
+            f"{boxes} must have objects of at least 2 classes. Received: {len(found)}. Add "
+            "annotations of other classes."
         )
     if mixed:
         notes.append(
-            f"{mixed} images show objects of several classes: the one that covers most is theirs"
+            f"{mixed} images have objects of several classes: the class with the largest area "
+            "is taken"
         )
     if without:
-        notes.append(f"{without} images have no annotation, or none with an object: left out")
+        notes.append(f"{without} images have no annotation, or no object in it: left out")
     classes = tuple(sorted(found))
     split = folders.make_split(root, pictures, classes, found)
     boxes = [annotation[path] for name in classes for path in found[name]]
@@ -77,17 +79,21 @@ def open_annotated(root, pictures, boxes, skip_bad):
 
 
 def _match_annotations(pictures, boxes):
-    """Match pictures with annotations of the same name in the same folder, else in any folder.
+    """Match images and annotations of the same name, in the same subfolder or else in any.
+
+    Args:
+        pictures: folder of the images.
+        boxes: folder of the annotations.
 
     Returns:
-        `{picture: path of its annotation, or None}`.
+        `{image: path of its annotation, or None}`.
 
     Raises:
-        ValueError: there are several such annotations, or pictures; the message names them.
+        ValueError: several images or annotations match; the message names them.
     """
     of_stem = {name[:-4]: f"{boxes}/{name}" for name in files.walk(boxes) if name.endswith(".xml")}
     found = {path: of_stem.get(os.path.splitext(path)[0]) for path in folders.list_images(pictures)}
-    elsewhere = {}  # pictures and annotations left over, by their names alone
+    elsewhere = {}  # unmatched images and annotations, by name without folder
     for kind, paths in (
         (0, [path for path in found if not found[path]]),
         (1, set(of_stem.values()) - set(found.values())),
@@ -99,8 +105,9 @@ def _match_annotations(pictures, boxes):
         if alone and xml:
             if len(alone) + len(xml) > 2:
                 raise ValueError(
-                    f"{name} is the name of several: {', '.join([*alone, *xml][:5])}. Put each "
-                    f"annotation below {boxes}/ where its picture is below {pictures}/."
+                    f"One picture and one annotation may have the name {name}. Received: "
+                    f"{', '.join([*alone, *xml][:5])}. Store each annotation in the subfolder of "
+                    f"{boxes}/ that its picture has in {pictures}/."
                 )
             found[alone[0]] = xml[0]
     return found

@@ -1,5 +1,6 @@
-"""A split becomes a dataset of encoded images with their labels, from files, from our shards or
-from those of others.
+"""Datasets of the encoded images and labels of a split.
+
+The images are in files, in our own shards or in third-party shards.
 """
 
 import os
@@ -18,18 +19,18 @@ from vgg_tf.records.framing import Record
 from vgg_tf.records.scanning import find_form
 from vgg_tf.records.splits import Source
 
-SHUFFLE_BYTES = 256 * 2**20  # bound of the shuffle buffer
+SHUFFLE_BYTES = 256 * 2**20  # maximum size of the shuffle buffer
 AUTO = tf.data.AUTOTUNE
 
 
 @dataclass(frozen=True)
 class Share:
-    """The part of one process of the batches that several processes share.
+    """Part of one process in batches that several processes share.
 
     Attributes:
-        process: its number, from 0.
-        processes: how many there are.
-        whole: images of a whole batch.
+        process: number of the process, from 0.
+        processes: number of processes.
+        whole: images per batch, of all processes together.
     """
 
     process: int
@@ -38,15 +39,15 @@ class Share:
 
     @property
     def batch(self):
-        """Rows of each batch."""
+        """Images per batch of this process."""
         return self.whole // self.processes
 
     def range(self, n):
-        """First and end of its range of a split of `n` images."""
+        """Return start and end of the images of this process in a split of `n` images."""
         return n * self.process // self.processes, n * (self.process + 1) // self.processes
 
     def rows(self, examples):
-        """Its rows of the batches that would be made of these examples."""
+        """Return the examples that are rows of this process in whole batches."""
         if self.processes == 1:
             return examples
         mine = examples.enumerate().filter(
@@ -57,13 +58,14 @@ class Share:
 
 @dataclass
 class Reader:
-    """A split as a dataset of `(key, encoded bytes, label)`.
+    """Datasets of a split, with elements `(key, encoded bytes, label)`.
 
     Attributes:
-        images: how many there are.
-        covariance: of the colours, for `views.make_train_view`.
-        ordered: function `(start, end)` that gives these images in their fixed order.
-        shuffled: function `(seed, epoch)` that gives one process's part in the order of an epoch.
+        images: number of images.
+        covariance: `[3, 3]` covariance of the colors, for `views.make_train_view`.
+        ordered: function `(start, end)` that returns a dataset of these images in fixed order.
+        shuffled: function `(seed, epoch)` that returns a dataset of the part of this process, in
+            the order of an epoch.
     """
 
     images: int
@@ -73,8 +75,19 @@ class Reader:
 
 
 def open_reader(source, split, selection, share):
-    """Return the `Reader` of a split; arguments as for `loading.load_dataset`, and the `Share`
-    of this process.
+    """Return the reader of a split.
+
+    Args:
+        source: as for `loading.load_dataset`.
+        split: as for `loading.load_dataset`.
+        selection: as for `loading.load_dataset`.
+        share: the `Share` of this process.
+
+    Returns:
+        A `Reader`.
+
+    Raises:
+        ValueError: several processes read shards of an earlier version, which have no counts.
     """
     if holds_shards(source) and not selection:
         collection = Collection.read(source)
@@ -82,8 +95,8 @@ def open_reader(source, split, selection, share):
         counts = collection.splits[split].get("per_shard")
         if counts is None and share.processes > 1:
             raise ValueError(
-                f"{source} was written by an earlier version, without counts of its shards. "
-                "Write it anew."
+                f"dataset.json of {source} must have the number of images per shard. Received: a "
+                "file of an earlier version. Write the shards again."
             )
         shards = Shards(paths, counts, n, len(collection.classes))
         return _make_shard_reader(
@@ -98,7 +111,7 @@ def open_reader(source, split, selection, share):
 
 
 def _make_shard_reader(shards, share, bytes_per_image, covariance):
-    """Make the reader of a split in shards."""
+    """Return the reader of a split in shards."""
 
     def shuffled(seed, epoch):
         mine = shards.locate(*share.range(shards.n))
@@ -115,9 +128,16 @@ def _make_shard_reader(shards, share, bytes_per_image, covariance):
 
 
 def _make_record_reader(split, share):
-    """Make the reader of some records of foreign shards.
+    """Return the reader of some records of shards.
 
-    The shards are read through, as random access is slow, and the other records are left out.
+    Random access is slow, so whole shards are read and the other records are dropped.
+
+    Args:
+        split: a `splits.Split` of records.
+        share: the `Share` of this process.
+
+    Returns:
+        A `Reader`.
     """
     shards = {}
     for record, label in zip(split.contents, split.labels.tolist(), strict=True):
@@ -136,6 +156,7 @@ def _make_record_reader(split, share):
 
 
 def _make_file_reader(files, n, share):
+    """Return the reader of a split in files or in memory."""
     contents = tf.data.Dataset.from_tensor_slices((files.contents, files.labels))
 
     def read(content, label):
@@ -153,8 +174,14 @@ def _make_file_reader(files, n, share):
 
 
 def ensure_opened(source, selection=EVERYTHING):
-    """Return a `splits.Source` of what `opening.open_source` opens, or of a part of an opened
-    one.
+    """Open a source if it is not open yet.
+
+    Args:
+        source: as for `opening.open_source`, or a `splits.Source`.
+        selection: the `selection.Selection` to take.
+
+    Returns:
+        A `splits.Source`.
     """
     if not isinstance(source, Source):
         return opening.open_source(str(source), selection)
@@ -162,8 +189,18 @@ def ensure_opened(source, selection=EVERYTHING):
 
 
 def shuffle(dataset, buffer, seed, epoch):
-    """Shuffle by seed and epoch alone. `Dataset.shuffle` mixes in the program's seed, and takes
-    no seed that is a tensor.
+    """Shuffle a dataset by seed and epoch alone.
+
+    `Dataset.shuffle` also depends on the global seed, and its seed cannot be a tensor.
+
+    Args:
+        dataset: a `tf.data.Dataset`.
+        buffer: number of elements in the shuffle buffer.
+        seed: an int.
+        epoch: an int64 scalar tensor.
+
+    Returns:
+        A `tf.data.Dataset`.
     """
     key = tf.random.stateless_uniform(
         [], tf.stack([tf.constant(seed, tf.int64), epoch]), 1, 2**31 - 1, tf.int32
@@ -183,5 +220,5 @@ def shuffle(dataset, buffer, seed, epoch):
 
 
 def with_pixels(key, contents, label):
-    """Replace an encoded image by its pixels, uint8 `[h, w, 3]`."""
+    """Replace an encoded image with its pixels, uint8 `[h, w, 3]`."""
     return key, decoding.decode(contents), label

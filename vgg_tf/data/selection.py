@@ -1,12 +1,12 @@
-"""Which classes and images of a source are taken, and which are held out for validation.
+"""Selection of classes and images of a source, and the held-out validation split.
 
-Programs have these fields as flags, so numpy is imported on use.
+Programs have these fields as flags, so NumPy is imported on use.
 """
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-HOLD_OUT = 0.1  # share of train held out for validation where nothing else is asked for
+HOLD_OUT = 0.1  # default share of train held out for validation
 HOLD_OUT_SEED = 0
 
 
@@ -33,37 +33,48 @@ class Selection:
     hold_out: float | None = None
 
     def __post_init__(self):
-        """Refuse what cannot be meant."""
+        """Check the values."""
         if self.limit_per_class < 0:
-            raise ValueError(f"limit_per_class is 0 or more. Received: {self.limit_per_class}.")
+            raise ValueError(
+                f"--limit-per-class must be 0 or more. Received: {self.limit_per_class}. Try 0, "
+                "which takes all images."
+            )
         if not 0 <= self.held_out < 1:
             raise ValueError(
-                f"--hold-out is a share, from 0 to below 1. Received: {self.hold_out}."
+                f"--hold-out must be a share from 0 to below 1. Received: {self.hold_out}. Try "
+                f"{HOLD_OUT}."
             )
 
     @property
     def held_out(self):
-        """Share that is held out of a source without a validation split."""
+        """Share of train to hold out if a source has no validation split."""
         return HOLD_OUT if self.hold_out is None else self.hold_out
 
     def __bool__(self):
-        """Return whether anything is chosen."""
+        """Return whether the selection differs from the default."""
         return self != EVERYTHING
 
     @classmethod
     def from_json(cls, values):
-        """Return the selection that `dataclasses.asdict` and JSON made plain."""
+        """Return the selection from its JSON form, made by `dataclasses.asdict`."""
         return cls(**values | {"classes": tuple(values["classes"])})
 
     def takes(self, name):
-        """Return whether the class of this name is taken."""
+        """Return whether the class of this name is selected."""
         return name.startswith(self.prefix) and (not self.classes or name in self.classes)
 
     def apply(self, source):
-        """Return the chosen part of a `splits.Source`, its classes numbered again.
+        """Return the selected part of a source, with new labels from 0.
+
+        Args:
+            source: a `splits.Source`.
+
+        Returns:
+            A `splits.Source`.
 
         Raises:
-            ValueError: classes that are not there, or fewer than two left; the message names them.
+            ValueError: a class does not exist, fewer than two classes are selected, or they have no
+                train images.
         """
         import numpy as np
 
@@ -85,7 +96,8 @@ class Selection:
             )
         if not len(splits.get("train", ())):
             raise ValueError(
-                f"{source.name} has no train images of the chosen classes. Choose others."
+                f"The selected classes of {source.name} must have train images. Received: "
+                f"{', '.join(source.classes[i] for i in taken[:5])}. Select other classes."
             )
         return replace(
             source,
@@ -95,7 +107,7 @@ class Selection:
         )
 
     def _choose(self, source):
-        """Return the positions of the chosen classes among those of a source."""
+        """Return the positions of the selected classes among those of a source."""
         if unknown := sorted(set(self.classes) - set(source.classes)):
             raise ValueError(
                 f"{source.name} has no class {', '.join(unknown[:5])}. It has "
@@ -105,8 +117,8 @@ class Selection:
         taken = [i for i, name in enumerate(source.classes) if self.takes(name)]
         if len(taken) < 2:
             raise ValueError(
-                f"{len(taken)} classes of {source.name} are chosen; at least 2 are needed. "
-                "Choose more."
+                f"At least 2 classes of {source.name} must be selected. Received: {len(taken)}. "
+                "Select more."
             )
         return taken
 
@@ -115,24 +127,34 @@ EVERYTHING = Selection()
 
 
 def find_least_held_out(selections, default=HOLD_OUT):
-    """Return the share that all trainings hold out; None where no selection has one.
+    """Return the share of train that all networks held out.
 
-    Of two shares, the images of the smaller one are among those of the larger one.
+    A larger share contains the images of a smaller one.
 
     Args:
-        selections: of trainings.
-        default: share of the selections that have none.
+        selections: the `Selection`s that the networks were trained on.
+        default: share of selections without `hold_out`.
+
+    Returns:
+        The smallest share, or None if no selection has one.
     """
-    told = [selection.hold_out for selection in selections]
-    if all(share is None for share in told):
+    shares = [selection.hold_out for selection in selections]
+    if all(share is None for share in shares):
         return None
-    return min(default if share is None else share for share in told)
+    return min(default if share is None else share for share in shares)
 
 
 def draw_limited(labels, limit):
-    """Return the positions, ascending, of up to `limit` images of each label.
+    """Return the positions of up to `limit` images of each label.
 
-    They are drawn at random, always the same.
+    They are drawn at random with a fixed seed.
+
+    Args:
+        labels: int `[n]`.
+        limit: maximum number of images per label.
+
+    Returns:
+        Ascending positions in `labels`, an int array.
     """
     import numpy as np
 
@@ -144,11 +166,14 @@ def draw_limited(labels, limit):
 
 
 def hold_out_validation(source, share):
-    """Return a `splits.Source` with a validation split that is drawn from train.
+    """Return a source whose validation split is drawn from train.
 
     Args:
-        source: without a validation split.
-        share: of the images of each class.
+        source: a `splits.Source` without a validation split.
+        share: share of the images of each class, from 0 to below 1.
+
+    Returns:
+        A `splits.Source`, with a note about the held-out images.
     """
     import numpy as np
 
@@ -159,12 +184,13 @@ def hold_out_validation(source, share):
     held = []
     for label in range(len(source.classes)):
         members = np.flatnonzero(train.labels == label)
-        # The last picture of a class stays in train.
+        # Each class keeps an image in train.
         n = min(max(1, round(share * len(members))), len(members) - 1)
         held.extend(random.permutation(members)[: max(n, 0)])
     if not held:
         return source.add_note(
-            "one image a class: nothing can be held out for validation, training goes on without"
+            "one image per class: nothing can be held out for validation, so training has no "
+            "validation"
         )
     keep = np.setdiff1d(np.arange(len(train)), held)
     note = (

@@ -1,4 +1,4 @@
-"""The records of a split in TFRecord shards, as datasets."""
+"""Datasets of the records of a split in TFRecord shards."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ class Shards:
     """The records of a split in shards.
 
     Attributes:
-        paths: of the shards.
-        counts: records of each; None where they are not known.
-        n: images of the split.
-        classes: number of classes, where the records hold the labels, which count from 0.
-        labels: else the labels of all records, through all shards, -1 for those of other splits.
-        form: of the records, as for `schema.parse`.
+        paths: paths of the shards.
+        counts: number of records per shard; None if unknown.
+        n: number of images of the split.
+        classes: number of classes, if the labels are those in the records and count from 0.
+        labels: labels of all records of all shards otherwise, -1 for records of other splits.
+        form: form of the records, as for `schema.parse`.
     """
 
     paths: list
@@ -33,14 +33,21 @@ class Shards:
     form: str = schema.SLIM
 
     def locate(self, start, end):
-        """Return where images start to end are, four arrays with an entry a shard.
+        """Find a range of images in the shards.
+
+        Args:
+            start: position of the first image in the split.
+            end: position after the last image.
 
         Returns:
-            The paths, the records to skip, the records to take, and the number of the first.
+            paths: paths of the shards to read, an array `[n]`.
+            skip: number of records to skip in each, int `[n]`.
+            count: number of records to read in each, int `[n]`; -1 for all.
+            first: number of the first record read in each, int `[n]`.
         """
         paths, shards = np.array(self.paths), len(self.paths)
         if self.labels is None and (start, end) == (0, self.n):
-            # Whatever is there: too many are an error as well.
+            # Reads all records, so that too many of them are found as an error.
             none = np.zeros(shards, np.int64)
             return paths, none, np.full(shards, -1), none
         if self.labels is not None and (start, end) == (0, self.n):
@@ -55,7 +62,7 @@ class Shards:
         return paths[some], (low - begins)[some], (high - low)[some], low[some]
 
     def read(self, paths, skip, count, first):
-        """Read the records that `locate` gives: a dataset of `(number, serialized)`."""
+        """Return a dataset of records, `(number, serialized)`; arguments from `locate`."""
 
         @tf.autograph.experimental.do_not_convert
         def read_shard(path, skip, count, first):
@@ -78,7 +85,7 @@ class Shards:
         return records.filter(lambda number, serialized: table[number] >= 0)
 
     def parse(self, records):
-        """Parse records: a dataset of `(key, encoded bytes, label)`."""
+        """Return a dataset of `(key, encoded bytes, label)` from records."""
         table = None if self.labels is None else tf.constant(self.labels)
 
         @tf.autograph.experimental.do_not_convert
@@ -86,7 +93,7 @@ class Shards:
             contents, label = schema.parse(serialized, self.form)
             if table is not None:
                 return add_key(contents, table[number])
-            # No loss would tell.
+            # The loss would not report it.
             known = (label >= 0) & (label < self.classes)
             tf.debugging.Assert(known, ["a label is out of range", label])
             return add_key(contents, label)
@@ -95,5 +102,5 @@ class Shards:
 
 
 def add_key(contents, label):
-    """Return an example: the digest of an encoded image, the image, and its label."""
+    """Return the example of an encoded image: its digest, the image and the label."""
     return decoding.make_key(contents), contents, label

@@ -1,4 +1,4 @@
-"""TensorFlow Datasets by name, read in place if their shards allow it."""
+"""TensorFlow Datasets by name, read in place if they are TFRecord shards."""
 
 from dataclasses import replace
 
@@ -8,28 +8,27 @@ from vgg_tf.data.foreign_shards import find_shards, open_shards
 from vgg_tf.records.splits import SPLIT_NAMES, Source, Split
 from vgg_tf.runtime import quiet
 
-TFDS_RETRIES = 3  # of a download; the default takes minutes where there is no network
-# Largest set that is kept in memory, where tensorflow-datasets has no shards to read in place.
-TFDS_BYTES = 4e9
+TFDS_RETRIES = 3  # tries of a download; without a network, the default takes minutes
+TFDS_BYTES = 4e9  # maximum size of a dataset in another format, which is read into memory
 
 
 def open_tfds(name, labels_from=None, progress=True):
-    """Open a set of tensorflow-datasets by its name, and prepare it where it is not yet.
+    """Open a dataset of TensorFlow Datasets, and download and prepare it first if needed.
 
-    Its shards are read in place. What it keeps in another format is read into memory.
+    TFRecord shards are read in place. Other formats are read into memory.
 
     Args:
-        name: such as `mnist`, `cifar100` or `imagenet2012:5.1.0`.
+        name: name such as `mnist`, `cifar100` or `imagenet2012:5.1.0`.
         labels_from: 0 or 1, the number of the first class; None for 0.
-        progress: a bar with rate and ETA on the standard error.
+        progress: whether to show a bar with throughput and ETA on the standard error.
 
     Returns:
         A `splits.Source`.
 
     Raises:
-        ValueError: no such set, none of images with one label, or too large for the memory; the
-            message says what to do.
-        ConnectionError: it must be downloaded first, and that failed.
+        ValueError: the dataset does not exist, has no images with one label, or is too large for
+            the memory; the message says what to do.
+        ConnectionError: the download failed.
     """
     builder = _make_builder(name)
     _prepare(builder, name)
@@ -39,44 +38,65 @@ def open_tfds(name, labels_from=None, progress=True):
         return replace(source, name=f"tfds:{name}", texts=())
     if (builder.info.dataset_size or 0) > TFDS_BYTES:
         raise ValueError(
-            f"tfds:{name} is {builder.info.dataset_size / 1e9:.0f} GB in a format that is read "
-            "into memory. Prepare it with file_format='tfrecord'."
+            f"tfds:{name} must be at most {TFDS_BYTES / 1e9:.0f} GB to be read into memory. "
+            f"Received: {builder.info.dataset_size / 1e9:.0f} GB. Prepare it with "
+            "file_format='tfrecord'."
         )
     splits, notes = _read_splits(builder, name)
     if "train" not in splits:
         raise ValueError(
-            f"tfds:{name} has no train split with labels, only "
-            f"{', '.join(builder.info.splits) or 'none'}."
+            f"tfds:{name} must have a train split with labels. Received splits: "
+            f"{', '.join(builder.info.splits) or 'none'}. Choose another dataset."
         )
     return Source(f"tfds:{name}", tuple(classes), splits, tuple(notes))
 
 
 def _make_builder(name):
-    """Return the builder of a set of images with one label."""
+    """Return the builder of a dataset of images with one label.
+
+    Args:
+        name: as for `open_tfds`.
+
+    Returns:
+        A `tfds.core.DatasetBuilder`.
+
+    Raises:
+        ValueError: the dataset does not exist, or has no images with one label.
+    """
     if not name:
-        raise ValueError("tfds: is followed by the name of a set, as in tfds:mnist.")
+        raise ValueError(f"A name must follow tfds:. Received: {f'tfds:{name}'!r}. Try tfds:mnist.")
     quiet.quiet_tensorflow()
     import tensorflow_datasets as tfds
 
     try:
         builder = tfds.builder(name)
-    except (ValueError, AssertionError) as error:  # no such set, version or configuration
+    except (ValueError, AssertionError) as error:  # unknown name, version or configuration
         raise ValueError(
-            f"tensorflow-datasets has no {name!r}: {str(error).splitlines()[0]}"
+            f"TensorFlow Datasets has no {name!r} ({str(error).splitlines()[0]}). Check the name, "
+            "version and configuration."
         ) from None
     features = builder.info.features
     if not {"image", "label"} <= set(features or ()):
         raise ValueError(
-            f"tfds:{name} has no image with one label, only {', '.join(features or ())}."
+            f"tfds:{name} must have the features image and label. Received: "
+            f"{', '.join(features or ()) or 'none'}. Choose another dataset."
         )
     return builder
 
 
 def _read_splits(builder, name):
-    """Read all images of a prepared set into memory.
+    """Read all images of a prepared dataset into memory.
+
+    Args:
+        builder: a `tfds.core.DatasetBuilder`.
+        name: name of the dataset, for messages.
 
     Returns:
-        `{split: splits.Split}`, and a list with a note about each split without labels.
+        splits: `{split: splits.Split}`.
+        notes: a list with a note about each split without labels.
+
+    Raises:
+        ValueError: an image has no label, but others of its split have one.
     """
     import tensorflow_datasets as tfds
 
@@ -94,8 +114,8 @@ def _read_splits(builder, name):
             continue
         if (labels < 0).any():
             raise ValueError(
-                f"tfds:{name}, {split}, image {np.argmax(labels < 0)} has no label. Prepare the "
-                "set anew."
+                f"Every {split} image of tfds:{name} must have a label. Received: image "
+                f"{np.argmax(labels < 0)} without a label. Prepare the dataset again."
             )
         names = [f"{split}/{i:06d}" for i in range(len(examples))]
         splits[SPLIT_NAMES[split]] = Split(
@@ -105,21 +125,30 @@ def _read_splits(builder, name):
 
 
 def _prepare(builder, name):
-    """Download and prepare a set, where it is not yet."""
+    """Download and prepare a dataset, unless it is prepared.
+
+    Args:
+        builder: a `tfds.core.DatasetBuilder`.
+        name: name of the dataset, for messages.
+
+    Raises:
+        ValueError: the user must download the dataset by hand; the message says how.
+        ConnectionError: the download failed.
+    """
     import requests
     from tensorflow_datasets.core.download import downloader
 
     before, downloader.MAX_RETRIES = downloader.MAX_RETRIES, TFDS_RETRIES
     try:
         builder.download_and_prepare()
-    except AssertionError as error:  # to be fetched by hand; the rest of the text says how
+    except AssertionError as error:  # must be downloaded by hand; its text says how
         raise ValueError(f"tfds:{name}: {' '.join(str(error).split())}") from None
     except requests.exceptions.RequestException as error:
         reason = str(error).splitlines()[0][:200]
         raise ConnectionError(
             f"tfds:{name} is not prepared in {builder.data_path.parent} and cannot be "
-            f"downloaded ({reason}). Prepare it where there is a network, or set TFDS_DATA_DIR "
-            "to the folder where it lies."
+            f"downloaded ({reason}). Prepare it on a machine with a network, or set "
+            "TFDS_DATA_DIR to the folder that has it."
         ) from None
     finally:
         downloader.MAX_RETRIES = before

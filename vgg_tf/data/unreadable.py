@@ -1,4 +1,4 @@
-"""Read errors of TensorFlow, which name no file, become one error that names all bad files."""
+"""Errors that name all unreadable files, in place of TensorFlow's read errors."""
 
 import contextlib
 
@@ -8,8 +8,8 @@ from vgg_tf.data.readers import ensure_opened
 from vgg_tf.images.decoding import decode_named
 from vgg_tf.records import collection, framing, integrity
 
-# A bad image or label, a bad checksum, a missing file, fewer images than dataset.json tells of; a
-# file that may not be read, or not be reached; what the disk says.
+# In this order: a bad image or label, a bad checksum, a missing file, fewer images than in
+# dataset.json, a file without permission, an unreachable file system (two), an error of the disk.
 READ_ERRORS = (
     tf.errors.InvalidArgumentError,
     tf.errors.DataLossError,
@@ -24,11 +24,13 @@ READ_ERRORS = (
 
 @contextlib.contextmanager
 def naming_the_unreadable(source):
-    """Turn a read or decode error of TensorFlow, which names no file, into a ValueError that names
-    all unreadable ones.
+    """Replace a read error of TensorFlow with one that names all unreadable files.
 
     Args:
-        source: what the failing data set was made from.
+        source: source of the dataset that is read, as for `loading.load_dataset`.
+
+    Raises:
+        ValueError: a file or record cannot be read; the message names all of them.
     """
     try:
         yield
@@ -37,17 +39,17 @@ def naming_the_unreadable(source):
             raise
         in_shards = collection.holds_shards(source)
         remedy = (
-            "delete these shards, and the command that wrote them restores them"
+            "Delete these shards, then restore them with the command that wrote them"
             if in_shards
-            else "mend it, or remove it"
+            else "Fix or remove these files"
         )
         raise ValueError(
-            f"what follows cannot be read; {remedy}:\n  " + "\n  ".join(found)
+            f"Unreadable files or records: {len(found)}. {remedy}:\n  " + "\n  ".join(found)
         ) from None
 
 
 def _unreadable(source):
-    """Go through everything, one by one."""
+    """Yield a description of each file or record that cannot be read."""
     if collection.holds_shards(source):
         yield from map(str, integrity.verify(source, progress=False))
         return

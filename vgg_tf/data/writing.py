@@ -1,7 +1,7 @@
-"""Writes a source as shards. An interrupted run continues.
+"""Shards of a source. An interrupted run continues.
 
-Each image is decoded once, to find damaged ones and to measure colors and sizes. A shard gets its
-name when it is complete.
+Each image is decoded once, to find damaged images and to measure colors and sizes. A shard gets its
+final name when it is complete.
 """
 
 import os
@@ -14,42 +14,47 @@ from vgg_tf.records.jobs import read_result
 from vgg_tf.records.shard_plan import ShardPlan
 from vgg_tf.runtime import files, locks, quiet
 
-WORK_FOLDER = ".writing"  # the plan, and the results of the shards that are done; gone when all are
+WORK_FOLDER = ".writing"  # plan and results of finished shards; removed at the end
 LOCK = "lock"
 
 
 def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, progress=True):
     """Write the shards of a source and its `dataset.json`.
 
-    In a finished folder, only shards that have been lost are written.
+    In a finished folder, only missing shards are written.
 
-    RGB and gray JPEG and 8-bit PNG files are stored byte for byte, CMYK JPEGs as JPEGs of quality
-    95, all else as PNG. What was encoded again or left out is listed in the notes of
-    `dataset.json`.
+    RGB and gray JPEG files and 8-bit PNG files are stored byte for byte. CMYK JPEG files become
+    JPEG files of quality 95. Other files become PNG files. The notes of `dataset.json` list the
+    images that are encoded again or left out.
 
     Args:
         source: a `splits.Source`.
-        out: folder, also remote (`gs://`); no lock keeps a second writer away there.
-        shards: shards of the training split; 0 by size.
-        seed: of the order, which is the same for the same seed.
-        check: decode each image; without it a truncated one is not found, and colors come from a
-            sample.
-        skip_bad: leave unreadable images out, and note it.
-        run: called as `shard_writing.write_shards`, which it is by default, to write the shards and
-            give their results in any order.
-        progress: a bar with rate and ETA; a line every 30 s where there is no terminal.
+        out: path of the folder, also remote (`gs://`). A remote folder has no lock against a second
+            writer.
+        shards: number of shards of train; 0 chooses it by size.
+        seed: seed of the order of the images.
+        check: whether to decode each image. Otherwise truncated images are not found, and the
+            statistics of colors come from a sample.
+        skip_bad: whether to skip unreadable images, with a note, instead of raising an error.
+        run: function with the signature of `shard_writing.write_shards`, the default. It writes
+            shards and yields their results in any order.
+        progress: whether to show a bar with throughput and ETA. Without a terminal it is updated
+            every 30 s.
 
     Returns:
-        The `collection.Collection` written.
+        The written `collection.Collection`.
 
     Raises:
-        FileExistsError: `out` holds something else, which is not changed.
-        BlockingIOError: another process is writing there.
-        ValueError: some images cannot be read; the message names them.
+        FileExistsError: `out` has other files. They stay unchanged.
+        BlockingIOError: another process writes to `out`.
+        ValueError: images cannot be read; the message names them.
         OSError: the disk is full; the message names the shard.
     """
     if seed < 0 or shards < 0:
-        raise ValueError(f"seed and shards are 0 or more. Received: {seed}, {shards}.")
+        raise ValueError(
+            f"--seed and --shards must be 0 or more. Received: --seed {seed} --shards {shards}. "
+            "Try --seed 0 --shards 0."
+        )
     out = str(out)
     finished = shard_plan.find_finished(out, source, seed, shards, check)
     if finished and shard_plan.is_whole(out, finished):
@@ -62,7 +67,7 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
     shard_plan.make_work_folder(out, work, finished)
     busy = f"{out} is being written by another process. Wait for it, or choose another folder."
     with locks.hold_lock(os.path.join(work, LOCK), busy):
-        # Another process may have written them since.
+        # Another process may have written the shards before the lock was free.
         finished = shard_plan.find_finished(out, source, seed, shards, check)
         if finished and shard_plan.is_whole(out, finished):
             return finished
@@ -74,20 +79,24 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
 
 
 def _write_missing(source, out, plan, finished, skip_bad, run, progress):
-    """Write the shards that are not there.
+    """Write the missing shards.
 
     Args:
-        source, out, skip_bad, run, progress: as for `write`.
+        source: as for `write`.
+        out: as for `write`.
         plan: the `ShardPlan`.
-        finished: collection of a finished folder, or None.
+        finished: the `collection.Collection` of a finished folder, or None.
+        skip_bad: as for `write`.
+        run: as for `write`.
+        progress: as for `write`.
 
     Returns:
-        list of `(split, jobs.Result)` of all shards. Of shards of a finished folder that were
-        there, the result is None.
+        A list of `(split, jobs.Result)` of all shards. The result of a shard that a finished folder
+        already has is None.
     """
     from tqdm import tqdm
 
-    quiet.quiet_tensorflow()  # takes seconds: after what is refused without it
+    quiet.quiet_tensorflow()  # takes seconds, so errors that do not need it come first
 
     from vgg_tf.records.shard_writing import write_shards
 
@@ -110,7 +119,7 @@ def _write_missing(source, out, plan, finished, skip_bad, run, progress):
 
 
 def _read_results(out, work, jobs, finished, skip_bad):
-    """Return the results of the shards that need not be written, by name."""
+    """Return `{name: result}` of the shards that exist and stay."""
     there = set(files.list_names(out))
     results = {job.name: read_result(work, job.name) for _, job in jobs if job.name in there}
     if finished:
@@ -123,18 +132,29 @@ def _read_results(out, work, jobs, finished, skip_bad):
 
 
 def _finish(source, out, plan, finished, skip_bad, results):
-    """Write `dataset.json`, or check restored shards; return the collection.
+    """Write `dataset.json`, or check restored shards, and return the collection.
+
+    Args:
+        source: as for `write`.
+        out: as for `write`.
+        plan: as for `_write_missing`.
+        finished: as for `_write_missing`.
+        skip_bad: as for `write`.
+        results: list of `(split, jobs.Result)` of all shards.
+
+    Returns:
+        A `collection.Collection`.
 
     Raises:
-        ValueError: some images cannot be read, or restored shards are not what they were.
+        ValueError: images cannot be read, or restored shards have other numbers of images.
     """
     bad = sorted(line for _, result in results if result for line in result.bad)
     if bad and not skip_bad:
         plan.write(os.path.join(out, WORK_FOLDER), bad_of=source.name)
         raise ValueError(
-            f"{len(bad)} of {sum(map(len, source.splits.values()))} images cannot be read; mend "
-            "or remove them, or leave them out with --skip-bad, then run the same command "
-            "again:\n  " + "\n  ".join(bad)
+            f"{len(bad)} of {sum(map(len, source.splits.values()))} images cannot be read. Fix or "
+            "remove them, or skip them with --skip-bad. Then run the same command again:\n  "
+            + "\n  ".join(bad)
         )
     if finished:
         _check_restored(out, finished, results)
@@ -145,12 +165,15 @@ def _finish(source, out, plan, finished, skip_bad, results):
 
 
 def _check_restored(out, finished, results):
-    """Remove a restored shard that has not as many images as before.
+    """Check the number of images of restored shards.
 
     Args:
         out: folder of the shards.
-        finished: its collection.
-        results: `(split, jobs.Result)` of each shard; None of those that were there.
+        finished: its `collection.Collection`.
+        results: list of `(split, jobs.Result)` of all shards; None for shards that existed.
+
+    Raises:
+        ValueError: a restored shard has another number of images; the shard is removed.
     """
     for split, values in finished.splits.items():
         of_split = [result for name, result in results if name == split]
@@ -158,14 +181,26 @@ def _check_restored(out, finished, results):
             if result and len(result.labels) != n:
                 files.remove(path := os.path.join(out, result.name))
                 raise ValueError(
-                    f"{path} would hold {len(result.labels)} images, {n} by dataset.json: some "
-                    "were damaged or mended since. Put back those that were there, or write to "
-                    "another folder."
+                    f"{path} must have {n} images, as in dataset.json. Received: "
+                    f"{len(result.labels)} readable images. Restore the earlier images, or "
+                    "write to another folder."
                 )
 
 
 def _describe(source, results, plan):
-    """Return the `collection.Collection` of what was written."""
+    """Return the collection of the written shards.
+
+    Args:
+        source: a `splits.Source`.
+        results: list of `(split, jobs.Result)` of all shards.
+        plan: the `ShardPlan`.
+
+    Returns:
+        A `collection.Collection`.
+
+    Raises:
+        ValueError: a split has no readable image.
+    """
     from vgg_tf.records.statistics import Measures, describe_split
 
     splits = {}
@@ -174,7 +209,8 @@ def _describe(source, results, plan):
         labels = np.array([label for result in of_split for label in result.labels], np.int64)
         if not len(labels):
             raise ValueError(
-                f"no {split} image of {source.name} can be read. Mend them, or remove the split."
+                f"{source.name} must have a readable {split} image. Received: none. Fix the "
+                "images, or remove the split."
             )
         splits[split] = describe_split(
             labels,
