@@ -1,0 +1,60 @@
+"""Every error says what was received, and stands in the table of the docs."""
+
+import importlib.util
+from pathlib import Path
+
+from tests.making import ROOT
+
+# Parts of a message, to which the caller adds the name of the file.
+PARTS = {
+    "vgg_tf/records/annotations.py",
+    "vgg_tf/records/collection.py",
+    "vgg_tf/records/schema.py",
+    "vgg_tf/training/loop.py",
+    "vgg_tf/weights/fitting.py",
+}
+
+
+def load_errors():
+    """Load docs/errors.py, which is not part of the package."""
+    spec = importlib.util.spec_from_file_location("errors", Path(ROOT, "docs", "errors.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_error_says_what_was_received():
+    errors = load_errors()
+    files = [
+        path for name in ("vgg_tf", "tfrecords_tools") for path in Path(ROOT, name).rglob("*.py")
+    ]
+    found = {
+        (path.relative_to(ROOT).as_posix(), message): names
+        for path in files
+        for _, _, message, names in errors.find_messages(path)
+    }
+    assert len(found) > 200
+    assert [key for key, names in found.items() if not names and key[0] not in PARTS] == []
+
+
+def test_the_table_of_the_docs_is_that_of_the_code():
+    page = Path(ROOT, "docs", "errors.md").read_text()
+    assert page == load_errors().make_page(), "run python docs/errors.py"
+
+
+def test_a_message_is_read_from_the_syntax_tree(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text(
+        "raise ValueError(f'a {x.y} b' 'c')\n"
+        "raise OSError('plain')\n"
+        "raise KeyError(text)\n"
+        "sys.exit('n={}'.format(3))\n"
+        "raise TypeError(where + 'c')\n"
+    )
+    found = [row[1:] for row in load_errors().find_messages(path)]
+    assert sorted(found) == [
+        ("OSError", "plain", False),
+        ("TypeError", "{where}c", True),
+        ("ValueError", "a {y} bc", True),
+        ("sys.exit", "n={}", True),
+    ]
