@@ -91,7 +91,7 @@ def inputs(once, tmp_path, monkeypatch):
         (
             call,
             ["vgg_tf.train", "--data", "good", "--initializer", "magic"],
-            r"error: No initializer 'magic'\..*\n$",
+            r"error: Unknown initializer 'magic'\..*\n$",
         ),
         (call, ["vgg_tf.train", "--epoch", "3"], r"--epochs"),
         (

@@ -1,10 +1,13 @@
-"""Files that version 0.1 wrote, before its modules were in packages, keep opening, and its numbers
-stay.
+"""Files of version 0.1 still open, with the same numbers.
 
-`tests/references` was written by commit 20cb104 on two cores with AMX, in float32 on one thread:
-class folders and VOC pictures, our shards of both, shards of slim and of tensorflow-datasets, a run
-of three steps, an export of each format, a `.keras` file of vgg11_lrn with posteriors, and the
-first training batch of each source.
+Commit 20cb104, before the modules were in packages, wrote `tests/references` on two cores with AMX,
+in float32 on one thread. The folder has:
+
+- class folders, VOC pictures, and our shards of both
+- shards of slim and of tensorflow-datasets
+- a run of three steps, and an export of each format
+- a `.keras` file of vgg11_lrn with its posteriors
+- the first training batch of each source
 """
 
 import json
@@ -26,7 +29,7 @@ from vgg_tf.runs.run_folder import open_run, read_run
 from vgg_tf.training.model import build, make_optimizer
 
 REFERENCES = Path(__file__).parent / "references"
-# Another processor may round a sum of float32 in another order.
+# Another processor may add float32 numbers in another order.
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 WORDS = (
     "--arch vgg11_bn --width 0.015625 --head-width 4 --strategy cpu --precision float32"
@@ -36,7 +39,7 @@ WORDS += "--data shards --recipe cifar --epochs 1 --steps-per-epoch 3 --batch-si
 
 @pytest.fixture
 def references(tmp_path, monkeypatch):
-    """A copy, as the current folder: readers may lock a folder, or write beside a file."""
+    """Return a copy as the current folder, since readers may lock a folder or write into it."""
     shutil.copytree(REFERENCES, tmp_path / "references")
     monkeypatch.chdir(tmp_path / "references")
     return tmp_path / "references"
@@ -54,14 +57,13 @@ def test_the_first_batch_of_a_source_has_the_same_pixels(references, source):
     np.testing.assert_array_equal(labels, expected[f"{source} labels"])
     np.testing.assert_allclose(
         images, expected[source], atol=1
-    )  # a level, where another processor rounds the other way
+    )  # another processor may round to the next level
     assert np.abs(np.int32(images) - expected[source]).mean() < 0.01
 
 
 @pytest.mark.slow
 def test_three_steps_on_one_thread_end_with_the_same_weights(references):
-    # A training in a process of its own, as the number of threads is set when TensorFlow starts: 15
-    # seconds.
+    # Takes 15 s, for a process of its own: the number of threads is set when TensorFlow starts.
     one = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "PYTHONPATH": ROOT}
     command = [sys.executable, "-m", "vgg_tf.train", *WORDS, "--out", "again"]
     result = subprocess.run(command, capture_output=True, text=True, env=os.environ | one)
@@ -72,7 +74,7 @@ def test_three_steps_on_one_thread_end_with_the_same_weights(references):
         np.testing.assert_allclose(found[name], values, **CLOSE, err_msg=name)
 
 
-def test_a_run_folder_opens_and_is_done(references):
+def test_a_run_folder_opens_and_is_complete(references):
     run = read_run("run")
     assert run.settings.recipe.steps_per_epoch == 3
     found = keras.saving.load_model("run/model.keras").predict(np.load("views.npy"), verbose=0)
@@ -83,7 +85,7 @@ def test_a_run_folder_opens_and_is_done(references):
     assert result.stdout.startswith("run is done")
 
 
-def test_the_state_of_a_run_goes_into_a_network_and_its_optimizer(references):
+def test_the_state_of_a_run_is_restored_into_a_network_and_its_optimizer(references):
     recipe = read_run("run").settings.recipe
     (references / "run" / "report.json").unlink()
     with open_run("run", read_run("run").settings) as run:
@@ -105,7 +107,7 @@ EXPORTS = [
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-def test_an_exported_file_tells_its_classes_and_gives_the_posteriors(references, name):
+def test_an_exported_file_has_its_classes_and_returns_the_probabilities(references, name):
     report = json.loads(Path("exports/export.json").read_text())
     run, about = runtimes.open_model(f"exports/{name}")
     assert about["classes"] == report["classes"] == ["ant", "bee"]
@@ -113,9 +115,9 @@ def test_an_exported_file_tells_its_classes_and_gives_the_posteriors(references,
     np.testing.assert_allclose(run(np.load("views.npy")), np.load("run.npy"), atol=limit)
 
 
-def test_a_keras_file_of_vgg11_lrn_opens_although_its_layer_has_moved(references):
-    # Keras finds the class by its registered name, once `models.vgg` has been imported, as `from
-    # vgg_tf import build_vgg` does.
+def test_a_keras_file_of_vgg11_lrn_opens_although_its_layer_class_has_moved(references):
+    # Keras finds the class by its registered name after an import of `models.vgg`, such as by
+    # `from vgg_tf import build_vgg`.
     model = keras.saving.load_model("vgg11_lrn.keras")
     np.testing.assert_allclose(
         model.predict(np.load("views.npy"), verbose=0), np.load("vgg11_lrn.npy"), **CLOSE

@@ -1,4 +1,4 @@
-"""Each command draws something of its own from real input, and says what it does not know."""
+"""Each command draws a figure from real input, and reports unknown names."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from vgg_tf.visualize import main as visualize
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder of pictures of two classes, a network, and the log of a run."""
+    """Return a folder with pictures of two classes, a network, and the log of a run."""
     place = tmp_path_factory.mktemp("drawn")
     for i in range(16):
         save(
@@ -67,8 +67,8 @@ def commands(place):
 
 
 @pytest.mark.parametrize("what", [name for name in WHAT if name != "table"])
-def test_each_draws_a_picture(what, place, tmp_path, monkeypatch, uncompiled, capsys):
-    # 2 s for heat, which derives by two layers and the input, and for mistakes.
+def test_each_command_draws_a_figure(what, place, tmp_path, monkeypatch, uncompiled, capsys):
+    # heat takes 2 s, for the gradients of two layers and the input; mistakes takes 2 s.
     monkeypatch.chdir(tmp_path)
     visualize([what, *commands(place)[what], "--out", "a.png"])
     with Image.open("a.png") as picture:
@@ -80,17 +80,19 @@ def test_each_draws_a_picture(what, place, tmp_path, monkeypatch, uncompiled, ca
             assert picture.size[0] > 200
 
 
-def test_mistakes_are_those_of_the_images_that_the_run_took(
+def test_mistakes_uses_the_images_and_classes_of_the_run(
     all_trained, tmp_path, monkeypatch, uncompiled, capsys
 ):
-    # 2 s, without the training.
+    # Takes 2 s, without the training.
     monkeypatch.chdir(tmp_path)
     shutil.copytree(all_trained / "run", "run")
     visualize(
         ["mistakes", "run", "--out", "new/folder/a.png"]
-    )  # of two classes, which all ten would not fit
+    )  # two classes; the network would not fit all ten
     assert (tmp_path / "new" / "folder" / "a-pairs.png").exists()
-    with pytest.raises(ValueError, match="has no split 'validation'"):  # it has learned from all
+    with pytest.raises(
+        ValueError, match="has no split 'validation'"
+    ):  # the run trained on all images
         visualize(["mistakes", "run", "--split", "validation"])
 
 
@@ -103,14 +105,16 @@ def test_the_table_is_printed(capsys):
     ("what", "words", "message"),
     [
         ("heat", ["--label", "bird"], "Received: --label bird. Choose from: cat, dog"),
-        ("heat", ["--layers", "block9"], "No layer 'block9'"),
+        ("heat", ["--layers", "block9"], "Unknown layer 'block9'"),
         ("field", ["--unit", "9,0"], "between 0,0 and 7,7 in .* Received: --unit 9,0"),
-        ("features", ["--layer", "fc1"], "fc1 has no map"),
+        ("features", ["--layer", "fc1"], "'fc1' has no feature map"),
         ("network", ["--style", "graph"], "needs graphviz"),
-        ("curves", ["--out", "a.doc"], r"ends in .*\.png"),
+        ("curves", ["--out", "a.doc"], r"must end in .*\.png"),
     ],
 )
-def test_what_it_does_not_know_is_said(what, words, message, place, tmp_path, monkeypatch):
+def test_unknown_names_raise_an_error_that_lists_the_known_ones(
+    what, words, message, place, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ValueError, match=re.compile(message)):
@@ -118,6 +122,6 @@ def test_what_it_does_not_know_is_said(what, words, message, place, tmp_path, mo
     assert not list(tmp_path.glob("*.doc"))
 
 
-def test_a_run_without_a_log_is_refused(place):
+def test_a_run_without_a_log_raises_an_error(place):
     with pytest.raises(FileNotFoundError, match=r"has no log\.csv: it is no run folder"):
         visualize(["curves", str(place / "data")])

@@ -1,4 +1,4 @@
-"""Pictures of data, trainings and networks: `python -m vgg_tf.visualize WHAT ... --out FILE`."""
+"""Draw data, training runs and networks: `python -m vgg_tf.visualize WHAT ... --out FILE`."""
 
 import os
 import sys
@@ -13,13 +13,13 @@ PROG = "python -m vgg_tf.visualize"
 
 
 def sheet(source: Argument[str], split: str = "train", n: int = 24, out: str = "sheet.png"):
-    """Examples with their class names and boxes.
+    """Draw example images with their class names and boxes.
 
     Args:
-        source: a folder, tfds:NAME or digits.
-        split: train, validation or test.
-        n: how many.
-        out: the picture; its suffix says the format.
+        source: Folder, tfds:NAME or digits.
+        split: Split to draw: train, validation or test.
+        n: Number of images.
+        out: File of the figure; its suffix sets the format.
     """
     from vgg_tf.data.examples import show
 
@@ -27,11 +27,11 @@ def sheet(source: Argument[str], split: str = "train", n: int = 24, out: str = "
 
 
 def classes(source: Argument[str], out: str = "classes.png"):
-    """How many images of each class there are, split by split.
+    """Draw the number of images of each class, split by split.
 
     Args:
-        source: a folder, tfds:NAME or digits.
-        out: the picture.
+        source: Folder, tfds:NAME or digits.
+        out: File of the figure; its suffix sets the format.
     """
     from vgg_tf.data.drawings import draw_class_counts
 
@@ -48,17 +48,17 @@ def views(
     seed: int = 0,
     out: str = "views.png",
 ):
-    """An image before and after each step of the train view of section 3.1, and some views of it.
+    """Draw each step of a training view of a picture (section 3.1), and some random views.
 
     Args:
-        picture: a file.
-        size: side of the crop, in pixels.
-        scale: S, or S_MIN,S_MAX, in pixels.
-        shift: standard deviation of the RGB shift.
-        padding: pixels that the crop may reach beyond the image.
-        cutout: side of the square that is cut out, in pixels.
-        seed: of the views.
-        out: the picture.
+        picture: Picture file.
+        size: Side of the crop, in pixels.
+        scale: Smaller side of the rescaled picture, in pixels: S, or S_MIN,S_MAX for a range.
+        shift: Standard deviation of the amounts of the RGB shift; 0 for none.
+        padding: Pixels by which the crop may extend beyond the picture, which is mirrored there.
+        cutout: Side of the cutout square, in pixels; 0 for none.
+        seed: Seed of the random views.
+        out: File of the figure; its suffix sets the format.
     """
     quiet.quiet_tensorflow()
     from vgg_tf.data.drawings import draw_view_steps
@@ -74,12 +74,12 @@ def curves(
     what: Literal["validation_error", "train_error", "loss"] = "validation_error",
     out: str = "curves.png",
 ):
-    """Training curves of several runs, one over the other.
+    """Draw the training curves of several runs in one figure.
 
     Args:
-        runs: run folders.
-        what: column of log.csv.
-        out: the picture.
+        runs: Run folders.
+        what: Column of log.csv.
+        out: File of the figure; its suffix sets the format.
     """
     from vgg_tf.runs.curves import draw_runs
 
@@ -94,16 +94,16 @@ def heat(
     method: Literal["grad-cam", "grad-cam++", "saliency", "all"] = "grad-cam",
     out: str = "heat.png",
 ):
-    """Grad-CAM, Grad-CAM++ or a saliency map over a picture.
+    """Draw Grad-CAM, Grad-CAM++ or a saliency map over a picture.
 
     Args:
-        network: a run folder, a file of weights, or cifar10.
-        picture: a file.
-        layers: names with commas between; the last convolution by default; blocks: the last one of
-            each block.
-        label: the class, a name or a number from 0; the likeliest by default.
-        method: what is drawn; all draws the three beside each other.
-        out: the picture.
+        network: Run folder, file of weights, or cifar10 (part of vgg_tf).
+        picture: Picture file.
+        layers: Names of layers, separated by commas, or blocks for the last convolution of each
+            block; the last convolution by default.
+        label: Name or index (from 0) of the class; the most probable one by default.
+        method: Kind of heatmap; all draws the three next to each other.
+        out: File of the figure; its suffix sets the format.
     """
     quiet.quiet_tensorflow()
     from vgg_tf.evaluation.explanations import draw_heat
@@ -117,13 +117,13 @@ def features(
     layer: str = "block1_conv1",
     out: str = "features.png",
 ):
-    """Maps of features that a layer makes of a picture.
+    """Draw the feature maps of a layer for a picture.
 
     Args:
-        network: a run folder, a file of weights, or cifar10.
-        picture: a file.
-        layer: its name.
-        out: the picture.
+        network: Run folder, file of weights, or cifar10 (part of vgg_tf).
+        picture: Picture file.
+        layer: Name of the layer.
+        out: File of the figure; its suffix sets the format.
     """
     quiet.quiet_tensorflow()
     from vgg_tf.evaluation.explanations import draw_features
@@ -138,14 +138,15 @@ def field(
     unit: str = "",
     out: str = "field.png",
 ):
-    """The receptive field of a unit, on a picture.
+    """Draw the receptive field of a unit on a picture.
 
     Args:
-        network: a run folder, a file of weights, or cifar10.
-        picture: a file.
-        layer: its name.
-        unit: row and column of the unit in its map, from 0, such as 1,0; the middle one by default.
-        out: the picture.
+        network: Run folder, file of weights, or cifar10 (part of vgg_tf).
+        picture: Picture file.
+        layer: Name of the layer.
+        unit: Row and column of the unit in its feature map, from 0, such as 1,0; the unit in the
+            middle by default.
+        out: File of the figure; its suffix sets the format.
     """
     quiet.quiet_tensorflow()
     from vgg_tf.evaluation.explanations import draw_field
@@ -154,11 +155,11 @@ def field(
 
 
 def filters(network: Argument[str], out: str = "filters.png"):
-    """The first layer's filters.
+    """Draw the filters of the first layer.
 
     Args:
-        network: a run folder, a file of weights, or cifar10.
-        out: the picture.
+        network: Run folder, file of weights, or cifar10 (part of vgg_tf).
+        out: File of the figure; its suffix sets the format.
     """
     quiet.quiet_tensorflow()
     from vgg_tf.evaluation.explanations import draw_filters
@@ -169,21 +170,22 @@ def filters(network: Argument[str], out: str = "filters.png"):
 def mistakes(
     network: Argument[str], data: str = "", split: str = "test", out: str = "mistakes.png"
 ):
-    """The worst mistakes in pictures, and beside them (FILE-pairs) the pairs of classes that are
-    confused most often.
+    """Draw a network's most confident mistakes, and the pairs of classes it confuses most often.
+
+    The figure of the pairs gets the name FILE-pairs.
 
     Args:
-        network: a run folder, a file of weights, or cifar10.
-        data: the images; the run's own by default.
-        split: train, validation or test.
-        out: the picture.
+        network: Run folder, file of weights, or cifar10 (part of vgg_tf).
+        data: Folder, tfds:NAME or digits; the data of the run by default.
+        split: Split to draw: train, validation or test.
+        out: File of the figure; its suffix sets the format.
     """
     quiet.quiet_tensorflow()
     from vgg_tf.evaluation.mistakes import draw_network_mistakes
 
     sheet, pairs, n = draw_network_mistakes(network, data, split)
     if sheet is None:
-        print(f"none of {n:,} {split} images is taken for something else: nothing to draw")
+        print(f"mistakes: 0 of {n:,} {split} images, no figure written")
         return
     stem, suffix = os.path.splitext(out)
     _save(sheet, out)
@@ -197,14 +199,14 @@ def network(
     style: Literal["scale", "graph"] = "scale",
     out: str = "network.png",
 ):
-    """An architecture drawn to scale, or as Keras' graph.
+    """Draw an architecture to scale, or as Keras' graph.
 
     Args:
-        arch: its name.
-        size: side of the crop, in pixels.
-        classes: number of classes.
-        style: scale: blocks as high as the maps; graph: Keras' own plot, which needs graphviz.
-        out: the picture.
+        arch: Name of the architecture.
+        size: Side of the crop, in pixels.
+        classes: Number of classes.
+        style: Blocks as high as their maps (scale), or Keras' plot (graph, needs graphviz).
+        out: File of the figure; its suffix sets the format.
     """
     from vgg_tf.models import diagrams
 
@@ -216,11 +218,11 @@ def network(
 
 
 def table(size: int = 224, classes: int = 1000):
-    """All architectures with their parameters and GFLOPs, as a table.
+    """Print a table of all architectures, with their parameters and GFLOP.
 
     Args:
-        size: side of the crop, in pixels.
-        classes: number of classes.
+        size: Side of the crop, in pixels.
+        classes: Number of classes.
     """
     from vgg_tf.models import costs
     from vgg_tf.models.diagrams import choose_head_width
@@ -247,7 +249,7 @@ WHAT = {
 
 
 def main(arguments=None):
-    """Draw what the first word names."""
+    """Run the command that the first argument names."""
     command_line.print_version(sys.argv[1:] if arguments is None else arguments)
     tyro.extras.subcommand_cli_from_dict(WHAT, args=arguments, prog=PROG, description=__doc__)
 

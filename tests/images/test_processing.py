@@ -63,8 +63,8 @@ def test_process_path_takes_a_range_of_scales(photos):
     def look(path, seed):
         return process_path(path, CLASSES, 16, (16, 32), seed=seed, flip=False, shift=0)[0]
 
-    # The picture rises by a level per column. 11 columns span 12 levels after shrinking to 16, and 6
-    # after enlarging to 32.
+    # The picture rises by a level per column. 11 columns span 12 levels after shrinking to 16, and
+    # 6 levels after enlarging to 32.
     slopes = [
         int(cut[0, 13, 0]) - int(cut[0, 2, 0])
         for cut in eagerly(look, [photos[0]] * 12, list(range(12)))

@@ -87,8 +87,8 @@ def test_a_view_of_a_jpeg_is_a_crop_of_what_pil_rescales_within_half_a_level(cal
             for t in range(new_h - crop + 1)
             for e in range(new_w - crop + 1)
         ]
-        # Half a level of rounding, plus float32 errors of the positions. Other antialiasing, sizes or
-        # corners than PIL's would give tens of levels.
+        # Half a level of rounding, plus float32 errors of the positions. Other antialiasing, sizes
+        # or corners than PIL's would give tens of levels.
         assert (
             min(
                 np.abs(cut[:, side] - view).max()

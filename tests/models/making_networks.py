@@ -1,4 +1,4 @@
-"""Small networks of five classes, random images, and what a network answers."""
+"""Small networks of five classes, random images, and the outputs of a network."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def tiny(arch="vgg11", **options):
 
 
 def scrambled(arch="vgg11", **options):
-    """A network on 64 pixels whose every weight, biases and moments too, is another number."""
+    """Return a network for 64 pixels with random weights, including biases and moments."""
     model = tiny(arch, **{"input_shape": (64, 64, 3)} | options)
     rng = np.random.default_rng(5)
     model.set_weights(
@@ -33,5 +33,5 @@ def noise(*shape, seed=0):
 
 
 def answer(model, images):
-    """What a network gives: 0.03 s, where `predict` traces for 0.2 s."""
+    """Return the outputs of a network in 0.03 s; `predict` would trace for 0.2 s."""
     return np.asarray(model(images))

@@ -1,4 +1,4 @@
-"""Input, trunk and head compute what the paper and the arguments say."""
+"""Input, trunk and head compute what the paper and the arguments specify."""
 
 import keras
 import numpy as np
@@ -10,14 +10,14 @@ from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.architectures import IMAGENET_MEAN
 
 
-def test_a_uint8_and_a_float_image_give_the_same_scores():
+def test_a_uint8_and_a_float_image_give_the_same_probabilities():
     model, images = tiny(), noise(2, 32, 32, 3).round()
     np.testing.assert_array_equal(model(images), model(images.astype(np.uint8)))
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_the_mean_is_subtracted_in_float32_under_every_policy(policy):
-    # bfloat16 would lose up to half a grey level of 200.3, which is not a whole number.
+    # 200.3 is not an integer; bfloat16 would lose up to half a gray level of it.
     keras.config.set_dtype_policy(policy)
     try:
         model = tiny(mean=(123.68, 116.779, 103.939), std=(58.4, 57.1, 57.4))
@@ -32,7 +32,7 @@ def test_the_mean_is_subtracted_in_float32_under_every_policy(policy):
     assert model(image).dtype == "float32"
 
 
-def test_the_mean_of_imagenet_is_the_default():
+def test_the_default_mean_is_that_of_imagenet():
     model = build_vgg("vgg11", input_shape=(32, 32, 3), width=0.1, include_top=False)
     inside = keras.Model(model.input, model.get_layer("normalize").output)
     np.testing.assert_allclose(
@@ -40,7 +40,7 @@ def test_the_mean_of_imagenet_is_the_default():
     )
 
 
-def test_configuration_c_keeps_the_size_of_its_maps_at_the_1x1_convolutions():
+def test_1x1_convolutions_of_configuration_c_keep_the_size_of_the_map():
     model = tiny("vgg16c")
     for block, side in ((3, 8), (4, 4), (5, 2)):
         layer = model.get_layer(f"block{block}_conv3")
@@ -48,7 +48,7 @@ def test_configuration_c_keeps_the_size_of_its_maps_at_the_1x1_convolutions():
         assert layer.output.shape[1:3] == (side, side)
 
 
-def test_the_penalty_pulls_each_kernel_by_l2_times_the_kernel_and_no_bias():
+def test_the_gradient_of_the_penalty_is_l2_times_each_kernel_and_none_for_biases():
     model = tiny("vgg11_bn", l2=5e-4)
     with tf.GradientTape() as tape:
         loss = tf.add_n(model.losses)
@@ -62,7 +62,7 @@ def test_the_penalty_pulls_each_kernel_by_l2_times_the_kernel_and_no_bias():
 
 
 @pytest.mark.parametrize("arch", ["vgg11", "vgg16_bn"])
-def test_the_dense_head_on_one_crop_equals_the_fc_head(arch):
+def test_the_dense_head_on_one_crop_equals_the_fully_connected_head(arch):
     options = {"input_shape": (64, 64, 3), "classifier_activation": None}
     fc, dense = tiny(arch, **options), tiny(arch, dense=True, **options)
     dense.set_weights(
@@ -77,14 +77,12 @@ def test_the_dense_head_on_one_crop_equals_the_fc_head(arch):
 @pytest.mark.parametrize(
     ("sides", "positions"), [((64, 64), (1, 1)), ((64, 96), (1, 2)), ((127, 160), (2, 4))]
 )
-def test_the_dense_map_has_floor_of_side_by_32_less_crop_by_32_less_one_positions_a_side(
-    sides, positions
-):
+def test_the_dense_map_has_side_over_32_minus_crop_over_32_plus_1_positions(sides, positions):
     dense = tiny(dense=True, input_shape=(64, 64, 3))
     assert dense(noise(1, *sides, 3)).shape == (1, *positions, 5)
 
 
-def test_a_dense_position_equals_the_fc_head_on_its_window_of_the_last_map():
+def test_a_dense_position_equals_the_fully_connected_head_on_its_window():
     fc, dense = (
         tiny(input_shape=(64, 64, 3), classifier_activation=None),
         tiny(dense=True, input_shape=(64, 64, 3)),
@@ -107,7 +105,7 @@ def test_a_dense_position_equals_the_fc_head_on_its_window_of_the_last_map():
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max"])
-def test_without_the_head_pooling_takes_mean_or_maximum_of_the_last_map(pooling):
+def test_without_the_head_pooling_returns_the_mean_or_maximum_of_the_last_map(pooling):
     pooled, plain = tiny(include_top=False, pooling=pooling), tiny(include_top=False)
     plain.set_weights(pooled.get_weights())
     images = noise(2, 64, 64, 3)
@@ -121,7 +119,7 @@ def test_without_the_head_pooling_takes_mean_or_maximum_of_the_last_map(pooling)
     assert maps(images).shape == (2, 2, 2, 64)
 
 
-def test_softmax_of_the_scores_is_the_posterior():
+def test_probabilities_are_the_softmax_of_the_logits():
     scores, posteriors = tiny(classifier_activation=None), tiny()
     posteriors.set_weights(scores.get_weights())
     images = noise(3, 32, 32, 3)
@@ -130,7 +128,7 @@ def test_softmax_of_the_scores_is_the_posterior():
     np.testing.assert_allclose(answer(posteriors, images), expected, rtol=1e-5)
 
 
-def test_dropout_acts_on_the_outputs_of_fc1_and_fc2():
+def test_dropout_follows_fc1_and_fc2():
     model = tiny(dropout=0.25)
     names = [layer.name for layer in model.layers]
     for layer in ("fc1", "fc2"):

@@ -1,4 +1,4 @@
-"""The layers of a network form a chain in which none is left out."""
+"""The layers of a network form a chain, and no layer is missing."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def test_an_imported_network_of_keras_applications_is_a_chain():
     assert label == int(model(np.float32(IMAGE)[np.newaxis]).numpy().argmax())
 
 
-def test_the_chain_leaves_nothing_out():
+def test_the_chain_has_all_layers_except_input_and_dropout():
     model = build_vgg("vgg16_bn", input_shape=(32, 32, 3), width=1 / 16, classes=2)
     names = [layer.name for layer in list_layers(model)]
     assert names == [

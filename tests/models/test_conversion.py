@@ -1,4 +1,4 @@
-"""convert_head gives each window the scores of the fc head, and converts back exactly."""
+"""convert_head gives each window the logits of the fully connected head, and converts back."""
 
 import keras
 import numpy as np
@@ -9,9 +9,7 @@ from vgg_tf.models.conversion import convert_head
 
 
 def head_on_windows(model, maps, h, w):
-    """Scores of the fc head of `model` on each window of `h` rows and `w` columns of `maps`, one
-    after the other.
-    """
+    """Return the logits of the fully connected head for each window of h x w positions."""
     layers = [
         [array.astype(np.float64) for array in model.get_layer(name).get_weights()]
         for name in ("fc1", "fc2", "predictions")
@@ -35,9 +33,7 @@ def head_on_windows(model, maps, h, w):
         ("vgg11", (224, 224), (256, 320)),
     ],
 )
-def test_each_score_of_the_converted_net_is_the_fc_heads_on_its_window_of_the_last_map(
-    arch, crop, sides
-):
+def test_each_logit_of_the_dense_form_is_that_of_the_original_head_on_its_window(arch, crop, sides):
     model = scrambled(arch, input_shape=(*crop, 3), std=(50, 60, 70))
     dense = convert_head(model)
     images, (h, w) = noise(1, *sides, 3), (crop[0] // 32, crop[1] // 32)
@@ -45,12 +41,14 @@ def test_each_score_of_the_converted_net_is_the_fc_heads_on_its_window_of_the_la
     scores, expected = answer(dense, images), head_on_windows(model, maps, h, w)
     assert scores.shape == expected.shape
     assert scores.shape[1:3] == (sides[0] // 32 - h + 1, sides[1] // 32 - w + 1)
-    # Positions differ, or any one of them would do.
+    # The tolerance is relative to how much positions differ.
     spread = expected.std((1, 2)).max()
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-3 * spread)
     turned = head_on_windows(model, maps[:, ::-1], h, w)[:, ::-1]
-    assert np.abs(scores - turned).max() > 0.03 * spread, "the order of rows in fc1 is not seen"
-    # On one crop it is the network it was.
+    assert np.abs(scores - turned).max() > 0.03 * spread, (
+        "the order of the rows in fc1 has no effect"
+    )
+    # On one crop it equals the original network.
     one = answer(dense, images[:, : crop[0], : crop[1]])[:, 0, 0].astype(np.float64)
     posteriors = np.exp(one) / np.exp(one).sum(1, keepdims=True)
     np.testing.assert_allclose(
@@ -58,7 +56,7 @@ def test_each_score_of_the_converted_net_is_the_fc_heads_on_its_window_of_the_la
     )
 
 
-def test_the_head_goes_there_and_back_with_every_bit_and_setting():
+def test_converting_there_and_back_keeps_all_weights_and_settings():
     model = scrambled(
         "vgg16c_bn",
         mean=(90, 100, 110),
@@ -81,7 +79,7 @@ def test_the_head_goes_there_and_back_with_every_bit_and_setting():
     np.testing.assert_array_equal(answer(back, images), answer(model, images))
 
 
-def test_the_converted_network_is_a_copy():
+def test_the_converted_network_has_its_own_weights():
     model = scrambled()
     dense = convert_head(model)
     before = model.get_weights()
@@ -89,7 +87,7 @@ def test_the_converted_network_is_a_copy():
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_a_converted_network_keeps_its_precision():
+def test_a_converted_network_keeps_its_dtype_policy():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = scrambled()
@@ -102,9 +100,9 @@ def test_a_converted_network_keeps_its_precision():
     assert dense(noise(1, 64, 64, 3)).dtype == "float32"
 
 
-def test_a_network_without_head_has_none_to_convert():
+def test_converting_a_network_without_a_head_raises_an_error():
     with pytest.raises(
         ValueError,
-        match="vgg11 is no network with a head by build_vgg, which alone can be converted",
+        match=r"needs a network of build_vgg with its head .* Received: vgg11 with the layers",
     ):
         convert_head(tiny(include_top=False))

@@ -1,6 +1,4 @@
-"""Parameters as Table 2 of the paper and Keras count them, operations as a loop over Keras' layers
-does.
-"""
+"""Parameters and operations equal those of Table 2 and of Keras' layers."""
 
 import keras
 import pytest
@@ -14,12 +12,12 @@ TABLE2 = {"vgg11": 133, "vgg11_lrn": 133, "vgg13": 133, "vgg16c": 134, "vgg16": 
 
 
 @pytest.mark.parametrize("arch", TABLE2)
-def test_parameters_are_those_of_table_2(arch):
+def test_the_costs_have_the_parameters_of_table_2(arch):
     assert round(sum(row["parameters"] for row in list_costs(arch)) / 1e6) == TABLE2[arch]
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_parameters_maps_and_operations_are_kerass(arch):
+def test_parameters_maps_and_operations_equal_those_of_keras_layers(arch):
     model = build_vgg(arch, input_shape=(96, 96, 3), classes=7, width=1 / 16, head_width=24)
     rows = list(list_costs(arch, 96, 7, 1 / 16, 24))
     assert sum(row["parameters"] for row in rows) == sum(
@@ -33,5 +31,5 @@ def test_parameters_maps_and_operations_are_kerass(arch):
             assert row["flops"] == 2 * layer.kernel.numpy().size * places
 
 
-def test_the_table_has_vgg16s_known_numbers():
+def test_the_table_has_the_known_numbers_of_vgg16():
     assert ["vgg16", "D", "16", "138.4", "89%", "30.94"] in cells_of(make_table())

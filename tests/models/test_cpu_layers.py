@@ -1,4 +1,4 @@
-"""The layers for CPUs compute what Keras' own compute, forward and back, on the same variables."""
+"""The layers for CPUs compute the outputs and gradients of Keras' layers, on the same variables."""
 
 import functools
 import itertools
@@ -23,7 +23,7 @@ from vgg_tf.training.optimizers import SGD
 STATISTICS = {"mean": (120.0, 115.0, 100.0), "std": (60.0, 60.0, 60.0)}
 
 
-ROWS, WINDOWS, OFFSETS = ((4, 4), 4), ((4, 5), 2), ((31, 29), 2)  # one of each kind of products
+ROWS, WINDOWS, OFFSETS = ((4, 4), 4), ((4, 5), 2), ((31, 29), 2)  # a case of each kind of product
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,11 @@ ROWS, WINDOWS, OFFSETS = ((4, 4), 4), ((4, 5), 2), ((31, 29), 2)  # one of each 
     + [(shape, 4, "float32") for shape in ((1, 4), (3, 2), (4, 5))]  # as on CPUs with AMX
     + [
         (shape, 2, "float32") for shape in ((1, 29), (29, 1), (2, 30))
-    ],  # by offsets, as large maps on CPUs with AVX2 only
+    ],  # by offsets, like large maps on CPUs with AVX2 only
 )
-def test_a_convolution_and_its_gradients_are_tensorflows(shape, products, dtype, monkeypatch):
+def test_a_convolution_and_its_gradients_equal_those_of_tensorflow(
+    shape, products, dtype, monkeypatch
+):
     monkeypatch.setattr(cpu_products, "find_products_side", lambda: products)
     random = np.random.default_rng(0)
     x = tf.cast(random.normal(size=(3, *shape, 5)), dtype)
@@ -96,7 +98,7 @@ def gradients(scores, images, labels):
 @pytest.mark.parametrize(
     ("arch", "width"), [("vgg16c", 0.5), ("vgg11_bn", 0.5), ("vgg11_lrn", 0.125)]
 )
-def test_a_network_its_gradients_and_moving_moments_are_those_of_keras(arch, width):
+def test_outputs_gradients_and_moving_moments_of_a_network_equal_those_of_keras(arch, width):
     plain, fast = networks(arch, width=width)
     swapped = {type(layer) for layer in fast.layers} & {ProductConvolution, FusedBatchNormalization}
     assert swapped == {ProductConvolution, *([FusedBatchNormalization] * arch.endswith("_bn"))}
@@ -134,7 +136,7 @@ def test_frozen_layers_keep_weights_and_moments():
     assert all(path.startswith(("block5", "fc", "predictions")) for path in changed)
 
 
-def test_a_network_trained_faster_is_saved_as_kerass_own(tmp_path):
+def test_a_network_trained_with_faster_layers_is_saved_with_those_of_keras(tmp_path):
     model = build_vgg(
         "vgg11_bn", input_shape=(32, 32, 3), classes=7, width=0.125, seed=0, **STATISTICS
     )
@@ -153,11 +155,11 @@ def test_a_network_trained_faster_is_saved_as_kerass_own(tmp_path):
 
 @functools.cache
 def large():
-    """The full network of 224 pixels, without training."""
+    """Return an untrained network for 224 pixels, of full width."""
     return build_vgg("vgg11", input_shape=(224, 224, 3), classes=7, head_width=8)
 
 
-def test_large_maps_are_products_too_on_cpus_with_avx2_only(monkeypatch):
+def test_large_maps_use_matrix_products_on_cpus_with_avx2_only(monkeypatch):
     monkeypatch.setattr(cpu_layers, "find_large_side", lambda: 56)
     others = {
         layer.name
@@ -180,7 +182,7 @@ def test_large_maps_are_products_too_on_cpus_with_avx2_only(monkeypatch):
     assert others == {"block1_conv1", "block2_conv1", "block3_conv1", "block3_conv2"}
 
 
-def test_large_maps_few_filters_and_strategies_keep_kerass_layers(monkeypatch):
+def test_large_maps_few_filters_and_strategies_keep_the_layers_of_keras(monkeypatch):
     monkeypatch.setattr(cpu_layers, "find_large_side", lambda: math.inf)
     kinds = {layer.name: type(layer) for layer in make_faster(large()).layers}
     products = {name for name, kind in kinds.items() if kind is ProductConvolution}
@@ -202,7 +204,7 @@ def apply(optimizer, variable, gradient):
 
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("accumulate", [None, 2])
-def test_sgd_makes_the_steps_of_keras(nesterov, accumulate):
+def test_sgd_takes_the_steps_of_keras_sgd(nesterov, accumulate):
     random = np.random.default_rng(0)
     start, gradients = random.normal(size=(40, 3)), random.normal(size=(6, 40, 3))
     found = []

@@ -1,4 +1,4 @@
-"""Heat maps, features and receptive fields are those computed by hand or by differences."""
+"""Heatmaps, features and receptive fields equal those computed by hand or by differences."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ from vgg_tf.models.heatmaps import (
 
 
 def two_layers(kernel, weights):
-    """A 1x1 convolution to two channels, the mean over the map, scores of two classes."""
+    """Return a network: a 1x1 convolution to two channels, global mean, logits of two classes."""
     x = inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(2, 1, use_bias=False, name="conv")(x)
     x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
@@ -32,29 +32,29 @@ def two_layers(kernel, weights):
     return model
 
 
-# The first channel is red, the second green. The first class is red minus half of green, the second
-# green.
+# The first channel is red, the second is green. The logits are red minus half of green, and green.
 BY_HAND = two_layers([[1, 0], [0, 1], [0, 0]], [[1, 0], [-0.5, 1]])
 PICTURE = np.array([[[4, 0, 9], [2, 2, 9]], [[0, 8, 9], [0, 0, 9]]], np.float32)
 
 
-def test_grad_cam_of_a_network_by_hand():
-    # dS/dA is w / 4 everywhere: red / 4 - green / 8 at each place, below 0 cut off, the highest 1.
+def test_grad_cam_equals_a_computation_by_hand():
+    # The derivative is w / 4 everywhere. So the map is red / 4 - green / 8, clipped at 0, with a
+    # maximum of 1.
     found, label = compute_heat(BY_HAND, PICTURE, "conv", 0)
     np.testing.assert_allclose(found, [[1, (2 / 4 - 2 / 8) / 1], [0, 0]], atol=1e-6)
     assert label == 0
     found, label = compute_heat(BY_HAND, PICTURE, "conv")
     np.testing.assert_allclose(found, [[0, 2 / 8], [1, 0]], atol=1e-6)
-    assert label == 1  # green is 2.5 on average, red 1.5
+    assert label == 1  # the mean of green is 2.5, that of red is 1.5
 
 
-def test_grad_cam_plus_plus_of_a_network_by_hand():
-    # Class 0: of the red channel g = 1/4, its sum 6: alpha = g^2 / (2 g^2 + 6 g^3) = 1 / (2 + 6/4);
-    # that of green is below 0.
+def test_grad_cam_plus_plus_equals_a_computation_by_hand():
+    # Class 0: the red channel has g = 1/4 and the sum 6, so alpha = g^2 / (2 g^2 + 6 g^3) =
+    # 1 / (2 + 6/4). The derivative of the green channel is below 0.
     found, _ = compute_heat(BY_HAND, PICTURE, "conv", 0, "grad-cam++")
     np.testing.assert_allclose(found, [[1, 0.5], [0, 0]], atol=1e-6)
-    # Two channels above 0: class 0 of other weights. g = 1/4 and 1/2, sums 6 and 10: alphas 1/3.5
-    # and 1/7, weights 4 alpha g.
+    # Other weights, with two derivatives above 0: g = 1/4 and 1/2, and sums 6 and 10. So the alphas
+    # are 1/3.5 and 1/7, and the weights are 4 alpha g.
     both = two_layers([[1, 0], [0, 1], [0, 0]], [[1, 0], [2, 0]])
     red, green = 4 / 3.5 / 4, 4 / 7 / 2
     expected = np.array([[4 * red, 2 * red + 2 * green], [8 * green, 0]])
@@ -62,15 +62,15 @@ def test_grad_cam_plus_plus_of_a_network_by_hand():
     np.testing.assert_allclose(found, expected / expected.max(), atol=1e-6)
 
 
-def test_saliency_of_a_network_by_hand():
+def test_saliency_equals_a_computation_by_hand():
     found, _ = compute_heat(BY_HAND, PICTURE, None, 0, "saliency")
     np.testing.assert_allclose(
         found, np.ones((2, 2))
-    )  # a quarter by red, an eighth by green, at each pixel
+    )  # 1/4 for red and 1/8 for green, at each pixel
 
 
 def by_differences(model, image, label, step=0.5):
-    """Largest derivative of the score by each pixel's colours, by moving them."""
+    """Return the largest derivative of the logit for each pixel, from finite differences."""
     to_scores = keras.Model(model.input, model.get_layer("predictions").output)
     moves = []
     for y, x, c in np.ndindex(4, 4, 3):
@@ -82,7 +82,7 @@ def by_differences(model, image, label, step=0.5):
     return np.abs(scores[..., 0] - scores[..., 1]).max(-1) / (2 * step)
 
 
-def test_saliency_is_what_moving_each_pixel_says():
+def test_saliency_equals_finite_differences():
     model = build_vgg(
         "vgg11_bn",
         input_shape=(32, 32, 3),
@@ -95,10 +95,10 @@ def test_saliency_is_what_moving_each_pixel_says():
     found, label = compute_heat(model, IMAGE, method="saliency")
     slow = by_differences(model, IMAGE, label)
     part = found[14:18, 14:18]
-    assert np.corrcoef(part.ravel(), slow.ravel())[0, 1] > 0.98  # a ReLU may turn on the way
+    assert np.corrcoef(part.ravel(), slow.ravel())[0, 1] > 0.98  # a ReLU may switch within the step
 
 
-def test_features_are_those_that_keras_gives():
+def test_features_equal_the_outputs_of_a_keras_submodel():
     model = build_vgg(
         "vgg11_bn",
         input_shape=(32, 32, 3),
@@ -114,7 +114,7 @@ def test_features_are_those_that_keras_gives():
     np.testing.assert_allclose(compute_features(model, IMAGE, "block3_conv2"), expected, atol=1e-5)
 
 
-# As the literature has them.
+# Known from the literature: layer, side, step.
 FIELDS = [
     ("block1_conv2", 5, 1),
     ("block3_conv3", 40, 4),
@@ -123,14 +123,14 @@ FIELDS = [
 ]
 
 
-def test_receptive_fields_of_vgg16_are_those_that_are_known():
+def test_receptive_fields_of_vgg16_have_the_known_sizes():
     model = build_vgg("vgg16", include_top=False, input_shape=(None, None, 3), width=1 / 16)
     for layer, side, step in FIELDS:
         field = find_receptive_field(model, layer)
         assert (field.side, field.step) == (side, step), layer
 
 
-def test_what_a_unit_does_not_see_does_not_change_it():
+def test_pixels_outside_the_receptive_field_do_not_change_a_unit():
     model = build_vgg("vgg11", include_top=False, input_shape=(None, None, 3), width=1 / 8, seed=0)
     picture = np.random.default_rng(0).uniform(0, 255, (96, 96, 3)).astype(np.float32)
     before = compute_features(model, picture, "block3_conv2")
@@ -139,7 +139,7 @@ def test_what_a_unit_does_not_see_does_not_change_it():
     mask[ymin:ymax, xmin:xmax] = True
     outside = compute_features(model, np.where(mask, picture, 0), "block3_conv2")
     np.testing.assert_allclose(outside[12, 10], before[12, 10], atol=1e-4)
-    mask[ymin] = False  # a row less
+    mask[ymin] = False  # one row less
     assert (
         np.abs(
             compute_features(model, np.where(mask, picture, 0), "block3_conv2")[12, 10]
@@ -149,7 +149,7 @@ def test_what_a_unit_does_not_see_does_not_change_it():
     )
 
 
-def test_filters_are_stretched_around_grey():
+def test_filters_are_scaled_around_gray():
     model = build_vgg("vgg11", input_shape=(32, 32, 3), width=1 / 16, classes=2, seed=0)
     found = read_filters(model)
     assert found.shape == (4, 3, 3, 3)
@@ -159,33 +159,33 @@ def test_filters_are_stretched_around_grey():
     )
 
 
-def test_what_cannot_be_had_is_refused_with_what_there_is():
+def test_unknown_layers_labels_and_methods_raise_errors_that_list_the_known_ones():
     model = build_vgg(
         "vgg11", input_shape=(32, 32, 3), width=1 / 16, classes=2, head_width=8, seed=0
     )
     with pytest.raises(
-        ValueError, match=r"No layer 'conv9'. The network has normalize, block1_conv1"
+        ValueError, match=r"Unknown layer 'conv9'. Expected one of: normalize, block1_conv1"
     ):
         compute_heat(model, IMAGE, "conv9")
     with pytest.raises(
-        ValueError, match=r"fc1 has no map, but numbers alone. Maps have block1_conv1"
+        ValueError, match=r"Layer 'fc1' has no feature map. Expected one of: block1_conv1"
     ):
         compute_heat(model, IMAGE, "fc1")
-    with pytest.raises(ValueError, match=r"the classes 0 to 1. Received: 2"):
+    with pytest.raises(ValueError, match=r"must be from 0 to 1. Received: 2"):
         compute_heat(model, IMAGE, label=2)
-    with pytest.raises(ValueError, match=r"No method 'cam'. Known: grad-cam"):
+    with pytest.raises(ValueError, match=r"Unknown method 'cam'. Expected one of: grad-cam"):
         compute_heat(model, IMAGE, method="cam")
-    with pytest.raises(ValueError, match=r"does not take an image of \(40, 40, 3\)"):
+    with pytest.raises(ValueError, match=r"accepts the image. Received: .* shape \(40, 40, 3\)"):
         compute_heat(model, np.zeros((40, 40, 3)))
     inputs = keras.Input((8, 8, 3))
     a = keras.layers.Conv2D(3, 1, name="a")(inputs)
     model = keras.Model(inputs, keras.layers.Add()([inputs, a]), name="fork")
-    with pytest.raises(ValueError, match=r"fork.* no chain of layers"):
+    with pytest.raises(ValueError, match=r"fork must be a chain of layers"):
         compute_heat(model, np.zeros((8, 8, 3)))
 
 
 @pytest.mark.slow
-def test_jax_finds_the_same(tmp_path):
+def test_jax_returns_the_same_heatmaps(tmp_path):
     with shallow(((3,), (3,), (3, 3), (), ())):
         model = build_vgg(
             "shallow_bn",

@@ -1,4 +1,4 @@
-"""A patch in one corner of an image appears in the same corner of every heat map."""
+"""A patch in one corner of an image appears in the same corner of every heatmap."""
 
 import functools
 
@@ -12,8 +12,8 @@ from vgg_tf.models.heatmaps import compute_heat
 
 
 @functools.cache
-def coloured_corner():
-    """A network that was built to see red, and a grey picture with a red patch in one corner."""
+def red_detector():
+    """Return a network whose class 1 is red."""
     model = build_vgg(
         "vgg11",
         input_shape=(64, 64, 3),
@@ -24,16 +24,14 @@ def coloured_corner():
         mean=(0, 0, 0),
     )
     for layer in model.layers:
-        if isinstance(
-            layer, keras.layers.Conv2D
-        ):  # the first channel goes through, the others are nothing
+        if isinstance(layer, keras.layers.Conv2D):  # the first channel passes, the others are 0
             kernel = np.zeros(layer.kernel.shape, np.float32)
             kernel[1, 1, :, 0] = (
                 [1, -0.5, -0.5] if layer.name == "block1_conv1" else np.eye(kernel.shape[2])[0]
             )
             layer.set_weights([kernel, np.zeros(kernel.shape[-1], np.float32)])
     flat = np.zeros(model.get_layer("fc1").kernel.shape, np.float32)
-    flat[:: model.get_layer("block5_conv2").filters, 0] = 0.01  # the first channel of each place
+    flat[:: model.get_layer("block5_conv2").filters, 0] = 0.01  # the first channel of each position
     model.get_layer("fc1").set_weights([flat, np.zeros(8, np.float32)])
     model.get_layer("fc2").set_weights([np.eye(8, dtype=np.float32), np.zeros(8, np.float32)])
     last = np.zeros((8, 2), np.float32)
@@ -73,15 +71,15 @@ FORMS = {
 
 @functools.cache
 def formed(form):
-    return FORMS[form](coloured_corner())
+    return FORMS[form](red_detector())
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("method", heatmaps.METHODS)
 @pytest.mark.parametrize(
     ("top", "left"), [(0, 48), (48, 0)]
-)  # which a map that is turned or mirrored would exchange
-def test_a_patch_in_a_corner_lights_up_there(form, method, top, left):
+)  # a transposed or mirrored map would exchange the two
+def test_a_patch_in_a_corner_is_in_the_same_corner_of_the_heatmap(form, method, top, left):
     model = formed(form)
     picture = np.full((64, 64, 3), 100, np.uint8)
     picture[top : top + 16, left : left + 16] = (255, 0, 0)
@@ -99,6 +97,6 @@ def test_a_patch_in_a_corner_lights_up_there(form, method, top, left):
         assert columns[-1] < (left + 16) * w / 64 + 1
 
 
-def test_where_nothing_speaks_for_the_class_the_map_is_0():
-    found, _ = compute_heat(coloured_corner(), np.full((64, 64, 3), 100, np.uint8), label=1)
+def test_without_evidence_for_the_class_the_heatmap_is_0():
+    found, _ = compute_heat(red_detector(), np.full((64, 64, 3), 100, np.uint8), label=1)
     assert found.max() == 0

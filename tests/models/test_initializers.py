@@ -1,4 +1,4 @@
-"""Seeds fix all kernels, and each initializer starts them as its description says."""
+"""Seeds determine all kernels, and each initializer sets them as documented."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 from tests.models.making_networks import answer, noise, tiny
 
 
-def test_the_same_seed_gives_the_same_weights_and_every_layer_its_own():
+def test_the_same_seed_gives_the_same_weights_and_each_layer_has_its_own():
     first, second, other = tiny(seed=3), tiny(seed=3), tiny(seed=4)
     assert all(
         np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True)
@@ -19,7 +19,7 @@ def test_the_same_seed_gives_the_same_weights_and_every_layer_its_own():
     )
 
 
-def test_the_seeds_of_all_layers_fit_into_32_bits_and_small_ones_are_as_they_were():
+def test_the_seeds_of_all_layers_fit_into_32_bits_and_small_seeds_are_stable():
     def seeds(seed):
         model = tiny("vgg19", seed=seed)
         own = [layer.kernel_initializer.seed for layer in model.layers if hasattr(layer, "kernel")]
@@ -35,18 +35,18 @@ def test_the_seeds_of_all_layers_fit_into_32_bits_and_small_ones_are_as_they_wer
 
 @pytest.mark.parametrize("arch", ["vgg11", "vgg16", "vgg19"])
 @pytest.mark.parametrize("std", [None, (58.0, 57.0, 57.0)])
-def test_the_default_initialiser_starts_near_the_loss_of_guessing(arch, std):
-    # paper.md 2b: the paper's std 0.1 starts at 1e8. Narrow nets spread more than full ones, hence
-    # a loss within 2.
+def test_the_default_initializer_starts_near_the_loss_of_uniform_probabilities(arch, std):
+    # The paper's std of 0.1 starts with a loss of 1e8 (paper.md 2b). Logits of narrow networks
+    # spread more than those of full ones, so the tolerance is 2.
     model = tiny(arch, std=std, width=0.5, head_width=256, classifier_activation=None)
     scores = answer(model, noise(8, 32, 32, 3)).astype(np.float64)
-    assert scores.std() > 1e-3, "the signal has died on the way"
+    assert scores.std() > 1e-3, "the signal has vanished"
     loss = (np.log(np.exp(scores).sum(1)) - scores.mean(1)).mean()
     assert abs(loss - np.log(5)) < 2
 
 
 @pytest.mark.parametrize("arch", ["vgg16c", "vgg19"])
-def test_layers_of_dirac_begin_by_handing_on_what_they_see(arch):
+def test_layers_with_the_dirac_initializer_start_as_identities(arch):
     model = tiny(arch, initializer="dirac", std=(60.0,) * 3, head_width=48)
     layers = [layer for layer in model.layers if layer.name.startswith(("block", "flatten", "fc"))]
     seen = keras.Model(model.input, [layer.output for layer in layers])(noise(2, 32, 32, 3))
@@ -56,12 +56,12 @@ def test_layers_of_dirac_begin_by_handing_on_what_they_see(arch):
             n = min(before.shape[-1], now.shape[-1])
             np.testing.assert_array_equal(
                 now[..., :n], before[..., :n]
-            )  # no map has a number below 0 here
+            )  # all values are 0 or more here
             assert now.shape[-1] == n or now[..., n:].std() > 0
         before = now
 
 
-def test_dirac_makes_identities_before_batch_normalisation_and_none_of_an_input_of_0_to_255():
+def test_dirac_needs_batch_normalization_or_a_standardized_input():
     kernel = tiny("vgg16_bn", initializer="dirac").get_layer("block5_conv2").kernel.numpy()
     np.testing.assert_array_equal(kernel[1, 1], np.eye(64))
     assert kernel.sum() == 64
@@ -72,7 +72,7 @@ def test_dirac_makes_identities_before_batch_normalisation_and_none_of_an_input_
     np.testing.assert_array_equal(plain, auto)
 
 
-def test_dirac_leaves_fc1_random_where_it_joins_several_positions():
+def test_dirac_keeps_fc1_random_if_it_has_several_positions_as_input():
     joined, alone = (
         tiny("vgg11", initializer="dirac", input_shape=(side, side, 3), std=(60.0,) * 3)
         .get_layer("fc1")

@@ -7,7 +7,7 @@ from tests.models.making_networks import noise, tiny
 from vgg_tf.models.lrn import LocalResponseNormalization
 
 
-def test_lrn_equals_alexnets_formula_written_out():
+def test_lrn_equals_the_formula_of_alexnet():
     x = noise(2, 3, 3, 8)
     expected = np.empty_like(x)
     for i in range(8):
@@ -16,14 +16,14 @@ def test_lrn_equals_alexnets_formula_written_out():
     np.testing.assert_allclose(LocalResponseNormalization()(x), expected, rtol=1e-5)
 
 
-def test_lrn_equals_tensorflows_own():
+def test_lrn_equals_tensorflow_lrn():
     x = noise(2, 3, 3, 8)
     expected = tf.nn.lrn(x, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
     np.testing.assert_allclose(LocalResponseNormalization()(x), expected, rtol=1e-4)
 
 
 def test_lrn_in_half_precision_does_not_overflow():
-    # 300 squared is beyond float16. Tolerance: float16 has 11 bits.
+    # The square of 300 overflows float16, which has 11 bits of precision.
     x = np.full((1, 1, 1, 8), 300, np.float16)
     result = LocalResponseNormalization(dtype="float16")(x)
     assert result.dtype == "float16"
@@ -32,7 +32,7 @@ def test_lrn_in_half_precision_does_not_overflow():
     )
 
 
-def test_a_lrn_has_one_lrn_after_the_first_convolution():
+def test_a_lrn_has_one_lrn_layer_after_the_first_convolution():
     names = [layer.name for layer in tiny("vgg11_lrn").layers]
     assert [name for name in names if "lrn" in name] == ["block1_lrn"]
     assert names.index("block1_lrn") == names.index("block1_conv1") + 1

@@ -1,4 +1,4 @@
-"""build_vgg makes the layers of Table 1, named as in Keras, and refuses wrong arguments."""
+"""build_vgg makes the layers of Table 1, named as in Keras, and checks its arguments."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from vgg_tf.paper.architectures import ARCHITECTURES, find_architecture
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_layer_names_are_those_of_keras_and_weight_layers_number_as_the_name_says(arch):
+def test_layers_have_the_names_of_keras_and_their_number_is_in_the_architecture_name(arch):
     model = tiny(arch)
     with_kernel = [layer.name for layer in model.layers if hasattr(layer, "kernel")]
     assert len(with_kernel) == find_architecture(arch).weight_layers
@@ -35,10 +35,10 @@ def test_vgg16_has_the_layer_names_and_shapes_of_keras_applications():
     assert ours == {w.path: tuple(w.shape) for w in theirs.weights}
 
 
-def test_with_the_weights_of_keras_applications_the_features_are_theirs():
-    # keras.applications takes what preprocess_input gives: BGR minus the mean. Our input is raw
-    # RGB, so the first kernel's input channels are turned round. Tolerance: float32 sums in another
-    # order.
+def test_weights_of_keras_applications_give_the_same_features():
+    # keras.applications expects the output of preprocess_input, BGR minus the mean. The input of
+    # build_vgg is raw RGB, so the input channels of the first kernel are reversed. float32 sums are
+    # in another order.
     theirs = keras.applications.VGG16(weights=None, input_shape=(32, 32, 3), include_top=False)
     ours = build_vgg("vgg16", input_shape=(32, 32, 3), include_top=False)
     weights = theirs.get_weights()
@@ -50,7 +50,7 @@ def test_with_the_weights_of_keras_applications_the_features_are_theirs():
     )
 
 
-def test_a_saved_model_loads_and_answers_the_same(tmp_path):
+def test_a_saved_model_loads_with_the_same_outputs(tmp_path):
     model = tiny("vgg11_lrn", std=(50.0, 60.0, 70.0))
     model.save(tmp_path / "m.keras")
     images = noise(2, 32, 32, 3)
@@ -62,17 +62,17 @@ def test_a_saved_model_loads_and_answers_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"arch": "vgg17"}, "Known: vgg11"),
-        ({"input_shape": (None, None, 3)}, "fixed input_shape"),
+        ({"arch": "vgg17"}, "Unknown architecture 'vgg17'"),
+        ({"input_shape": (None, None, 3)}, "must have fixed sides"),
         ({"input_shape": (31, 32, 3)}, "at least 32 pixels"),
         ({"input_shape": (32, 32)}, "3 channels for RGB"),
-        ({"include_top": False, "pooling": "sum"}, 'pooling is None, "avg" or "max"'),
-        ({"classifier_activation": "relu"}, "classifier_activation is"),
+        ({"include_top": False, "pooling": "sum"}, 'pooling must be None, "avg" or "max"'),
+        ({"classifier_activation": "relu"}, "classifier_activation must be"),
         ({"include_top": False, "dense": True}, "needs include_top=True"),
-        ({"classes": 0}, "positive number"),
-        ({"initializer": "magic"}, "No initializer 'magic'. Known: auto, paper"),
+        ({"classes": 0}, "must be at least 1"),
+        ({"initializer": "magic"}, "Unknown initializer 'magic'. Expected one of: auto, paper"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(options, message):
+def test_arguments_that_do_not_fit_raise_an_error(options, message):
     with pytest.raises(ValueError, match=message):
         tiny(**options)

@@ -1,4 +1,4 @@
-"""build_vgg(weights=...) takes what fits, says what does not, and refuses other networks."""
+"""build_vgg(weights=...) copies what fits, reports what does not, and checks the network."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from vgg_tf.paper.architectures import count_filters
 from vgg_tf.weights.writing import write_weights
 
 
-def test_weights_bring_their_number_of_classes_and_their_mean_and_std(tmp_path):
+def test_weights_set_the_number_of_classes_and_mean_and_std(tmp_path):
     source = scrambled(classes=7, mean=(90, 100, 110), std=(50, 60, 70))
     write_weights(source, tmp_path / "a.weights.h5")
     model = tiny(weights=tmp_path / "a.weights.h5", classes=None, input_shape=(64, 64, 3))
@@ -19,7 +19,7 @@ def test_weights_bring_their_number_of_classes_and_their_mean_and_std(tmp_path):
     np.testing.assert_array_equal(answer(model, images), answer(source, images))
 
 
-def test_a_mean_or_std_given_beside_weights_that_know_better_gives_way_and_that_is_said(capsys):
+def test_mean_and_std_of_the_weights_override_given_ones_with_a_note(capsys):
     source = scrambled(mean=(90, 100, 110))
     for given in ({"std": (1, 2, 3)}, {"mean": (1, 2, 3)}):
         model = tiny(weights=source, input_shape=(64, 64, 3), **given)
@@ -31,7 +31,7 @@ def test_a_mean_or_std_given_beside_weights_that_know_better_gives_way_and_that_
         np.testing.assert_array_equal(answer(model, images), answer(source, images))
 
 
-def test_new_classes_on_a_trained_trunk_are_one_call_that_says_what_is_new(capsys):
+def test_one_call_puts_new_classes_on_a_trained_trunk_and_reports_it(capsys):
     source = scrambled("vgg13_bn")
     model = tiny(
         "vgg13_bn", weights=source, classes=3, freeze_until="block4", input_shape=(64, 64, 3)
@@ -50,7 +50,7 @@ def test_new_classes_on_a_trained_trunk_are_one_call_that_says_what_is_new(capsy
     assert learning == {"block4", "block5", "fc1", "fc2", "predictions"}
 
 
-def test_a_trunk_alone_takes_a_new_head_of_1000_classes(capsys):
+def test_a_trunk_without_a_head_gets_a_new_head_of_1000_classes(capsys):
     trunk = scrambled(include_top=False)
     assert tiny(weights=trunk, classes=None, input_shape=(64, 64, 3)).output.shape == (None, 1000)
     said = capsys.readouterr().out
@@ -58,7 +58,7 @@ def test_a_trunk_alone_takes_a_new_head_of_1000_classes(capsys):
         assert f"skipped  {name}: not in the source" in said
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
+def test_weights_of_another_network_raise_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"is not for this vgg13: block1_conv2: not in the source"):
         tiny("vgg13", weights=scrambled(), input_shape=(64, 64, 3))
     with pytest.raises(
@@ -72,7 +72,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("channels", "mean"), [(1, [110]), (4, [90, 100, 140, 90])])
-def test_other_numbers_of_channels_take_weights_for_rgb(channels, mean):
+def test_rgb_weights_are_adapted_to_other_numbers_of_channels(channels, mean):
     source = scrambled(mean=(90, 100, 140))
     model = tiny(weights=source, input_shape=(64, 64, channels))
     np.testing.assert_allclose(model.get_layer("normalize").input_mean, mean)
@@ -81,7 +81,7 @@ def test_other_numbers_of_channels_take_weights_for_rgb(channels, mean):
     np.testing.assert_allclose(kernel, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_a_dense_network_takes_the_weights_of_an_fc_head():
+def test_a_dense_network_loads_the_weights_of_a_fully_connected_head():
     source = scrambled(classifier_activation=None)
     dense = tiny(weights=source, dense=True, input_shape=(64, 64, 3))
     images = noise(2, 64, 64, 3)
@@ -90,9 +90,7 @@ def test_a_dense_network_takes_the_weights_of_an_fc_head():
 
 
 @pytest.mark.parametrize("width", [0.02, 0.3])
-def test_a_network_of_any_width_is_built_again_from_its_weights_and_inherited_whole(
-    width, tmp_path
-):
+def test_a_network_of_any_width_is_built_again_from_its_weights(width, tmp_path):
     source, path, images = (
         tiny("vgg11_bn", width=width),
         tmp_path / "a.safetensors",

@@ -1,4 +1,4 @@
-"""Layers of a VGG network: input, trunk and head, under Keras' layer names."""
+"""Layers of a VGG network, with Keras' layer names: input, trunk and head."""
 
 import copy
 import itertools
@@ -13,18 +13,18 @@ from vgg_tf.paper.architectures import Architecture, count_filters
 
 @dataclass(frozen=True)
 class Form:
-    """The numbers of a network.
+    """The architecture and the sizes of a network.
 
     Attributes:
-        row: the `Architecture`.
-        input_shape: `(height, width, channels)`; height and width may be None without a head.
-        mean: `[channels]`, subtracted from the input, 0..255.
-        std: `[channels]`, by which the input is divided; None for no division.
-        width: multiplier of the number of channels.
-        head_width: outputs of fc1 and fc2.
-        classes: number of classes.
-        dropout: fraction of the outputs of fc1 and fc2 set to zero in training.
-        dense: the head is convolutions, for images of any size.
+        row: The `Architecture`.
+        input_shape: `(height, width, channels)`. Without a head, height and width may be None.
+        mean: `[channels]`, mean of the input, on 0..255.
+        std: `[channels]`, standard deviation of the input, in gray levels; None for no division.
+        width: Multiplier of the number of filters.
+        head_width: Number of outputs of fc1 and fc2.
+        classes: Number of classes.
+        dropout: Fraction of the outputs of fc1 and fc2 set to zero in training.
+        dense: If True, the head consists of convolutions and takes images of any size.
     """
 
     row: Architecture
@@ -42,21 +42,21 @@ class Kernels:
     """Initializers, seeds and weight decay of the kernels of a network.
 
     Args:
-        starts: the `Initialization`.
-        l2: weight decay.
-        seed: int, or None.
+        starts: The `Initialization`.
+        l2: Weight decay.
+        seed: Int, seed of the network, or None for random seeds.
     """
 
     def __init__(self, starts: Initialization, l2, seed):
         self.starts, self.l2 = starts, l2
-        # JAX takes 32 bits.
+        # Seeds must fit into 32 bits for JAX.
         self.seeds = (
             itertools.repeat(None) if seed is None else itertools.count(seed * 1000 % 2**31)
         )
 
     def make_options(self, start):
-        """Make the options of a layer whose kernel starts by this config of an initializer."""
-        # A copy of the config, so that every layer gets an initializer, and a seed, of its own.
+        """Return the keywords of a layer whose kernel has this initializer config."""
+        # A copy, because every layer needs its own initializer and seed.
         config = copy.deepcopy(start)
         if "seed" in config["config"]:
             config["config"]["seed"] = next(self.seeds)
@@ -67,11 +67,10 @@ class Kernels:
 
 
 def make_input(form):
-    """Return the input of a network, and the normalized input."""
+    """Return the input of a network, and the normalized input, as Keras tensors."""
     channels = form.input_shape[2]
     shape = (None, None, channels) if form.dense else form.input_shape
-    # float32 by declaration: uint8 is accepted too, while Input(dtype="uint8") would truncate
-    # floats in silence.
+    # A float32 input also accepts uint8. Input(dtype="uint8") would silently truncate floats.
     inputs = keras.Input(shape, dtype="float32", name="image")
     normalize = keras.layers.Normalization(
         mean=[float(m) for m in form.mean],
@@ -83,14 +82,14 @@ def make_input(form):
 
 
 def add_trunk(x, form, kernels):
-    """Add the five blocks of convolutions, and return the last map."""
+    """Add the five blocks of convolutions, and return their feature map."""
     row = form.row
     for i, (sides, filters) in enumerate(
         zip(row.kernels, count_filters(form.width), strict=True), start=1
     ):
         for j, side in enumerate(sides, start=1):
             options = kernels.make_options(kernels.starts.convolutions)
-            # The convolution keeps its bias before batch normalization, as in torchvision's.
+            # The convolution has a bias before batch normalization, as in torchvision.
             x = keras.layers.Conv2D(
                 filters,
                 side,
@@ -106,17 +105,17 @@ def add_trunk(x, form, kernels):
                 x = keras.layers.ReLU(name=f"block{i}_relu{j}")(x)
         if row.lrn and i == 1:
             x = LocalResponseNormalization(name="block1_lrn")(x)
-        # Floors odd sides, as PyTorch does; Caffe takes the ceiling.
+        # Odd sides are rounded down, as in PyTorch; Caffe rounds up.
         x = keras.layers.MaxPooling2D(2, strides=2, name=f"block{i}_pool")(x)
     return x
 
 
 def add_head(x, form, kernels):
     """Add fc1, fc2 and predictions, and return the logits."""
-    # The logits stay float32 under every policy.
+    # Logits are float32 under every dtype policy.
     last = {**kernels.make_options(kernels.starts.predictions), "dtype": "float32"}
 
-    def connect(x, units, side, **options):  # fully: to the window of `side`
+    def connect(x, units, side, **options):  # fully, to a window of `side`
         layer = (
             keras.layers.Conv2D(units, side, **options)
             if form.dense
@@ -134,9 +133,10 @@ def add_head(x, form, kernels):
 
 
 def start_as_identity(model, input_shape):
-    """Make kernels identities, see `initializers.make_identity`.
+    """Set kernels to identities by `initializers.make_identity`.
 
-    The first layer and the last are not, nor is fc1 where it joins several positions.
+    The first and the last layer keep their kernels. So does fc1, if it has several positions as
+    input.
     """
     height, width, _ = input_shape
     kept = {"block1_conv1", "predictions"}

@@ -1,4 +1,4 @@
-"""The layers of a network in order, so that part of it can run."""
+"""The layers of a network in order, to run a part of it."""
 
 import inspect
 
@@ -7,11 +7,16 @@ import numpy as np
 
 
 def list_layers(model):
-    """The layers of a network in the order in which they are applied, nested models taken apart;
-    without dropout.
+    """Return the layers of a network in the order in which they are applied.
 
-    Whether the network is such a chain is not seen here but by whoever applies it: see
-    `compute_logits`.
+    Layers of nested models are included, dropout is not. `compute_logits` checks that the network
+    is a chain of these layers.
+
+    Args:
+        model: A `keras.Model`.
+
+    Returns:
+        List of `keras.layers.Layer`.
     """
     layers = []
     for layer in model.layers:
@@ -23,13 +28,21 @@ def list_layers(model):
 
 
 def list_map_names(model):
-    """Names of the layers that have a map, `[h, w, channels]`: what heat maps can be had of."""
+    """Return the names of the layers with a feature map `[h, w, channels]`, for heatmaps."""
     return [layer.name for layer in list_layers(model) if _is_map(layer)]
 
 
 def find_last_map(model):
-    """Name of the last layer with a map that is not the head's: block5_pool's input in networks
-    of ours.
+    """Return the name of the last convolution before the head.
+
+    Args:
+        model: A `keras.Model`.
+
+    Returns:
+        str, such as `block5_conv3` for VGG-16.
+
+    Raises:
+        ValueError: The network has no convolution; the message lists its layers.
     """
     convolutions = [
         layer.name for layer in list_layers(model) if isinstance(layer, keras.layers.Conv2D)
@@ -37,15 +50,25 @@ def find_last_map(model):
     named = [name for name in convolutions if name.startswith("block")]
     if not convolutions:
         raise ValueError(
-            f"{model.name} has no convolution, and so no map. It has "
-            f"{', '.join(x.name for x in model.layers)}."
+            f"A heatmap needs a network with a convolution. Received: {model.name} with the layers "
+            f"{', '.join(x.name for x in model.layers)}. Use another network."
         )
     return (named or convolutions)[-1]
 
 
 def compute_logits(model, layers, x):
-    """Scores of one image `[1, h, w, 3]` by the chain, float64 `[classes]`; a ValueError where
-    the network is none.
+    """Return the logits of one image, and check that the network is a chain of layers.
+
+    Args:
+        model: A `keras.Model`.
+        layers: Its layers, from `list_layers`.
+        x: float32 `[1, h, w, 3]`, RGB 0..255.
+
+    Returns:
+        float64 `[classes]`. Logits of several positions are averaged.
+
+    Raises:
+        ValueError: The network is not a chain of layers, or does not accept the shape of the image.
     """
     try:
         found = apply_layers(layers, x)
@@ -57,18 +80,19 @@ def compute_logits(model, layers, x):
         )
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{model.name} does not take an image of {x.shape[1:]}, or is no chain of layers: "
-            f"{error}"
+            f"{model.name} must be a chain of layers that accepts the image. Received: an image of "
+            f"shape {x.shape[1:]}. Use another image size or network. Keras reports: {error}"
         ) from None
     if not same:
         raise ValueError(
-            f"{model.name} is no chain of layers, each applied to what the one before it gives."
+            f"{model.name} must be a chain of layers, each applied to the output of the previous "
+            "one. Received: a network with other outputs than this chain. Use another network."
         )
     return keras.ops.convert_to_numpy(found).astype(np.float64).reshape(-1, found.shape[-1]).mean(0)
 
 
 def apply_layers(layers, x):
-    """What a chain makes of `x` in a test, up to the scores: a softmax at its end is left away."""
+    """Return the output of a chain for `x` in inference mode, without a softmax at the end."""
     for layer in layers:
         if isinstance(layer, keras.layers.Softmax) or (
             layer is layers[-1] and _softmax_within(layer)
@@ -98,12 +122,21 @@ def _without_activation(layer, x):
 
 
 def split_at(layers, name):
-    """The chain up to a layer, with the batch normalisation and ReLU that follow it, and the
-    rest.
+    """Split a chain after a layer, and after the batch normalization and ReLU that follow it.
+
+    Args:
+        layers: Layers of a network, from `list_layers`.
+        name: Name of a layer with a feature map.
+
+    Returns:
+        `(front, back)`, two lists of layers.
+
+    Raises:
+        ValueError: No layer has this name, or the layer has no feature map.
     """
     known = {layer.name: i for i, layer in enumerate(layers)}
     if name not in known:
-        raise ValueError(f"No layer {name!r}. The network has {', '.join(known)}.")
+        raise ValueError(f"Unknown layer {name!r}. Expected one of: {', '.join(known)}.")
     end = known[name] + 1
     while end < len(layers) and isinstance(
         layers[end], (keras.layers.BatchNormalization, keras.layers.ReLU)
@@ -114,7 +147,7 @@ def split_at(layers, name):
         or len(getattr(layers[end - 1].output, "shape", ())) != 4
     ):
         maps = ", ".join(each for each, i in known.items() if _is_map(layers[i]))
-        raise ValueError(f"{name} has no map, but numbers alone. Maps have {maps}.")
+        raise ValueError(f"Layer {name!r} has no feature map. Expected one of: {maps}.")
     return layers[:end], layers[end:]
 
 

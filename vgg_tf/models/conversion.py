@@ -1,32 +1,43 @@
-"""Convert the head of a network to convolutions (section 3.2), and back."""
+"""convert_head: the head of a network as convolutions (section 3.2), and back."""
 
 import keras
 
 from vgg_tf.weights.inheritance import load_weights
 
 
-def convert_head(model, dense=True):
-    """The same network with its head as convolutions (section 3.2), or back as fully connected
-    layers.
+def convert_head(model: keras.Model, dense: bool = True) -> keras.Model:
+    """Return a copy of a network with its head as convolutions, or as fully connected layers.
 
-    `score(i, j)` of the dense form is what the fully connected form makes of rows i to i + 6 and
-    columns j to j + 6 of the last map (for crops of 224 pixels), so it may be run on whole images.
+    The network with convolutions (section 3.2) takes whole images. For crops of 224 pixels its
+    logits at `(i, j)` are those of the fully connected head for rows i to i + 6 and columns j to
+    j + 6 of the last feature map.
 
     Args:
-        model: a network of `build_vgg` with its head.
-        dense: True for convolutions, which give a map of class scores without a softmax; False for
-            the form that takes crops of one size and gives posteriors.
+        model: A network of `build_vgg` with its head, in either form.
+        dense: If True, the head becomes convolutions. The output is a map of logits
+            `[B, h, w, classes]`, without a softmax. If False, the head becomes fully connected. The
+            network takes crops of one size, and the output is probabilities `[B, classes]`.
+            Defaults to True.
 
     Returns:
-        A new `keras.Model` with copies of the weights; layers and names are those of `build_vgg`.
+        A new `keras.Model` with copies of the weights and with the layer names of `build_vgg`.
 
     Raises:
-        ValueError: the network has no head, or is not of `build_vgg`.
+        ValueError: The network has no head, or it is not from `build_vgg`.
+
+    Example:
+        >>> from vgg_tf import build_vgg
+        >>> model = build_vgg(
+        ...     "vgg11", input_shape=(32, 32, 3), classes=2, width=0.0625, head_width=16
+        ... )
+        >>> convert_head(model)(keras.ops.zeros([1, 64, 96, 3])).shape  # logits at 2 x 3 positions
+        TensorShape([1, 2, 3, 2])
     """
     names = [layer.name for layer in model.layers]
     if not {"fc1", "normalize"} <= set(names):
         raise ValueError(
-            f"{model.name} is no network with a head by build_vgg, which alone can be converted."
+            "convert_head needs a network of build_vgg with its head (include_top=True). Received: "
+            f"{model.name} with the layers {', '.join(names)}. Build it with include_top=True."
         )
     last_pool = names.index("block5_pool")
     fc1 = model.get_layer("fc1")

@@ -1,23 +1,23 @@
-"""What a network costs: parameters and floating point operations, by the table alone. No Keras
-here.
-"""
+"""Parameters and floating point operations of each layer, from Table 1 and without Keras."""
 
 from vgg_tf.figures.markdown import make_markdown_table
 from vgg_tf.paper.architectures import ARCHITECTURES, HEAD_WIDTH, count_filters, find_architecture
 
 
 def list_costs(arch, size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
-    """The layers of a network with what they cost.
+    """Yield the layers of a network, with their numbers of parameters and operations.
 
     Args:
-        arch: its name.
-        size: side of the crop, in pixels.
-        classes, width, head_width: as for `build_vgg`.
+        arch: Name of the architecture.
+        size: Side of the crop, in pixels.
+        classes: Number of classes.
+        width: Multiplier of the number of filters.
+        head_width: Number of outputs of fc1 and fc2.
 
     Yields:
-        dict: `name`; `shape` of its map or numbers, `(h, w, channels)` or `(n,)`; `parameters`,
-        those of its batch normalisation included, moments not; `flops`, two for each multiplication
-        and addition of kernels.
+        dict with the keys `name`, `shape`, `parameters` and `flops`. `shape` is that of the output,
+        `(h, w, channels)` or `(n,)`. `parameters` includes those of batch normalization, without
+        its moments. `flops` counts two operations for each multiply-add of the kernels.
     """
     row, channels, side = find_architecture(arch), 3, size
     for stage, (kernels, filters) in enumerate(
@@ -53,8 +53,19 @@ def list_costs(arch, size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
 
 
 def make_table(size=224, classes=1000, width=1.0, head_width=HEAD_WIDTH):
-    """All architectures in Markdown: layers with weights, parameters, GFLOP of an image, share
-    of the head's parameters.
+    """Return a table of all architectures in Markdown.
+
+    Its columns are the layers with weights, the parameters, the head's share of them, and the GFLOP
+    of an image.
+
+    Args:
+        size: Side of the crop, in pixels.
+        classes: Number of classes.
+        width: Multiplier of the number of filters.
+        head_width: Number of outputs of fc1 and fc2.
+
+    Returns:
+        str.
     """
     header = ["network", "column", "layers with weights", "parameters, million"]
     cells = []

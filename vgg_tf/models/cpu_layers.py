@@ -1,11 +1,11 @@
-"""The same network, faster on a CPU under TensorFlow.
+"""Layers that make a network faster on a CPU under TensorFlow.
 
-oneDNN, which TensorFlow convolves with on CPUs, loses time on small maps: it finds the kernel's
-gradient at half the speed of matrix products or less, and the smallest maps more slowly as well;
-with AVX2 only it finds the kernel's gradient of large maps slowly, too. So these become matrix
-products here. Keras' batch normalisation goes over its arrays many times, TensorFlow's fused
-operation once or twice. A layer here holds a layer of Keras and computes with its variables, so
-that the network that is saved is Keras' own.
+TensorFlow convolves with oneDNN on CPUs, which is slow on small maps. It computes the kernel's
+gradient at half the speed of matrix products or less, and is also slow for the outputs of the
+smallest maps. On CPUs with AVX2 only, the kernel's gradient of large maps is slow, too. These cases
+become matrix products here. Keras' batch normalization makes many passes over its arrays,
+TensorFlow's fused operation one or two. Each layer here wraps a Keras layer and uses its variables,
+so that saved networks contain only Keras' own layers.
 """
 
 import functools
@@ -17,27 +17,26 @@ import tensorflow as tf
 from vgg_tf.models.cpu_products import WIDE_WINDOWS, convolve, find_products_side
 from vgg_tf.runtime.chips import has_avx2_only
 
-WINDOWS = 4  # side up to which its kernel's gradient is a product for each of its taps
-FILTERS = 256  # from so many filters on, WIDE_WINDOWS is that side
-CHANNELS = 64  # and for convolutions of so many channels and filters and more
+WINDOWS = 4  # largest side of a map for which matrix products are used
+FILTERS = 256  # with at least this number of filters the largest side is WIDE_WINDOWS
+CHANNELS = 64  # large maps need at least this number of channels and filters
 
 
 @functools.cache
 def find_large_side():
-    """Return the side from which the kernel's gradient is a product again, in float32."""
-    return 56 if has_avx2_only() else math.inf  # chosen on two cores
+    """Return the side, in pixels, of the smallest of the large maps that use matrix products."""
+    return 56 if has_avx2_only() else math.inf  # measured on two cores
 
 
 def make_faster(model):
-    """The same network, sharing all variables, with layers that are faster where it is going to
-    run.
+    """Return the network with faster layers, if it runs on a CPU under TensorFlow.
 
     Args:
-        model: a `keras.Model`, a chain of layers.
+        model: A `keras.Model`, a chain of layers.
 
     Returns:
-        A `keras.Model` on TensorFlow with one CPU, to be trained or asked, but not to be saved;
-        `model` itself elsewhere.
+        A `keras.Model` that shares all variables with `model`. Train it or predict with it, but
+        save `model`. On other devices and backends it is `model` itself.
     """
     if not is_on_cpu():
         return model
@@ -48,7 +47,7 @@ def make_faster(model):
 
 
 def is_on_cpu():
-    """Tell whether TensorFlow computes on a CPU alone, and not under one of its strategies."""
+    """Return whether Keras runs on TensorFlow, on one CPU only and without a strategy."""
     if keras.config.backend() != "tensorflow":
         return False
     return not (
@@ -59,7 +58,7 @@ def is_on_cpu():
 
 
 def _faster(layer, x):
-    """The layer that computes what this one makes of `x`."""
+    """Return the faster layer for this one and its input, or this one if there is none."""
     if (
         type(layer) is keras.layers.BatchNormalization
         and len(x.shape) == 4
@@ -97,16 +96,17 @@ def _gains_by_products(layer, x):
 
 
 class ProductConvolution(keras.layers.Layer):
-    """A `keras.layers.Conv2D` with kernels of 3 x 3 on maps of known size."""
+    """A `keras.layers.Conv2D` with kernels of 3 x 3, on maps of a static size."""
 
     def __init__(self, layer):
         super().__init__(name=layer.name, dtype=layer.dtype_policy)
         self.layer = layer
 
     def call(self, x, training=False):
-        """Maps `[B, H, W, C]` to `[B, H, W, filters]`."""
+        """Return the outputs `[B, H, W, filters]` for maps `[B, H, W, C]`."""
         if not training and max(x.shape[1:3]) > find_products_side():
-            return self.layer(x)  # fused with its activation, which a gradient of our own prevents
+            # TensorFlow fuses it with its activation, unless it has a custom gradient.
+            return self.layer(x)
         y = convolve(x, tf.convert_to_tensor(self.layer.kernel))
         if self.layer.use_bias:
             y = keras.ops.add(y, self.layer.bias)
@@ -121,9 +121,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         self.layer = layer
 
     def call(self, x, training=False):
-        """Maps `[B, H, W, C]`, normalised by the moments of the batch in training, else by the
-        moving ones.
-        """
+        """Return normalized maps: by the batch's moments in training, else by the moving ones."""
         layer, channels = self.layer, x.shape[-1]
         of_batch = bool(training and layer.trainable)
         scale = layer.gamma if layer.scale else tf.ones(channels)
@@ -147,7 +145,7 @@ class FusedBatchNormalization(keras.layers.Layer):
         )
         if of_batch:
             n = tf.cast(tf.size(x) // channels, tf.float32)
-            biased = variance * ((n - 1) / n)  # as Keras has it
+            biased = variance * ((n - 1) / n)  # Keras' moving variance is biased
             for moving, now in ((layer.moving_mean, mean), (layer.moving_variance, biased)):
                 moving.assign(moving * layer.momentum + now * (1 - layer.momentum))
         return y

@@ -1,4 +1,4 @@
-"""Convolutions with kernels of 3 x 3 as matrix products, with their gradients."""
+"""Convolutions with kernels of 3 x 3 and their gradients, as matrix products."""
 
 import functools
 
@@ -6,28 +6,27 @@ import tensorflow as tf
 
 from vgg_tf.runtime.chips import has_amx
 
-WIDE_WINDOWS = 28  # side up to which windows are copied for a kernel's gradient
+WIDE_WINDOWS = 28  # largest side for which the kernel's gradient copies windows
 
 
 @functools.cache
 def find_products_side():
-    """Return the side in pixels up to which a map is a matrix product for each of its rows."""
+    """Return the largest side of maps that use a matrix product for each row, in pixels."""
     return 4 if has_amx() else 2
 
 
 def convolve(x, kernel):
-    """Convolution with zeros around the map, as `tf.nn.conv2d(x, kernel, 1, "SAME")`, with its
-    gradients.
+    """Return `tf.nn.conv2d(x, kernel, 1, "SAME")`, with faster gradients.
 
     Args:
-        x: `[B, H, W, C]` of known H, W and C.
-        kernel: `[3, 3, C, K]`.
+        x: `[B, H, W, C]`, floating, with static H, W and C.
+        kernel: `[3, 3, C, K]`, of the same dtype.
 
     Returns:
-        `[B, H, W, K]`.
+        `[B, H, W, K]`, of the same dtype.
     """
     products = max(x.shape[1:3]) <= find_products_side()
-    # As TensorFlow names gradients, for who profiles.
+    # TensorFlow's own name of gradients, so that profiles can be compared.
     scope = f"gradient_tape/{tf.get_current_name_scope()}/"
 
     @tf.custom_gradient
@@ -54,9 +53,7 @@ def convolve(x, kernel):
 
 
 def multiply_rows(x, kernel):
-    """A product for each row of the outcome: the rows of the map that it sees, side by side,
-    with the kernel's.
-    """
+    """Return the convolution, as one matrix product for each row of the output."""
     height, width, filters = x.shape[1], x.shape[2], kernel.shape[3]
     padded = tf.pad(x, [[0, 0], [0, 0], [1, 1], [0, 0]])
     columns = tf.concat([padded[:, :, j : j + width] for j in range(3)], -1)
@@ -71,17 +68,21 @@ def multiply_rows(x, kernel):
 
 
 def turn(kernel):
-    """The kernel that carries a gradient back: turn by half a circle, filters and channels
-    exchanged.
-    """
+    """Return the kernel of the input's gradient, rotated by 180 degrees, `[3, 3, K, C]`."""
     taps = tf.reshape(kernel, [9, *kernel.shape[2:]])
     backwards = tf.gather(taps, range(8, -1, -1))  # tf.reverse takes twenty times as long
     return tf.reshape(tf.transpose(backwards, [0, 2, 1]), [3, 3, kernel.shape[3], kernel.shape[2]])
 
 
 def compute_kernel_gradient(x, upstream):
-    """A product for each tap of the kernel, `[3, 3, C, K]`: of maps, `[B, H, W, C]`, and the
-    gradient at their outcome.
+    """Return the gradient of the kernel, as one matrix product for each tap.
+
+    Args:
+        x: `[B, H, W, C]`, the input of the convolution.
+        upstream: `[B, H, W, K]`, the gradient of its output.
+
+    Returns:
+        `[3, 3, C, K]`.
     """
     taps = (
         _by_offsets(x, upstream) if max(x.shape[1:3]) > WIDE_WINDOWS else _by_windows(x, upstream)
@@ -90,9 +91,7 @@ def compute_kernel_gradient(x, upstream):
 
 
 def _by_windows(x, upstream):
-    """Products of the window of the map that a tap sees and the window of the outcome that it
-    goes into, copies both.
-    """
+    """Return the gradients of the taps, from copies of each tap's input and output windows."""
 
     def windows(side, tap):
         ahead = tap - 1
@@ -112,12 +111,9 @@ def _by_windows(x, upstream):
 
 
 def _by_offsets(x, upstream):
-    """Products of all positions of all maps in one long line and the same line shifted by a tap's
-    offset, views both.
-
-    A column and a row of zeros at the end of each map are what its last and the next one's first
-    positions see beyond the edge. These zeros cost more than copies where maps are small.
-    """
+    """Return the gradients of the taps, from slices of all positions in one long row."""
+    # A row and a column of zeros at the end of each map are the padding of this map and of the next
+    # one. On small maps these zeros cost more than the copies of `_by_windows`.
     width = x.shape[2] + 1
     seen, taken = (
         tf.reshape(tf.pad(maps, [[0, 0], [0, 1], [0, 1], [0, 0]]), [-1, maps.shape[3]])

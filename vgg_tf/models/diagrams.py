@@ -8,17 +8,17 @@ from vgg_tf.runtime import files, quiet
 
 
 def choose_head_width(size):
-    """Return the width of the head that goes with a crop, as in the recipes."""
+    """Return the number of outputs of fc1 and fc2 for a crop of this side, as in the recipes."""
     return 512 if size < 64 else architectures.HEAD_WIDTH
 
 
 def draw_to_scale(arch, size, classes):
-    """Draw blocks as high as their maps.
+    """Draw an architecture with blocks as high as their feature maps.
 
     Args:
-        arch: name of the architecture.
-        size: side of the crop, in pixels.
-        classes: number of classes.
+        arch: Name of the architecture.
+        size: Side of the crop, in pixels.
+        classes: Number of classes.
 
     Returns:
         A matplotlib `Figure`.
@@ -32,16 +32,22 @@ def draw_to_scale(arch, size, classes):
 
 
 def write_graph(arch, size, classes, path):
-    """Write the plot of Keras into a file.
+    """Write Keras' plot of a network into a file.
+
+    Args:
+        arch: Name of the architecture.
+        size: Side of the crop, in pixels.
+        classes: Number of classes.
+        path: Path of the image file; its suffix sets the format.
 
     Raises:
-        ValueError: graphviz or pydot is missing; the message says what to install.
+        ValueError: Graphviz or pydot is missing; the message says what to install.
     """
     architectures.find_architecture(arch)
     if not (shutil.which("dot") and importlib.util.find_spec("pydot")):
         raise ValueError(
-            "Keras' plot needs graphviz and pydot: apt-get install graphviz; pip install "
-            "pydot. Or --style scale."
+            f"--style graph needs graphviz and pydot to write {path}, but one of them is missing. "
+            "Run `apt-get install graphviz` and `pip install pydot`, or use --style scale."
         )
     quiet.quiet_tensorflow()
     import keras

@@ -1,10 +1,9 @@
-"""What a network looks at: Grad-CAM, Grad-CAM++, saliency, maps of features, receptive fields.
-Arrays in, arrays out.
+"""Grad-CAM, Grad-CAM++, saliency, feature maps and receptive fields, as arrays.
 
-A network is taken apart into its `chain` of layers, so that the map of a layer can be had and the
-score be derived by it. Scores are those before the softmax; of a dense form their mean over all
-positions; of a network without a head that pools its last map, the pooled channels. On TensorFlow
-and on JAX.
+The functions run the layers of a network one by one (`chain`), to differentiate a logit with
+respect to the feature map of a layer. The dense form has a map of logits; their mean is used.
+A network without a head that pools its last feature map has no logits; the pooled channels are used
+instead. Everything runs on TensorFlow and on JAX.
 """
 
 from dataclasses import dataclass
@@ -18,39 +17,39 @@ METHODS = ("grad-cam", "grad-cam++", "saliency")
 
 
 def compute_heat(model, image, layer=None, label=None, method="grad-cam"):
-    """How much each place of a layer's map speaks for a class.
+    """Return a heatmap: how much each position of a layer's feature map supports a class.
 
-    Grad-CAM (Selvaraju et al. 2017): the map's channels, each weighted by the mean of the score's
-    derivatives by it, summed; what is below 0 is cut off. Grad-CAM++ (Chattopadhay et al. 2018):
-    the derivatives above 0 are weighted by how much of the channel lies where they are. Saliency
-    (Simonyan et al. 2014): the largest derivative, of any sign, by the colours of each pixel of the
-    input; `layer` does not count.
+    Grad-CAM (Selvaraju et al. 2017) is a weighted sum of the channels, clipped at 0. The weight of
+    a channel is the mean derivative of the logit with respect to it. Grad-CAM++ (Chattopadhay et
+    al. 2018) uses only positive derivatives, and weights them by position. Saliency (Simonyan et
+    al. 2014) is the largest absolute derivative with respect to the colors of each input pixel.
 
     Args:
-        model: any Keras network that is a chain of layers: of `build_vgg`, dense or not, imported,
-            nested, without a head.
-        image: `[h, w, 3]`, RGB 0..255, of a size that the network takes.
-        layer: name of the layer, whose map is taken after batch normalisation and ReLU; None: the
-            last convolution.
-        label: number of the class, or of the unit; None: the one with the highest score.
-        method: one of `METHODS`.
+        model: A `keras.Model` that is a chain of layers. It may be from `build_vgg`, imported,
+            nested, dense or without a head.
+        image: `[h, w, 3]`, RGB 0..255, of a size that the network accepts.
+        layer: Name of the layer. Its map is taken after batch normalization and ReLU. None is the
+            last convolution. Ignored for saliency.
+        label: Index of the class, or of the output, from 0. None is the one with the highest logit.
+        method: One of `METHODS`.
 
     Returns:
-        float32 `[h', w']`, the layer's resolution or the input's; 0 to 1, the highest is 1, or all
-        0 where nothing speaks for the class. And the label.
+        heatmap: float32 `[h', w']`, from 0 to 1, with the size of the layer's map, or of the image
+            for saliency. The maximum is 1, or 0 if nothing supports the class.
+        label: Int, index of the class.
 
     Raises:
-        ValueError: no such layer or label, or the network is no chain of layers; the message says
-            what there is.
+        ValueError: The method, the layer or the label is unknown, or the network is not a chain of
+            layers.
     """
     if method not in METHODS:
-        raise ValueError(f"No method {method!r}. Known: {', '.join(METHODS)}.")
+        raise ValueError(f"Unknown method {method!r}. Expected one of: {', '.join(METHODS)}.")
     layers, x = list_layers(model), np.float32(image)[np.newaxis]
     expected = compute_logits(model, layers, x)
     label = int(expected.argmax()) if label is None else int(label)
     if not 0 <= label < len(expected):
         raise ValueError(
-            f"{model.name} has the classes 0 to {len(expected) - 1}. Received: {label}."
+            f"The label for {model.name} must be from 0 to {len(expected) - 1}. Received: {label}."
         )
     front, back = (
         ([], layers) if method == "saliency" else split_at(layers, layer or find_last_map(model))
@@ -71,8 +70,15 @@ def compute_heat(model, image, layer=None, label=None, method="grad-cam"):
 
 
 def compute_features(model, image, layer=None):
-    """The map that a layer makes of an image, after batch normalisation and ReLU: float32 `[h',
-    w', channels]`.
+    """Return the feature map of a layer for an image, after batch normalization and ReLU.
+
+    Args:
+        model: A `keras.Model` that is a chain of layers.
+        image: `[h, w, 3]`, RGB 0..255, of a size that the network accepts.
+        layer: Name of the layer; None is the last convolution.
+
+    Returns:
+        float32 `[h', w', channels]`.
     """
     layers, x = list_layers(model), np.float32(image)[np.newaxis]
     compute_logits(model, layers, x)
@@ -81,12 +87,12 @@ def compute_features(model, image, layer=None):
 
 
 def _score(values, label):
-    """The score of a class: the mean over positions where there are several."""
+    """Return the logit of a class, averaged over positions if there are several."""
     return keras.ops.mean(keras.ops.cast(values[..., label], "float32"))
 
 
 def _gradient(function, x):
-    """Derivatives of a scalar function of `x`, float64."""
+    """Return the derivatives of a scalar function with respect to `x`, as a float64 array."""
     if keras.config.backend() == "jax":
         import jax
 
@@ -104,12 +110,12 @@ def _gradient(function, x):
 
 @dataclass(frozen=True)
 class Field:
-    """What a unit of a layer's map sees of the input, in pixels.
+    """Receptive fields of the units of a layer: squares of the input.
 
     Attributes:
-        side: of the square that it sees.
-        step: between the squares of two units side by side.
-        start: of the square of the first unit: below 0 where it reaches into the padding.
+        side: Side of each square, in pixels.
+        step: Distance between the squares of neighboring units, in pixels.
+        start: Top and left of the first unit's square, in pixels; below 0 if it includes padding.
     """
 
     side: int
@@ -117,16 +123,30 @@ class Field:
     start: int
 
     def of(self, row, column):
-        """Corners xmin, ymin, xmax, ymax of the square of a unit, which may reach beyond the
-        image.
+        """Return the receptive field of one unit.
+
+        Args:
+            row: Row of the unit in its feature map, from 0.
+            column: Column of the unit in its feature map, from 0.
+
+        Returns:
+            `(xmin, ymin, xmax, ymax)`, in pixels. The square may extend beyond the image.
         """
         top, left = self.start + self.step * row, self.start + self.step * column
         return left, top, left + self.side, top + self.side
 
 
 def find_receptive_field(model, layer=None):
-    """The `Field` of the units of a layer, from the kernels, strides and paddings of the layers
-    before it.
+    """Return the receptive fields of the units of a layer.
+
+    They follow from the kernels, strides and paddings of the layers up to this one.
+
+    Args:
+        model: A `keras.Model` that is a chain of layers.
+        layer: Name of the layer; None is the last convolution.
+
+    Returns:
+        The `Field`.
     """
     layers = list_layers(model)
     front, _ = split_at(layers, layer or find_last_map(model))
@@ -144,8 +164,14 @@ def find_receptive_field(model, layer=None):
 
 
 def read_filters(model):
-    """The first layer's kernels as pictures: float32 `[filters, h, w, channels]`, each stretched
-    to 0..1, grey is 0 weight.
+    """Return the first convolution's kernels as pictures.
+
+    Args:
+        model: A `keras.Model`.
+
+    Returns:
+        float32 `[filters, h, w, channels]`, from 0 to 1. Each kernel is scaled on its own; 0.5
+        (gray) means a weight of 0.
     """
     first = next(layer for layer in list_layers(model) if isinstance(layer, keras.layers.Conv2D))
     kernels = np.moveaxis(keras.ops.convert_to_numpy(first.kernel).astype(np.float32), -1, 0)

@@ -1,5 +1,8 @@
-"""How kernels start: the paper's Gaussian and what made deep networks train, as data. Biases
-start at 0 everywhere.
+"""Initial values of kernels, as data; biases start at 0 everywhere.
+
+Example:
+    >>> INITIALIZERS["he"].source
+    'He et al. 2015, fan-in'
 """
 
 import random
@@ -8,16 +11,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Initialization:
-    """Keras initialisers, as configs, by the kind of layer. A `seed` in a config is replaced by one
-    for each layer.
+    """Keras initializers for each kind of layer, as configs.
+
+    Each layer replaces the `seed` of a config by its own.
 
     Attributes:
-        convolutions: of the five blocks.
-        connected: of fc1 and fc2.
-        predictions: of the last layer.
-        source: where it comes from.
-        identity: whether kernels begin as identities, see `make_identity`; where batch
-            normalisation follows it has the last word.
+        convolutions: Config for the convolutions of the five blocks.
+        connected: Config for fc1 and fc2.
+        predictions: Config for the last layer.
+        source: Where the initializer comes from.
+        identity: If True, kernels start as identities (`make_identity`). Batch normalization still
+            rescales their outputs.
     """
 
     convolutions: dict
@@ -40,19 +44,19 @@ _GLOROT = _scaled(1.0, "fan_avg", "uniform")
 _HE = _scaled(2.0, "fan_in", "untruncated_normal")
 _HE_TRUNCATED = {"class_name": "HeNormal", "config": {"seed": None}}
 
-INITIALIZERS = {
-    "paper": Initialization(*[_gaussian(0.1)] * 3, "section 3.1 to the letter: variance 1e-2"),
+INITIALIZERS: dict[str, Initialization] = {
+    "paper": Initialization(*[_gaussian(0.1)] * 3, "section 3.1, taken literally: variance 1e-2"),
     "gaussian": Initialization(
-        *[_gaussian(0.01)] * 3, "std 1e-2, AlexNet's, which the paper's variance may have meant"
+        *[_gaussian(0.01)] * 3, "std 1e-2, as in AlexNet; the paper may mean this by variance"
     ),
     "glorot": Initialization(
-        *[_GLOROT] * 3, "Glorot & Bengio 2010; section 3.1 found it, later, to need no pre-training"
+        *[_GLOROT] * 3, "Glorot & Bengio 2010; section 3.1: it works without pre-training"
     ),
-    "he": Initialization(*[_HE] * 3, "He et al. 2015, over the inputs"),
+    "he": Initialization(*[_HE] * 3, "He et al. 2015, fan-in"),
     "torchvision": Initialization(
         _scaled(2.0, "fan_out", "untruncated_normal"),
         *[_gaussian(0.01)] * 2,
-        "He's over the outputs, std 1e-2 in the head",
+        "He et al. 2015, fan-out; std 1e-2 in the head",
     ),
     "dirac": Initialization(
         *[_HE_TRUNCATED] * 2,
@@ -64,15 +68,15 @@ INITIALIZERS = {
 
 
 def make_identity(kernel):
-    """The kernel of a layer that hands on what it sees: torch's `dirac_`, on as many filters as
-    there are channels.
+    """Return the kernel of an identity, as `torch.nn.init.dirac_` makes it.
 
     Args:
-        kernel: of a convolution, `[side, side, channels, filters]` of odd side, or of a fully
-            connected layer, `[channels, filters]`.
+        kernel: Array `[side, side, channels, filters]` of a convolution, with an odd side, or
+            `[channels, filters]` of a fully connected layer.
 
     Returns:
-        A copy; filter i gives channel i as it is, filters beyond the channels are as they were.
+        A copy. Filter i returns channel i unchanged. If there are more filters than channels, the
+        others keep their values.
     """
     same = range(min(kernel.shape[-2:]))
     kernel = kernel.copy()
@@ -82,11 +86,15 @@ def make_identity(kernel):
 
 
 def choose_initializer(name, standardized):
-    """The name, or for `auto`, None and a `dirac` that does not fit the input, the config of the
-    Keras initialiser that does.
+    """Return the initializer that is used for a name.
 
     Args:
-        name, standardized: as for `find_initialization`.
+        name: as for `find_initialization`.
+        standardized: as for `find_initialization`.
+
+    Returns:
+        The config of a Keras initializer for `auto`, None, and `dirac` without standardized input.
+        Otherwise `name`.
     """
     if name in (None, "auto") or (name == "dirac" and not standardized):
         return _HE_TRUNCATED if standardized else _GLOROT
@@ -94,19 +102,24 @@ def choose_initializer(name, standardized):
 
 
 def find_initialization(name, standardized):
-    """The initialisers of a name.
+    """Return the initializers of a name.
+
+    `auto` is He's initializer for standardized input, and Glorot's for input of 0..255 minus the
+    mean. The layer `predictions` starts with Glorot's, except for the names of `INITIALIZERS`. Then
+    the first loss is near ln(classes). Identities would pass 0..255 on to the logits, so `dirac` is
+    `auto` if the input is not standardized.
 
     Args:
-        name: a name of `INITIALIZERS`; `auto` or None; else a Keras initialiser, by name or config,
-            for all kernels but those of predictions, which are Glorot's.
-        standardized: the signal has a standard deviation of about 1 in front of the layers (the
-            input is divided by its std, or batch normalisation follows): `auto` is He's then and
-            Glorot's where the input is 0..255 minus the mean. Both with Glorot's predictions: the
-            first loss is near ln(classes). Identities would carry 0..255 to the scores, so that
-            `dirac` is `auto` there.
+        name: A key of `INITIALIZERS`, `auto`, None (`auto`), or a Keras initializer, by name or
+            config.
+        standardized: True if layers get inputs with a standard deviation of about 1. Either the
+            image is divided by its std, or the network has batch normalization.
+
+    Returns:
+        The `Initialization`.
 
     Raises:
-        ValueError: no such initialiser.
+        ValueError: The initializer is unknown; the message lists the known ones.
     """
     import keras
 
@@ -118,10 +131,10 @@ def find_initialization(name, standardized):
         config = keras.saving.serialize_keras_object(keras.initializers.get(name))
     except ValueError:
         raise ValueError(
-            f"No initializer {name!r}. Known: auto, {', '.join(INITIALIZERS)}, and Keras' own "
-            "names."
+            f"Unknown initializer {name!r}. Expected one of: auto, {', '.join(INITIALIZERS)}, or "
+            "the name of a Keras initializer."
         ) from None
     finally:
-        # Keras draws a seed for the initializer, which is only made for its config.
+        # Keras draws a seed for this initializer, of which only the config is used.
         random.setstate(before)
     return Initialization(config, config, _GLOROT, "Keras' own")

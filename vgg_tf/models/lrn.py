@@ -1,16 +1,22 @@
-"""Local response normalization, of the architecture A-LRN."""
+"""Local response normalization, for the architecture A-LRN."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable(package="vgg_tf")
 class LocalResponseNormalization(keras.layers.Layer):
-    """AlexNet's normalisation across channels: `x / (k + alpha * sum of squares over n channels) **
-    beta`.
+    """AlexNet's local response normalization across channels.
 
-    The sum is multiplied by alpha as AlexNet's formula has it, as in `tf.nn.lrn`; Caffe, PyTorch
-    and ONNX divide alpha by n, so their alpha is 5e-4 for the same layer. Any shape with channels
-    last; the shape is kept.
+    The output is `x / (k + alpha * s) ** beta`, where s is the sum of squares over n neighboring
+    channels. This is AlexNet's formula, as in `tf.nn.lrn`. Caffe, PyTorch and ONNX divide alpha by
+    n, so the same layer has an alpha of 5e-4 there. Inputs can have any shape with channels last.
+
+    Args:
+        k: Constant under the power.
+        n: Number of neighboring channels in the sum, odd.
+        alpha: Factor of the sum.
+        beta: Exponent.
+        **kwargs: Keywords of `keras.layers.Layer`, such as `name`.
     """
 
     def __init__(self, k=2.0, n=5, alpha=1e-4, beta=0.75, **kwargs):
@@ -18,8 +24,8 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.k, self.n, self.alpha, self.beta = k, n, alpha, beta
 
     def call(self, x):
-        """Normalise `x`, `[..., channels]`."""
-        # float32 under every policy: the square of 256 is beyond float16.
+        """Return `x`, `[..., channels]`, normalized."""
+        # float32 under every dtype policy, because the square of 256 overflows float16.
         dtype, x = x.dtype, keras.ops.cast(x, "float32")
         channels, side = x.shape[-1], self.n // 2
         squares = keras.ops.pad(keras.ops.square(x), [(0, 0)] * (len(x.shape) - 1) + [(side, side)])
@@ -27,7 +33,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         return keras.ops.cast(x / keras.ops.power(self.k + self.alpha * total, self.beta), dtype)
 
     def get_config(self):
-        """Arguments to build the layer again."""
+        """Return the arguments from which Keras builds the layer again."""
         return {
             **super().get_config(),
             "k": self.k,

@@ -1,92 +1,120 @@
-"""build_vgg: a row of Table 1 becomes a Keras functional model that takes raw RGB."""
+"""build_vgg: the networks of Table 1 as Keras functional models that take raw RGB."""
+
+import os
+from collections.abc import Sequence
 
 import keras
 
 from vgg_tf.models import blocks
 from vgg_tf.models.initializers import find_initialization
 from vgg_tf.paper.architectures import HEAD_WIDTH, IMAGENET_MEAN, find_architecture
+from vgg_tf.weights.container import Weights
 from vgg_tf.weights.freezing import freeze
 from vgg_tf.weights.imagenet import fetch_imagenet_weights
 from vgg_tf.weights.inheritance import load_weights
 from vgg_tf.weights.normalization import adapt_statistics
 from vgg_tf.weights.reading import read_weights
 
-SMALL_SIDE = 64  # inputs with a smaller side (CIFAR's 32 pixels) get a head of SMALL_HEAD_WIDTH
+SMALL_SIDE = 64  # inputs with a side below it, such as CIFAR's 32 pixels, get SMALL_HEAD_WIDTH
 SMALL_HEAD_WIDTH = 512
 POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
 
 def build_vgg(
-    arch="vgg16",
+    arch: str = "vgg16",
     *,
-    include_top=True,
-    weights=None,
-    input_shape=(224, 224, 3),
-    pooling=None,
-    classes=None,
-    classifier_activation="softmax",
-    name=None,
-    dropout=0.5,
-    initializer=None,
-    l2=5e-4,
-    width=None,
-    head_width=None,
-    dense=False,
-    mean=None,
-    std=None,
-    seed=None,
-    freeze_until=None,
-):
-    """Build a VGG network (section 2.1, Table 1) under Keras' argument and layer names.
+    include_top: bool = True,
+    weights: str | os.PathLike | keras.Model | Weights | None = None,
+    input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
+    pooling: str | None = None,
+    classes: int | None = None,
+    classifier_activation: str | None = "softmax",
+    name: str | None = None,
+    dropout: float = 0.5,
+    initializer: str | dict | None = None,
+    l2: float = 5e-4,
+    width: float | None = None,
+    head_width: int | None = None,
+    dense: bool = False,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    seed: int | None = None,
+    freeze_until: str | None = None,
+) -> keras.Model:
+    """Build a VGG network (section 2.1, Table 1), with the argument and layer names of Keras.
 
-    The model takes raw RGB 0..255, uint8 or float, `[B, H, W, 3]`; its first layer subtracts the
-    mean (and divides by std where given) in float32 under every dtype policy. Scores and posteriors
-    are float32.
+    The network takes raw RGB 0..255, uint8 or float, `[B, H, W, 3]`. Its first layer subtracts the
+    mean, and divides by `std` if given, in float32 under every dtype policy. The output is
+    probabilities, logits or a feature map, depending on the arguments. Probabilities and logits are
+    float32.
 
     Args:
-        arch: a name of `vgg_tf.ARCHITECTURES`, such as `vgg11`, `vgg16c` or `vgg19_bn`.
-        include_top: with the head fc1, fc2, predictions; without it the output is the last map,
-            `[B, H/32, W/32, 512]`.
-        weights: None for random ones; `"imagenet"` for Keras' own of vgg16 and vgg19; `"cifar10"`
-            for the `vgg11_bn` of half the width that comes with the package, with `input_shape=(32,
-            32, 3)`; or anything that `reading.read_weights` reads: a run folder, a file of Keras,
-            torchvision or timm. What the source lacks of the head, or has for another number of
-            `classes`, stays random, and that is said: a new head on a trained trunk.
-        input_shape: `(H, W, 3)`. With the head, H and W are the training crop and fixed; `(None,
-            None, 3)` without it. Other numbers of channels take weights for RGB by summing (grey)
-            or repeating the first kernel.
-        pooling: without the head: None, `"avg"` or `"max"` over the last map, giving `[B, 512]`.
-        classes: number of classes; None is that of the weights, 1000 without.
-        classifier_activation: `"softmax"` for posteriors, None for scores (logits). The layer
-            `predictions` always gives the scores; the softmax is a layer of its own after it.
-        name: name of the model; the architecture's by default.
-        dropout: share of the outputs of fc1 and of fc2 set to zero in training (section 3.1: 0.5).
-        initializer: a name of `initializers.INITIALIZERS` (paper, gaussian, glorot, he,
-            torchvision, dirac), or a Keras initialiser, a name or a config. None is one that keeps
-            a first loss near ln(classes), see `initializers.find_initialization`.
-        l2: weight decay as the paper means it: each kernel is pulled by `l2 * w` (the loss gets `l2
-            / 2 * |w|^2`).
-        width: multiplier of the number of channels of all convolutions; None is that of the
-            weights, 1 without.
-        head_width: outputs of fc1 and fc2; None is that of the weights, without them 4096, and 512
-            for inputs with a side below 64 pixels (CIFAR form).
-        dense: the same weights as convolutions (section 3.2), fc1 with a kernel of input side / 32:
-            takes images of any size and gives a map of class scores `[B, h, w, classes]`, one for
-            each crop position at stride 32; no softmax.
-        mean: mean subtracted from the input, 0..255, a number a channel; None is that of the
-            weights, ImageNet's without.
-        std: standard deviation the input is divided by, in grey levels; None divides by nothing, as
-            the paper. Weights that know their mean and std bring them along, whatever is given
-            here, and that is said.
-        seed: int that makes initial weights and dropout reproducible.
-        freeze_until: block or layer, such as `"block4"`, before which nothing learns.
+        arch: Name of the architecture, a key of `vgg_tf.ARCHITECTURES`, such as `"vgg11"`,
+            `"vgg16c"` or `"vgg19_bn"`. Defaults to `"vgg16"`.
+        include_top: If True, the network has the head fc1, fc2, predictions. If False, the output
+            is the last feature map, `[B, H // 32, W // 32, 512 * width]`. Defaults to True.
+        weights: Where the weights come from. Defaults to None, random weights. One of:
+
+            - `"imagenet"`: Keras' weights, for `vgg16` and `vgg19`.
+            - `"cifar10"`: the `vgg11_bn` of half the width that is part of the package, with
+              `input_shape=(32, 32, 3)`.
+            - A Keras model, or the path of a run folder or of a file of Keras, torchvision or timm;
+              see `vgg_tf.read_weights`.
+
+            Layers of the head stay random if the source lacks them. So does `predictions` if the
+            source has another number of classes. A report is printed that names these layers.
+        input_shape: `(H, W, channels)`, each side at least 32 pixels. With the head, the sides are
+            those of the training crop. Without it, they can be `(None, None, channels)`. If there
+            are not 3 channels, RGB weights are adapted: summed for gray, repeated for more.
+            Defaults to `(224, 224, 3)`.
+        pooling: Without the head, pooling of the last feature map, to `[B, 512 * width]`: `"avg"`,
+            `"max"` or None. Defaults to None, no pooling.
+        classes: Number of classes, at least 1. Defaults to None, the number of the weights, or
+            1000.
+        classifier_activation: `"softmax"` for probabilities, None for logits. The softmax is a
+            layer of its own after `predictions`. Defaults to `"softmax"`.
+        name: Name of the model. Defaults to None, the name of the architecture.
+        dropout: Fraction of the outputs of fc1 and fc2 set to zero in training, 0 to below 1.
+            Defaults to 0.5, as in section 3.1.
+        initializer: Initial values of the kernels. A key of `vgg_tf.INITIALIZERS` (paper, gaussian,
+            glorot, he, torchvision, dirac), or a Keras initializer, by name or config. Defaults to
+            None, He's or Glorot's, so that the first loss is near ln(classes).
+        l2: Weight decay, 0 or more. The loss gets `l2 / 2 * sum(w ** 2)` of each kernel, so its
+            gradient gets `l2 * w`. Defaults to 5e-4.
+        width: Multiplier of the number of filters of all convolutions, above 0. Defaults to None,
+            the width of the weights, or 1.
+        head_width: Number of outputs of fc1 and fc2. Defaults to None, the number of the weights.
+            Without weights it is 4096, or 512 for inputs with a side below 64 pixels.
+        dense: If True, the head consists of convolutions (section 3.2), with the same weights. The
+            network takes images of any size. The output is a map of logits `[B, h, w, classes]`
+            without a softmax, with a stride of 32 pixels. Defaults to False.
+        mean: Mean of each channel, 0..255, which is subtracted from the input. Defaults to None,
+            the mean of the weights, or ImageNet's.
+        std: Standard deviation of each channel, in gray levels, by which the input is divided.
+            Defaults to None, the std of the weights, or no division, as in the paper. If weights
+            have their own mean and std, these override `mean` and `std`, and a note is printed.
+        seed: Int seed of the initial weights and of dropout. Defaults to None, random.
+        freeze_until: Name of a block or layer, such as `"block4"`; the layers before it are frozen.
+            Defaults to None, no frozen layers.
 
     Returns:
-        A `keras.Model`.
+        A `keras.Model`, not compiled.
 
     Raises:
-        ValueError: unknown architecture, arguments that do not fit together, or weights of another
-            network.
+        ValueError: The architecture, the initializer or `freeze_until` is unknown, arguments do not
+            fit together, or the weights are for another network.
+        FileNotFoundError: There is no file or folder at the path `weights`.
+        OSError: The ImageNet weights could not be downloaded.
+
+    Example:
+        >>> model = build_vgg(
+        ...     "vgg11", input_shape=(32, 32, 3), classes=2, width=0.0625, head_width=16
+        ... )
+        >>> model.name, model.output.shape
+        ('vgg11', (None, 2))
+        >>> images = keras.ops.zeros([5, 32, 32, 3], "uint8")
+        >>> model(images).shape
+        TensorShape([5, 2])
     """
     row = find_architecture(arch)
     _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std)
@@ -133,7 +161,7 @@ def _read(weights, arch, include_top):
 
 
 def _count_outputs(weights, layer):
-    """Return the number of outputs of a layer of weights; None where they lack it."""
+    """Return the number of outputs of a layer of weights, or None if they lack the layer."""
     if not weights or layer not in weights.layers:
         return None
     return weights.layers[layer]["kernel"].shape[-1]
@@ -148,31 +176,40 @@ def _default_head_width(input_shape):
 def _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std):
     if len(input_shape) != 3 or not input_shape[2]:
         raise ValueError(
-            "input_shape is (height, width, channels), 3 channels for RGB. Received: "
-            f"{input_shape}."
+            "input_shape must be (height, width, channels), with 3 channels for RGB. Received: "
+            f"{input_shape}. Try (224, 224, 3)."
         )
     for name, values in (("mean", mean), ("std", std)):
         if values is not None and len(values) != input_shape[2]:
             raise ValueError(
-                f"{name} is a number for each of the {input_shape[2]} channels. Received: {values}."
+                f"{name} must have a number for each of the {input_shape[2]} channels of "
+                f"input_shape. Received: {values}. Give {input_shape[2]} numbers."
             )
     sides = input_shape[:2]
     if None in sides and (include_top or sides != (None, None)):
         raise ValueError(
-            "With include_top=True the head needs a fixed input_shape such as (224, 224, 3), "
-            f"also with dense=True, where it is the training crop. Received: {input_shape}."
+            "input_shape must have fixed sides, those of the training crop; only without the head "
+            f"may both be None. Received: {input_shape}, include_top={include_top}. Try "
+            "(224, 224, 3), also with dense=True."
         )
     if None not in sides and min(sides) < 32:
         raise ValueError(
-            f"Five poolings need sides of at least 32 pixels. Received: input_shape={input_shape}."
+            "input_shape must have sides of at least 32 pixels, for five poolings. Received: "
+            f"{input_shape}. Enlarge the images."
         )
     if pooling not in (None, "avg", "max"):
-        raise ValueError(f'pooling is None, "avg" or "max". Received: {pooling!r}.')
+        raise ValueError(f'pooling must be None, "avg" or "max". Received: {pooling!r}. Try "avg".')
     if classifier_activation not in (None, "softmax"):
         raise ValueError(
-            f'classifier_activation is "softmax" or None. Received: {classifier_activation!r}.'
+            'classifier_activation must be "softmax" or None. Received: '
+            f"{classifier_activation!r}. Use None for logits, and apply it to them."
         )
     if dense and not include_top:
-        raise ValueError("dense=True is a form of the head: it needs include_top=True.")
+        raise ValueError(
+            f"dense=True needs include_top=True. Received: include_top={include_top}. Use "
+            "include_top=True, or dense=False."
+        )
     if classes is not None and classes < 1:
-        raise ValueError(f"classes is a positive number. Received: {classes}.")
+        raise ValueError(
+            f"classes must be at least 1. Received: {classes}. Use None for the default."
+        )
