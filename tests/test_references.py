@@ -6,7 +6,7 @@ in float32 on one thread. The folder has:
 - class folders, VOC pictures, and our shards of both
 - shards of slim and of tensorflow-datasets
 - a run of three steps, and an export of each format
-- a `.keras` file of vgg11_lrn with its posteriors
+- a `.keras` file of vgg11_lrn with its probabilities
 - the first training batch of each source
 """
 

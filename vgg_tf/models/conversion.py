@@ -8,9 +8,9 @@ from vgg_tf.weights.inheritance import load_weights
 def convert_head(model: keras.Model, dense: bool = True) -> keras.Model:
     """Return a copy of a network with its head as convolutions, or as fully connected layers.
 
-    The network with convolutions (section 3.2) takes whole images. For crops of 224 pixels its
-    logits at `(i, j)` are those of the fully connected head for rows i to i + 6 and columns j to
-    j + 6 of the last feature map.
+    The network with convolutions (section 3.2) takes whole images. Its logits at `(i, j)` are those
+    of the fully connected head for a window of the last feature map. For crops of 224 pixels the
+    window is rows i to i + 6 and columns j to j + 6.
 
     Args:
         model: A network of `build_vgg` with its head, in either form.
