@@ -63,12 +63,12 @@ def test_the_caltech_protocol_writes_descriptors_recalls_and_figures(place, caps
     report = run("--scales", "32,40", "--train", "5", "--test", "3")
     said = capsys.readouterr().out
     assert said.splitlines()[-1].startswith(
-        "mean class recall 100.0 +- 0.0 % over 3 splits of 3 categories, 15 to train on, 9 to "
-        "test on; n=24, 32 "
+        "mean class recall 100.0 +- 0.0 % over 3 splits of 3 categories, 15 training and 9 "
+        "test pictures; n=24, 32 "
     )
     assert report["mean_class_recall"] == [100.0] * 3
-    assert report["skipped"] == ["left out: grey: 1 of at least 2 pictures"]
-    assert "left out: grey" in said
+    assert report["skipped"] == ["skipped grey: 1 of at least 2 pictures"]
+    assert "skipped grey" in said
     assert set(report["per_class"]) == set(COLORS)
     with np.load("transfers/pictures/descriptors.npz") as file:
         assert file["names"][0] == "blue/0.png"

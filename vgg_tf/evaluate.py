@@ -79,7 +79,7 @@ def main(arguments=None):
             f"At least one network is required. Received: {len(flags.networks)}. Give a run folder "
             "of python -m vgg_tf.train, a weight file, or cifar10."
         )
-    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+    from vgg_tf.weights.reading import check_paths  # imports numpy, which --help does not need
 
     check_paths(flags.networks)
     together = flags.together.complete()

@@ -38,7 +38,7 @@ def predict(words):
         words: words of the command line.
     """
     flags = command_line.parse_flags(Predict, words, f"{PROG} predict")
-    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+    from vgg_tf.weights.reading import check_paths
 
     check_paths([flags.run, *flags.classifier])
     settle(flags.strategy)

@@ -80,7 +80,7 @@ def main(arguments=None):
     if flags.model:
         _by_model(flags)
         return
-    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+    from vgg_tf.weights.reading import check_paths
 
     check_paths([flags.network])
     settle(flags.strategy)

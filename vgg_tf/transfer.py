@@ -80,7 +80,7 @@ def main(arguments=None):
             f"--weights must name at least one network. Received: {len(flags.weights)}. Give a run "
             "folder, a weight file, or cifar10."
         )
-    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+    from vgg_tf.weights.reading import check_paths
 
     check_paths(flags.weights)
     settle(flags.strategy)

@@ -113,7 +113,7 @@ class Evaluator:
             `(number, float64 [units, outputs])`; the rows of probabilities sum to 1. The order
             differs from that of `examples`, because images of equal size form a batch.
         """
-        found, waiting = {}, {}  # by number: the units; by unit and shape: numbers and views
+        found, waiting = {}, {}  # number to units; unit and shape to numbers and views
 
         def together(key):
             numbers, views = zip(*waiting.pop(key), strict=True)

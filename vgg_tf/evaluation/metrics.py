@@ -222,7 +222,7 @@ def average_precision(scores, positive, form="area"):
     if not positive.any():
         return None
     order = np.argsort(-scores, kind="stable")
-    last = np.append(np.diff(scores[order]) != 0, True)  # of each run of equal scores
+    last = np.append(np.diff(scores[order]) != 0, True)  # the last of equal scores
     hits = np.cumsum(positive[order])[last]
     recall, precision = hits / positive.sum(), hits / (1 + np.flatnonzero(last))
     best = np.maximum.accumulate(precision[::-1])[::-1]  # at this recall or a higher one

@@ -25,11 +25,12 @@ from vgg_tf.runtime import files
 from vgg_tf.runtime.devices import Devices, choose
 
 AGGREGATES = ("average", "stack", "max")
+Network = str | os.PathLike | checkpoint.Checkpoint
 
 
 def extract(
     images: Sequence[np.ndarray] | str | os.PathLike[str] | Source,
-    networks: str | os.PathLike[str] | checkpoint.Checkpoint | Sequence,
+    networks: Network | Sequence[Network],
     scales: str = "one",
     how: str = "average",
     split: str = "train",

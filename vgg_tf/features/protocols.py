@@ -43,7 +43,7 @@ def merge_splits(source, protocol):
     counts = np.bincount(labels, minlength=len(source.classes))
     few = [i for i in range(len(source.classes)) if counts[i] < 2] if protocol == "caltech" else []
     kept = sorted(np.flatnonzero(~np.isin(labels, few)), key=names.__getitem__)
-    skipped = [f"left out: {source.classes[i]}: {counts[i]} of at least 2 pictures" for i in few]
+    skipped = [f"skipped {source.classes[i]}: {counts[i]} of at least 2 pictures" for i in few]
     if len(source.classes) - len(few) < 2:
         raise ValueError(
             f"{source.name} must have at least 2 categories of 2 pictures or more. Received: "
@@ -84,7 +84,7 @@ def _caltech(rows, source, tested, flags, folder):
         f"mean class recall {means.mean():.1f}{spread} % over {len(means)} splits of "
         f"{len(some)} categories, "
     )
-    return f"{words}{len(every[0].train):,} to train on, {asked:,} to test on; ", report
+    return f"{words}{len(every[0].train):,} training and {asked:,} test pictures; ", report
 
 
 def _voc(rows, source, tested, flags, folder):

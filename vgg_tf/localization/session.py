@@ -77,7 +77,7 @@ def _parse(words):
                 f"--data {first.data!r} --inherit {first.inherit!r}. Give pictures with boxes, and "
                 "the network to start from."
             )
-        from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+        from vgg_tf.weights.reading import check_paths
 
         check_paths([first.inherit])
         settle(first.strategy)

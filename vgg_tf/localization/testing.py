@@ -41,7 +41,7 @@ def evaluate(words):
             f"At least one run is required. Received: {len(flags.runs)}. Give run folders of "
             "python -m vgg_tf.localize train."
         )
-    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+    from vgg_tf.weights.reading import check_paths
 
     check_paths([*flags.runs, *flags.classifier])
     settle(flags.strategy)
