@@ -103,7 +103,7 @@ def build_vgg(
     Raises:
         ValueError: The architecture, the initializer or `freeze_until` is unknown, arguments do not
             fit together, or the weights are for another network.
-        FileNotFoundError: There is no file or folder at the path `weights`.
+        FileNotFoundError: The path `weights` does not exist.
         OSError: The ImageNet weights could not be downloaded.
 
     Example:

@@ -93,9 +93,9 @@ def find_width(filters):
         None,
     )
     if found is None:
-        told, paper = (", ".join(map(str, numbers)) for numbers in (filters, STAGE_WIDTHS))
+        given, paper = (", ".join(map(str, numbers)) for numbers in (filters, STAGE_WIDTHS))
         raise ValueError(
-            f"The numbers of filters must be {paper} times one width. Received: {told}. "
+            f"The numbers of filters must be {paper} times one width. Received: {given}. "
             "Use inherit_weights to copy the layers that fit."
         )
     return found
