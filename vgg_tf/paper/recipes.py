@@ -193,9 +193,7 @@ class Recipe:
 
     @property
     def evaluation_scale(self):
-        """Q in pixels: `test_scale`, or S for a fixed S and the middle of a jittered one
-        (section 4.1).
-        """
+        """Q in pixels: `test_scale`, else the middle of the range of S (section 4.1)."""
         return self.test_scale or sum(self.scale) // 2
 
 
