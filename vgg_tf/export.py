@@ -1,5 +1,6 @@
-"""Ship a network: `python -m vgg_tf.export RUN_OR_FILE --format all`, each file read back before
-it counts.
+"""Export a network: `python -m vgg_tf.export RUN_OR_FILE --format all`.
+
+Each file is read back and compared with the network before it is put in place.
 """
 
 import os
@@ -21,39 +22,47 @@ FormatName = Literal[
 
 @dataclass(frozen=True)
 class Flags:
-    """A network in files that other programs run: raw pixels in, posteriors out, preprocessing
-    and names of classes inside.
+    """Export a network to files that other programs run.
+
+    The files take raw pixels and return probabilities. They contain the preprocessing and the class
+    names.
+
+    Attributes:
+        network: Run folder of python -m vgg_tf.train, a file with weights, or cifar10.
+        format: Format of the file: savedmodel, litert (TensorFlow Lite, float32), litert-float16,
+            litert-int8, onnx, coreml, or all of them.
+        size: Input size HxW in pixels, such as 224x320. The default is the training crop. At larger
+            sizes the logits are averaged over all positions.
+        out: Folder of the files. The default is exports/NAME.
+        pictures: Folder or pattern of real pictures for the comparison. The default is the run's
+            own data, else photographs of scikit-learn. Other pictures calibrate int8: from the
+            run's train split if it exists, else from this folder, else from the photographs.
+        n: Number of pictures for the comparison.
     """
 
     network: Annotated[str, tyro.conf.Positional]
-    """Run folder of python -m vgg_tf.train, a file of weights, or cifar10."""
     format: FormatName = "all"
-    """savedmodel; litert (TensorFlow Lite), of float32, float16 or int8 weights; onnx; coreml;
-    or all of them.
-    """
     size: str = ""
-    """HxW in pixels, such as 224x320; the training's crop by default. Larger than that: scores
-    averaged over all positions.
-    """
     out: str = ""
-    """Folder of the files; exports/<name> by default."""
     pictures: str = ""
-    """Real pictures to compare on: a folder or pattern; by default the run's own data, else
-    photographs of scikit-learn. Others calibrate int8: of the run's train split where that is
-    there, else of these, else of those photographs.
-    """
     n: int = 32
-    """How many are compared."""
 
 
 def main(arguments=None):
-    """Write each format, read it back, compare, print the table; what differs is not kept, and
-    what was there before stays.
+    """Write each format, read it back, compare it, and print a table.
+
+    A file that differs from the network is removed, and an older file stays in place.
+
+    Args:
+        arguments: Command line without the program's name; None for `sys.argv`.
+
+    Raises:
+        ValueError: A flag is wrong, or no format was written.
     """
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.export")
     size = _parse_size(flags.size)
     if flags.n < 1:
-        raise ValueError(f"--n is at least 1. Received: {flags.n}.")
+        raise ValueError(f"--n must be at least 1. Received: --n {flags.n}. Try --n 32.")
     from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
 
     check_paths([flags.network])
@@ -66,7 +75,7 @@ def main(arguments=None):
     opened = checkpoint.open_checkpoint(flags.network)
     network = source_network.prepare_network(opened, size)
     views = choose_views(flags, opened, network, "litert-int8" in formats)
-    # The dots of a run are no suffix.
+    # A dot in the name of a run does not begin a suffix.
     name = opened.name if opened.run else os.path.splitext(opened.name)[0]
     folder = flags.out or os.path.join("exports", name)
     files.make_folder(folder)
@@ -81,10 +90,13 @@ def main(arguments=None):
     for note in (*notes, *(f"left out: {line}" for line in left)):
         print(note)
     if not rows:
-        raise ValueError("No format could be written.")
+        raise ValueError(
+            f"At least one format must be written. Received: {len(left)} errors, printed above. "
+            "Install what they name, or choose another --format."
+        )
     print(
-        f"{len(rows)} files read back, largest difference of a log posterior in float32 "
-        f"{_format_largest(rows)}; {folder}"
+        f"{len(rows)} files written to {folder} and read back; largest difference of a log "
+        f"probability in float32: {_format_largest(rows)}"
     )
 
 
@@ -92,18 +104,30 @@ def _print_plan(opened, network, views):
     layers, _ = network.contents()
     print(
         f"{opened.path}: {network.arch}, {layers} layers with weights, {network.height} x "
-        f"{network.width} pixels; compared on {len(views.pixels)} views of {views.where}"
+        f"{network.width} pixels"
     )
+    print(f"  comparison: {len(views.pixels)} views of {views.where}")
     if views.calibrated:
-        print(f"  int8 is calibrated on {views.calibrated}")
+        print(f"  calibration of int8: {views.calibrated}")
 
 
 def _write_formats(formats, network, stem, views, flags):
     """Write the formats that can be written.
 
+    Args:
+        formats: Names of the formats.
+        network: A `source_network.Network`.
+        stem: Path of the files without their suffix.
+        views: `calibration.Views`.
+        flags: `Flags`.
+
     Returns:
-        rows: of the report, one for each file.
-        left: what was left out, in words; only for `--format all`.
+        rows: Rows of the report, one for each file.
+        left: Formats that were skipped, with the reason, as text; only for `--format all`.
+
+    Raises:
+        ModuleNotFoundError: A package is missing for the format of --format.
+        ValueError: The format of --format cannot be written, or its file differs from the network.
     """
     rows, left, known = [], [], network.contents()
     for kind in formats:
@@ -116,16 +140,16 @@ def _write_formats(formats, network, stem, views, flags):
             left.append(f"{kind}: {error}")
             continue
         rows.append({"format": kind, "file": path, **found})
-        print(f"  {kind}: {found['bytes'] / 1e6:.1f} MB, {found['ms_an_image']:.2f} ms an image")
+        print(f"  {kind}: {found['bytes'] / 1e6:.1f} MB, {found['ms_an_image']:.2f} ms per image")
     return rows, left
 
 
 def _list_notes(rows):
-    """Return what the user must know about the files, in sentences."""
+    """Return notes about the files for the user, as sentences."""
     notes = [
-        f"{row['format']} names another class than the network on "
-        f"{1 - row['top1_agreement']:.0%} of the views: calibrate and compare it on "
-        "pictures of the kind that it was trained on (--pictures FOLDER), or ship float16."
+        f"{row['format']} predicts another class than the network on "
+        f"{1 - row['top1_agreement']:.0%} of the views. Calibrate and compare it on pictures like "
+        "those of its training (--pictures FOLDER), or use float16."
         for row in rows
         if row["top1_agreement"] < AGREEING
     ]
@@ -137,18 +161,39 @@ def _list_notes(rows):
 
 
 def _parse_size(words):
-    """`(height, width)`, or None for the crop's."""
+    """Return `(height, width)` of a --size, or None for the training crop.
+
+    Args:
+        words: Text such as `224x320`; empty for the training crop.
+
+    Returns:
+        Tuple of two int, or None.
+
+    Raises:
+        ValueError: The text is not HxW.
+    """
     if not words:
         return None
     sides = words.lower().split("x")
     if len(sides) != 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
-        raise ValueError(f"--size is HxW in pixels, such as 224x320. Received: {words!r}.")
+        raise ValueError(
+            f"--size must be HxW in pixels. Received: --size {words}. Try --size 224x320."
+        )
     return int(sides[0]), int(sides[1])
 
 
 def _may_lack(error, kind, network):
-    """Whether `all` goes on without a format: its package is missing, or it cannot carry a
-    layer.
+    """Return whether `--format all` skips a format after an error.
+
+    It does if a package is missing, or if LiteRT has no operation for local response normalization.
+
+    Args:
+        error: The exception.
+        kind: Name of the format.
+        network: A `source_network.Network`.
+
+    Returns:
+        bool.
     """
     return isinstance(error, ModuleNotFoundError) or (
         kind.startswith("litert") and "lrn" in network.arch
@@ -156,10 +201,10 @@ def _may_lack(error, kind, network):
 
 
 def _take_tensorflow():
-    """Import Keras on TensorFlow, by whose graphs files are written, whatever the training runs on.
+    """Import Keras on TensorFlow, which writes the files, even if the training runs on JAX.
 
     Raises:
-        ValueError: it was imported on another engine.
+        ValueError: Keras was imported on another engine.
     """
     if "keras" not in sys.modules:
         with scopes.set_environment(KERAS_BACKEND="tensorflow"):
@@ -167,13 +212,13 @@ def _take_tensorflow():
             import keras  # noqa: F401
     elif (engine := sys.modules["keras"].config.backend()) != "tensorflow":
         raise ValueError(
-            f"Files are written by TensorFlow, but Keras was imported on {engine}. Export in a "
-            "process of its own: python -m vgg_tf.export."
+            f"The export needs Keras on TensorFlow. Received: Keras was imported on {engine}. "
+            "Export in a separate process: python -m vgg_tf.export."
         )
 
 
 def _format_table(rows):
-    header = ["format", "MB", "ms an image", "top-1 agreement"]
+    header = ["format", "MB", "ms per image", "top-1 agreement"]
     cells = [
         [
             row["format"],
@@ -185,7 +230,7 @@ def _format_table(rows):
         ]
         for row in rows
     ]
-    header += ["largest difference of a log posterior", "of a posterior"]
+    header += ["largest difference of a log probability", "of a probability"]
     return make_markdown_table(header, cells)
 
 

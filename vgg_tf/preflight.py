@@ -1,6 +1,4 @@
-"""Look before a long training: `python -m vgg_tf.preflight --init`, `--topology v5e:2x4`,
-`--doctor`.
-"""
+"""Check initializers, TPU memory and the installation: `python -m vgg_tf.preflight`."""
 
 import sys
 from dataclasses import dataclass, field
@@ -18,47 +16,61 @@ from vgg_tf.runtime.doctor import print_report
 _SHOWN = ("normalize", "block1", "block2", "block3", "block4", "block5", "fc1", "fc2")
 IMAGENET_IMAGES = 1_281_167
 LIBTPU_MISSING = (
-    'compiling for a TPU needs JAX and libtpu: pip install "vgg_tf[preflight]" (or jax libtpu)'
+    "--topology needs the packages jax and libtpu. Received: --topology {}, without one of the "
+    'packages. Install them: pip install "vgg_tf[preflight]" (or jax libtpu)'
 )
 
 
 @dataclass(frozen=True)
 class Words:
-    """The flags that the defaults of the numbers hang on."""
+    """The flags that set the defaults of the other flags.
+
+    Attributes:
+        arch: Architecture: vgg11, vgg11_lrn, vgg13, vgg16c, vgg16 or vgg19; with _bn for batch
+            normalization.
+        recipe: Recipe that sets the defaults of the flags below: paper, paper384, paper-jitter,
+            cifar or digits.
+    """
 
     arch: str = "vgg16"
-    """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation."""
     recipe: str = "paper"
-    """paper, paper384, paper-jitter, cifar or digits: the default of the numbers below."""
 
 
 @dataclass(frozen=True)
 class Flags(Words):
-    """Checks that take minutes and may save days."""
+    """Check initializers, TPU memory and the installation before a long training run.
+
+    Attributes:
+        init: Send eight views of two photographs through the network with each initializer, and
+            print the scale of the activations.
+        topology: Compile the training step of the recipe for these TPU chips, which need not be
+            attached: v3:2x2, v4:2x2x1, v5e:2x2, v5e:2x4 or v6e:2x2. Separate several with commas.
+        doctor: Print installed versions, the devices that each framework sees, and what to fix.
+        classes: Number of classes.
+        images: Number of training images, for the estimate of hours. It has no effect
+            with --steps-per-epoch. The default is that of ImageNet.
+        numbers: The fields of the recipe, as flags.
+    """
 
     init: bool = False
-    """Send eight views of two photographs through the network from each initialiser, and tell
-    how the signal fares.
-    """
     topology: str = ""
-    """Compile the recipe's training step for these TPU chips, which need not be here: v3:2x2,
-    v4:2x2x1, v5e:2x2, v5e:2x4 or v6e:2x2; several with commas between.
-    """
     doctor: bool = False
-    """Tell what is installed, which devices each framework sees, and what to do."""
     classes: int = 1000
-    """Number of classes."""
     images: int = IMAGENET_IMAGES
-    """Training images, for the hours, where --steps-per-epoch does not tell how many an epoch
-    has; ImageNet's by default.
-    """
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(
         default_factory=recipes.Recipe
     )
 
 
 def main(arguments=None):
-    """Run the checks that were asked for."""
+    """Run the checks of the flags.
+
+    Args:
+        arguments: Command line without the program's name; None for `sys.argv`.
+
+    Raises:
+        ValueError: --topology and --init were given together.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     plain = [word for word in arguments if word not in ("-h", "--help")]
     words, _ = tyro.cli(
@@ -68,9 +80,15 @@ def main(arguments=None):
     default = Flags(numbers=presets.choose_recipe(words.recipe, words.arch))
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.preflight", default)
     if not (flags.init or flags.topology or flags.doctor):
-        sys.exit("Nothing to check. Give --init, --topology v5e:2x4 or --doctor.")
+        sys.exit(
+            "At least one of --init, --topology and --doctor is needed. Received: none of them. "
+            "Try --doctor."
+        )
     if flags.topology and flags.init:
-        raise ValueError("--topology runs on JAX: check --init by itself.")
+        raise ValueError(
+            "--init runs on TensorFlow and --topology on JAX, in separate processes. Received: "
+            f"--init --topology {flags.topology}. Give one of the two."
+        )
     if flags.topology:
         _topologies(flags)
     if flags.init:
@@ -80,11 +98,19 @@ def main(arguments=None):
 
 
 def _init(flags):
-    """Print how the signal fares from each initialiser."""
+    """Print the scale of the activations with each initializer.
+
+    Args:
+        flags: `Flags`.
+
+    Raises:
+        ValueError: The photographs are smaller than --size.
+    """
     size = flags.numbers.size
     if size > 427:
         raise ValueError(
-            f"--size is at most 427 pixels, the height of the photographs. Received: {size}."
+            "--size must be at most 427 pixels, the height of the photographs. Received: --size "
+            f"{size}. Try --size 224."
         )
     quiet.quiet_tensorflow()
 
@@ -100,7 +126,7 @@ def _init(flags):
     print("standard deviation of the logits, first loss (nats)\n")
     for std, words in (
         (None, "input 0..255 minus the mean"),
-        (TORCHVISION_STD, "input divided by its std as well"),
+        (TORCHVISION_STD, "input minus the mean, divided by the standard deviation"),
     ):
         print(
             f"{words}\n{'':12}"
@@ -133,16 +159,22 @@ def _init(flags):
 
 
 def _topologies(flags):
-    """Compile the step for each topology; print what was found, a table last.
+    """Compile the step for each topology, and print the results and a table.
 
-    Exit code 1 if there is one that the asked step does not fit on.
+    The exit code is 1 if the step of the flags does not fit on one of the topologies.
+
+    Args:
+        flags: `Flags`.
+
+    Raises:
+        ModuleNotFoundError: JAX or libtpu is not installed.
     """
     from vgg_tf.runtime.engines import has_jax_for_tpus
 
     presets.check_fit(flags.arch, flags.numbers)
     names = bounds.parse_topologies(flags.topology, flags.numbers.micro_batch_size)
     if not has_jax_for_tpus():
-        raise ModuleNotFoundError(LIBTPU_MISSING)
+        raise ModuleNotFoundError(LIBTPU_MISSING.format(flags.topology))
     rows = [search(flags, name) for name in names]
     print(f"\n{bounds.format_table(rows)}")
     sys.exit(0 if all(row.asked.fits for row in rows) else 1)

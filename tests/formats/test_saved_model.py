@@ -30,6 +30,6 @@ def test_the_saved_model_takes_encoded_pictures_and_stores_its_variables_once(tm
 def test_something_else_in_the_place_of_a_folder_is_not_touched(file, tmp_path):
     (tmp_path / "shallow_bn-savedmodel").mkdir()
     Path(tmp_path, "shallow_bn-savedmodel/mine.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="is no SavedModel"):
+    with pytest.raises(FileExistsError, match="overwrites SavedModels only"):
         export.main([str(file), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"])
     assert Path(tmp_path, "shallow_bn-savedmodel/mine.txt").read_text() == "mine"

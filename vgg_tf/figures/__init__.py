@@ -1,1 +1,1 @@
-"""Matplotlib figures from arrays."""
+"""Matplotlib figures from arrays, and tables in Markdown."""

@@ -6,12 +6,13 @@ from vgg_tf.figures.drawing import COLORS, Drawing, add_legend, make_line
 
 
 def draw_curves(lines, title, xlabel, ylabel):
-    """Draw several trainings into one picture.
+    """Draw several training runs into one figure.
 
     Args:
-        lines: label to `(x, y, style)`; the style is matplotlib's, such as `C0--`.
-        title: over the figure.
-        xlabel, ylabel: of the axes, with their units.
+        lines: Label to `(x, y, style)`. The style is matplotlib's, such as `C0--`.
+        title: Title of the figure.
+        xlabel: Label of the x axis, with its unit.
+        ylabel: Label of the y axis, with its unit.
 
     Returns:
         A matplotlib `Figure`.
@@ -35,11 +36,11 @@ def draw_curves(lines, title, xlabel, ylabel):
 
 
 def draw_history(rows, title):
-    """Draw loss and errors over the epochs, the learning rate below.
+    """Draw loss, errors and learning rate over the epochs.
 
     Args:
-        rows: of `log.csv`, dicts.
-        title: over the figure.
+        rows: Rows of `log.csv`, dicts.
+        title: Title of the figure.
 
     Returns:
         A matplotlib `Figure`.
@@ -54,12 +55,12 @@ def draw_history(rows, title):
         if None not in values:
             axes.plot(epochs, values, label=label, marker=marker, markersize=3, **style)
 
-    curve(errors, "train_error", "training, top-1 (random views, dropout if any)", color="C0")
+    curve(errors, "train_error", "training, top-1 (with augmentation, dropout if any)", color="C0")
     curve(errors, "validation_error", "validation, top-1", color="C1")
     curve(errors, "validation_top5_error", "validation, top-5", color="C1", linestyle=":")
     errors.set(ylabel="error (%)", ylim=(0, None), title=make_line(title))
-    curve(losses, "loss", "training, with the L2 term", color="C0")
-    curve(losses, "validation_loss", "validation, without", color="C1")
+    curve(losses, "loss", "training (with the L2 term)", color="C0")
+    curve(losses, "validation_loss", "validation (without the L2 term)", color="C1")
     losses.set(ylabel="loss (nats)", yscale="log")
     curve(rates, "learning_rate", None, color="C2")
     rates.set(ylabel="learning rate\n(first step)", xlabel="epoch", yscale="log")
@@ -72,11 +73,11 @@ def draw_history(rows, title):
 
 
 def draw_confusion(counts, classes):
-    """Draw how often each class is taken for each, as shares of the images of the class.
+    """Draw a confusion matrix, as fractions of the images of each class.
 
     Args:
-        counts: `[true, predicted]`.
-        classes: names; written beside the matrix up to 50 of them, numbers into it up to 20.
+        counts: int `[true, predicted]`.
+        classes: Names. Up to 50 of them are drawn next to the matrix, and counts for up to 20.
 
     Returns:
         A matplotlib `Figure`.
@@ -87,7 +88,7 @@ def draw_confusion(counts, classes):
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-    figure.colorbar(image, ax=axes, label="share of the images of a class", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="fraction of the images of a class", shrink=0.8)
     axes.set(xlabel="predicted", ylabel="class")
     if n <= 50:
         names = [make_line(name, 20) for name in classes]
@@ -108,10 +109,11 @@ def draw_confusion(counts, classes):
 
 
 def draw_class_errors(rows):
-    """Draw the top-1 error of the classes with its 95 % interval, of the worst 40 of many.
+    """Draw the top-1 error of each class with its 95 % interval.
 
     Args:
-        rows: `per_class` of `metrics.compute_metrics`.
+        rows: `per_class` of `metrics.compute_metrics`. Of more than 40 classes, those with the
+            highest errors are drawn.
 
     Returns:
         A matplotlib `Figure`.
@@ -144,10 +146,10 @@ def draw_class_errors(rows):
 
 
 def draw_calibration(found):
-    """Draw how often the most likely class is right, against how likely it was said to be.
+    """Draw the accuracy of the predictions against their confidence.
 
     Args:
-        found: what `metrics.measure_calibration` says.
+        found: Result of `metrics.measure_calibration`.
 
     Returns:
         A matplotlib `Figure`.
@@ -157,18 +159,18 @@ def draw_calibration(found):
     confidence, accuracy, n = (
         np.array([row[key] for row in found["bins"]]) for key in ("confidence", "accuracy", "n")
     )
-    curve.plot([0, 1], [0, 1], color="0.6", linestyle=":", label="as often as said")
+    curve.plot([0, 1], [0, 1], color="0.6", linestyle=":", label="perfect calibration")
     curve.plot(
         confidence,
         accuracy,
         marker="o",
         markersize=4,
-        label=f"this test, expected error {found['ece']:.4f}",
+        label=f"this test, expected calibration error {found['ece']:.4f}",
     )
-    curve.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
+    curve.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
     curve.legend(frameon=False)
     counts.bar(confidence, n, width=0.03, color="C0", alpha=0.6)
-    counts.set(xlabel="posterior of the most likely class", ylabel="images", yscale="log")
+    counts.set(xlabel="confidence (highest probability)", ylabel="images", yscale="log")
     for axes in (curve, counts):
         axes.grid(alpha=0.3)
     return figure
@@ -178,7 +180,7 @@ def draw_roc(curves):
     """Draw ROC curves.
 
     Args:
-        curves: label to `(false, true positive rate)`.
+        curves: Label to a pair of arrays, false and true positive rates, 0 to 1.
 
     Returns:
         A matplotlib `Figure`.
@@ -195,7 +197,7 @@ def draw_roc(curves):
         add_legend(
             axes,
             drawn,
-            title="area, the smallest first",
+            title="area under the curve, smallest first",
             loc="center left",
             bbox_to_anchor=(1, 0.5),
         )
@@ -204,15 +206,16 @@ def draw_roc(curves):
 
 
 def draw_counts(classes, splits, title):
-    """Images of each class, split by split.
+    """Draw the number of images of each class and split.
 
     Args:
-        classes: names.
-        splits: name to counts, int `[classes]`.
-        title: over the figure.
+        classes: Names.
+        splits: Name to counts, int `[classes]`.
+        title: Title of the figure.
 
     Returns:
-        A matplotlib `Figure`; of more than 60 classes those with the most and the fewest images.
+        A matplotlib `Figure`. Of more than 60 classes, the 30 largest and the 30 smallest are
+            drawn.
     """
     total = np.sum(list(splits.values()), 0)
     order = np.argsort(-total, kind="stable")
@@ -238,18 +241,24 @@ def draw_counts(classes, splits, title):
 
 
 def draw_confused_pairs(pairs, title):
-    """The pairs of classes that are taken for each other most often: rows of `confused` of
-    `metrics.compute_metrics`.
+    """Draw the pairs of classes that are confused most often.
+
+    Args:
+        pairs: Rows of `confused` of `metrics.compute_metrics`.
+        title: Title of the figure.
+
+    Returns:
+        A matplotlib `Figure`.
     """
     figure = Drawing(8, 1.6 + 0.3 * max(1, len(pairs)), title)
     axes = figure.subplots()
     axes.barh(range(len(pairs)), [100 * pair["share"] for pair in pairs], color=COLORS["conv"])
     names = [
-        f"{make_line(pair['true'], 24)} taken for {make_line(pair['predicted'], 24)} ({pair['n']})"
+        f"{make_line(pair['true'], 24)} as {make_line(pair['predicted'], 24)} ({pair['n']})"
         for pair in pairs
     ]
     axes.set_yticks(range(len(pairs)), names, fontsize=8)
     axes.invert_yaxis()
-    axes.set(xlabel="share of the images of the class (%)")
+    axes.set(xlabel="images of the class with this prediction (%)")
     axes.grid(axis="x", alpha=0.3)
     return figure

@@ -1,6 +1,6 @@
-"""What all figures share: safe text, legends, file output.
+"""The parts that all figures share: safe text, legends, file output.
 
-Every figure of the project is a `Drawing`, and every name in it goes through `line`.
+Every figure of the project is a `Drawing`. Every name in a figure goes through `make_line`.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from vgg_tf.runtime import files
 
-# Of Tol's scheme for colour-blind readers.
+# From Paul Tol's color scheme for color-blind readers.
 COLORS = {"conv": "#4477aa", "pool": "#ccbb44", "fc": "#228833"}
 # Unicode's categories of control characters, lone surrogates and separators of lines.
 _UNDRAWABLE = {"Cc", "Cs", "Zl", "Zp"}
@@ -22,16 +22,16 @@ _UNDRAWABLE = {"Cc", "Cs", "Zl", "Zp"}
 def make_line(words, letters=100):
     r"""Return any text as one line that matplotlib draws character by character.
 
-    A `$` begins no formula. Control characters, ends of lines and the undecodable bytes of file
-    names cannot be drawn: they become escapes such as `\n`. A long text loses its middle, because
-    paths often differ at their ends only.
+    A `$` does not begin a formula. Control characters, ends of lines and undecodable bytes of file
+    names cannot be drawn. They become escapes such as `\n`. A long text is cut in the middle,
+    because paths often differ only at their ends.
 
     Args:
-        words: the text, such as the name of a class, a file or a run.
-        letters: length at most.
+        words: The text, such as the name of a class, a file or a run.
+        letters: Maximum length in characters.
 
     Returns:
-        str, for each text of a figure: titles, labels of axes and ticks. For legends see `legend`.
+        str, for titles and labels of axes and ticks. For legends, use `add_legend`.
 
     Example:
         >>> print(make_line("cost_$5_vs_$6"))
@@ -47,14 +47,15 @@ def make_line(words, letters=100):
 
 
 class Drawing(Figure):
-    """A figure that Agg draws.
+    """A matplotlib figure that Agg draws.
 
-    A character that the font lacks is drawn as a box, without a warning for each. For such names
+    A character that the font does not have is drawn as a box, without a warning. For such names,
     list other fonts in your matplotlibrc: `font.family: DejaVu Sans, Noto Sans CJK JP`.
 
     Args:
-        width, height: in inches.
-        title: over the figure; as much of it as fits on one line. Empty: none.
+        width: Width in inches.
+        height: Height in inches.
+        title: Title of the figure, cut to one line. Empty for no title.
     """
 
     def __init__(self, width, height, title=""):
@@ -64,12 +65,12 @@ class Drawing(Figure):
             self.suptitle(make_line(title, round(14 * width)), fontsize=9)
 
     def draw(self, renderer):
-        """Draw all of it."""
+        """Draw the figure without warnings about missing characters."""
         with _boxes_for_missing_glyphs():
             super().draw(renderer)
 
     def get_tightbbox(self, *arguments, **options):
-        """Return the box around all of it, in inches."""
+        """Return the bounding box of the figure, in inches."""
         with _boxes_for_missing_glyphs():
             return super().get_tightbbox(*arguments, **options)
 
@@ -84,16 +85,16 @@ def _boxes_for_missing_glyphs():
 
 
 def add_legend(place, artists, letters=40, row=0, **options):
-    """Add a legend to axes or a figure, with an entry for each artist.
+    """Add a legend with an entry for each artist.
 
     Matplotlib's own legend omits labels that are empty or begin with `_`.
 
     Args:
-        place: the axes or the figure.
-        artists: name to artist.
-        letters: of a name, at most.
-        row: letters that fit side by side, for up to 3 columns; 0: one column.
-        options: of matplotlib's `legend`.
+        place: The axes or the figure.
+        artists: Name to artist.
+        letters: Maximum length of a name, in characters.
+        row: Characters that fit next to each other, for up to 3 columns. 0 is one column.
+        **options: Options of matplotlib's `legend`.
     """
     names = [make_line(name, letters) for name in artists]
     columns = max(1, min(3, row // max(1, *map(len, names), 1)))
@@ -109,16 +110,16 @@ def add_legend(place, artists, letters=40, row=0, **options):
 
 
 def save(figure, path, dpi=120):
-    """Write a figure into a file, whole or not at all.
+    """Write a figure to a file, whole or not at all.
 
     Args:
-        figure: the matplotlib `Figure`.
-        path: of the file; its suffix is the format.
-        dpi: pixels an inch.
+        figure: The matplotlib `Figure`.
+        path: Path of the file. Its suffix sets the format.
+        dpi: Resolution in dots per inch.
 
     Raises:
-        ValueError: matplotlib cannot draw it.
-        OSError: the file cannot be written.
+        ValueError: Matplotlib cannot draw the figure.
+        OSError: The file cannot be written.
     """
     with files.writing(path) as temporary:
         try:
@@ -127,15 +128,23 @@ def save(figure, path, dpi=120):
             raise
         except Exception as error:
             raise ValueError(
-                f"{path} could not be drawn ({type(error).__name__}: {error})."
+                f"{path} could not be drawn ({type(error).__name__}: {error}). Check the fonts of "
+                "matplotlib and its other settings."
             ) from error
 
 
 def check_suffix(path):
-    """Raise a ValueError if the suffix of a path is no format that figures can be saved in."""
+    """Check that figures can be saved in the format of a path's suffix.
+
+    Args:
+        path: Path of a figure.
+
+    Raises:
+        ValueError: The suffix is unknown.
+    """
     known = FigureCanvasAgg.get_supported_filetypes()
     if os.path.splitext(path)[1][1:].lower() not in known:
         raise ValueError(
-            f"a picture's name ends in {', '.join(f'.{name}' for name in sorted(known))}. "
-            f"Received: {path}."
+            f"A figure's name must end in {', '.join(f'.{name}' for name in sorted(known))}. "
+            f"Received: {path}. Try {os.path.splitext(path)[0]}.png."
         )

@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-# What would end a cell or begin an HTML tag.
+# Characters that end a cell or begin an HTML tag.
 _ESCAPES = str.maketrans({"\\": r"\\", "|": r"\|", "<": r"\<", "\n": " ", "\r": " "})
 
 
@@ -10,9 +10,9 @@ def make_markdown_table(header, rows):
     r"""Return a table in Markdown, with aligned columns.
 
     Args:
-        header: sequence of the columns' names.
-        rows: iterable of sequences of cells; each becomes text by `str`, unchanged but for
-            backslashes before `|`, `<` and `\`, and spaces for ends of lines.
+        header: Sequence of the columns' names.
+        rows: Iterable of sequences of cells. `str` converts each cell to text. Backslashes are
+            added before `|`, `<` and `\`, and spaces replace ends of lines.
 
     Returns:
         str, without a newline at the end.

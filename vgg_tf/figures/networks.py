@@ -1,21 +1,21 @@
-"""Figures of networks and of what they see, from arrays."""
+"""Figures of networks, feature maps, kernels and heatmaps, from arrays."""
 
 import numpy as np
 from matplotlib.patches import Polygon, Rectangle
 
 from vgg_tf.figures.drawing import COLORS, Drawing, add_legend, make_line
 
-HEAT = "inferno"  # even steps in lightness, for every eye
-SHOWN = 64  # maps or filters of a figure
+HEAT = "inferno"  # perceptually uniform, also for color-blind readers
+SHOWN = 64  # maximum number of maps or kernels in a figure
 
 
 def draw_heat(image, maps, title):
-    """An image, and beside it each heat map laid over it.
+    """Draw an image, and next to it each heatmap over the image.
 
     Args:
         image: uint8 `[h, w, 3]`.
-        maps: title to float `[h', w']`, 0..1, stretched over the image.
-        title: over the figure.
+        maps: Title to float `[h', w']`, 0 to 1. Each map is stretched over the image.
+        title: Title of the figure.
 
     Returns:
         A matplotlib `Figure`.
@@ -25,7 +25,7 @@ def draw_heat(image, maps, title):
     figure, grid = _grid(rows, columns, 2.6, title)
     h, w, _ = image.shape
     grid[0].imshow(image)
-    grid[0].set_title("the image", fontsize=8)
+    grid[0].set_title("image", fontsize=8)
     shown = None
     for axes, (name, values) in zip(grid[1:], maps.items(), strict=False):
         axes.imshow(image.mean(2), cmap="gray", vmin=0, vmax=255)
@@ -38,18 +38,18 @@ def draw_heat(image, maps, title):
         figure.colorbar(
             shown,
             ax=list(grid),
-            label="how much a place speaks for the class, of the most",
+            label="evidence for the class, relative to the maximum",
             shrink=0.7,
         )
     return figure
 
 
 def draw_maps(values, title):
-    """Maps of features side by side, those with the largest mean first.
+    """Draw feature maps in a grid, those with the largest mean first.
 
     Args:
-        values: float `[h, w, channels]`; each map has the same scale of colours.
-        title: over the figure.
+        values: float `[h, w, channels]`. All maps have the same color scale.
+        title: Title of the figure.
 
     Returns:
         A matplotlib `Figure`.
@@ -67,7 +67,15 @@ def draw_maps(values, title):
 
 
 def draw_kernels(pictures, title):
-    """First-layer kernels as pictures: float `[n, h, w, 3 or 1]`, 0..1, grey is no weight."""
+    """Draw the kernels of the first layer as pictures.
+
+    Args:
+        pictures: float `[n, h, w, 3]` or `[n, h, w, 1]`, 0 to 1. Gray is a weight of 0.
+        title: Title of the figure.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
     some = pictures[:SHOWN]
     columns = min(8, len(some))
     figure, grid = _grid(-(-len(some) // columns), columns, 0.9, title)
@@ -81,10 +89,17 @@ def draw_kernels(pictures, title):
 
 
 def draw_field(image, corners, name):
-    """The square of pixels that a unit sees, on the image: `corners` xmin, ymin, xmax, ymax in
-    pixels, perhaps beyond it.
+    """Draw the receptive field of a unit on an image.
+
+    Args:
+        image: uint8 `[h, w, 3]`.
+        corners: xmin, ymin, xmax and ymax in pixels. They may be outside the image.
+        name: Name of the unit's layer.
+
+    Returns:
+        A matplotlib `Figure`.
     """
-    figure, (axes,) = _grid(1, 1, 4, f"what the unit of {name} sees")
+    figure, (axes,) = _grid(1, 1, 4, f"receptive field of a unit of {name}")
     h, w, _ = image.shape
     axes.imshow(image)
     xmin, ymin, xmax, ymax = corners
@@ -100,19 +115,20 @@ def draw_field(image, corners, name):
         axes.add_patch(box)
     axes.set(xlim=(min(0, xmin) - 1, max(w, xmax) + 1), ylim=(max(h, ymax) + 1, min(0, ymin) - 1))
     axes.set_title(
-        f"{xmax - xmin} x {ymax - ymin} pixels of {w} x {h}; beyond the image there is padding",
+        f"{xmax - xmin} x {ymax - ymin} pixels; the image has {w} x {h}, the rest is padding",
         fontsize=8,
     )
     return figure
 
 
 def draw_architecture(rows, title):
-    """A network drawn to scale: each map a block as high as its side, as wide as the logarithm of
-    its channels.
+    """Draw a network to scale.
+
+    Each map is a block: the height is its side in pixels, the width the logarithm of its channels.
 
     Args:
-        rows: of `costs.list_costs`.
-        title: over the figure.
+        rows: Rows of `costs.list_costs`.
+        title: Title of the figure.
 
     Returns:
         A matplotlib `Figure`.
@@ -155,7 +171,7 @@ def draw_architecture(rows, title):
 
 
 def _grid(rows, columns, inches, title):
-    """A figure of axes without ticks, and its axes in a row."""
+    """Return a figure with a grid of axes without ticks, and the axes in one row."""
     figure = Drawing(0.6 + inches * columns, 0.7 + (inches + 0.2) * rows, title)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:

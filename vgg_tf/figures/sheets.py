@@ -1,4 +1,4 @@
-"""Contact sheets: a grid of pictures with titles and boxes."""
+"""Contact sheets: grids of images with titles and boxes."""
 
 from matplotlib.patches import Rectangle
 
@@ -9,11 +9,11 @@ def draw_contact_sheet(images, titles, boxes, title, columns=None):
     """Draw images in a grid, each with its title and its boxes.
 
     Args:
-        images: sequence of uint8 `[h, w, 3]`, of any sizes.
-        titles: of each; a tuple is one of several lines.
-        boxes: of each, an `annotations.Boxes`.
-        title: over the figure.
-        columns: images in a row; None for a sheet in landscape.
+        images: Sequence of uint8 `[h, w, 3]`, of any sizes.
+        titles: Title of each image; a tuple has several lines.
+        boxes: `annotations.Boxes` of each image.
+        title: Title of the figure.
+        columns: Images per row. None for a sheet in landscape format.
 
     Returns:
         A matplotlib `Figure`.
@@ -30,7 +30,7 @@ def draw_contact_sheet(images, titles, boxes, title, columns=None):
         axes.imshow(image)
         axes.set_title("\n".join(make_line(words, 24) for words in lines), fontsize=7)
         for (xmin, ymin, xmax, ymax), label in zip(corners, names, strict=True):
-            # In pixel edges, which imshow puts at halves; black under yellow shows on any ground.
+            # imshow puts the edges of pixels at halves. Yellow on black is visible on any image.
             corner, width, height = (
                 (xmin * w - 0.5, ymin * h - 0.5),
                 (xmax - xmin) * w,

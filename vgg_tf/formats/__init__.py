@@ -1,1 +1,1 @@
-"""Exported networks: ONNX, SavedModel, LiteRT, Core ML."""
+"""Exported networks: ONNX, SavedModel, LiteRT and Core ML."""

@@ -7,20 +7,20 @@ import numpy as np
 
 from vgg_tf.runtime import files
 
-CALIBRATION = 100  # pictures for int8, none of them compared
-PHOTOGRAPHS = "two photographs that scikit-learn carries"
+CALIBRATION = 100  # number of pictures for int8, other ones than those for the comparison
+PHOTOGRAPHS = "two photographs of scikit-learn"
 
 
 class Views(NamedTuple):
     """Views of pictures for an export.
 
     Attributes:
-        pixels: uint8 `[n, height, width, 3]`, to compare on.
-        where: they come from, in words.
-        learnt: uint8 `[CALIBRATION, height, width, 3]`, to calibrate int8 by: of the run's train
-            split where its data open, else of --pictures, none of which is compared; where these
-            are too few, windows of photographs. None where nothing is calibrated.
-        calibrated: where they come from, in words; empty without.
+        pixels: uint8 `[n, height, width, 3]`, RGB. The network and the file are compared on them.
+        where: Source of `pixels`, as text.
+        learnt: uint8 `[CALIBRATION, height, width, 3]`, for the calibration of int8. They are from
+            the run's train split if its data can be opened, else from --pictures. None of them is
+            in `pixels`. Windows of photographs fill them up. None if nothing is calibrated.
+        calibrated: Source of `learnt`, as text; empty if nothing is calibrated.
     """
 
     pixels: np.ndarray
@@ -30,7 +30,17 @@ class Views(NamedTuple):
 
 
 def choose_views(flags, opened, network, calibrate):
-    """Return the `Views` to compare on and, with `calibrate`, others to calibrate int8 by."""
+    """Return the views for the comparison and for the calibration of int8.
+
+    Args:
+        flags: `pictures` and `n` are used, as in `export.Flags`.
+        opened: A `checkpoint.Checkpoint`.
+        network: A `source_network.Network`.
+        calibrate: Whether views for the calibration are needed.
+
+    Returns:
+        `Views`.
+    """
     from vgg_tf.data import opening
     from vgg_tf.data.folders import find_pictures
     from vgg_tf.images import decoding
@@ -41,7 +51,7 @@ def choose_views(flags, opened, network, calibrate):
 
     source = compared = None
     if opened.data and (calibrate or not flags.pictures):
-        with contextlib.suppress(FileNotFoundError, ValueError):  # moved away: it is done without
+        with contextlib.suppress(FileNotFoundError, ValueError):  # optional: it may be gone
             source = opening.open_source(opened.data, opened.selection)
     if flags.pictures:
         paths = find_pictures((flags.pictures,))
@@ -72,12 +82,12 @@ def choose_views(flags, opened, network, calibrate):
 
 
 def _known(content):
-    """What tells an image from others, however its path is written."""
+    """Return what identifies an image, whatever the spelling of its path."""
     return files.make_absolute(content) if isinstance(content, str) else content
 
 
 def _spread(numbers, n):
-    """Up to `n` of these, evenly spread."""
+    """Return up to `n` of these numbers, evenly spaced."""
     return [
         numbers[i]
         for i in np.unique(np.linspace(0, len(numbers) - 1, min(n, len(numbers))).astype(int))
@@ -85,7 +95,7 @@ def _spread(numbers, n):
 
 
 def _photographs(network, n, seed=0):
-    """Windows of two photographs, at several sizes; those of another seed are others."""
+    """Return `n` windows of two photographs, at several sizes; the seed selects them."""
     from sklearn.datasets import load_sample_images
 
     views, random = [], np.random.default_rng(seed)

@@ -1,8 +1,7 @@
-"""Networks as Core ML: an image in, the name of the class and all posteriors out; checked by
-interpreting the saved program.
+"""Core ML: an image in, the class name and all probabilities out.
 
-Core ML runs on Apple's systems only. So the program that was saved is read from its file and
-computed here, operation by operation: this checks graph, weights, sizes and names, but neither
+Core ML runs on Apple's systems only. So the check reads the saved program from its file and
+computes it here, operation by operation. This covers graph, weights, sizes and names, but neither
 Apple's runtime nor how it decodes and scales pictures.
 """
 
@@ -16,30 +15,45 @@ import numpy as np
 
 from vgg_tf.runtime import files
 
-NEEDED = 'Core ML needs a package: pip install "vgg_tf[coreml]" (coremltools; Linux or macOS)'
+NEEDED = (
+    "Core ML export needs coremltools, on Linux or macOS. Received: {}. Install it: "
+    'pip install "vgg_tf[coreml]"'
+)
 UNCHECKED = (
-    "Core ML was interpreted from its file: neither Apple's runtime nor its decoding "
-    "of pictures was checked."
+    "The Core ML file was checked by computing its operations with TensorFlow and NumPy. Apple's "
+    "runtime and its decoding of pictures were not checked."
 )
 WEIGHTS = "Data/com.apple.CoreML/weights"
 
 
 def check(path):
-    """Raise FileExistsError where something else lies than a Core ML package."""
+    """Check that `path` does not exist or is a Core ML package.
+
+    Args:
+        path: Path of the package.
+
+    Raises:
+        FileExistsError: The path is something else.
+    """
     if os.path.exists(path) and not os.path.exists(os.path.join(path, "Manifest.json")):
         raise FileExistsError(
-            f"{path} is there and is no Core ML package. Choose another --out, or remove it."
+            f"The export overwrites Core ML packages only. Received: {path}, which is not one. "
+            "Choose another --out, or remove it."
         )
 
 
 def write(network, path):
-    """Write a `source_network.Network` as a package, whole or not at all.
+    """Write a network as a Core ML package, whole or not at all.
 
-    The package is of float32, for iOS 15, macOS 12 and later.
+    The weights are float32. The package is for iOS 15, macOS 12 and later.
+
+    Args:
+        network: A `source_network.Network`.
+        path: Path of the package, `*.mlpackage`.
 
     Raises:
-        ModuleNotFoundError: coremltools is not installed.
-        FileExistsError: there is something else.
+        ModuleNotFoundError: Coremltools is not installed.
+        FileExistsError: The path is not a Core ML package.
     """
     path = str(path).rstrip("/")
     check(path)
@@ -63,12 +77,19 @@ def write(network, path):
 
 
 def read(path):
-    """The package as a function of pixels, its program interpreted, and what it tells of itself.
+    """Return the package as a function of pixels, and its metadata.
+
+    Args:
+        path: Path of the package, `*.mlpackage`.
+
+    Returns:
+        run: Function from uint8 `[n, h, w, 3]`, RGB, to probabilities `[n, classes]`. It interprets
+            the program, slowly. Its attribute `layers` is the number of layers with weights.
+        about: dict, as `Network.describe` returns it.
 
     Raises:
-        ModuleNotFoundError: coremltools is not installed.
-        ValueError: it is none of ours, or torn; or its image, labels or operations are not those
-            that were written.
+        ModuleNotFoundError: Coremltools is not installed.
+        ValueError: The package is not from vgg_tf, is incomplete, or does not match its metadata.
     """
     path = str(path).rstrip("/")
     with _quietly() as ct:
@@ -80,20 +101,24 @@ def read(path):
             program = load(spec, spec.specificationVersion, os.path.join(path, WEIGHTS))
         except Exception as error:  # of many libraries, without a common parent
             raise ValueError(
-                f"{path} is no Core ML package of vgg_tf, or torn "
-                f"({str(error).splitlines()[0][:200]})."
+                f"{path} must be a complete Core ML package from vgg_tf. Received: "
+                f"{str(error).splitlines()[0][:200]}. Write it again with python -m vgg_tf.export."
             ) from None
     image = spec.description.input[0].type.imageType
     found, told = (image.width, image.height), (about["width"], about["height"])
     if found != told or spec.description.predictedFeatureName != "classLabel":
         raise ValueError(
-            f"{path} takes {found[0]} x {found[1]} pixels, which are not {told[0]} x {told[1]}, "
-            "or names no class."
+            f"{path} must take {told[0]} x {told[1]} pixels and predict classLabel. Received: "
+            f"{found[0]} x {found[1]} pixels, {spec.description.predictedFeatureName!r}. Write it "
+            "again with python -m vgg_tf.export."
         )
     operations = list(program.functions["main"].operations)
     labels = [str(value) for value in _value(operations[-1].inputs["classes"])]
     if operations[-1].op_type != "classify" or labels != about["classes"]:
-        raise ValueError(f"{path} names other classes than it tells of: {', '.join(labels[:5])}.")
+        raise ValueError(
+            f"{path} must predict the classes of its metadata. Received: "
+            f"{', '.join(labels[:5])}. Write it again with python -m vgg_tf.export."
+        )
 
     def run(pixels):
         return np.concatenate(
@@ -106,7 +131,7 @@ def read(path):
 
 @contextlib.contextmanager
 def _quietly():
-    """coremltools, without what it says about versions, its own absence on Linux, and its bars."""
+    """Import coremltools without its messages and progress bars."""
     logger = logging.getLogger("coremltools")
     level = logger.level
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
@@ -120,19 +145,19 @@ def _quietly():
         except ModuleNotFoundError as error:
             if error.name != "coremltools":
                 raise
-            raise ModuleNotFoundError(NEEDED, name=error.name) from None
+            raise ModuleNotFoundError(NEEDED.format(error), name=error.name) from None
         finally:
             logger.setLevel(level)
 
 
 def _value(variable):
-    """What a constant of the program is."""
+    """Return the value of a constant of the program."""
     value = variable.val if hasattr(variable, "val") else variable
     return value.ls if hasattr(value, "ls") else value
 
 
 def _interpret(operations, image):
-    """Posteriors `[1, classes]` of an image `[1, 3, h, w]`."""
+    """Return the probabilities `[1, classes]` of an image `[1, 3, h, w]`."""
     known = {"image": np.float32(image)}
     for operation in operations:
         given = {}
@@ -147,11 +172,14 @@ def _interpret(operations, image):
             continue
         if operation.op_type not in _OPERATIONS:
             raise ValueError(
-                f"The Core ML program has the operation {operation.op_type}, which is not known "
-                "here."
+                f"The check of Core ML files knows the operations {', '.join(_OPERATIONS)}. "
+                f"Received: {operation.op_type}. Choose another --format."
             )
         known[operation.outputs[0].name] = _OPERATIONS[operation.op_type](**given)
-    raise ValueError("The Core ML program does not end with classes.")
+    raise ValueError(
+        "The Core ML program must end with the operation classify. Received: "
+        f"{len(operations)} operations without it. Choose another --format."
+    )
 
 
 def _conv(x, weight, pad_type, strides=(1, 1), pad=(0, 0, 0, 0), bias=None, **_):

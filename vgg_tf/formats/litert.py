@@ -1,6 +1,4 @@
-"""Networks as LiteRT (TensorFlow Lite): float32, float16, int8; the names of the classes in a
-zip at the file's end.
-"""
+"""LiteRT (TensorFlow Lite): float32, float16 and int8, with class names in a zip at the end."""
 
 import io
 import os
@@ -10,37 +8,37 @@ import numpy as np
 
 from vgg_tf.runtime import files
 
-NEEDED = 'LiteRT needs a package: pip install "vgg_tf[litert]" (ai-edge-litert)'
+NEEDED = 'LiteRT needs ai-edge-litert. Received: {}. Install it: pip install "vgg_tf[litert]"'
 KINDS = ("float32", "float16", "int8")
 
 
 def write(network, path, kind="float32", pictures=None):
-    """Write a `source_network.Network`: a signature with input `image`, `[1, h, w, 3]`, and output
-    `posteriors`, float32.
+    """Write a network as a LiteRT file.
 
-    The input is uint8, RGB 0..255. What is known of the network and `labels.txt`, a line a class,
-    are appended as a zip archive, as TensorFlow's metadata are: `unzip` lists them, interpreters do
-    not see them.
+    The file has one signature. Its input is `image`, uint8 `[1, h, w, 3]`, RGB. Its output is
+    `posteriors`, float32. A zip archive at the end of the file has the metadata and `labels.txt`
+    with one class per line, as TensorFlow's own metadata do. `unzip` lists it, and interpreters
+    ignore it.
 
     Args:
-        network: the `source_network.Network`.
-        path: `*.tflite`.
-        kind: `float32`; `float16`, weights of half the bytes; `int8`, weights and maps of whole
-            numbers.
-        pictures: uint8 `[n, h, w, 3]`, real ones, for int8: they tell how large the numbers between
-            the layers are. A black and a white pixel is put into each, so that the input's numbers
-            are the pixels' (scale 1, zero point 0).
+        network: A `source_network.Network`.
+        path: Path of the file, `*.tflite`.
+        kind: `float32`; `float16` for weights of half the size; `int8` for integer weights and
+            feature maps.
+        pictures: uint8 `[n, h, w, 3]`, real pictures that calibrate the ranges of the feature maps
+            for int8. A black and a white pixel are added to each, so that the quantized input is
+            the pixel value (scale 1, zero point 0).
 
     Raises:
-        ValueError: a layer that LiteRT has no operation for, with what to do.
+        ValueError: LiteRT has no operation for a layer.
     """
     import tensorflow as tf
 
     if any("lrn" in layer.name for layer in network.layers):
         raise ValueError(
-            f"LiteRT cannot carry the local response normalisation of {network.arch} in whole "
-            "numbers, and slowly in others. Export vgg11, which the paper found no worse, or "
-            "ONNX."
+            "LiteRT has no fast operation for local response normalization. Received: "
+            f"{network.arch}. Export vgg11, whose error in the paper is no higher, or use "
+            "--format onnx."
         )
     module = tf.Module()
     module.kept = [variable.value for variable in network.model.variables]
@@ -76,16 +74,24 @@ def write(network, path, kind="float32", pictures=None):
 
 
 def read(path):
-    """The file as a function of pixels by LiteRT, and what it tells of itself.
+    """Return the file as a function of pixels, run by LiteRT, and its metadata.
+
+    Args:
+        path: Path of the file, `*.tflite`.
+
+    Returns:
+        run: Function from uint8 `[n, h, w, 3]`, RGB, to probabilities `[n, classes]`. Its
+            attribute `layers` is the number of layers with weights.
+        about: dict, as `Network.describe` returns it.
 
     Raises:
-        ModuleNotFoundError: ai-edge-litert is not installed.
-        ValueError: it is none of ours, or torn.
+        ModuleNotFoundError: The package ai-edge-litert is not installed.
+        ValueError: The file is not from vgg_tf, or is incomplete.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(NEEDED, name=error.name) from None
+        raise ModuleNotFoundError(NEEDED.format(error), name=error.name) from None
     try:
         with zipfile.ZipFile(path) as archive:
             about = files.parse_json(archive.read("vgg_tf.json").decode(), path)
@@ -93,13 +99,15 @@ def read(path):
         interpreter.allocate_tensors()
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
         raise ValueError(
-            f"{path} is no LiteRT file of vgg_tf, or torn ({str(error).splitlines()[0][:200]})."
+            f"{path} must be a complete LiteRT file from vgg_tf. Received: "
+            f"{str(error).splitlines()[0][:200]}. Write it again with python -m vgg_tf.export."
         ) from None
     (given,), (gotten,) = interpreter.get_input_details(), interpreter.get_output_details()
     if given["dtype"] is not np.uint8 or given["quantization"] not in ((0.0, 0), (1.0, 0)):
         raise ValueError(
-            f"{path} takes {given['dtype'].__name__} of scale {given['quantization']}, and not "
-            "pixels."
+            f"{path} must take uint8 pixels with scale 1 and zero point 0. Received: "
+            f"{given['dtype'].__name__} with {given['quantization']}. Write it again with python "
+            "-m vgg_tf.export."
         )
 
     def run(pixels):

@@ -1,30 +1,35 @@
-"""Networks as ONNX: the chain of layers written with `onnx.helper`, and read back by ONNX
-Runtime.
-"""
+"""ONNX: the layers written with `onnx.helper`, and read back by ONNX Runtime."""
 
 import numpy as np
 
 from vgg_tf.runtime import files
 
 OPSET, IR = 18, 9
-NEEDED = 'ONNX needs two packages: pip install "vgg_tf[onnx]" (onnx, onnxruntime)'
+NEEDED = (
+    "ONNX needs the packages onnx and onnxruntime. Received: {}. Install them: "
+    'pip install "vgg_tf[onnx]"'
+)
 
 
 def write(network, path):
-    """Write a `source_network.Network` as ONNX.
+    """Write a network as an ONNX file.
 
-    The input is `image`, uint8 `[n, h, w, 3]`; the output is `posteriors`, float32 `[n, classes]`.
-    Preprocessing is inside. The class names and what else is known are in the metadata, under
-    `vgg_tf`.
+    The input is `image`, uint8 `[n, h, w, 3]`, RGB. The output is `posteriors`, float32 `[n,
+    classes]`. The file contains the preprocessing. Its metadata, under `vgg_tf`, have the class
+    names.
+
+    Args:
+        network: A `source_network.Network`.
+        path: Path of the file, `*.onnx`.
 
     Raises:
-        ModuleNotFoundError: onnx is not installed.
+        ModuleNotFoundError: The package onnx is not installed.
     """
     try:
         import onnx
         from onnx import TensorProto, helper
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(NEEDED, name=error.name) from None
+        raise ModuleNotFoundError(NEEDED.format(error), name=error.name) from None
     graph = _Graph()
     x = graph.add("Cast", ["image"], "pixels", to=TensorProto.FLOAT)
     for layer in network.layers:
@@ -49,12 +54,12 @@ def write(network, path):
 
 
 class _Graph:
-    """Nodes and weights of an ONNX graph; images have their channels first.
+    """Nodes and weights of an ONNX graph with channels first.
 
     Attributes:
-        nodes: in the order of the computation.
-        weights: tensors, by the names that the nodes have for them.
-        flat: shape of the map that was flattened, until the next layer has taken it.
+        nodes: In the order of the computation.
+        weights: Tensors with the names that the nodes use.
+        flat: Shape of the map that was flattened, until the next dense layer has used it.
     """
 
     def __init__(self):
@@ -96,7 +101,8 @@ class _Graph:
             if isinstance(layer, kind):
                 return write_layer(layer, x)
         raise ValueError(
-            f"ONNX: no way is known for the layer {layer.name} ({type(layer).__name__})."
+            "ONNX export knows the layers of build_vgg only. Received: the layer "
+            f"{layer.name} ({type(layer).__name__}). Remove it, or choose another --format."
         )
 
     def _add_normalization(self, layer, x):
@@ -104,7 +110,7 @@ class _Graph:
             np.float32(np.ravel(values))
             for values in (layer.input_mean, np.sqrt(layer.input_variance))
         )
-        x = self.add("Sub", [x, self.add_constant(f"{layer.name}.mean", mean)], "centred")
+        x = self.add("Sub", [x, self.add_constant(f"{layer.name}.mean", mean)], "centered")
         if (std != 1).any():
             x = self.add("Div", [x, self.add_constant(f"{layer.name}.std", std)], "normalized")
         return self.add("Transpose", [x], "channels_first", perm=[0, 3, 1, 2])
@@ -118,7 +124,7 @@ class _Graph:
 
     def _add_dense(self, layer, x):
         kernel, bias = layer.get_weights()
-        if self.flat:  # Keras flattens row by row, ONNX channel by channel
+        if self.flat:  # Keras flattens with channels last, ONNX with channels first
             by_channels = kernel.reshape(*self.flat, -1).transpose(2, 0, 1, 3)
             kernel, self.flat = by_channels.reshape(len(kernel), -1), None
         inputs = [x, *self._add_weights(layer, kernel, bias)]
@@ -162,22 +168,30 @@ class _Graph:
 
 
 def read(path):
-    """The file as a function of pixels by ONNX Runtime, and what it tells of itself.
+    """Return the file as a function of pixels, run by ONNX Runtime, and its metadata.
+
+    Args:
+        path: Path of the file, `*.onnx`.
+
+    Returns:
+        run: Function from uint8 `[n, h, w, 3]`, RGB, to probabilities `[n, classes]`.
+        about: dict, as `Network.describe` returns it.
 
     Raises:
-        ModuleNotFoundError: onnxruntime is not installed.
-        ValueError: it is none of ours, or torn.
+        ModuleNotFoundError: The package onnxruntime is not installed.
+        ValueError: The file is not from vgg_tf, or is incomplete.
     """
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(NEEDED, name=error.name) from None
+        raise ModuleNotFoundError(NEEDED.format(error), name=error.name) from None
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         about = files.parse_json(session.get_modelmeta().custom_metadata_map["vgg_tf"], path)
-    except Exception as error:  # its own exceptions have no common parent
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
         raise ValueError(
-            f"{path} is no ONNX file of vgg_tf, or torn ({str(error).splitlines()[0][:200]})."
+            f"{path} must be a complete ONNX file from vgg_tf. Received: "
+            f"{str(error).splitlines()[0][:200]}. Write it again with python -m vgg_tf.export."
         ) from None
 
     def run(pixels):
@@ -187,10 +201,17 @@ def read(path):
 
 
 def read_contents(path):
-    """Number of layers with weights in the file, and all its weights.
+    """Return the number of layers with weights in the file, and all its weights.
+
+    Args:
+        path: Path of the file, `*.onnx`.
+
+    Returns:
+        layers: int.
+        arrays: List of arrays.
 
     Raises:
-        ModuleNotFoundError: onnx is not installed.
+        ModuleNotFoundError: The package onnx is not installed.
     """
     import onnx
     from onnx import numpy_helper

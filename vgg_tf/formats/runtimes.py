@@ -1,6 +1,4 @@
-"""Exported files at work: whatever is needed to name what is in pictures, without TensorFlow
-where the runtime needs none.
-"""
+"""Run exported files on pictures, without TensorFlow if the runtime does not need it."""
 
 import io
 import os
@@ -20,16 +18,20 @@ def open_model(path):
             SavedModel.
 
     Returns:
-        A function of uint8 `[n, h, w, 3]` to posteriors `[n, classes]`; and a dict of what the file
-        tells of itself.
+        run: Function from uint8 `[n, h, w, 3]`, RGB, to probabilities `[n, classes]`.
+        about: dict, the file's metadata, as `Network.describe` returns it.
 
     Raises:
-        FileNotFoundError, ValueError, ModuleNotFoundError: it is not there, none of ours, or its
-            runtime is missing.
+        FileNotFoundError: The path does not exist.
+        ValueError: The file is not from vgg_tf, or is incomplete.
+        ModuleNotFoundError: The package that runs the file is not installed.
     """
     path = str(path).rstrip("/")
     if not os.path.exists(path):
-        raise FileNotFoundError(f"No model at {path}. Write one with python -m vgg_tf.export.")
+        raise FileNotFoundError(
+            f"{path} must be an exported network. Received: no file or folder of this name. Write "
+            "one with python -m vgg_tf.export."
+        )
     suffix = os.path.splitext(path)[1]
     if suffix == ".onnx":
         from vgg_tf.formats import onnx as module
@@ -41,32 +43,35 @@ def open_model(path):
         from vgg_tf.formats import saved_model as module
     else:
         raise ValueError(
-            f"{path} is no folder of a SavedModel and does not end in {', '.join(SUFFIXES)}."
+            f"An exported network ends in {', '.join(SUFFIXES)}, or is the folder of a "
+            f"SavedModel. Received: {path}. Write one with python -m vgg_tf.export."
         )
     return module.read(path)
 
 
 def cut_view(contents, about, name):
-    """What an exported network sees of an encoded picture: rescaled as PIL does it, its centre cut
-    out.
+    """Return the view of an encoded picture that an exported network takes.
+
+    PIL rescales the picture, and its center is cut out.
 
     Args:
-        contents: bytes.
-        about: what the file tells of itself.
-        name: of the picture, for messages.
+        contents: bytes of the picture file.
+        about: dict, the metadata of the exported network.
+        name: Name of the picture, for error messages.
 
     Returns:
-        uint8 `[height, width, 3]`, within a grey level of what training and tests see.
+        uint8 `[height, width, 3]`, RGB. It differs by at most one gray level from the views of
+            training and tests.
 
     Raises:
-        ValueError: it is no picture, or one of more pixels than PIL takes for honest; the message
-            names it.
+        ValueError: The file is not a picture, or has more pixels than PIL allows. The message names
+            it.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(contents)) as image:
-            # Grey of 16 bits: of these TensorFlow keeps the upper byte, convert clips them.
+            # 16-bit gray: TensorFlow keeps the upper byte, but PIL's convert would clip.
             deep = image.mode.startswith("I")
             picture = (
                 Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if deep else image
@@ -82,14 +87,16 @@ def cut_view(contents, about, name):
 
 
 def classify(path, paths):
-    """Posteriors of pictures by an exported file.
+    """Return the probabilities of pictures by an exported network.
 
     Args:
-        path: of the file.
-        paths: of the pictures.
+        path: Path of the exported network.
+        paths: Paths of the pictures.
 
     Returns:
-        `{path: posteriors}`, `{path: what is wrong with it}`, and the names of the classes.
+        rows: dict from path to probabilities, float64 `[classes]`.
+        bad: dict from path to the error, for pictures that cannot be read.
+        classes: Names of the classes.
     """
     from tqdm import tqdm
 

@@ -1,6 +1,4 @@
-"""Networks as TensorFlow's SavedModel: one signature on pixels, one on encoded pictures, the
-variables stored once.
-"""
+"""SavedModel: a signature for pixels, one for encoded pictures, and the variables stored once."""
 
 import os
 
@@ -12,7 +10,10 @@ from vgg_tf.runtime import files
 
 
 class _Served(tf.Module):
-    """What `tf.saved_model.save` writes; Keras' own export would store every variable twice."""
+    """The module that `tf.saved_model.save` writes.
+
+    Keras' own export would store every variable twice.
+    """
 
     def __init__(self, network):
         super().__init__(name=network.arch)
@@ -47,22 +48,34 @@ class _Served(tf.Module):
 
 
 def check(path):
-    """Raise FileExistsError where something else lies than a SavedModel."""
+    """Check that `path` does not exist or is a SavedModel.
+
+    Args:
+        path: Path of the folder.
+
+    Raises:
+        FileExistsError: The path is something else.
+    """
     if os.path.exists(path) and not os.path.exists(os.path.join(path, "saved_model.pb")):
         raise FileExistsError(
-            f"{path} is there and is no SavedModel. Choose another --out, or remove it."
+            f"The export overwrites SavedModels only. Received: {path}, which is not one. Choose "
+            "another --out, or remove it."
         )
 
 
 def write(network, path):
-    """Write a `source_network.Network` into a folder, whole or not at all.
+    """Write a network as a SavedModel, whole or not at all.
 
-    Signatures: `serving_default`, `image` uint8 `[n, h, w, 3]`; `encoded`, `contents` strings `[n]`
-    of JPEG, PNG, GIF or BMP files, rescaled and cut inside. Both give `posteriors`, float32 `[n,
-    classes]`, and `classes`, strings.
+    The signature `serving_default` takes `image`, uint8 `[n, h, w, 3]`, RGB. The signature
+    `encoded` takes `contents`, strings `[n]`: JPEG, PNG, GIF or BMP files, which it rescales and
+    crops. Both return `posteriors`, float32 `[n, classes]`, and `classes`, strings.
+
+    Args:
+        network: A `source_network.Network`.
+        path: Path of the folder.
 
     Raises:
-        FileExistsError: there is something else.
+        FileExistsError: The path is not a SavedModel.
     """
     path = str(path).rstrip("/")
     check(path)
@@ -81,28 +94,44 @@ def write(network, path):
 
 
 def read(path):
-    """The folder as a function of pixels, and what it tells of itself.
+    """Return the SavedModel as a function of pixels, and its metadata.
+
+    Args:
+        path: Path of the folder.
+
+    Returns:
+        run: Function from uint8 `[n, h, w, 3]`, RGB, to probabilities `[n, classes]`.
+        about: dict, as `Network.describe` returns it.
 
     Raises:
-        ValueError: it is none of ours, or torn.
+        ValueError: The folder is not from vgg_tf, or is incomplete.
     """
     try:
         loaded = tf.saved_model.load(str(path))
         about = files.parse_json(loaded.signatures["about"]()["about"].numpy().decode(), path)
     except (OSError, KeyError, ValueError, tf.errors.OpError, AttributeError) as error:
         raise ValueError(
-            f"{path} is no SavedModel of vgg_tf, or torn ({str(error).splitlines()[0][:200]})."
+            f"{path} must be a complete SavedModel from vgg_tf. Received: "
+            f"{str(error).splitlines()[0][:200]}. Write it again with python -m vgg_tf.export."
         ) from None
     call = loaded.signatures["serving_default"]
 
     def run(pixels):
         return call(image=tf.constant(pixels))["posteriors"].numpy()
 
-    run.loaded = loaded  # its variables live as long as it does
+    run.loaded = loaded  # keeps the variables alive
     return run, about
 
 
 def read_contents(path):
-    """Number of layers with weights in the folder, and all its weights."""
+    """Return the number of layers with weights in the folder, and all its weights.
+
+    Args:
+        path: Path of the folder.
+
+    Returns:
+        layers: int.
+        arrays: List of arrays.
+    """
     arrays = [np.asarray(variable) for variable in tf.saved_model.load(str(path)).kept]
     return sum(array.ndim > 1 for array in arrays), arrays

@@ -1,8 +1,8 @@
-"""A network of one size that takes raw pixels, ready for export, and the comparison of a file with
-it.
+"""The network to export, with a fixed size and raw pixels, and its comparison with a file.
 
-A format is a module with `write(network, path, ...)` and `read(path)`, which gives a function of
-uint8 `[n, h, w, 3]`, RGB 0..255, to float `[n, classes]`, posteriors, by the format's own runtime.
+A format is a module with `write(network, path, ...)` and `read(path)`. The latter returns a
+function from uint8 `[n, h, w, 3]`, RGB, to probabilities, float `[n, classes]`, that uses the
+format's own runtime.
 """
 
 import hashlib
@@ -19,21 +19,22 @@ from vgg_tf.models.conversion import convert_head
 from vgg_tf.runtime.scopes import set_precision
 
 STRIDE = 32
-TINY = 1e-30  # the smallest posterior whose logarithm is compared
+TINY = 1e-30  # lower bound of probabilities before the logarithm
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network to ship.
+    """A network to export.
 
     Attributes:
-        model: a Keras model in float32, `[n, height, width, 3]`, raw RGB 0..255, to posteriors `[n,
-            classes]`.
-        height, width: of its input, in pixels.
-        scale: smaller side that a picture is rescaled to before the centre is cut out, in pixels.
-        classes: names.
-        arch: of the architecture.
-        name: of the network, for people.
+        model: A Keras model in float32, from raw RGB, 0 to 255, `[n, height, width, 3]`, to
+            probabilities `[n, classes]`.
+        height: Height of its input in pixels.
+        width: Width of its input in pixels.
+        scale: Smaller side in pixels to which a picture is rescaled before the center is cut out.
+        classes: Names.
+        arch: Name of the architecture.
+        name: Name of the network for the user.
     """
 
     model: object
@@ -46,11 +47,16 @@ class Network:
 
     @property
     def layers(self):
-        """The chain of its layers."""
+        """The layers of the network, in order."""
         return list_layers(self.model)
 
     def contents(self):
-        """Number of layers with kernels, and all weights."""
+        """Return the number of layers with kernels, and all weights.
+
+        Returns:
+            layers: int.
+            arrays: List of arrays, without the normalization of the input.
+        """
         arrays = [
             array
             for layer in self.layers
@@ -60,7 +66,7 @@ class Network:
         return sum(array.ndim > 1 for array in arrays), arrays
 
     def describe(self):
-        """What a file says about itself, as values for JSON."""
+        """Return the metadata of exported files, as values for JSON."""
         layers, arrays = self.contents()
         return {
             "name": self.name,
@@ -75,12 +81,17 @@ class Network:
         }
 
     def about(self):
-        """The description as JSON."""
+        """Return the metadata as JSON text."""
         return json.dumps(self.describe())
 
     def view(self, picture):
-        """What the network sees of a picture, uint8 `[h, w, 3]`: its centre after rescaling,
-        uint8 `[height, width, 3]`.
+        """Return the view of a picture that the network takes: its center after rescaling.
+
+        Args:
+            picture: uint8 `[h, w, 3]`, RGB.
+
+        Returns:
+            uint8 `[height, width, 3]`.
         """
         whole = rescaling.rescale(picture, self.scale).numpy()
         top, left = (whole.shape[0] - self.height) // 2, (whole.shape[1] - self.width) // 2
@@ -88,9 +99,16 @@ class Network:
 
 
 def compute_digest(arrays):
-    """Hex digest of weights, whatever their order and layout: of the sorted numbers of each."""
-    # 0.0 and -0.0, which half-precision weights have many of, are equal: sorting leaves them in any
-    # order.
+    """Return a hex digest of weights that does not depend on their order and layout.
+
+    Args:
+        arrays: List of arrays. The digest uses the sorted numbers of each.
+
+    Returns:
+        str of 16 hex digits.
+    """
+    # 0.0 and -0.0 are equal, so sorting leaves them in any order. Adding 0.0 makes both 0.0.
+    # Weights in half precision have many of them.
     of_each = (
         hashlib.blake2b(np.sort(np.float32(array) + 0.0, None).tobytes(), digest_size=8).digest()
         for array in arrays
@@ -99,25 +117,25 @@ def compute_digest(arrays):
 
 
 def prepare_network(trained, size=None):
-    """The network of a run or of weights, for pictures of one size.
+    """Return a trained network for pictures of one size, ready for export.
 
     Args:
-        trained: a `checkpoint.Checkpoint`, in whatever precision it was trained.
-        size: `(height, width)` in pixels; None is the crop of its training. Larger ones go through
-            the network as convolutions, whose scores are averaged over all positions.
+        trained: A `checkpoint.Checkpoint`, trained in any precision.
+        size: `(height, width)` in pixels; None is the crop of its training. At larger sizes the
+            network is convolutional, and its logits are averaged over all positions.
 
     Returns:
         A `Network` in float32.
 
     Raises:
-        ValueError: a size below the crop.
+        ValueError: The size is smaller than the crop.
     """
     crop = trained.crop
     height, width = size or (crop, crop)
     if min(height, width) < crop:
         raise ValueError(
-            f"{trained.path} was trained on crops of {crop} pixels: both sides are at least "
-            f"that. Received: {height}x{width}."
+            f"--size must be at least {crop}x{crop}, the training crop of {trained.path}. "
+            f"Received: --size {height}x{width}. Try --size {crop}x{crop}."
         )
     with set_precision("float32"):
         model = trained.build()
@@ -142,17 +160,22 @@ def prepare_network(trained, size=None):
 
 
 def compare(network, run, pixels):
-    """Read back: how a file's posteriors differ from the network's.
+    """Return how the probabilities of a file differ from those of the network.
 
     Args:
-        network: the `Network`.
-        run: function of uint8 `[n, h, w, 3]` to posteriors.
+        network: A `Network`.
+        run: Function from uint8 `[n, h, w, 3]`, RGB, to probabilities.
         pixels: uint8 `[n, height, width, 3]`.
 
     Returns:
-        dict: `log_posterior`, the largest difference of a log posterior above 1e-6; `posterior`,
-        that of a posterior; `top1_agreement`, share of the pictures; `ms_an_image`, of the fastest
-        of three passes; `n`.
+        dict: `log_posterior`, the largest difference of a log probability where the network's
+            probability is above 1e-6; `posterior`, the largest difference of a
+            probability; `top1_agreement`, the fraction of pictures with the same
+            class; `ms_an_image`, the milliseconds per image in the fastest of three passes; `n`,
+            the number of pictures.
+
+    Raises:
+        ValueError: The file returns another shape.
     """
     expected = np.float64(network.model.predict_on_batch(np.float32(pixels)))
     found, seconds = None, []
@@ -161,7 +184,10 @@ def compare(network, run, pixels):
         found = np.float64(np.concatenate([run(pixels[i : i + 1]) for i in range(len(pixels))]))
         seconds.append(time.perf_counter() - start)
     if found.shape != expected.shape:
-        raise ValueError(f"The file gives {found.shape}, the network {expected.shape}.")
+        raise ValueError(
+            f"The exported file must return probabilities of shape {expected.shape}. Received: "
+            f"{found.shape}. Choose another --format."
+        )
     some = expected > 1e-6
     logs = np.abs(np.log(np.maximum(found, TINY)) - np.log(np.maximum(expected, TINY)))[some]
     return {
