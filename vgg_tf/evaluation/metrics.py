@@ -183,9 +183,8 @@ def measure_calibration(posteriors, labels):
 
     Returns:
         Dict of two entries. `ece` is the expected calibration error in 0..1, the mean difference
-        of confidence and accuracy over the images. `bins` is a list of the bins that hold images,
-        each with its mean `confidence`, its `accuracy` (both in 0..1) and its number of images
-        `n`.
+        of confidence and accuracy over the images. `bins` lists the bins that hold images.
+        Each has its mean `confidence` and its `accuracy`, both in 0..1, and its number of images `n`.
     """
     confidence, right = posteriors.max(1), posteriors.argmax(1) == labels
     bin_of = np.minimum((confidence * BINS).astype(int), BINS - 1)

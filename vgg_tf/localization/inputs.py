@@ -5,9 +5,9 @@ for all classes (single-class regression, SCR). A box is its center and size, as
 crop's side. The loss is half the squared distance to the box of the picture's own class.
 
 The paper leaves three points open. If a picture has several objects of its class, one is drawn at
-random each time. A crop that shows less than half of it is drawn again, up to ten times, because
-a network cannot learn the box of something unseen. The target is the box of the whole object, also
-if the crop cuts it, because the boxes of many crops must agree in the dense test.
+random each time. A crop that shows less than half of it is drawn again, up to ten times: a network
+cannot learn the box of something unseen. The target is the box of the whole object, also if the
+crop cuts it. So the boxes of many crops agree in the dense test.
 """
 
 from dataclasses import dataclass
