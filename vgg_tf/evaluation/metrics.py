@@ -184,7 +184,7 @@ def measure_calibration(posteriors, labels):
     Returns:
         Dict of two entries. `ece` is the expected calibration error in 0..1, the mean difference
         of confidence and accuracy over the images. `bins` lists the bins that hold images.
-        Each has its mean `confidence` and its `accuracy`, both in 0..1, and its number of images `n`.
+        Each has its mean `confidence` and its `accuracy`, both in 0..1, and `n` images.
     """
     confidence, right = posteriors.max(1), posteriors.argmax(1) == labels
     bin_of = np.minimum((confidence * BINS).astype(int), BINS - 1)
