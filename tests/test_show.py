@@ -73,7 +73,7 @@ def test_a_box_is_drawn_around_its_pixels():
     np.testing.assert_allclose(
         [box.x0, box.y0, box.x1, box.y1], [left, bottom, right, top], atol=1e-6
     )
-    assert [text.get_text() for text in axes.texts] == ["thing"]  # not told by the title
+    assert [text.get_text() for text in axes.texts] == ["thing"]  # its name differs from the title
     assert sheet.axes[0].get_title() == "first"
 
 

@@ -78,7 +78,7 @@ def found(shards):
 
 
 def counted(n):
-    return ("dataset.json", -1, f"it tells of 24 train images, {n} can be read")
+    return ("dataset.json", -1, f"it lists 24 train images, but {n} are readable")
 
 
 def test_nothing_is_found_in_what_write_wrote(shards):
@@ -113,7 +113,7 @@ def test_several_damaged_records_are_all_found_and_those_after_one_are_looked_at
     assert [(name, index, what.split(":")[0]) for name, index, what in found(shards)] == [
         *((SHARD, index, "its checksum is wrong") for index in (1, 2, 6)),
         (SHARDS[2], 0, "its checksum is wrong"),
-        (SHARDS[2], 5, "label 7 is out of the range of 0 to 1"),
+        (SHARDS[2], 5, "label 7 must be between 0 and 1"),
         counted(20),
     ]
 
@@ -135,7 +135,7 @@ def test_a_missing_and_a_foreign_shard_and_a_folder_in_the_place_of_one_are_foun
     assert missing == (SHARD, -1, "the shard is missing")
     assert (name, index) == (SHARDS[2], -1)
     assert what.startswith("cannot be read: ")
-    assert others == [counted(8), ("train-00001-of-00004", -1, "dataset.json knows no such shard")]
+    assert others == [counted(8), ("train-00001-of-00004", -1, "the shard is not in dataset.json")]
 
 
 def set_number(key, value):
@@ -159,14 +159,14 @@ def set_box(corners, label):
 # and some of both.
 WRONG = [
     [
-        (set_number("image/class/label", 2), "label 2 is out of the range of 0 to 1"),
-        (set_number("image/class/label", -1), "label -1 is out of the range of 0 to 1"),
-        (set_word("image/class/synset", b"z"), "by the record"),
-        (set_number("image/height", 7), "the image is 6 by 9 pixels, the record says 7 by 9"),
-        (set_word("image/format", b"GIF"), "the image is not the GIF that the record says"),
-        (set_box([0.1, 0.2, 0.9, 1.01], 0), "a box does not lie within 0 and 1"),
-        (set_box([0.6, 0.2, 0.5, 1], 0), "a box does not lie within 0 and 1"),
-        (set_box([0, 0, 1, 1], 2), "a box has a label out of range"),
+        (set_number("image/class/label", 2), "label 2 must be between 0 and 1"),
+        (set_number("image/class/label", -1), "label -1 must be between 0 and 1"),
+        (set_word("image/class/synset", b"z"), "in the record"),
+        (set_number("image/height", 7), "the image has 6 by 9 pixels, but the record lists 7 by 9"),
+        (set_word("image/format", b"GIF"), "the format of the image must be GIF, as in the record"),
+        (set_box([0.1, 0.2, 0.9, 1.01], 0), "the corners of a box must be between 0 and 1"),
+        (set_box([0.6, 0.2, 0.5, 1], 0), "the corners of a box must be between 0 and 1"),
+        (set_box([0, 0, 1, 1], 2), "labels of boxes must be between 0 and 1"),
     ],
     [
         (set_word("image/encoded", b"Dear diary"), "Unknown image file format"),
@@ -174,7 +174,7 @@ WRONG = [
         (lambda feature: feature.pop("image/encoded"), "it has no feature image/encoded"),
         (
             lambda feature: feature["image/class/label"].bytes_list.value.append(b"1"),
-            "its label is no number",
+            "its label is not an integer",
         ),
         (
             lambda feature: feature["image/height"].bytes_list.value.append(b"6"),
@@ -192,9 +192,9 @@ WRONG = [
     [
         (
             lambda feature: feature["image/object/bbox/xmin"].float_list.value.append(0.5),
-            "its boxes have corners or labels missing",
+            "a box has a missing corner or label",
         ),
-        (None, "it is no tf.train.Example"),
+        (None, "it is not a tf.train.Example"),
     ],
 ]
 
@@ -220,7 +220,7 @@ def test_a_record_that_is_whole_but_wrong_is_found(shards):
     for (_, _, told), (_, _, what) in zip(of_records, expected, strict=True):
         assert what in told
     assert images == counted(24 - 8)
-    assert boxes == ("dataset.json", -1, "it tells of 0 train boxes, 3 can be read")
+    assert boxes == ("dataset.json", -1, "it lists 0 train boxes, but 3 are readable")
 
 
 def test_names_that_come_twice_in_a_split_are_found_but_two_splits_may_have_one_in_common(shards):
@@ -242,7 +242,7 @@ def test_a_shard_that_ends_between_two_records_is_named(shards):
     kept = dict(zip(SHARDS, (0, 5), strict=False))
     for name, n in kept.items():
         rewrite(shards / name, serialized(shards / name)[:n])
-    here = [(name, -1, f"it holds {n} images instead of 8") for name, n in kept.items()]
+    here = [(name, -1, f"it has {n} images instead of 8") for name, n in kept.items()]
     assert found(shards) == [*here, counted(0 + 5 + 8)]
 
 
@@ -251,8 +251,8 @@ def test_a_dataset_json_that_disagrees_is_found(shards):
     values["splits"]["train"]["per_class"] = [11, 13]
     (shards / "dataset.json").write_text(json.dumps(values))
     assert found(shards) == [
-        ("dataset.json", -1, "it tells of 11 train images of class a, 12 can be read"),
-        ("dataset.json", -1, "it tells of 13 train images of class b, 12 can be read"),
+        ("dataset.json", -1, "it lists 11 train images of class a, but 12 are readable"),
+        ("dataset.json", -1, "it lists 13 train images of class b, but 12 are readable"),
     ]
 
 
@@ -260,15 +260,15 @@ def test_a_dataset_json_that_disagrees_is_found(shards):
 def test_the_program_ends_with_0_or_with_1_and_a_list_that_restoring_empties(shards):
     # A process for the one exit code that scripts look at.
     good = call("tfrecords_tools.verify", shards)
-    assert (good.returncode, good.stdout) == (0, f"{shards}: 4 shards, 28 records, all is well\n")
+    assert (good.returncode, good.stdout) == (0, f"{shards}: 4 shards, 28 records, no errors\n")
     (shards / SHARD).write_bytes((shards / SHARD).read_bytes()[:-9])
     bad = program("tfrecords_tools.verify", shards)
     assert bad.returncode == 1
     first, *_, last = bad.stdout.splitlines()
     assert first.startswith(f"{shards / SHARD}, record 7: cut off")
     assert last.startswith(
-        "2 findings in 2 files. Delete the shards named: the command that wrote them restores them."
+        "2 errors in 2 files. Delete these shards and run the command that wrote them again."
     )
     stranger = call("tfrecords_tools.verify", shards.parent)
     assert stranger.returncode == 1
-    assert stranger.stderr.startswith(f"error: {shards.parent} holds no dataset.json.")
+    assert stranger.stderr.startswith(f"error: {shards.parent} must have a dataset.json.")

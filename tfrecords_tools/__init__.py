@@ -1,1 +1,1 @@
-"""Programs on TFRecord shards."""
+"""Programs for TFRecord shards."""

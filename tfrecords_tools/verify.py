@@ -1,6 +1,4 @@
-"""Verify shards: `python -m tfrecords_tools.verify SHARDS` reads every record, decodes every
-image, and lists what is wrong.
-"""
+"""Read all records of shards and list errors: `python -m tfrecords_tools.verify SHARDS`."""
 
 import sys
 from dataclasses import dataclass
@@ -15,16 +13,19 @@ from vgg_tf.runtime import command_line, programs, quiet
 
 @dataclass(frozen=True)
 class Flags:
-    """Read shards through: checksums, counts, labels, images, boxes, names. Exit code 1, and a
-    list, if anything is wrong.
+    """Check the checksums, counts, labels, images, boxes and names of shards.
+
+    If there are errors, they are printed and the exit code is 1.
+
+    Attributes:
+        shards: Folder that tfrecords_tools.write wrote, local or gs://.
     """
 
     shards: Annotated[str, tyro.conf.Positional]
-    """Folder that tfrecords_tools.write has written, here or gs://."""
 
 
 def main(arguments=None):
-    """Parse the flags, verify, print what is wrong."""
+    """Parse the flags, check the shards and print the errors."""
     flags = command_line.parse_flags(Flags, arguments, "python -m tfrecords_tools.verify")
     quiet.quiet_tensorflow()
     findings = verify(flags.shards)
@@ -35,11 +36,11 @@ def main(arguments=None):
         print(finding)
     if findings:
         print(
-            f"{len(findings)} findings in {len({finding.file for finding in findings})} files. "
-            "Delete the shards named: the command that wrote them restores them."
+            f"{len(findings)} errors in {len({finding.file for finding in findings})} files. "
+            "Delete these shards and run the command that wrote them again."
         )
         sys.exit(1)
-    print(f"{flags.shards}: {shards} shards, {n:,} records, all is well")
+    print(f"{flags.shards}: {shards} shards, {n:,} records, no errors")
 
 
 if __name__ == "__main__":

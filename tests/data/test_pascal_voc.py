@@ -167,7 +167,7 @@ def test_a_damaged_annotation_is_reported(tmp_path):
     picture(tmp_path, "dog.jpg", ("dog", 0, 0, 5, 5))
     put(tmp_path / "annotations" / "dog.xml", "<annotation>")
     with pytest.raises(
-        ValueError, match=r"dog\.xml is no Pascal-VOC annotation .* Mend or remove it"
+        ValueError, match=r"dog\.xml must be a Pascal VOC annotation.* Fix or remove the file"
     ):
         open_source(tmp_path)
 

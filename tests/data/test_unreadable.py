@@ -46,7 +46,7 @@ def test_a_dataset_json_with_too_many_images_is_reported_when_a_pass_fails(shard
     path.write_text(json.dumps(values))
     with (
         pytest.raises(
-            ValueError, match=rf"dataset.json: it tells of {n + 9} train images, {n} can be read"
+            ValueError, match=rf"dataset.json: it lists {n + 9} train images, but {n} are readable"
         ),
         naming_the_unreadable(str(path.parent)),
     ):
@@ -68,7 +68,7 @@ def test_a_label_out_of_range_is_reported_when_a_pass_fails(shards, tmp_path, la
     with (
         pytest.raises(
             ValueError,
-            match=rf"train-00001-of-00003, record 2: label {label} is out of the range of 0 to \d",
+            match=rf"train-00001-of-00003, record 2: label {label} must be between 0 and \d",
         ),
         naming_the_unreadable(str(path.parent)),
     ):

@@ -60,7 +60,7 @@ def test_a_full_disk_is_a_one_line_error_of_beam(zoo, tmp_path, monkeypatch):
 def test_beam_args_without_the_beam_runner_are_refused(zoo, tmp_path):
     result = call("tfrecords_tools.write", zoo, tmp_path / "out", "--beam-args=--project=P")
     assert result.returncode == 1
-    assert "--beam-args are for --runner beam. Add that, or leave them away" in result.stderr
+    assert "--beam-args requires --runner beam. Received: --runner local" in result.stderr
 
 
 def test_the_error_without_beam_says_how_to_install_it(monkeypatch):

@@ -108,7 +108,7 @@ def test_skip_bad_leaves_out_an_image_whose_annotation_cannot_be_read(boxed, tmp
     (boxed / "annotations" / "3.xml").write_text("<annotation>")
     result = call("tfrecords_tools.write", boxed, tmp_path / "some")
     assert result.returncode == 1
-    assert re.search(r"3\.xml is no Pascal-VOC annotation", result.stderr)
+    assert re.search(r"3\.xml must be a Pascal VOC annotation", result.stderr)
     result = call("tfrecords_tools.write", boxed, tmp_path / "some", "--skip-bad")
     collection = Collection.read(tmp_path / "some")
     assert sum(values["images"] for values in collection.splits.values()) == 3

@@ -141,7 +141,8 @@ def test_names_are_read_in_the_encoding_that_the_file_declares(xml, head, encodi
 )
 def test_what_is_no_annotation_is_named_with_a_remedy(xml, content):
     with pytest.raises(
-        ValueError, match=r"1\.xml is no Pascal-VOC annotation \(.+\)\. Mend or remove it\."
+        ValueError,
+        match=r"1\.xml must be a Pascal VOC annotation\. Received: .+\. Fix or remove the file\.",
     ):
         annotations.read_xml(xml(content), 10, 10)
 

@@ -65,7 +65,7 @@ def test_a_table_by_pythons_own_writer_is_read_back(tmp_path):
 def test_what_is_no_solution_file_is_named(table, content):
     with pytest.raises(
         ValueError,
-        match=r"LOC_val_solution\.csv.* no (solution file of the competition|text in UTF-8)",
+        match=r"LOC_val_solution\.csv.*(Download the solution file again|UTF-8)",
     ):
         annotations.read_solution(table(content))
 
@@ -111,6 +111,6 @@ def test_an_image_that_comes_twice_in_a_table_is_named_unless_its_rows_agree(tmp
     assert annotations.read_solution(str(path)).keys() == {"a", "b"}
     path.write_text("\n".join([*rows, "b,n2 1 2 3 4 "]))
     with pytest.raises(
-        ValueError, match=r"LOC_val_solution\.csv, line 5: b is there twice, with other boxes"
+        ValueError, match=r"LOC_val_solution\.csv, line 5: b occurs twice with different boxes"
     ):
         annotations.read_solution(str(path))

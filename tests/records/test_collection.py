@@ -101,7 +101,8 @@ def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change)
     change(values)
     (tmp_path / "dataset.json").write_text(json.dumps(values))
     with pytest.raises(
-        ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"
+        ValueError,
+        match=r"dataset.json must be a dataset.json of vgg_tf\. Received: .*To write them again",
     ):
         Collection.read(tmp_path)
 
@@ -121,7 +122,8 @@ def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change)
 def test_a_broken_dataset_json_is_refused_by_name(tmp_path, content):
     (tmp_path / "dataset.json").write_bytes(content)
     with pytest.raises(
-        ValueError, match=r"dataset.json is no dataset.json of vgg_tf \(.*writes them anew with one"
+        ValueError,
+        match=r"dataset.json must be a dataset.json of vgg_tf\. Received: .*To write them again",
     ):
         Collection.read(tmp_path)
 

@@ -75,7 +75,7 @@ def test_damage_is_named_by_shard_and_record(tmp_path, lengths, record, at, cut,
     with pytest.raises(
         ValueError,
         match=(
-            r"cannot be read; fetch or write them anew:\n"
+            r"Records cannot be read\. Download or write their shards again\. Records:\n"
             rf"  .*00000-of-00001, record {record}: {what}"
         ),
     ):

@@ -35,13 +35,13 @@ def test_boxes_are_called_by_their_words_else_by_their_numbers_else_by_the_class
     bare = {"image__encoded": [b"x"], "image__class__label": [7]}
     of_none = {"image__object__bbox__label": [5], "image__object__class__text": [b"bee"]}
     assert schema.unpack(example(**bare, **of_none)).boxes.names == []
-    with pytest.raises(ValueError, match="it has 2 boxes, and 3 of their labels or coordinates"):
+    with pytest.raises(ValueError, match="it has 2 boxes, but 3 of their labels or coordinates"):
         schema.unpack(example(**image, image__object__bbox__label=[7, 3, 1]))
 
 
 def test_what_is_no_record_of_an_image_is_told_with_its_place(tmp_path):
     for serialized, what in (
-        (b"\xff\xff", "it is no tf.train.Example"),
+        (b"\xff\xff", "it is not a tf.train.Example"),
         (
             example(image__class__label=[1]),
             "it has no feature image/encoded, only image/class/label",

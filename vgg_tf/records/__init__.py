@@ -1,1 +1,1 @@
-"""TFRecord shards: schema, statistics, integrity, encoding."""
+"""TFRecord shards: schema, encoding, writing, statistics and checks."""

@@ -1,4 +1,4 @@
-"""Boxes around objects, from Pascal-VOC XML (ImageNet's too) and Kaggle's solution files."""
+"""Boxes around objects, from Pascal VOC or ILSVRC XML files and Kaggle solution files."""
 
 import csv
 import io
@@ -14,8 +14,8 @@ class Boxes(NamedTuple):
     """The boxes of one image.
 
     Attributes:
-        corners: float32 `[n, 4]`: xmin, ymin, xmax, ymax as shares of width and height, 0..1.
-        names: class name of each.
+        corners: float32 `[n, 4]`: xmin, ymin, xmax, ymax as fractions of width and height, 0..1.
+        names: class name of each box.
     """
 
     corners: np.ndarray
@@ -26,13 +26,16 @@ NO_BOXES = Boxes(np.zeros((0, 4), np.float32), [])
 
 
 def make_boxes(corners, names, width, height):
-    """Return `Boxes` from corners in pixels, put in order and cut at the image's border.
+    """Return `Boxes` from corners in pixels, sorted and clipped to the image.
 
     Args:
         corners: `[n, 4]`: xmin, ymin, xmax, ymax, in pixels.
-        names: class name of each.
-        width: of the image, in pixels.
-        height: of the image, in pixels.
+        names: class name of each box.
+        width: width of the image, in pixels.
+        height: height of the image, in pixels.
+
+    Returns:
+        `Boxes`, with corners as fractions of width and height.
     """
     corners = np.asarray(corners, np.float64).reshape(-1, 4) / [width, height, width, height]
     low, high = (
@@ -43,27 +46,34 @@ def make_boxes(corners, names, width, height):
 
 
 def read_xml(path, width, height):
-    """Read the `Boxes` of a Pascal-VOC annotation.
+    """Read the boxes of a Pascal VOC annotation.
 
-    Its corners count in pixels of the size that it states, else of the image's.
+    Corners are in pixels of the size in the file. If the file has no size, they are in pixels of
+    the image.
 
     Args:
-        path: of the XML file.
-        width: of the image, in pixels.
-        height: of the image, in pixels.
+        path: path of the XML file.
+        width: width of the image, in pixels.
+        height: height of the image, in pixels.
+
+    Returns:
+        `Boxes`.
 
     Raises:
-        ValueError: it is no such file; the message names it.
+        ValueError: the file is not an annotation; the message names it.
     """
     corners, names, stated = _read_objects(path)
     return make_boxes(corners, names, *(stated if min(stated) > 0 else (width, height)))
 
 
 def read_areas(path):
-    """Read class name and area of each object of a Pascal-VOC annotation.
+    """Read the class name and area of each object of a Pascal VOC annotation.
+
+    Args:
+        path: path of the XML file.
 
     Returns:
-        list of `(class name, area)`, in square pixels within the size that the file states.
+        list of `(class name, area)`. Areas are in square pixels, clipped to the size in the file.
     """
     corners, names, stated = _read_objects(path)
     if min(stated) > 0:
@@ -73,10 +83,17 @@ def read_areas(path):
 
 
 def _read_objects(path):
-    """Read the objects of a Pascal-VOC annotation.
+    """Read the objects of a Pascal VOC annotation.
+
+    Args:
+        path: path of the XML file.
 
     Returns:
-        corners, float64 `[n, 4]`; class names; and the stated width and height, 0 for none.
+        `(corners, names, [width, height])`. Corners are float64 `[n, 4]` in pixels. Width and
+        height are 0 if the file has none.
+
+    Raises:
+        ValueError: the file is not an annotation; the message names it.
     """
     try:
         root = ElementTree.fromstring(files.read(path))
@@ -88,41 +105,44 @@ def _read_objects(path):
         ]
         names = [item.findtext("name").strip() for item in objects]
         if not all(names):
-            raise ValueError("an object has no name")
-        if not np.isfinite(np.concatenate([stated, *corners])).all():
-            raise ValueError("a number is not finite")
+            raise ValueError(f"object {names.index('')} has no name")
+        if not np.isfinite(numbers := np.concatenate([stated, *corners])).all():
+            raise ValueError(f"sizes and corners must be finite, not {numbers.tolist()}")
     except (ElementTree.ParseError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"{path} is no Pascal-VOC annotation ({error}). Mend or remove it."
+            f"{path} must be a Pascal VOC annotation. Received: {error}. Fix or remove the file."
         ) from error
     return np.array(corners, np.float64).reshape(-1, 4), names, stated
 
 
 def read_solution(path):
-    """Read the boxes of each image from a Kaggle `LOC_*_solution.csv`.
+    """Read the boxes of each image from a Kaggle `LOC_*_solution.csv` file.
+
+    Args:
+        path: path of the file.
 
     Returns:
-        dict: image id (file name without suffix) to a list of `(class name, xmin, ymin, xmax,
+        dict from image ids (file names without suffix) to lists of `(class name, xmin, ymin, xmax,
         ymax)`, in pixels.
 
     Raises:
-        ValueError: it is no such file; the message names it and the line.
+        ValueError: the file is not a solution file; the message names the file and the line.
     """
     rows = csv.reader(io.StringIO(files.read_text(path), newline=None))
     found, row = {}, []
     try:
-        if next(rows, [])[:2] != ["ImageId", "PredictionString"]:
-            raise ValueError("it does not begin with ImageId,PredictionString")
+        if (row := next(rows, []))[:2] != ["ImageId", "PredictionString"]:
+            raise ValueError("the header must be ImageId,PredictionString")
         for row in rows:
             words = row[1].split() if len(row) == 2 else []
             boxes = [(words[i], *map(float, words[i + 1 : i + 5])) for i in range(0, len(words), 5)]
             if not boxes or not all(len(box) == 5 and np.isfinite(box[1:]).all() for box in boxes):
-                raise ValueError("expected a class and four numbers a box")
+                raise ValueError("each box must be a class and four numbers")
             if found.setdefault(row[0], boxes) != boxes:
-                raise ValueError(f"{row[0]} is there twice, with other boxes")
+                raise ValueError(f"{row[0]} occurs twice with different boxes")
     except (csv.Error, ValueError) as error:
         said = f"{error}. Received: {','.join(row)[:80]}"
         raise ValueError(
-            f"{path}, line {rows.line_num}: {said}. It is no solution file of the competition."
+            f"{path}, line {rows.line_num}: {said}. Download the solution file again."
         ) from error
     return found

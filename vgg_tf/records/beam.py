@@ -1,8 +1,8 @@
-"""Writes shards by an Apache Beam pipeline, on this machine or on Dataflow, Flink and Spark.
+"""Writing of shards by an Apache Beam pipeline, on this machine or on Dataflow, Flink and Spark.
 
-A shard is an element. A worker writes it as the local writer does, to the same bytes. What the
-workers need is in the work folder, as they may run on other machines: the images and the output
-must then be remote.
+Each element of the pipeline is a shard. A worker writes the same bytes as the local writer. The
+inputs of the workers are in the work folder, because workers can run on other machines. The images
+and the output must then be remote.
 """
 
 import os
@@ -13,19 +13,23 @@ from vgg_tf.records.jobs import read_result
 from vgg_tf.runtime import files
 
 MISSING = (
-    'writing with Beam needs Apache Beam: pip install "vgg_tf[beam]" (or "apache-beam[tfrecord]")'
+    '--runner beam requires Apache Beam. Install it: pip install "vgg_tf[beam]" (or '
+    '"apache-beam[tfrecord]")'
 )
 
 
 def make_runner(arguments):
-    """Return a function that writes shards as `shard_writing.write_shards` does, on a Beam runner.
+    """Return a function that writes shards on a Beam runner.
 
     Args:
-        arguments: Beam's flags in one string, `--runner=DataflowRunner --project=...`; empty for
-            its own local runner.
+        arguments: flags of Beam in one string, `--runner=DataflowRunner --project=...`. Empty
+            selects Beam's local runner.
+
+    Returns:
+        A function with the arguments of `shard_writing.write_shards`.
 
     Raises:
-        ModuleNotFoundError: Beam is not installed; the message says how to install it.
+        ModuleNotFoundError: Beam is not installed; the message has the command to install it.
     """
     try:
         import apache_beam as beam
@@ -45,10 +49,10 @@ def make_runner(arguments):
                 (
                     pipeline
                     | beam.Create([job.name for job in jobs])
-                    | beam.Reshuffle()  # else the shards are fused into one piece of work
+                    | beam.Reshuffle()  # otherwise Beam fuses the shards into one task
                     | beam.Map(write_one, *common)
                 )
-        # Runners report a worker's error by its traceback, in an error of their own.
+        # Runners raise their own error with the traceback of the worker.
         except Exception as error:
             if said := [line for line in str(error).splitlines() if line.startswith("OSError: ")]:
                 raise OSError(said[-1].removeprefix("OSError: ")) from error
@@ -61,7 +65,7 @@ def make_runner(arguments):
 
 
 def write_one(name, out, work):
-    """Write one shard, on whichever machine this runs."""
+    """Write one shard on the machine of the worker."""
     from vgg_tf.records.shard_writing import write_shards
 
     job, classes, texts, skip_bad = pickle.loads(files.read(_make_job_path(work, name)))

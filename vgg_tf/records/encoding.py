@@ -1,6 +1,6 @@
-"""What is stored of an image: its bytes unchanged, or a JPEG or PNG made of it.
+"""Encoding of images for shards: the original bytes, or a new JPEG or PNG.
 
-Images are read, checked, encoded and measured in parallel, in `tf.data`.
+`tf.data` reads, checks, encodes and measures images in parallel.
 """
 
 import os
@@ -16,7 +16,7 @@ from vgg_tf.runtime.pipelines import disable_autotuner
 JPEG_QUALITY = 95
 CALLS = 2 * (os.cpu_count() or 1)
 BATCH = 16  # images taken out of tf.data at a time
-# What the pipeline reports of an image: stored unchanged, or encoded again as what.
+# Changes to an image that the pipeline reports; the first one is none.
 CHANGES = [
     "",
     f"CMYK, as JPEG of quality {JPEG_QUALITY}",
@@ -26,17 +26,17 @@ CHANGES = [
 
 
 class Prepared(NamedTuple):
-    """What to store of an image, and its measures, as numpy values.
+    """Bytes to store for an image, with its statistics, as NumPy values.
 
     Attributes:
         encoded: bytes to store.
-        format: `JPEG` or `PNG`, in bytes.
+        format: `JPEG` or `PNG`, as bytes.
         change: position in `CHANGES`.
-        height: pixels.
-        width: pixels.
+        height: height in pixels.
+        width: width in pixels.
         measured: whether the image was decoded.
-        mean: float32 `[3]`, of the colors, where it was decoded.
-        covariance: float32 `[3, 3]`, likewise.
+        mean: mean RGB, float32 `[3]`; zeros if the image was not decoded.
+        covariance: covariance of RGB, float32 `[3, 3]`; zeros if the image was not decoded.
     """
 
     encoded: bytes
@@ -50,19 +50,18 @@ class Prepared(NamedTuple):
 
 
 def prepare_images(jobs):
-    """Prepare the images of some shards, in order.
+    """Prepare the images of shards, in order.
 
     Args:
         jobs: sequence of `jobs.Job`.
 
     Yields:
-        for each image a `Prepared`, or the error that says why it cannot be read.
+        A `Prepared` for each image, or the exception that reading it raised.
     """
     at = [(job.images, i) for job in jobs for i in range(len(job.images))]
     look = [i % job.every == 0 for job in jobs for i in range(len(job.images))]
-    # An image that cannot be read or decoded is missing in what follows, and explained separately.
-    # In batches, because to take an element out of tf.data costs 0.2 ms, more than to copy its
-    # bytes.
+    # The dataset skips images that cannot be read or decoded, and `_explain` finds their errors.
+    # Batches, because taking an element out of tf.data costs 0.2 ms, more than copying its bytes.
     batches = disable_autotuner(
         _prepare_in_parallel(at, look).ignore_errors(log_warning=False).batch(BATCH).prefetch(4)
     ).as_numpy_iterator()
@@ -79,11 +78,14 @@ def prepare_images(jobs):
 
 
 def _prepare_in_parallel(at, look):
-    """Return a dataset of `(position, what `prepare` returns)`.
+    """Return a dataset of the results of `prepare`.
 
     Args:
         at: `(splits.Split, position in it)` of each image.
-        look: whether it is decoded, of each image.
+        look: whether to decode the image, for each image.
+
+    Returns:
+        A `tf.data.Dataset` of `(position in at, fields of a Prepared)`.
     """
     contents = [split.contents[i] for split, i in at]
     in_files = all(isinstance(content, str) for content in contents)
@@ -92,7 +94,7 @@ def _prepare_in_parallel(at, look):
         split, k = at[i]
         return split.read(k)
 
-    # AutoGraph has nothing to convert here, and would take longer than the tracing.
+    # AutoGraph has nothing to convert here, and would take longer than tracing.
     @tf.autograph.experimental.do_not_convert
     def of_file(i, look, path):
         return i, prepare(tf.io.read_file(path), look)
@@ -110,7 +112,7 @@ def _prepare_in_parallel(at, look):
 
 
 def _explain(split, k):
-    """Return the error of image `k`, or what to store of it where it can be read now."""
+    """Return the exception of image `k`, or its `Prepared` if it can be read now."""
     try:
         contents = split.read(k)
         decode_named(contents, split.names[k])
@@ -120,14 +122,15 @@ def _explain(split, k):
 
 
 def prepare(contents, look):
-    """Choose what to store of an encoded image, in a graph.
+    """Choose the bytes to store for an encoded image, in a graph.
 
     Args:
-        contents: scalar string.
-        look: scalar bool: decode the image, to check it and to measure it.
+        contents: scalar string tensor.
+        look: scalar bool tensor: decode the image to check and measure it.
 
     Returns:
-        the fields of a `Prepared`: scalar strings, int32 and bool, float32 `[3]` and `[3, 3]`.
+        The fields of a `Prepared`: scalar string, int32 and bool tensors, float32 `[3]` and
+        `[3, 3]`.
     """
     is_jpeg, is_png = decoding.is_jpeg(contents), tf.strings.substr(contents, 0, 4) == decoding.PNG
 
@@ -159,7 +162,7 @@ def prepare(contents, look):
 
 
 def _parse_png(contents):
-    """Return height, width and bit depth in the header of a PNG, int32 `[3]`."""
+    """Return height, width and bit depth from the header of a PNG, int32 `[3]`."""
     header = tf.cast(tf.io.decode_raw(tf.strings.substr(contents, 16, 9), tf.uint8), tf.int32)
     width, height = (tf.tensordot(header[at : at + 4], [2**24, 2**16, 2**8, 1], 1) for at in (0, 4))
     return tf.stack([height, width, header[8]])

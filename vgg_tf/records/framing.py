@@ -1,4 +1,4 @@
-"""The framing of TFRecord files: where each record is, and whether its checksums are right."""
+"""Framing of TFRecord files: positions and checksums of records."""
 
 import struct
 import tempfile
@@ -8,17 +8,17 @@ from vgg_tf.records import schema
 from vgg_tf.runtime import files
 
 _LENGTH, _CRC = 8, 4  # bytes of the framing: length, its CRC, the data, their CRC
-BEFORE, AFTER = _LENGTH + _CRC, _CRC  # around the data of a record
+BEFORE, AFTER = _LENGTH + _CRC, _CRC  # bytes around the data of a record
 
 
 class Record(NamedTuple):
-    """The place of a record.
+    """Position of a record in a shard.
 
     Attributes:
-        path: of its shard.
-        index: its number in the shard, from 0.
-        offset: of its data in the shard, in bytes.
-        length: of its data, in bytes.
+        path: path of the shard.
+        index: number of the record in the shard, from 0.
+        offset: position of its data in the shard, in bytes.
+        length: length of its data, in bytes.
     """
 
     path: str
@@ -30,10 +30,14 @@ class Record(NamedTuple):
         return f"{self.path}, record {self.index}"
 
     def read(self):
-        """Return the record's `schema.Fields`.
+        """Return the values of the record.
+
+        Returns:
+            `schema.Fields`.
 
         Raises:
-            OSError, ValueError: it cannot be read; the message names shard and record.
+            OSError: the shard cannot be read; the message names it.
+            ValueError: the record is not an image; the message names shard and record.
         """
         try:
             return schema.unpack(files.read(self.path, self.offset, self.length))
@@ -42,11 +46,14 @@ class Record(NamedTuple):
 
 
 def locate_records(path, lengths):
-    """Return a `Record` for each record of a sound shard.
+    """Return the position of each record of an undamaged shard.
 
     Args:
-        path: of the shard.
-        lengths: of the records' data, in bytes, in order.
+        path: path of the shard.
+        lengths: length of the data of each record, in bytes, in order.
+
+    Returns:
+        list of `Record`.
     """
     records, offset = [], 0
     for index, length in enumerate(lengths):
@@ -56,13 +63,16 @@ def locate_records(path, lengths):
 
 
 def walk_records(path):
-    """Go through a shard record by record, also where TensorFlow's reader gives up.
+    """Read a shard record by record, past damage at which TensorFlow's reader stops.
 
-    This is slow, for shards that are damaged.
+    This is slow, so use it only for damaged shards.
+
+    Args:
+        path: path of the shard.
 
     Yields:
-        `(Record, what is wrong)`, None for a sound one. Records after a damaged one are found as
-        long as its length is intact.
+        `(Record, error)`. The error is a text, or None for an undamaged record. Records after a
+        damaged one are found if its length is intact.
     """
     end, offset, index = files.read_size(path), 0, 0
     while offset < end:
@@ -91,7 +101,7 @@ def walk_records(path):
 
 
 def find_damage(path):
-    """Return `(record number from 0, what is wrong)` of each damaged record of a shard."""
+    """Return `(record number from 0, error)` for each damaged record of a shard."""
     return [(record.index, what) for record, what in walk_records(path) if what]
 
 
@@ -100,7 +110,10 @@ def _is_sound(frame, only_length=False):
 
     Args:
         frame: bytes of the record with its framing, or of its beginning.
-        only_length: check the length and its checksum alone.
+        only_length: check only the length and its checksum.
+
+    Returns:
+        True if the checksums match.
     """
     import tensorflow as tf
 
@@ -115,7 +128,7 @@ def _is_sound(frame, only_length=False):
             for _ in tf.data.experimental.from_variant(reader, tf.TensorSpec([], tf.string)):
                 return True
         except tf.errors.DataLossError as error:
-            # The length is checked before the data are read: an error about truncated data means
-            # that the length was believed.
+            # The reader checks the length first. An error about truncated data means that the
+            # length is intact.
             return only_length and "truncated" in error.message
     return False

@@ -1,6 +1,6 @@
-"""Reads our shards through to find what is wrong, by file and record.
+"""Verification of shards, with errors by file and record.
 
-Checksums, images, labels, boxes, names and counts are compared with `dataset.json`.
+It compares checksums, images, labels, boxes, names and counts with `dataset.json`.
 """
 
 import os
@@ -12,12 +12,12 @@ from vgg_tf.runtime import files
 
 
 class Finding(NamedTuple):
-    """Something that is wrong.
+    """An error in a file or record.
 
     Attributes:
-        file: path.
-        record: number in the file, from 0; -1 for the file as a whole.
-        what: in words.
+        file: path of the file.
+        record: number of the record in the file, from 0; -1 for the whole file.
+        what: description of the error.
     """
 
     file: str
@@ -30,23 +30,24 @@ class Finding(NamedTuple):
 
 
 def verify(folder, progress=True):
-    """Compare shards with their checksums, with `dataset.json`, and with what an image is.
+    """Check shards: checksums, images, and agreement with `dataset.json`.
 
     Args:
-        folder: of the shards.
-        progress: a bar with rate and ETA; a line every 30 s where there is no terminal.
+        folder: folder of the shards.
+        progress: show a progress bar; without a terminal, a line every 30 s.
 
     Returns:
-        list of `Finding`, by split, file and record; empty if all is well.
+        list of `Finding`, sorted by split, file and record; empty if there are no errors.
 
     Raises:
-        FileNotFoundError, ValueError: there is no dataset.json, or it cannot be read.
+        FileNotFoundError: the folder has no dataset.json.
+        ValueError: dataset.json cannot be read.
     """
     folder = str(folder)
     if not holds_shards(folder):
         raise FileNotFoundError(
-            f"{folder} holds no dataset.json. Shards of other writers are checked while they "
-            f"are copied: python -m tfrecords_tools.write {folder} OUT"
+            f"{folder} must have a dataset.json. Received: a folder without one. To check "
+            f"third-party shards, copy them: python -m tfrecords_tools.write {folder} OUT"
         )
     collection = Collection.read(folder)
     there = set(files.list_names(folder))
@@ -64,23 +65,23 @@ def verify(folder, progress=True):
         for path in list(paths):
             try:
                 files.read(path, 0, 1)
-            except OSError as error:  # tf.data would retry forever
+            except OSError as error:  # tf.data would retry without end
                 findings.append(Finding(path, -1, f"cannot be read: {error}"))
                 paths.remove(path)
         findings += _check_split(folder, collection, split, paths, progress)
     strangers = sorted(name for name in there - expected if "-of-" in name)
     return findings + [
-        Finding(os.path.join(folder, name), -1, "dataset.json knows no such shard")
+        Finding(os.path.join(folder, name), -1, "the shard is not in dataset.json")
         for name in strangers
     ]
 
 
 def _check_split(folder, collection, split, paths, progress):
-    """Return the findings of the shards of a split."""
-    described, first = collection.splits[split], {}  # where each file name was seen
+    """Return the findings in the shards of a split."""
+    described, first = collection.splits[split], {}  # first record of each file name
     findings, counts = [], _Counts(paths, len(collection.classes))
     for path, index, fields in read_records(paths, described["images"], split, progress):
-        if isinstance(fields, str):  # what is wrong with a record that cannot be read
+        if isinstance(fields, str):  # the error of an unreadable record
             findings.append(Finding(path, index, fields))
             continue
         wrong = list(find_faults(fields, collection.classes))
@@ -97,13 +98,13 @@ def _check_split(folder, collection, split, paths, progress):
     findings.sort(key=lambda finding: (finding.file, finding.record))
     json = os.path.join(folder, COLLECTION_FILE)
     return findings + [
-        Finding(json, -1, f"it tells of {there:,} {split} {what}, {here:,} can be read")
+        Finding(json, -1, f"it lists {there:,} {split} {what}, but {here:,} are readable")
         for what, here, there in counts.compare_totals(described, collection.classes)
     ]
 
 
 class _Counts:
-    """Counts of the records of a split that can be read, to compare with `dataset.json`."""
+    """Counts of the readable records of a split, to compare with `dataset.json`."""
 
     def __init__(self, paths, classes):
         self.per_shard, self.per_class, self.boxes = dict.fromkeys(paths, 0), [0] * classes, 0
@@ -115,9 +116,17 @@ class _Counts:
         self.boxes += len(fields["box_labels"])
 
     def compare_shards(self, split, described, damaged):
-        """Yield a finding for each undamaged shard of another number of records than written.
+        """Yield a finding for each undamaged shard with a wrong number of records.
 
-        It was cut between two records, or written again.
+        Such a shard was truncated between two records, or replaced.
+
+        Args:
+            split: name of the split.
+            described: entry of the split in `Collection.splits`.
+            damaged: paths of shards with other findings.
+
+        Yields:
+            `Finding`.
         """
         written = {
             make_shard_name(split, i, described["shards"]): n
@@ -125,12 +134,12 @@ class _Counts:
         }
         for path in self.per_shard.keys() - damaged:
             here, there = self.per_shard[path], written.get(os.path.basename(path))
-            if here != there and (there or not here):  # older files have no numbers of shards
+            if here != there and (there or not here):  # older files have no per_shard
                 instead = f" instead of {there}" if there else ""
-                yield Finding(path, -1, f"it holds {here} images{instead}")
+                yield Finding(path, -1, f"it has {here} images{instead}")
 
     def compare_totals(self, described, classes):
-        """Return `(what, count here, count in dataset.json)` of the counts that differ."""
+        """Return `(name, readable, in dataset.json)` for each count that differs."""
         good = sum(self.per_shard.values())
         counts = [("images", good, described["images"]), ("boxes", self.boxes, described["boxes"])]
         if good == described["images"]:

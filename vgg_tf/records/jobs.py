@@ -1,6 +1,6 @@
-"""The shards to be written, and what became of them.
+"""Shards to write, and their results.
 
-The result of each shard is stored in a file, so that an interrupted run continues and a run on
+The result of each shard is stored in a file. An interrupted run can then continue, and a run on
 several machines can collect the results.
 """
 
@@ -13,12 +13,12 @@ from vgg_tf.runtime import files
 
 @dataclass(frozen=True)
 class Job:
-    """One shard to be written.
+    """A shard to write.
 
     Attributes:
-        name: of the file.
+        name: name of the file.
         images: a `splits.Split`, in the order of the records.
-        every: one image in this many is decoded, to check and to measure it; 1 for all.
+        every: interval between decoded images, which are checked and measured; 1 decodes all.
     """
 
     name: str
@@ -31,13 +31,13 @@ class Result:
     """The outcome of a job.
 
     Attributes:
-        name: of the file.
-        labels: of the records.
+        name: name of the file.
+        labels: labels of the records.
         boxes: number of boxes written.
-        measures: `statistics.Measures` of the images that were decoded, as JSON.
-        changed: images that were encoded again, and how.
-        bad: images that cannot be read, and why.
-        left_out: whether the shard was written without them.
+        measures: `statistics.Measures` of the decoded images, as JSON.
+        changed: a description of each change to an image.
+        bad: the error of each unreadable image.
+        left_out: whether the shard was written without the unreadable images.
     """
 
     name: str
@@ -55,14 +55,14 @@ def write_result(work, result):
 
 
 def read_result(work, name):
-    """Return the `Result` that `write_result` stored of a shard, or None."""
+    """Return the stored `Result` of a shard, or None."""
     path = _make_result_path(work, name)
-    remedy = "Delete it and give the same command again: its shard is written again."
+    remedy = "Delete the file and run the same command again: it writes the shard again."
     return Result(**files.read_json(path, remedy)) if files.exists(path) else None
 
 
 def remove_result(work, name):
-    """Remove the `Result` of a shard, if there is one."""
+    """Remove the stored `Result` of a shard, if it exists."""
     files.remove(_make_result_path(work, name))
 
 

@@ -1,4 +1,4 @@
-"""Reads records of ours, damaged ones too, and finds what is wrong with each."""
+"""Reading of records of our shards, damaged ones too, and checks of each record."""
 
 import functools
 import sys
@@ -9,9 +9,16 @@ from vgg_tf.runtime import files
 
 
 def read_records(paths, total, split, progress):
-    """Yield `(path, index, fields)` of each record of some shards.
+    """Read all records of shards.
 
-    In place of the fields of a damaged record: what is wrong with it, in words.
+    Args:
+        paths: paths of the shards.
+        total: expected number of records, for the progress bar.
+        split: name of the split, for the progress bar.
+        progress: show a progress bar.
+
+    Yields:
+        `(path, index, fields)`. For a damaged record, `fields` is the error as a str.
     """
     import tensorflow as tf
     from tqdm import tqdm
@@ -36,8 +43,8 @@ def read_records(paths, total, split, progress):
 
     shards = tf.data.Dataset.from_tensor_slices(paths).enumerate().flat_map(read_shard)
     looks = shards.map(look, num_parallel_calls=tf.data.AUTOTUNE)
-    # A damaged record ends its shard, an undecodable image is left out: what is missing is read
-    # separately.
+    # tf.data stops a shard at a damaged record and skips images that it cannot decode.
+    # `_read_missing` reads the rest.
     found = disable_autotuner(
         looks.ignore_errors(log_warning=False).prefetch(16)
     ).as_numpy_iterator()
@@ -54,9 +61,14 @@ def read_records(paths, total, split, progress):
 
 
 def _read_missing(path, seen):
-    """Yield `(index, fields)` of the records of a shard that are not among the `seen` ones.
+    """Read the records of a shard that are not among the `seen` ones.
 
-    In place of the fields of a damaged record: what is wrong with it, in words.
+    Args:
+        path: path of the shard.
+        seen: numbers of the records that are already read.
+
+    Yields:
+        `(index, fields)`. For a damaged record, `fields` is the error as a str.
     """
     import tensorflow as tf
 
@@ -71,7 +83,7 @@ def _read_missing(path, seen):
                 decode_named(fields.encoded, fields.filename or "its image")
                 looked = _look(files.read(path, record.offset, record.length))
                 yield record.index, tf.nest.map_structure(lambda value: value.numpy(), looked)
-            except tf.errors.OpError as error:  # a feature of another kind than ours
+            except tf.errors.OpError as error:  # a feature of the wrong kind
                 yield record.index, error.message.splitlines()[0]
             except ValueError as error:
                 yield record.index, str(error).removeprefix(f"{record}: ")
@@ -79,14 +91,14 @@ def _read_missing(path, seen):
 
 @functools.cache
 def _make_graph():
-    """Return `_look` as a graph. The tracing takes 0.3 s, once for all splits."""
+    """Return `_look` as a graph, traced once for all splits (0.3 s)."""
     import tensorflow as tf
 
     return tf.function(_look, autograph=False)
 
 
 def _look(serialized):
-    """Return all that a record says of its image, and what the image is, in a graph."""
+    """Return the fields of a record, and the shape and first bytes of its image, in a graph."""
     import tensorflow as tf
 
     from vgg_tf.images import decoding
@@ -98,33 +110,32 @@ def _look(serialized):
 
 
 def find_faults(fields, classes):
-    """Yield what is wrong with a record whose image can be decoded, in words."""
+    """Yield a description of each error in a record whose image can be decoded."""
     from vgg_tf.images.decoding import JPEG, PNG
 
     label, (h, w, _) = int(fields["label"]), fields["decoded_shape"]
     if not 0 <= label < len(classes):
-        yield f"label {label} is out of the range of 0 to {len(classes) - 1}"
+        yield f"label {label} must be between 0 and {len(classes) - 1}"
     elif (name := fields["class_name"].decode(errors="replace")) != classes[label]:
-        yield f"label {label} is {classes[label]} by dataset.json, {name} by the record"
+        yield f"label {label} is {classes[label]} in dataset.json, but {name} in the record"
     if (fields["height"], fields["width"]) != (h, w):
         yield (
-            f"the image is {h} by {w} pixels, the record says {fields['height']} by "
+            f"the image has {h} by {w} pixels, but the record lists {fields['height']} by "
             f"{fields['width']}"
         )
     magic = {b"JPEG": JPEG, b"PNG": PNG}.get(fields["format"])
     if magic is None or not fields["begins"].startswith(magic):
         yield (
-            "the image is not the "
-            f"{fields['format'].decode(errors='replace') or 'JPEG or PNG'} that the record "
-            "says"
+            "the format of the image must be "
+            f"{fields['format'].decode(errors='replace') or 'JPEG or PNG'}, as in the record"
         )
     xmin, ymin, xmax, ymax = corners = fields["corners"]
     if len({len(values) for values in (*corners, fields["box_labels"])}) > 1:
-        yield "its boxes have corners or labels missing"
+        yield "a box has a missing corner or label"
     elif not all(
         ((low >= 0) & (low <= high) & (high <= 1)).all()
         for low, high in ((xmin, xmax), (ymin, ymax))
     ):
-        yield "a box does not lie within 0 and 1"
+        yield "the corners of a box must be between 0 and 1, minimum before maximum"
     elif not all(0 <= label < len(classes) for label in fields["box_labels"]):
-        yield "a box has a label out of range"
+        yield f"labels of boxes must be between 0 and {len(classes) - 1}"

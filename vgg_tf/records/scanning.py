@@ -1,4 +1,4 @@
-"""Reads shards through once for the positions, labels and names of their records."""
+"""Scan of shards for the positions, labels and names of their records."""
 
 import contextlib
 import os
@@ -13,32 +13,35 @@ BATCH = 64  # records parsed at a time
 
 
 class Scan:
-    """Positions, labels and names of the records of some shards, in order.
+    """Positions, labels and names of the records of shards, in order.
 
     Attributes:
-        paths: of the shards.
+        paths: paths of the shards.
         counts: number of records of each shard.
-        lengths: int64, of the records' data, in bytes.
-        labels: int64, as they are in the records.
-        filenames: bytes, names of the files.
-        synsets: bytes, class names.
-        texts: bytes, the classes in words.
+        lengths: int64 `[n]`, length of the data of each record, in bytes.
+        labels: int64 `[n]`, labels in the records.
+        filenames: bytes `[n]`, names of the files.
+        synsets: bytes `[n]`, class names.
+        texts: bytes `[n]`, descriptions of the classes.
     """
 
     def __init__(self, paths, parts):
         """Join the parts of each shard.
 
         Args:
-            paths: of the shards.
+            paths: paths of the shards.
             parts: for each shard a list of tuples of columns: lengths, labels, file names, class
                 names, texts.
 
         Raises:
-            ValueError: there are no records.
+            ValueError: the shards have no records.
         """
         columns = list(zip(*(part for of_shard in parts for part in of_shard), strict=True))
         if not columns:
-            raise ValueError(f"{paths[0]} and the {len(paths) - 1} beside it hold no records.")
+            raise ValueError(
+                f"Shards must have records. Received: {len(paths)} shards without records, first "
+                f"{paths[0]}. Download or write them again."
+            )
         self.paths = paths
         self.counts = [sum(len(part[0]) for part in of_shard) for of_shard in parts]
         self.lengths, self.labels, self.filenames, self.synsets, self.texts = map(
@@ -46,7 +49,7 @@ class Scan:
         )
 
     def describe_place(self, i):
-        """Return the shard and number of record `i`, for messages."""
+        """Return the shard and number of record `i`, for error messages."""
         shard = np.searchsorted(np.cumsum(self.counts), i, side="right")
         return f"{self.paths[shard]}, record {i - sum(self.counts[:shard])},"
 
@@ -54,8 +57,11 @@ class Scan:
         """Return the records as a `splits.Split`.
 
         Args:
-            base: number of the first class in the records.
+            base: label of the first class in the records, 0 or 1.
             classes: class names.
+
+        Returns:
+            A `splits.Split`, with 0-based labels.
         """
         ends = np.cumsum(self.counts)
         contents = [
@@ -65,7 +71,7 @@ class Scan:
         ]
         labels = self.labels - base
         names = [name.decode(errors="replace") for name in self.filenames]
-        if len(set(names)) < len(names):  # none, or base names that occur in several classes
+        if len(set(names)) < len(names):  # names are missing, or occur in several classes
             names = [f"{classes[label]}/{name}" for label, name in zip(labels, names, strict=True)]
         if len(set(names)) < len(names):
             names = [f"{os.path.basename(record.path)}/{record.index}" for record in contents]
@@ -73,17 +79,17 @@ class Scan:
 
 
 def scan_shards(paths, progress):
-    """Read shards through.
+    """Read the positions, labels and names of all records of shards.
 
     Args:
-        paths: of the shards.
-        progress: show a bar with rate and ETA on the standard error.
+        paths: paths of the shards.
+        progress: show a progress bar on the standard error.
 
     Returns:
         A `Scan`.
 
     Raises:
-        ValueError: some records are damaged, or there are none; the message names them.
+        ValueError: records are damaged, or the shards have no records; the message names them.
     """
     from tqdm import tqdm
 
@@ -109,25 +115,28 @@ def scan_shards(paths, progress):
                 for path in paths
                 for index, what in _find_faults(path)
             ]
-            raise _make_damage_error(found or [f"{paths[0]} or one beside it: {error}"]) from None
+            found = found or [f"{paths[0]} or another shard in its folder: {error}"]
+            raise ValueError(_describe_damage(found)) from None
     for path, of_shard in zip(paths, parts, strict=True):
         framed = framing.BEFORE + framing.AFTER
         read = sum(int(part[0].sum()) + len(part[0]) * framed for part in of_shard)
-        if read != files.read_size(
-            path
-        ):  # TensorFlow takes a shard that ends within a header for whole
+        # TensorFlow does not report a shard that ends within a header.
+        if read != files.read_size(path):
             found = framing.find_damage(path)
-            raise _make_damage_error([f"{path}, record {index}: {what}" for index, what in found])
+            raise ValueError(
+                _describe_damage([f"{path}, record {index}: {what}" for index, what in found])
+            )
     return Scan(paths, parts)
 
 
-def _make_damage_error(found):
+def _describe_damage(found):
+    """Return the error message for damaged records."""
     what = "\n  ".join(found)
-    return ValueError(f"these shards cannot be read; fetch or write them anew:\n  {what}")
+    return f"Records cannot be read. Download or write their shards again. Records:\n  {what}"
 
 
 def _read_columns(paths):
-    """Return a dataset of `(shard, columns)`, a batch of records each, as `Scan` takes them."""
+    """Return a dataset of `(shard, columns of a batch of records)` for `Scan`."""
     import tensorflow as tf
 
     form = find_form(paths)
@@ -160,7 +169,7 @@ def _read_columns(paths):
 
 
 def _find_faults(path):
-    """Yield `(record number, what is wrong)` of the records of a shard that cannot be scanned."""
+    """Yield `(record number, error)` for each unreadable record of a shard."""
     for record, what in framing.walk_records(path):
         try:
             if not what:
@@ -172,13 +181,13 @@ def _find_faults(path):
 
 
 def find_form(paths):
-    """Return the `schema.Form` of the keys in the first record of some shards."""
+    """Return the `schema.Form` of the first readable record of shards."""
     from google.protobuf.message import DecodeError
 
     tf = quiet.quiet_tensorflow()
 
     for path in paths:
-        with contextlib.suppress(tf.errors.OpError, DecodeError):  # the scan will name it
+        with contextlib.suppress(tf.errors.OpError, DecodeError):  # the scan reports the error
             for serialized in tf.data.TFRecordDataset(path, buffer_size=2**16).take(1):
                 feature = tf.train.Example.FromString(serialized.numpy()).features.feature
                 return schema.TFDS if schema.TFDS.encoded in feature else schema.SLIM

@@ -1,7 +1,7 @@
-"""The features of an example, written and read. No other module knows their keys.
+"""Reading and writing of the features of an example; only this module uses their keys.
 
-The keys are the ones that slim, Cloud TPU and Model Garden share. Labels are 0-based in our shards;
-theirs begin at 1.
+TF-Slim, Cloud TPU and Model Garden use the same keys. Labels in our shards start at 0; theirs start
+at 1.
 """
 
 import re
@@ -13,7 +13,7 @@ from vgg_tf.records import annotations
 
 
 class Form(NamedTuple):
-    """Keys of the features that every writer of image records has, under one name or another."""
+    """Keys of the features that records of every writer have."""
 
     encoded: str
     label: str
@@ -29,18 +29,18 @@ TFDS_BOX = "bbox"  # one box: ymin, xmin, ymax, xmax
 
 
 class Fields(NamedTuple):
-    """What a record says of its image, whoever wrote it.
+    """Values of a record of any writer.
 
     Attributes:
         encoded: bytes of the image.
-        label: as it is in the record; -1 where absent.
-        filename: str, empty where absent, like the other texts.
-        class_name: str, name of the class.
-        text: str, the class in words.
+        label: label in the record; -1 if absent.
+        filename: name of the file; empty if absent, like the other texts.
+        class_name: name of the class.
+        text: description of the class.
         image_format: `JPEG` or `PNG` in our shards.
-        height: pixels; -1 where absent.
-        width: pixels; -1 where absent.
-        boxes: `annotations.Boxes`; a box that has no class but the image's has an empty name.
+        height: height in pixels; -1 if absent.
+        width: width in pixels; -1 if absent.
+        boxes: `annotations.Boxes`. A box without a class of its own has an empty name.
     """
 
     encoded: bytes
@@ -58,12 +58,12 @@ def serialize(fields, box_labels=()):
     """Return an image as a serialized `tf.train.Example`.
 
     Args:
-        fields: the `Fields` of the image. `encoded` is an RGB or gray JPEG, or an 8-bit PNG;
+        fields: the `Fields` of the image. `encoded` is an RGB or gray JPEG, or an 8-bit PNG.
             `label` is 0-based. An empty `text` is replaced by the class name.
         box_labels: 0-based label of each box.
 
     Returns:
-        bytes.
+        The serialized example, in bytes.
     """
     import tensorflow as tf
 
@@ -90,15 +90,21 @@ def serialize(fields, box_labels=()):
             feature[key].float_list.value.extend(values.tolist())
         feature[BOX_LABEL].int64_list.value.extend(box_labels)
         feature[BOX_TEXT].bytes_list.value.extend(name.encode() for name in fields.boxes.names)
-    # Else the keys' order differs from process to process.
+    # Otherwise the order of the keys differs between processes.
     return example.SerializeToString(deterministic=True)
 
 
 def unpack(serialized):
-    """Return the `Fields` of a serialized Example, in Python.
+    """Return the `Fields` of a serialized Example, as Python values.
+
+    Args:
+        serialized: bytes of the Example.
+
+    Returns:
+        `Fields`.
 
     Raises:
-        ValueError: it is no Example, or holds no encoded image.
+        ValueError: the bytes are not an Example with one encoded image and at most one label.
     """
     import tensorflow as tf
     from google.protobuf.message import DecodeError
@@ -106,7 +112,7 @@ def unpack(serialized):
     try:
         feature = tf.train.Example.FromString(serialized).features.feature
     except DecodeError:
-        raise ValueError("it is no tf.train.Example") from None
+        raise ValueError("it is not a tf.train.Example") from None
     form = TFDS if TFDS.encoded in feature else SLIM
 
     def read_word(key):
@@ -118,7 +124,7 @@ def unpack(serialized):
     if not (encoded := _read_values(feature, form.encoded, "bytes")):
         raise ValueError(f"it has no feature {form.encoded}, only {', '.join(sorted(feature)[:8])}")
     if form.label in feature and feature[form.label].WhichOneof("kind") != "int64_list":
-        raise ValueError("its label is no number")
+        raise ValueError("its label is not an integer")
     if len(labels := _read_values(feature, form.label, "int64")) > 1:
         raise ValueError(f"it has {len(labels)} labels")
     label = read_number(form.label)
@@ -136,7 +142,7 @@ def unpack(serialized):
 
 
 def _read_values(feature, key, kind):
-    """Return the values of a feature; none of a feature of another kind."""
+    """Return the values of a feature; empty if the feature is absent or of another kind."""
     # Looking up a missing key would create it.
     return getattr(feature[key], f"{kind}_list").value if key in feature else ()
 
@@ -153,24 +159,24 @@ def _read_boxes(feature, label):
         labels = _read_values(feature, BOX_LABEL, "int64") or [label] * n
         names = ["" if value == label else f"label {value}" for value in labels] if n else []
     if lengths := {len(names), *map(len, corners)} - {n}:
-        raise ValueError(f"it has {n} boxes, and {max(lengths)} of their labels or coordinates")
+        raise ValueError(f"it has {n} boxes, but {max(lengths)} of their labels or coordinates")
     return annotations.Boxes(np.array(corners, np.float32).T.reshape(-1, 4), names)
 
 
 def is_nameless(box):
-    """Return whether a box's name is what `unpack` makes of a label alone."""
+    """Return whether the name of a box comes from its label alone, as in `unpack`."""
     return not box or re.fullmatch(r"label -?\d+", box) is not None
 
 
 def parse(serialized, form=SLIM):
-    """Return encoded bytes and label of a serialized Example, for use in `tf.data`.
+    """Return the encoded bytes and label of a serialized Example, for use in `tf.data`.
 
     Args:
-        serialized: scalar string.
+        serialized: scalar string tensor.
         form: the `Form` of its keys.
 
     Returns:
-        a scalar string and a scalar int64.
+        `(encoded, label)`, a scalar string and a scalar int64 tensor.
     """
     import tensorflow as tf
 
@@ -183,12 +189,15 @@ def parse(serialized, form=SLIM):
 
 
 def parse_all(serialized):
-    """Return encoded bytes of an Example of ours, and a dict of all else, for use in `tf.data`.
+    """Return the encoded bytes and other values of an Example of ours, for use in `tf.data`.
+
+    Args:
+        serialized: scalar string tensor.
 
     Returns:
-        scalar string; and `label`, `height`, `width` (int64, -1 where absent), `filename`,
-        `class_name`, `format` (string), `corners` (four float32 `[n]`: xmin, ymin, xmax, ymax) and
-        `box_labels` (int64 `[n]`).
+        `(encoded, values)`: a scalar string tensor and a dict. The dict has `label`, `height` and
+        `width` (int64, -1 if absent), `filename`, `class_name` and `format` (strings), `corners`
+        (four float32 `[n]`: xmin, ymin, xmax, ymax) and `box_labels` (int64 `[n]`).
     """
     import tensorflow as tf
 

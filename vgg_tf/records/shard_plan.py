@@ -1,7 +1,7 @@
-"""Which shards are made of a source, and whether a folder may take them.
+"""Plan of the shards of a source, and checks of the output folder.
 
-The plan is stored while shards are written, so that the same command continues an interrupted run
-and another command is refused.
+The plan is stored while shards are written. The same command then continues an interrupted run, and
+a different command is an error.
 """
 
 import os
@@ -15,22 +15,22 @@ from vgg_tf.records.jobs import Job, remove_result
 from vgg_tf.records.splits import SPLITS
 from vgg_tf.runtime import files
 
-SHARD_BYTES = 150e6  # about 100 to 200 MB read well over a network
-# Smaller sets are still read in parallel and mixed: 8 shards, of 10 MB at least.
+SHARD_BYTES = 150e6  # shards of 100 to 200 MB read fast over a network
+# Smaller datasets get up to 8 shards of at least 10 MB, to be read in parallel and mixed.
 SMALL_SHARD_BYTES, FEW_SHARDS = 10e6, 8
-SAMPLE = 128  # images decoded to measure the colors where not all are
+SAMPLE = 128  # images decoded for the color statistics with --no-check
 PLAN_FILE = "plan.json"
 
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """The shards to be written of a source.
+    """Plan of the shards of a source.
 
     Attributes:
-        fingerprint: of the source.
-        seed: of the order of the images.
+        fingerprint: fingerprint of the source.
+        seed: seed of the order of the images.
         shards: number of shards by split.
-        check: whether each image is decoded.
+        check: whether to decode each image.
     """
 
     fingerprint: str
@@ -39,7 +39,7 @@ class ShardPlan:
     check: bool
 
     def make_jobs(self, source):
-        """Return `(split, jobs.Job)` of each shard, in an order of images drawn from the seed."""
+        """Return `(split, jobs.Job)` for each shard, with images in a seeded random order."""
         jobs = []
         every = 1 if self.check else max(1, len(source.splits["train"]) // SAMPLE)
         for split, images in source.splits.items():
@@ -52,7 +52,7 @@ class ShardPlan:
         return jobs
 
     def write(self, work, **more):
-        """Store the plan in the folder `work`, with more values for `check_plan`."""
+        """Store the plan in the folder `work`, with additional values for `check_plan`."""
         files.write_json(os.path.join(work, PLAN_FILE), asdict(self) | more)
 
 
@@ -62,6 +62,9 @@ def count_shards(source, shards):
     Args:
         source: a `splits.Source`.
         shards: number of shards of train; 0 chooses it by the size of the images.
+
+    Returns:
+        dict from names of splits to numbers of shards.
     """
     train = source.splits["train"]
     if not shards:
@@ -75,12 +78,12 @@ def count_shards(source, shards):
 
 
 def _measure_size(content):
-    """Return the bytes of an encoded image, of its file or of its record."""
+    """Return the size of an encoded image, of its file or of its record, in bytes."""
     if isinstance(content, Record):
         return content.length
     try:
         return len(content) if isinstance(content, bytes) else files.read_size(content)
-    except OSError:  # such as a link to nothing: who reads it will name it
+    except OSError:  # such as a broken link; reading it later reports the error
         return 0
 
 
@@ -90,40 +93,46 @@ def list_counts(collection):
 
 
 def find_finished(out, source, seed, shards, check):
-    """Return the collection of a finished folder, or None.
+    """Return the collection of a folder whose shards are complete.
 
     Args:
         out: the folder.
-        source: `splits.Source` of the images to be written.
-        seed: of their order.
-        shards: number of shards of train, or 0.
-        check: whether each image is to be decoded.
+        source: `splits.Source` of the images to write.
+        seed: seed of the order of the images.
+        shards: number of shards of train; 0 accepts any number.
+        check: whether each image must have been decoded.
+
+    Returns:
+        A `collection.Collection`, or None if the folder has no `dataset.json`.
 
     Raises:
-        FileExistsError: the folder holds other shards, unchecked ones, or a run.
+        FileExistsError: the folder has other shards, unchecked shards, or a run.
     """
     if not files.exists(os.path.join(out, COLLECTION_FILE)):
         return None
     there = Collection.read(out)
     if files.exists(os.path.join(out, RECIPE_FILE)):
-        raise FileExistsError(f"{out} holds a run of vgg_tf. Choose another folder.")
+        raise FileExistsError(
+            f"{out} must be a folder for shards. Received: a run folder. Choose another folder."
+        )
     same = there.fingerprint == source.fingerprint() and there.seed == seed
     if not same or (shards and count_shards(source, shards) != list_counts(there)):
         raise FileExistsError(
-            f"{out} holds other shards, of {there.name}. Choose another folder, or delete it first."
+            f"{out} must be empty or have the same shards. Received: other shards, of "
+            f"{there.name}. Choose another folder, or delete this one."
         )
     n = there.count_images("train")
     if check and there.statistics_images < n:
         raise FileExistsError(
             f"{out} was written with --no-check: {there.statistics_images} of {n} training images "
-            "were looked at. Check them with python -m "
-            f"tfrecords_tools.verify {out}, or leave it at that with --no-check."
+            f"were decoded. Check it with python -m tfrecords_tools.verify {out}, or add "
+            "--no-check."
         )
     return there
 
 
 def is_whole(out, collection):
-    """Return whether all shards of a finished folder are there."""
+    """Return whether a folder has all shards of its collection."""
     counts = list_counts(collection)
     names = {
         make_shard_name(split, i, count) for split, count in counts.items() for i in range(count)
@@ -132,10 +141,15 @@ def is_whole(out, collection):
 
 
 def make_work_folder(out, work, finished):
-    """Make the folder `work`, if `out` is empty, begun or finished.
+    """Create the folder `work` if `out` is empty, incomplete or complete.
+
+    Args:
+        out: folder of the shards.
+        work: folder to create.
+        finished: whether `out` is complete.
 
     Raises:
-        FileExistsError: `out` holds something else.
+        FileExistsError: `out` has other files.
     """
     if (
         not finished
@@ -145,39 +159,43 @@ def make_work_folder(out, work, finished):
     ):
         if any("-of-" in name for name in names):
             raise FileExistsError(
-                f"{out} holds shards but no dataset.json. Choose a new folder. These can be "
-                f"read without, and python -m tfrecords_tools.write {out} NEW writes them anew "
-                "with one."
+                f"{out} must be empty. Received: shards without dataset.json. Choose a new folder. "
+                "To write these shards again with a dataset.json, run python -m "
+                f"tfrecords_tools.write {out} NEW."
             )
-        raise FileExistsError(f"{out} is not empty and holds no shards. Choose a new folder.")
+        raise FileExistsError(
+            f"{out} must be empty or have shards. Received: {', '.join(sorted(names)[:3])}. "
+            "Choose a new folder."
+        )
     files.make_folder(work)
 
 
 def check_plan(out, work, plan, name):
-    """Store the plan, if the shards that are there were begun by it.
+    """Store the plan if existing shards come from the same plan.
 
-    They are removed where another plan of the same source failed at damaged images, which have
-    since been removed.
+    If an earlier plan of the source failed because of damaged images, and the images have changed
+    since, its shards are removed.
 
     Args:
         out: folder of the shards.
         work: folder of the stored plan.
         plan: the `ShardPlan`.
-        name: of the source.
+        name: name of the source.
 
     Raises:
-        FileExistsError: the shards were begun by another plan.
+        FileExistsError: the shards come from another plan.
     """
     path = os.path.join(work, PLAN_FILE)
-    remedy = f"Delete {work} and the shards in {out}, then give the same command again."
+    remedy = f"Delete {work} and the shards in {out}, then run the same command again."
     wanted = asdict(plan)
     there = files.read_json(path, remedy) if files.exists(path) else wanted
     failed_source = there.pop("bad_of", None)
     if there != wanted:
         if failed_source != name or there["fingerprint"] == plan.fingerprint:
             raise FileExistsError(
-                f"{out} holds the beginning of other shards. Give the command that began them, "
-                "choose another folder, or delete it first."
+                f"{out} must be empty or have the same shards. Received: an interrupted write of "
+                "other shards. Run the command that began it, choose another folder, or delete "
+                "this one."
             )
         for split, count in there["shards"].items():
             for i in range(count):

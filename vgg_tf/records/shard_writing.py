@@ -1,4 +1,4 @@
-"""Writes shards, each of them whole or not at all."""
+"""Writing of shards; a file has its final name only when it is complete."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ BATCH = 16  # records written at a time
 
 @dataclass(frozen=True)
 class _Options:
-    """Arguments of `write_shards` that hold for all shards, and labels by class name."""
+    """Arguments of `write_shards` that are the same for all shards, and labels by class name."""
 
     out: str
     work: str
@@ -29,25 +29,26 @@ class _Options:
 
 
 def write_shards(out, work, jobs, classes, texts=(), skip_bad=False, tick=lambda n=1: None):
-    """Write shards one after the other, their images read and decoded in parallel.
+    """Write shards one after another, and read and decode their images in parallel.
 
-    A shard gets its name when it is whole; its `jobs.Result` is in `work` before. Shards with
-    unreadable images are not written, unless `skip_bad`, but read to their end to find all of them.
+    A shard gets its final name when it is complete. Its `jobs.Result` is stored in `work` before.
+    Without `skip_bad`, a shard with unreadable images is not written, but read to its end to find
+    all of them.
 
     Args:
         out: folder for the shards.
-        work: folder for what is needed until all are done.
+        work: folder for temporary files.
         jobs: sequence of `jobs.Job`.
-        classes: names of the classes.
-        texts: the classes in words, or empty.
-        skip_bad: leave unreadable images out.
+        classes: class names.
+        texts: descriptions of the classes, or empty.
+        skip_bad: write shards without their unreadable images.
         tick: called after each image.
 
     Yields:
-        a `jobs.Result` a job, in order.
+        The `jobs.Result` of each job, in order.
 
     Raises:
-        OSError: a shard cannot be written; the message names it and the remedy.
+        OSError: a shard cannot be written; the message names the shard and the remedy.
     """
     label_of = {name: label for label, name in enumerate(classes)}
     options = _Options(out, work, classes, texts, skip_bad, label_of)
@@ -68,17 +69,18 @@ def _await(result, settled):
 
 
 def _write_shard(job, prepared, options, tick, thread):
-    """Write a shard, up to its last records.
+    """Write the records of a shard.
 
     Args:
         job: the `jobs.Job`.
-        prepared: iterator that comes from `encoding.prepare_images`.
+        prepared: iterator from `encoding.prepare_images`.
         options: `_Options`.
         tick: called after each image.
         thread: executor that writes while the next images are read.
 
     Returns:
-        the `jobs.Result`; and a future, which is done when the shard has its name.
+        `(result, future)`: the `jobs.Result`, and a future that ends when the shard has its final
+        name.
     """
     writer = _ShardWriter(options, job.name, thread)
     result = Result(job.name, [], 0, {}, [], [])
@@ -109,7 +111,7 @@ def _write_shard(job, prepared, options, tick, thread):
 
 
 class _ShardWriter:
-    """Writes the records of a shard in a thread, a batch at a time."""
+    """Writer of the records of a shard, in a thread, one batch at a time."""
 
     def __init__(self, options, name, thread):
         self.path = os.path.join(options.out, name)
@@ -119,7 +121,7 @@ class _ShardWriter:
             self.writer = tf.io.TFRecordWriter(self.temporary)
 
     def add(self, serialized):
-        """Write a record, with those of its batch."""
+        """Add a record, and write a full batch."""
         self.ready.append(serialized)
         if len(self.ready) == BATCH:
             self._wait()
@@ -127,7 +129,7 @@ class _ShardWriter:
             self.under_way = self.thread.submit(self._write, ready)
 
     def finish(self, result):
-        """Write the last records and the result; return the future of the shard's name."""
+        """Write the last records and the result; return the future of the final name."""
         self._wait()
         self._write(self.ready)
         return self.thread.submit(self._settle, result)
@@ -147,23 +149,24 @@ class _ShardWriter:
             write_result(self.work, result)
             if result.bad and not result.left_out:
                 files.remove(self.temporary)
-                files.remove(self.path)  # of an earlier command that left them out
+                files.remove(self.path)  # written by an earlier command with skip_bad
             else:
                 files.settle(self.temporary, self.path)
 
 
 def _make_fields(images, i, image, boxes, options):
-    """Describe an image for its record.
+    """Return the fields of the record of an image.
 
     Args:
         images: the `splits.Split`.
-        i: position of the image in it.
-        image: `encoding.Prepared`.
-        boxes: its `annotations.Boxes`.
+        i: position of the image in the split.
+        image: the `encoding.Prepared` of the image.
+        boxes: the `annotations.Boxes` of the image.
         options: `_Options`.
 
     Returns:
-        the `schema.Fields`, the label of each box, and what differs from the source, in words.
+        `(fields, box_labels, changes)`: the `schema.Fields`, the label of each box, and a
+        description of each change from the source.
     """
     filename, label = images.names[i], int(images.labels[i])
     boxes, others, empty = _choose_boxes(boxes, options.label_of, options.classes[label])
@@ -189,15 +192,16 @@ def _make_fields(images, i, image, boxes, options):
 
 
 def _choose_boxes(boxes, label_of, own):
-    """Choose the boxes that have an area and a class of the source.
+    """Select the boxes that have an area and a class of the source.
 
     Args:
-        boxes: `annotations.Boxes`. A box without a name is of the image's class.
+        boxes: `annotations.Boxes`. A box without a name has the class of the image.
         label_of: labels by class name.
-        own: name of the image's class.
+        own: class name of the image.
 
     Returns:
-        the `annotations.Boxes`, the number of boxes of other classes, and of those without an area.
+        `(boxes, others, empty)`: the selected `annotations.Boxes`, the number of boxes of other
+        classes, and the number of boxes without an area.
     """
     names = [name or own for name in boxes.names]
     known = [i for i, name in enumerate(names) if name in label_of]

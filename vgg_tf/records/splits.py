@@ -1,4 +1,4 @@
-"""The common form of every source of images: classes, and names, labels and contents by split."""
+"""Common form of all image sources: classes, and names, labels and contents of each split."""
 
 import hashlib
 import io
@@ -26,13 +26,12 @@ class Split:
     """The images of one split, in a fixed order.
 
     Attributes:
-        names: file names below the source, unique.
-        labels: int64 `[n]`, 0-based positions in the source's classes.
-        contents: for each image its encoded bytes, the path of its file, or the `framing.Record`
-            that holds it.
-        boxes: for each image None, the path of its Pascal-VOC annotation, or a list of `(class
-            name, xmin, ymin, xmax, ymax)` in pixels; or None for no boxes at all. Those of a Record
-            are in it.
+        names: unique file names, relative to the source.
+        labels: int64 `[n]`, 0-based positions in the classes of the source.
+        contents: for each image its encoded bytes, the path of its file, or its `framing.Record`.
+        boxes: for each image None, the path of its Pascal VOC annotation, or a list of `(class
+            name, xmin, ymin, xmax, ymax)` in pixels. None if no image has boxes. The boxes of a
+            Record are in the record.
     """
 
     names: list[str]
@@ -41,11 +40,11 @@ class Split:
     boxes: list | None = None
 
     def __len__(self):
-        """Count the images."""
+        """Return the number of images."""
         return len(self.names)
 
     def take(self, indices):
-        """Return the split of these images alone."""
+        """Return a split of only the images at these positions."""
         boxes = self.boxes and [self.boxes[i] for i in indices]
         return Split(
             [self.names[i] for i in indices],
@@ -55,10 +54,16 @@ class Split:
         )
 
     def read(self, i):
-        """Return the encoded bytes of image `i`.
+        """Return the encoded bytes of an image.
+
+        Args:
+            i: position of the image.
+
+        Returns:
+            bytes.
 
         Raises:
-            OSError: they cannot be read; the message names the file.
+            OSError: the image cannot be read; the message names the file.
         """
         content = self.contents[i]
         if isinstance(content, Record):
@@ -66,10 +71,17 @@ class Split:
         return content if isinstance(content, bytes) else files.read(content)
 
     def read_size(self, i):
-        """Return width and height of image `i`, in pixels, by its header.
+        """Return the width and height of an image from its header.
+
+        Args:
+            i: position of the image.
+
+        Returns:
+            `(width, height)`, in pixels.
 
         Raises:
-            OSError, ValueError: it cannot be read; the message names it.
+            OSError: the file cannot be read; the message names it.
+            ValueError: the file is not an image, or the image is too large; the message names it.
         """
         from PIL import Image, UnidentifiedImageError
 
@@ -80,13 +92,15 @@ class Split:
                 return image.size
         except UnidentifiedImageError:
             raise ValueError(
-                f"{self.names[i]} is no image that can be read. Mend or remove it."
+                f"{self.names[i]} must be an image. Received: an unknown format. Fix or remove it."
             ) from None
         except Image.DecompressionBombError as error:
-            raise ValueError(f"{self.names[i]} is too large ({error}). Make it smaller.") from None
+            raise ValueError(
+                f"{self.names[i]} is too large. Received: {error}. Make the image smaller."
+            ) from None
 
     def read_boxes(self, i, width, height):
-        """Return the `annotations.Boxes` of image `i`, which is `width` by `height` pixels."""
+        """Return the `annotations.Boxes` of image `i` of `width` by `height` pixels."""
         if isinstance(self.contents[i], Record):
             return annotations.make_boxes(*self.contents[i].read().boxes, 1, 1)
         boxes = self.boxes and self.boxes[i]
@@ -100,17 +114,17 @@ class Split:
 
 
 def find_split(source, split):
-    """Return what a source, or a collection, has under the name of a split.
+    """Return the value of a split in a source or a collection.
 
     Args:
         source: an object with a `name` and a dict `splits`.
         split: `train`, `validation` or `test`.
 
     Returns:
-        The value of `splits`.
+        The value in `splits`.
 
     Raises:
-        ValueError: there is no such split; the message lists those there are.
+        ValueError: the split does not exist; the message lists the existing ones.
     """
     if split not in source.splits:
         raise ValueError(
@@ -123,15 +137,16 @@ def find_split(source, split):
 class Source:
     """Classes and splits of single images.
 
-    Our own shards are described by `collection.Collection`.
+    For shards of vgg_tf, see `collection.Collection`.
 
     Attributes:
-        name: `digits`, `tfds:NAME`, or the folder's path.
-        classes: class names; the label is the position.
-        splits: `train`, `validation` and `test`, those that there are.
-        notes: what was decided on the way, for the user to read.
-        texts: the classes in words, where the source has them (`tench, Tinca tinca`), else empty.
-        drawn: whether its validation split was drawn from train.
+        name: `digits`, `tfds:NAME`, or the path of the folder.
+        classes: class names; the position is the label.
+        splits: `Split` of each existing split: `train`, `validation`, `test`.
+        notes: decisions about the data, for the user to read.
+        texts: descriptions of the classes, such as `tench, Tinca tinca`; empty if the source has
+            none.
+        drawn: whether the validation split was drawn from train.
     """
 
     name: str
@@ -144,19 +159,28 @@ class Source:
     def count_images(self, split):
         """Return the number of images of a split.
 
+        Args:
+            split: name of the split.
+
+        Returns:
+            int.
+
         Raises:
-            ValueError: there is no such split; the message lists those there are.
+            ValueError: the split does not exist; the message lists the existing ones.
         """
         return len(find_split(self, split))
 
     def add_note(self, note, **changes):
-        """Return the source with these changes and one more note."""
+        """Return a copy of the source with these changes and an added note."""
         return replace(self, notes=(*self.notes, note), **changes)
 
     def fingerprint(self):
         """Return a hex digest of classes, file names, labels and splits.
 
-        It is the same for the same images in another folder.
+        A copy of the images in another folder has the same digest.
+
+        Returns:
+            str of 16 characters.
         """
         digest = hashlib.sha256(json.dumps(self.classes).encode())
         for split, images in sorted(self.splits.items()):
@@ -165,10 +189,13 @@ class Source:
         return digest.hexdigest()[:16]
 
     def measure_smaller_side(self, n=25):
-        """Return the median smaller side of training images, in pixels; None if unreadable.
+        """Return the median smaller side of the training images.
 
         Args:
-            n: headers of up to this many images are read, spread evenly.
+            n: maximum number of images to read, evenly spaced.
+
+        Returns:
+            int, in pixels; None if no image can be read.
         """
         from PIL import Image
 
@@ -176,10 +203,10 @@ class Source:
         sides = []
         for i in np.unique(np.linspace(0, len(train) - 1, n).astype(int)):
             content = train.contents[i]
-            try:  # of a local file Pillow reads no more than the header
+            try:  # Pillow reads only the header of a local file
                 local = isinstance(content, str) and not remote.is_remote(content)
                 with Image.open(content if local else io.BytesIO(train.read(i))) as image:
                     sides.append(min(image.size))
             except (OSError, Image.DecompressionBombError):
-                continue  # no image, damaged, or huge: whoever decodes it will name it
+                continue  # the code that decodes this image reports the error
         return int(np.median(sides)) if sides else None

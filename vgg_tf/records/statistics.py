@@ -1,6 +1,6 @@
-"""Colors and sizes of many images, for `dataset.json`.
+"""Statistics of the colors and sizes of images, for `dataset.json`.
 
-They are measured image by image and added up shard by shard.
+Images are measured one by one, and the sums of shards are added.
 """
 
 from dataclasses import dataclass, field
@@ -11,19 +11,19 @@ from vgg_tf.images.colors import measure_colors
 from vgg_tf.images.decoding import decode_named
 from vgg_tf.records.collection import Collection
 
-SAMPLE = 1000  # images measured where no shards were written
+SAMPLE = 1000  # images measured in a source without shards
 
 
 @dataclass
 class Measures:
-    """Sums over images; each image weighs the same, whatever its size.
+    """Sums over images, with equal weight for images of all sizes.
 
     Attributes:
-        images: how many were added.
-        color: float64 `[3]`, sum of the images' mean RGB, 0..255.
-        square: float64 `[3, 3]`, sum of the images' means of `rgb rgb^T`.
-        sides: `{smaller side in pixels: images}`.
-        bytes: sum of the encoded sizes.
+        images: number of images.
+        color: float64 `[3]`, sum of the mean RGB of each image, 0..255.
+        square: float64 `[3, 3]`, sum of the mean of `rgb rgb^T` of each image.
+        sides: dict from smaller sides in pixels to numbers of images.
+        bytes: sum of the encoded sizes, in bytes.
     """
 
     images: int = 0
@@ -36,10 +36,10 @@ class Measures:
         """Add one image.
 
         Args:
-            mean: of its colors, as `colors.measure_colors` returns it.
-            covariance: likewise.
-            smaller_side: in pixels.
-            size: of the encoded image, in bytes.
+            mean: mean RGB `[3]`, from `colors.measure_colors`.
+            covariance: covariance of RGB `[3, 3]`, from `colors.measure_colors`.
+            smaller_side: smaller side, in pixels.
+            size: size of the encoded image, in bytes.
         """
         mean = np.asarray(mean, np.float64)
         self.images += 1
@@ -49,7 +49,7 @@ class Measures:
         self.bytes += size
 
     def __add__(self, other):
-        """Return the sums over the images of both."""
+        """Return the sums over all images of both."""
         sides = {
             side: self.sides.get(side, 0) + other.sides.get(side, 0)
             for side in {*self.sides, *other.sides}
@@ -63,10 +63,10 @@ class Measures:
         )
 
     def to_json(self):
-        """Return the sums as plain numbers."""
+        """Return the sums as JSON values."""
         return {
             "images": self.images,
-            "colour": self.color.tolist(),  # the key that interrupted runs have
+            "colour": self.color.tolist(),  # key in files of interrupted runs
             "square": self.square.tolist(),
             "sides": self.sides,
             "bytes": self.bytes,
@@ -74,7 +74,7 @@ class Measures:
 
     @classmethod
     def from_json(cls, values):
-        """Return the sums that `to_json` returned."""
+        """Return the `Measures` of JSON values from `to_json`."""
         return cls(
             images=values["images"],
             color=np.array(values["colour"]),
@@ -87,11 +87,14 @@ class Measures:
         """Return the `collection.Collection` of a source.
 
         Args:
-            source: a `splits.Source`. These are the measures of its train split.
-            splits: what was written of each split, as in `Collection.splits`; None for images in
+            source: a `splits.Source`, whose train split these measures describe.
+            splits: entries of the written splits, as in `Collection.splits`; None for images in
                 files.
-            notes: added to the source's own notes.
-            seed: of the order of the records.
+            notes: notes to add to those of the source.
+            seed: seed of the order of the records.
+
+        Returns:
+            A `collection.Collection`.
         """
         mean = self.color / self.images
         covariance = self.square / self.images - np.outer(mean, mean)
@@ -120,10 +123,13 @@ def describe_split(labels, classes, per_shard=(), boxes=0):
     """Return the entry of a split in `Collection.splits`.
 
     Args:
-        labels: of its images.
+        labels: int `[n]`, labels of the images.
         classes: number of classes.
         per_shard: number of images in each shard.
         boxes: number of boxes.
+
+    Returns:
+        dict with JSON values.
     """
     return {
         "images": len(labels),
@@ -139,10 +145,13 @@ def measure(source, sample=SAMPLE):
 
     Args:
         source: a `splits.Source`.
-        sample: up to this many training images are measured, spread evenly.
+        sample: maximum number of training images to measure, evenly spaced.
+
+    Returns:
+        A `collection.Collection`.
 
     Raises:
-        ValueError: one of them cannot be decoded; the message names it.
+        ValueError: an image cannot be decoded; the message names it.
     """
     train, measures = source.splits["train"], Measures()
     for i in np.unique(np.linspace(0, len(train) - 1, sample).astype(int)):
