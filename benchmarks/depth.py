@@ -2,12 +2,12 @@
 
     python benchmarks/depth.py cifar10
 
-All networks see the same number of images under one recipe. `python -m vgg_tf.train` trains them,
-so that an interrupted benchmark continues. The table has the test errors and the 95 % interval of
-their mean over the seeds (Student's t); a figure shows the same. Networks learn from all training
-images and the last one is tested, so that nothing is chosen by the test images. With `--at-once 2`
-two networks learn at a time, each on its share of the cores: operations on small maps gain little
-from a second core. Other flags go to the trainings.
+All networks see the same number of images with the same recipe. `python -m vgg_tf.train` trains
+them, so an interrupted benchmark continues. The table has the test errors, and the 95 % interval of
+their mean over the seeds (Student's t). A figure shows the same numbers. Networks learn from all
+training images, and the network of the last epoch is tested. So the test images select nothing.
+With `--at-once 2`, two networks train at the same time, each on its share of the cores. Operations
+on small maps gain little from a second core. Other flags go to `vgg_tf.train`.
 """
 
 import argparse
@@ -31,23 +31,23 @@ NETWORKS = "vgg11_bn,vgg13_bn,vgg16_bn,vgg19_bn"
 
 
 def main(arguments=None):
-    """Train what is not trained yet, print the table and draw the figure."""
+    """Train missing networks, print the table and draw the figure."""
     flags, more = _parse(arguments)
-    # Or an error, before hours are spent.
+    # Report a missing test split before hours of training.
     open_source(flags.data, Selection(hold_out=0)).count_images("test")
     reports = _train_all(flags, more)
     errors = np.array([[report["top1_error"] for report in row] for row in reports.values()])
     means = errors.mean(1)
     reaches = stats.t.ppf(0.975, flags.seeds - 1) * errors.std(1, ddof=1) / flags.seeds**0.5
     _print_table(reports, means, reaches)
-    title = f"Depth with batch normalisation ({flags.width:g} of the width, {flags.epochs} epochs)"
+    title = f"Depth with batch normalization (width {flags.width:g}, {flags.epochs} epochs)"
     path = flags.figure or flags.out / "depth.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     _draw(list(reports), errors, means, reaches, title).savefig(path, dpi=120)
 
 
 def _parse(arguments):
-    """Return the flags, and those for the trainings as a list of words."""
+    """Return the flags, and a list of the flags for `vgg_tf.train`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -56,25 +56,30 @@ def _parse(arguments):
         help="class folders with a test split and no validation split, or shards written with "
         "--hold-out 0",
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/depth"), help="folder of the runs")
+    parser.add_argument("--out", type=Path, default=Path("runs/depth"), help="folder for the runs")
     parser.add_argument(
-        "--figure", type=Path, help="depth.png in the folder of the runs, by default"
+        "--figure", type=Path, help="file of the figure; depth.png in --out by default"
     )
     parser.add_argument("--networks", default=NETWORKS, help="architectures, separated by commas")
     parser.add_argument("--epochs", type=int, default=7)
-    parser.add_argument("--width", type=float, default=0.25, help="of all networks")
+    parser.add_argument("--width", type=float, default=0.25, help="width multiplier")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--at-once", type=int, default=1, help="networks that learn at a time")
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="number of networks to train at the same time"
+    )
     flags, more = parser.parse_known_args(arguments)
     if flags.seeds < 2 or flags.at_once < 1:
-        parser.error("an interval needs two --seeds, and --at-once is at least 1")
+        parser.error(
+            "--seeds must be at least 2 (for the interval) and --at-once at least 1. Received: "
+            f"--seeds {flags.seeds} --at-once {flags.at_once}."
+        )
     return flags, more
 
 
 def _train_all(flags, more):
-    """Train each network by each seed, and return its reports in order of the seeds."""
+    """Train each network with each seed, and return its reports in the order of the seeds."""
     networks = flags.networks.split(",")
-    # Every network once before any twice.
+    # All networks with one seed before the next seed.
     jobs = [(arch, seed) for seed in range(flags.seeds) for arch in networks]
     with ThreadPoolExecutor(flags.at_once) as pool:
         found = list(pool.map(lambda job: _train(*job, flags, more), jobs))
@@ -83,7 +88,7 @@ def _train_all(flags, more):
 
 
 def _train(arch, seed, flags, more):
-    """Train a network as far as it is not, and return its report."""
+    """Train a network if it is not trained yet, and return its report."""
     out = flags.out / f"{arch}-{seed}"
     words = ["--arch", arch, "--data", flags.data, "--epochs", flags.epochs]
     words += ["--width", flags.width, "--seed", seed, "--hold-out", 0, "--out", out, *more]
@@ -94,7 +99,7 @@ def _train(arch, seed, flags, more):
         threads = str(max(1, os.cpu_count() // flags.at_once))
         shares = {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
         flags.out.mkdir(parents=True, exist_ok=True)
-        print(f"{out}: its lines go to {out}.txt", flush=True)
+        print(f"{out}: output in {out}.txt", flush=True)
         with open(f"{out}.txt", "a") as log:
             subprocess.run(
                 command, check=True, env=os.environ | shares, stdout=log, stderr=subprocess.STDOUT
@@ -103,7 +108,7 @@ def _train(arch, seed, flags, more):
 
 
 def _print_table(reports, means, reaches):
-    """Print the errors of each network, their mean and its interval."""
+    """Print the errors of each network, and their mean with its interval."""
     seeds = len(next(iter(reports.values())))
     header = ["network", "parameters", *(f"seed {seed}" for seed in range(seeds)), "mean, 95 %"]
     rows = [
@@ -122,7 +127,17 @@ def _print_table(reports, means, reaches):
 def _draw(networks, errors, means, reaches, title):
     """Draw the errors of each seed, and their mean with its interval, over the depth.
 
-    The axis of the errors does not begin at 0, which would hide the differences.
+    The axis of the errors does not start at 0, which would hide the differences.
+
+    Args:
+        networks: names of the architectures.
+        errors: float `[networks, seeds]`, in %.
+        means: float `[networks]`, in %.
+        reaches: float `[networks]`, half the length of each interval, in %.
+        title: title of the figure.
+
+    Returns:
+        A matplotlib figure.
     """
     depths = [ARCHITECTURES[arch].weight_layers for arch in networks]
     lines = {f"seed {seed}": (depths, row, f"C{seed + 1} ") for seed, row in enumerate(errors.T)}

@@ -1,12 +1,12 @@
-"""Measure the descriptors of appendix B: their recall versus simpler ones, and their throughput.
+"""Measure the recall and the throughput of the descriptors of appendix B.
 
     python benchmarks/descriptors.py worth FOLDER --weights cifar10 --scales 48,64,96
     python benchmarks/descriptors.py speed FOLDER --pictures 60
 
-`worth` trains the same linear SVM, by the same protocol and on the same random splits, on raw
-pixels, on color histograms and on our descriptors. `speed` describes the same pictures by a VGG-16
-of 224 pixels with random weights, dense at Q=256 with the flip: by this library, and by a plain
-loop over `keras.applications`, whose last map is averaged. The times are medians of the rounds.
+`worth` trains a linear SVM on raw pixels, on color histograms and on our descriptors, with the same
+protocol and the same random splits. `speed` computes descriptors with a VGG-16 at 224 pixels with
+random weights, dense at Q=256 with the flip. It compares this library with a plain loop over
+`keras.applications` that averages the last map. Times are medians of the rounds.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from vgg_tf.figures.markdown import make_markdown_table
 
 
 def main(arguments=None):
-    """Compare what the first word names."""
+    """Run the comparison that the first argument names."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -31,7 +31,7 @@ def main(arguments=None):
     parser.add_argument("--pictures", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--width", type=float, default=1.0, help="of our VGG-16, whose speed is measured"
+        "--width", type=float, default=1.0, help="width multiplier of our VGG-16, for speed"
     )
     parser.add_argument("--head-width", type=int, default=4096)
     flags = parser.parse_args(arguments)
@@ -53,7 +53,7 @@ def compare_recall(source, flags):
     ours = descriptors.extract(source, flags.weights, flags.scales, "stack")
     kinds = {
         "raw pixels, 32 x 32": _describe(images, _flatten_pixels),
-        "colour histogram, 8 x 8 x 8": _describe(images, _count_colors),
+        "color histogram, 8 x 8 x 8": _describe(images, _count_colors),
         f"{' + '.join(flags.weights)}, Q={flags.scales}, stacked": ours,
     }
     rows = []
@@ -67,7 +67,7 @@ def compare_recall(source, flags):
 
 
 def _describe(images, describe):
-    """Describe each image by a function of its pixels, centered and of length 1."""
+    """Return a centered descriptor of length 1 for each image, from a function of its pixels."""
     from vgg_tf.images.decoding import decode_named
 
     rows = [describe(decode_named(images.read(i), images.names[i])) for i in range(len(images))]
@@ -83,7 +83,7 @@ def _flatten_pixels(image):
 
 
 def _count_colors(image):
-    """Return the square roots of the shares of 8 x 8 x 8 ranges of colors."""
+    """Return the square roots of a normalized color histogram of 8 x 8 x 8 bins."""
     counts = np.histogramdd(image.reshape(-1, 3), bins=(8, 8, 8), range=[(0, 256)] * 3)[0].ravel()
     return np.sqrt(counts / counts.sum())
 
@@ -97,7 +97,7 @@ def compare_speed(source, flags):
     pictures = [decode_named(some.read(i), some.names[i]) for i in range(n)]
     ways = {**_make_ours(flags), "loop": _make_loop()}
     seconds = {name: [] for name in ways}
-    for _ in range(flags.rounds + 1):  # the first warms up
+    for _ in range(flags.rounds + 1):  # the first round is a warm-up
         for name, describe in ways.items():
             start = time.perf_counter()
             describe(pictures)
@@ -109,11 +109,11 @@ def compare_speed(source, flags):
     for name, ours in medians.items():
         rows.append([f"{name}, fc2 averaged", f"{n / ours:.2f}", f"{base / ours:.2f}"])
     print(f"\n{n} pictures, Q=256 and flip, medians of {flags.rounds}\n")
-    print(make_markdown_table(["way", "descriptors/s", "beside the loop"], rows))
+    print(make_markdown_table(["way", "descriptors/s", "versus the loop"], rows))
 
 
 def _make_ours(flags):
-    """Return a function of pictures for each precision, by its name."""
+    """Return a function of pictures for each precision, by name."""
     from vgg_tf import build_vgg, write_weights
     from vgg_tf.evaluation import checkpoint, posteriors
     from vgg_tf.runtime import devices, files
@@ -138,7 +138,7 @@ def _make_ours(flags):
 
 
 def _make_loop():
-    """Return a function that describes pictures by Keras' VGG16, one view at a time."""
+    """Return a function that computes descriptors with Keras' VGG16, one view at a time."""
     import keras
     import tensorflow as tf
 

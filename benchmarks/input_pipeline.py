@@ -1,15 +1,15 @@
-"""Measure the throughput of the training input versus a textbook's, DALI's and torchvision's.
+"""Measure the throughput of the training input, versus a textbook, DALI and torchvision.
 
 Usage: python benchmarks/input_pipeline.py SHARDS [--rounds 5] [--seconds 4], with shards of JPEGs
 from tfrecords_tools.write. The ways run on the CPU and are in input_ways.py. All read the same
-shards, linked so often that a pass outlasts the measurement. The first two only decode, which gives
-the ceiling. The others hand over the same: S from 256..512, a random crop of 224 pixels, mirrored
-for half of them, colors shifted by 0.1, uint8 batches of 50. In every round each way is warmed up,
-then measured for some seconds; the table has the medians of the rounds. torchvision's workers are
-processes of their own, so that its CPU time says nothing.
+shards, linked several times so that a pass takes longer than the measurement. The first two ways
+only decode, which is the upper limit. The others make the same batches: S from 256..512, a random
+crop of 224 pixels, a flip of half of the crops, a color shift of 0.1, uint8 batches of 50. In each
+round, each way has a warm-up and is then measured. The table has the medians of the rounds.
+torchvision uses other processes, so its CPU time is not comparable.
 
-Tried for ours, and not kept; CPU time relative to ours (500 ImageNet JPEGs of 500x375, 2 cores of
-an AMD EPYC with AVX-512):
+Variants of ours that were not faster, with their CPU time relative to ours (500 ImageNet JPEGs of
+500x375, 2 cores of an AMD EPYC with AVX-512):
   1.5   both axes in one ScaleAndTranslate, the flip by a strided slice (0.8 ms for 224x224x3),
         five passes to round
   1.35  each axis as a sparse matrix of the kernel's weights
@@ -19,9 +19,9 @@ an AMD EPYC with AVX-512):
   1.0   a private pool of 2 or 3 threads, one thread an op, 2 to 16 parallel calls, autotuning
         off, some in combination; one draw of 7 numbers in place of two; larger allocator
         thresholds; map's single-threaded executor (a private argument); the shift added before
-        the resize; CropAndResize, which mirrors on the way, where the crop is enlarged (0.85 by
-        itself, lost in the branch)
-Of the decoding alone: INTEGER_FAST, no fancy upscaling, or both, 1.0. Not tried: DCT scaling, since
+        the resize; CropAndResize, which also flips, where the crop is enlarged (0.85 on its own,
+        1.0 with the branch)
+Decoding alone: INTEGER_FAST, no fancy upscaling, or both: 1.0. Not tried: DCT scaling, because only
 3 % of these images have a smaller side of over 600 pixels; flips after batching.
 """
 
@@ -39,17 +39,17 @@ import input_ways
 
 from vgg_tf.figures.markdown import make_markdown_table
 
-LINKED = 15_000  # images, at least: 5 seconds at 3,000 images/s
+LINKED = 15_000  # minimum number of images: 5 seconds at 3,000 images/s
 HEADER = ["way", "images/s", "to textbook", "to full decode", "lowest-highest", "CPU ms"]
 
 
 def main(arguments=None):
-    """Alternate the ways and print their table."""
+    """Measure all ways in turn and print the table."""
     flags = _parse(arguments)
     if not os.path.isfile(os.path.join(flags.shards, "dataset.json")):
         sys.exit(
-            f"{flags.shards} holds no shards (no dataset.json). Write some: python -m "
-            "tfrecords_tools.write IMAGES SHARDS"
+            f"{flags.shards} must have a dataset.json. Received: a folder without one. Write "
+            "shards: python -m tfrecords_tools.write IMAGES SHARDS"
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
@@ -73,16 +73,14 @@ def _parse(arguments):
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("shards", help="folder with dataset.json and train-* shards")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4, help="of each way in each round")
-    parser.add_argument(
-        "--warm-up", type=float, default=1, help="seconds of each way before it is measured"
-    )
+    parser.add_argument("--seconds", type=float, default=4, help="time of each way in each round")
+    parser.add_argument("--warm-up", type=float, default=1, help="seconds before each measurement")
     return parser.parse_args(arguments)
 
 
 def _measure_all(flags):
-    """Return pairs of images/s and CPU milliseconds for each way, one pair a round."""
-    # Ours first: the peak of the memory is its own.
+    """Return `(images/s, CPU ms per image)` of each round, by way."""
+    # Ours is first, so that the peak memory of the process is its own.
     names = sorted(input_ways.list_installed(), key="ours".__ne__)
     rates = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
@@ -94,15 +92,15 @@ def _measure_all(flags):
                 values.append(_measure_rate(batches, flags.seconds, flags.warm_up))
                 if before:
                     print(
-                        f"ours: {(_read_memory('VmHWM') - before) / 2**20:.0f} MB of host memory "
-                        "above the imports at most"
+                        f"peak host memory of ours: {(_read_memory('VmHWM') - before) / 2**20:.0f}"
+                        " MB above the imports"
                     )
                     before = None
     return rates
 
 
 def link_shards(shards, folder):
-    """Link shards into `folder` again and again, and return the paths of the links."""
+    """Link shards several times into `folder`, and return the paths of the links."""
     from vgg_tf.records.collection import Collection, list_shards, make_shard_name
 
     collection = Collection.read(shards)
@@ -113,7 +111,7 @@ def link_shards(shards, folder):
     ]
     for path, link in zip(paths, links, strict=True):
         os.symlink(path, link)
-    # Counts, and lists of a count a shard.
+    # Multiplies counts, and repeats the list of counts per shard.
     train = {key: value * times for key, value in collection.splits["train"].items()}
     train["per_class"] = [count * times for count in collection.splits["train"]["per_class"]]
     dataclasses.replace(collection, splits={"train": train}).write(folder)
@@ -121,13 +119,17 @@ def link_shards(shards, folder):
 
 
 def _measure_rate(batches, seconds, warm_up):
-    """Measure an iterator of batches, and close it.
+    """Measure a generator of batches, and close it.
 
-    An iterator that is kept fills its buffers at the cost of the next way, and begins with full
-    ones.
+    An open generator would fill its buffers during the next measurement.
+
+    Args:
+        batches: generator of batches of `input_ways.BATCH` images.
+        seconds: time of the measurement, in seconds.
+        warm_up: time before it, in seconds.
 
     Returns:
-        Images/s, and the milliseconds of all cores together that this process spends on an image.
+        `(images/s, CPU ms per image)`; CPU time is the sum over all cores of this process.
     """
     start = time.perf_counter()
     next(batches)
@@ -142,20 +144,20 @@ def _measure_rate(batches, seconds, warm_up):
 
 
 def _read_memory(field):
-    """Return the bytes of this process: `VmRSS` now, `VmHWM` at most; None without /proc."""
+    """Return memory of this process in bytes: `VmRSS` now, `VmHWM` peak; None without /proc."""
     with contextlib.suppress(OSError), open("/proc/self/status") as file:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith(field))
 
 
 def _print_table(rates):
-    """Print the medians of each way, and their ratios to two of the ways."""
+    """Print the medians of each way, and their ratios to two baselines."""
     medians = {
         name: statistics.median(value for value, _ in values) for name, values in rates.items()
     }
     rows = []
     for name in (name for name in input_ways.WAYS if name in rates):
         median, (low, _), (high, _) = medians[name], min(rates[name]), max(rates[name])
-        # What other tenants of the machine hardly change.
+        # CPU time depends less on other programs on the machine.
         cpu = statistics.median(value for _, value in rates[name])
         book, full = (median / medians[other] for other in ("textbook", "full decode alone"))
         ratios = f"{book:.2f}", f"{full:.2f}"

@@ -1,8 +1,8 @@
-"""Read shards of JPEGs in the ways that `input_pipeline.py` compares.
+"""Ways to read shards of JPEGs, for `input_pipeline.py`.
 
-`WAYS` has the ways by name: TensorFlow's decoder alone, a textbook's input, ours, DALI and
-torchvision. Each is a function of the paths of shards and of their folder, and returns a generator
-of batches, which are not looked at. This module is no script.
+`WAYS` has the ways by name: TensorFlow's decoder alone, a textbook pipeline, ours, DALI and
+torchvision. Each is a function of the paths and the folder of shards, and returns a generator of
+batches. This module is not a script.
 """
 
 import os
@@ -11,7 +11,7 @@ CROP, SCALE, SHIFT, BATCH = 224, (256, 512), 0.1, 50
 
 
 def repeat_forever(make):
-    """Yield batches without end: `make(pass)` again and again."""
+    """Yield the batches of `make(0)`, `make(1)`, ... without end."""
     number = 0
     while True:
         yield from make(number)
@@ -19,9 +19,15 @@ def repeat_forever(make):
 
 
 def make_tensorflow_way(view):
-    """Return a way that takes the shards through `view(contents, seed)`.
+    """Return a way that maps the images of shards by `view(contents, seed)`.
 
-    All such ways share their reader and their draws.
+    All these ways have the same reader and the same seeds.
+
+    Args:
+        view: function of encoded bytes and a seed, both tensors.
+
+    Returns:
+        A function of `(paths, folder)` that returns a generator of batches.
     """
 
     def read(paths, folder):
@@ -52,16 +58,23 @@ def make_tensorflow_way(view):
 
 
 def decode_fully(contents, seed):
-    """Decode all pixels, and do nothing else."""
+    """Decode all pixels of an image, without other steps."""
     import tensorflow as tf
 
     return tf.shape(tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"))
 
 
 def decode_window(contents, seed):
-    """Decode the pixels that a crop is made of, and do nothing else.
+    """Decode only the pixels of a crop, without other steps.
 
-    No way through TensorFlow's decoder can be faster.
+    This is the upper limit for ways with TensorFlow's decoder.
+
+    Args:
+        contents: encoded JPEG, a scalar string tensor.
+        seed: seed of the crop, an int tensor `[2]`.
+
+    Returns:
+        The shape of the window, an int tensor `[3]`.
     """
     import tensorflow as tf
 
@@ -73,9 +86,13 @@ def decode_window(contents, seed):
 
 
 def make_textbook_view(antialias):
-    """Return a view that decodes, resizes, crops, flips and shifts in float32, as tutorials do.
+    """Return a view that decodes, resizes, crops, flips and shifts colors, as in tutorials.
 
-    The resize of tutorials is not antialiased.
+    Args:
+        antialias: antialias the resize, which tutorials do not.
+
+    Returns:
+        A function for `make_tensorflow_way`.
     """
 
     def view(contents, seed):
@@ -97,7 +114,7 @@ def make_textbook_view(antialias):
 
 
 def read_by_ours(paths, folder):
-    """Read by `load_dataset`, which also shuffles."""
+    """Read with `load_dataset`, which also shuffles."""
     from vgg_tf import load_dataset
 
     return repeat_forever(
@@ -108,9 +125,12 @@ def read_by_ours(paths, folder):
 
 
 def compute_axes():
-    """Return the principal axes of the colors in gray levels, `[3, 3]`.
+    """Return the principal axes of the colors.
 
-    A shift is this times three normal numbers.
+    A color shift is their product with three normal numbers.
+
+    Returns:
+        float32 `[3, 3]`, in gray levels.
     """
     import numpy as np
 
@@ -121,9 +141,15 @@ def compute_axes():
 
 
 def write_index(path):
-    """Write the index that DALI wants next to a shard, and return its path.
+    """Write the index of a shard that DALI needs.
 
-    A line has the offset and the length of a framed record.
+    Each line has the offset and the length of a framed record, in bytes.
+
+    Args:
+        path: path of the shard.
+
+    Returns:
+        The path of the index, next to the shard.
     """
     with open(path, "rb") as shard, open(f"{path}.index", "w") as index:
         while header := shard.read(8):
@@ -134,7 +160,7 @@ def write_index(path):
 
 
 def read_by_dali(paths, folder):
-    """Read by DALI, with a thread for each core."""
+    """Read with DALI, with one thread per core."""
     import nvidia.dali.tfrecord as tfrec
     from nvidia.dali import fn, pipeline_def, types
 
@@ -164,7 +190,7 @@ def read_by_dali(paths, folder):
 
 
 def _decode_window_by_dali(encoded):
-    """Decode the pixels of a random crop of a random scale."""
+    """Decode the pixels of a random crop at a random scale."""
     from nvidia.dali import fn, types
 
     shape = fn.slice(fn.peek_image_shape(encoded), start=[0], end=[2], axes=[0])
@@ -182,7 +208,7 @@ def _decode_window_by_dali(encoded):
 
 
 def read_by_torchvision(paths, folder):
-    """Read by torchvision's transforms of PIL images, in a process for each core."""
+    """Read with torchvision's transforms of PIL images, with one process per core."""
     import io
 
     import torch
@@ -212,7 +238,7 @@ def read_by_torchvision(paths, folder):
 
 
 def _make_transform():
-    """Return torchvision's transform of a PIL image to a view."""
+    """Return torchvision's transform from a PIL image to a view."""
     import torch
     from torchvision.transforms import v2
 
@@ -247,7 +273,7 @@ NEEDS = {
 
 
 def list_installed():
-    """Return the names of the ways whose packages are installed; print what the others need."""
+    """Return the names of ways whose packages are installed; print how to install the others."""
     names = []
     for name in WAYS:
         module, command = NEEDS.get(name, ("tensorflow", "pip install -e .[cpu]"))
@@ -255,5 +281,5 @@ def list_installed():
             __import__(module)
             names.append(name)
         except (ImportError, RuntimeError) as error:
-            print(f"{name}: not installed ({str(error).splitlines()[0]}); {command}")
+            print(f"{name}: not installed ({str(error).splitlines()[0]}). Install: {command}")
     return names

@@ -1,12 +1,12 @@
-"""Compare the boxes of a network with boxes that are the same for every picture.
+"""Compare the boxes of a network with a constant box for all pictures.
 
     python benchmarks/localization.py FOLDER --inherit cifar10
 
-FOLDER holds pictures with Pascal-VOC annotations. Five times, with seeds 0 to 4, a fifth of the
-pictures of each class is held out for the test. A network learns boxes on the rest by `python -m
-vgg_tf.localize train`, so that an interrupted benchmark continues, and is tested by both protocols,
-the class known. The table compares it with the mean of the training pictures' largest boxes and
-with the whole picture. Other flags go to the trainings.
+FOLDER has pictures with Pascal VOC annotations. For each of the seeds 0 to 4, a fifth of the
+pictures of each class is held out for the test. `python -m vgg_tf.localize train` trains a network
+on the rest, so an interrupted benchmark continues. Both protocols test it, with the class given.
+The baselines are the mean of the largest boxes of the training pictures, and the whole picture.
+Other flags go to `vgg_tf.localize train`.
 """
 
 import argparse
@@ -24,7 +24,7 @@ BASELINES = ["mean box", "whole picture"]
 
 
 def main(arguments=None):
-    """Split, train and test as often as asked, and print the table."""
+    """Split, train and test with each seed, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -57,7 +57,7 @@ def main(arguments=None):
 
 
 def _write_split(source, seed, folder):
-    """Write shards with a fifth of each class, by chance, in the test split."""
+    """Write shards with a random fifth of each class in the test split."""
     from vgg_tf.data.writing import write
 
     images = source.splits["train"]
@@ -76,7 +76,7 @@ def _write_split(source, seed, folder):
 
 
 def _measure_baselines(shards):
-    """Return the number `n` of test pictures, and the share of right boxes of each baseline."""
+    """Return the number `n` of test pictures, and the correct boxes of each baseline (%)."""
     from vgg_tf.data import opening
     from vgg_tf.localization import inference, inputs
 
@@ -94,7 +94,7 @@ def _measure_baselines(shards):
 
 
 def _test(run, name):
-    """Test a network by a protocol, and return the share of right boxes."""
+    """Test a network by a protocol, and return the correct boxes (%)."""
     protocol, *flip = name.split()
     out = run / f"tested-{'-'.join([protocol, *flip]).replace('--', '')}"
     words = ["evaluate", run, "--split", "test", "--protocol", protocol, *flip, "--out", out]
@@ -104,7 +104,7 @@ def _test(run, name):
 
 
 def _print_table(splits):
-    """Print the shares of right boxes, and the gains over the better baseline."""
+    """Print the correct boxes, and the gains over the better baseline."""
     names = [name for name in splits[0] if name != "n"]
     shares = {name: [row[name] for row in splits] for name in names}
     means = {name: np.mean(values) for name, values in shares.items()}
@@ -119,7 +119,7 @@ def _print_table(splits):
         if name not in BASELINES:
             gain = means[name] - best
             n = splits[0]["n"]
-            print(f"{name}: {gain:+.1f} points over the better baseline, n={n} a split")
+            print(f"{name}: {gain:+.1f} points over the better baseline, n={n} per split")
 
 
 if __name__ == "__main__":

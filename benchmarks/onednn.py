@@ -1,10 +1,10 @@
-"""Measure the throughput of training with TensorFlow's oneDNN and without, on the CPU.
+"""Measure the throughput of training on the CPU, with and without oneDNN.
 
     python benchmarks/onednn.py [BATCH] [--rounds 3] [--steps 5]
 
-The network is a VGG-16 at 32 pixels; the two settings alternate in processes of their own.
-TensorFlow turns oneDNN on by itself only where it finds AVX512-VNNI or AMX.
-`quiet.quiet_tensorflow` turns it on everywhere, and the ratio shows the gain.
+The network is a VGG-16 at 32 pixels. The two settings alternate in separate processes. TensorFlow
+turns oneDNN on only if the CPU has AVX512-VNNI or AMX. `quiet.quiet_tensorflow` always turns it on,
+and the ratio shows the gain.
 """
 
 import argparse
@@ -16,16 +16,16 @@ import time
 
 
 def main(arguments=None):
-    """Alternate the two settings and print their medians and the ratio."""
+    """Measure both settings in turn, and print their medians and the ratio."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("batch", nargs="?", type=int, default=64, help="images a step")
+    parser.add_argument("batch", nargs="?", type=int, default=64, help="images per step")
     parser.add_argument(
-        "work", nargs="?", choices=["measure"], help="measure here, in the setting of this process"
+        "work", nargs="?", choices=["measure"], help="measure in this process with its settings"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="alternations")
-    parser.add_argument("--steps", type=int, default=5, help="of each process")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
+    parser.add_argument("--steps", type=int, default=5, help="steps of each process")
     flags = parser.parse_args(arguments)
     if flags.work:
         print(_measure(flags.batch, flags.steps))
@@ -42,7 +42,7 @@ def main(arguments=None):
 
 
 def _measure_alone(setting, batch, steps):
-    """Return the images per second in a process of its own, with oneDNN off (0) or on (1)."""
+    """Return the images/s in a separate process, with oneDNN off (0) or on (1)."""
     settings = {"TF_ENABLE_ONEDNN_OPTS": setting, "TF_CPP_MIN_LOG_LEVEL": "3"}
     words = [sys.executable, __file__, str(batch), "measure", "--steps", str(steps)]
     result = subprocess.run(
@@ -52,7 +52,7 @@ def _measure_alone(setting, batch, steps):
 
 
 def _measure(batch, steps):
-    """Return the images per second of some steps of a training, after a first one."""
+    """Return the images/s of training steps, after a warm-up step."""
     import numpy as np
 
     from vgg_tf.models.vgg import build_vgg

@@ -1,8 +1,8 @@
-"""Measure how late `fit` ends after its last step, with tf.data's autotuner and without.
+"""Measure the delay of `fit` after its last step, with and without tf.data's autotuner.
 
     python benchmarks/passes.py [PASSES] [--steps 20]
 
-Each pass is some steps of a small network, in turn with and without the autotuner, on a busy CPU.
+A pass trains a small network for some steps. Passes with and without the autotuner alternate.
 """
 
 import argparse
@@ -11,13 +11,13 @@ import time
 
 
 def main(arguments=None):
-    """Print a line for each way."""
+    """Print a line for each setting."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("passes", nargs="?", type=int, default=30)
-    parser.add_argument("--steps", type=int, default=20, help="of each pass")
-    parser.add_argument("--batch", type=int, default=64, help="images a step")
+    parser.add_argument("--steps", type=int, default=20, help="steps of each pass")
+    parser.add_argument("--batch", type=int, default=64, help="images per step")
     flags = parser.parse_args(arguments)
     from vgg_tf.runtime import quiet
 
@@ -27,13 +27,13 @@ def main(arguments=None):
     for way in ways:
         behind = sum(seconds > 0.02 for seconds in late[way])
         print(
-            f"{way}: {statistics.median(whole[way]):.2f} s a pass (median of {flags.passes}), "
-            f"{behind} of them late, by up to {max(late[way]):.2f} s"
+            f"{way}: {statistics.median(whole[way]):.2f} s per pass (median of {flags.passes}), "
+            f"late passes: {behind}, delay up to {max(late[way]):.2f} s"
         )
 
 
 def _make_network(steps):
-    """Return a small network, compiled as for a training of so many steps."""
+    """Return a small network, compiled for a training of this number of steps."""
     from vgg_tf import build_vgg
     from vgg_tf.paper.presets import RECIPES
     from vgg_tf.training import model
@@ -44,7 +44,7 @@ def _make_network(steps):
 
 
 def _make_ways(steps, batch):
-    """Return the same batches with the autotuner and without, by name."""
+    """Return the same batches with and without the autotuner, by name."""
     import numpy as np
     import tensorflow as tf
 
@@ -60,7 +60,7 @@ def _make_ways(steps, batch):
 
 
 def _measure(scores, ways, passes):
-    """Return the seconds after the end of each pass, and those of each pass, by way."""
+    """Return the delay and the duration of each pass in seconds, by setting."""
     import keras
 
     ended = {}
@@ -74,7 +74,7 @@ def _measure(scores, ways, passes):
         for way, batches in ways.items():
             start = time.perf_counter()
             scores.fit(batches, verbose=0, shuffle=False, callbacks=[End()])
-            if i:  # the first compiles
+            if i:  # the first pass compiles
                 late[way].append(time.perf_counter() - ended["at"])
                 whole[way].append(time.perf_counter() - start)
     return late, whole

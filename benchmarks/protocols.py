@@ -1,10 +1,11 @@
-"""Measure the seconds per image of each protocol of section 3.2, versus a plain loop over views.
+"""Measure the time per image of each test protocol (section 3.2), versus a loop over views.
 
     python benchmarks/protocols.py FOLDER_OF_IMAGES --images 4
 
-The loop decodes, cuts and predicts each view alone. Both see the same images by the same network
-with random weights, in turn in one process. The scores are stretched to a spread of 3 so that
-differences show. The script prints the largest difference of the log-posteriors.
+The loop decodes the image, cuts the view and predicts for each view separately. Both ways use the
+same images and the same network with random weights, and alternate in one process. Logits are
+scaled to a standard deviation of 3, so that differences show. The script prints the largest
+difference of the log probabilities.
 """
 
 import statistics
@@ -20,28 +21,31 @@ from vgg_tf.runtime import quiet
 
 @dataclass(frozen=True)
 class Flags:
-    """What to measure."""
+    """Measure the time per image of each test protocol, versus a plain loop over views.
+
+    Attributes:
+        folder: Folder with images, at any depth.
+        arch: Architecture, at 224 pixels with 1,000 classes.
+        images: Number of images.
+        rounds: Number of rounds; the medians are printed.
+        scales: Test scales Q in pixels, separated by commas. The center crop and the ten crops use
+            the first one.
+        protocols: Protocols, separated by commas. The default is all.
+        width: Multiplier of the number of channels.
+        head_width: Number of outputs of fc1 and fc2.
+        static: Round image sides to multiples of 32 pixels, as for JAX and TPUs, and print the
+            difference. Only the dense protocol is run.
+    """
 
     folder: Annotated[str, tyro.conf.Positional]
-    """With images, anywhere below it."""
     arch: str = "vgg16"
-    """The architecture, 224 pixels, 1,000 classes."""
     images: int = 4
-    """How many images."""
     rounds: int = 3
-    """Alternations; the median is told."""
     scales: str = "256,384,512"
-    """Q of all protocols but center and the ten crops, which take the first."""
     protocols: str = ""
-    """Which of them, separated by commas; all where it is empty."""
     width: float = 1.0
-    """Multiplier of the number of channels."""
     head_width: int = 4096
-    """Outputs of fc1 and fc2."""
     static: bool = False
-    """Round sides to multiples of 32 pixels as for JAX and TPUs, and tell the difference that
-    this makes; dense only.
-    """
 
 
 def main(arguments=None):
@@ -59,8 +63,7 @@ def main(arguments=None):
         return
     networks = model, convert_head(model)
     print(
-        f"{flags.arch}, {len(contents)} images of {flags.folder}, median of {flags.rounds} "
-        "alternations"
+        f"{flags.arch}, {len(contents)} images of {flags.folder}, medians of {flags.rounds} rounds"
     )
     print(
         f"{'protocol':18}{'Q':>14}{'views':>7}{'loop, s/image':>15}{'ours, s/image':>15}"
@@ -78,7 +81,7 @@ def main(arguments=None):
 
 
 def _read_images(folder, n):
-    """Return the contents of some files of a folder, evenly spaced."""
+    """Return the contents of `n` evenly spaced image files of a folder."""
     from vgg_tf.data import folders
     from vgg_tf.runtime import files
 
@@ -88,7 +91,7 @@ def _read_images(folder, n):
 
 
 def _make_network(flags, contents):
-    """Return a network with random weights, whose scores of the images have a spread of 3."""
+    """Return a network with random weights, whose logits have a standard deviation of 3."""
     import keras
 
     from vgg_tf import build_vgg
@@ -110,14 +113,20 @@ def _make_network(flags, contents):
 def _compare(protocol, networks, contents, rounds):
     """Compare a protocol with the loop.
 
+    Args:
+        protocol: a `paper.protocols.Protocol`.
+        networks: the network, and its dense form.
+        contents: encoded images.
+        rounds: number of rounds.
+
     Returns:
-        Median seconds per image of the loop and of the protocol, and the largest difference of the
-        log-posteriors.
+        `(loop, protocol, difference)`: median seconds per image of both ways, and the largest
+        difference of the log probabilities.
     """
     from vgg_tf.evaluation.evaluator import Evaluator
 
     evaluator = Evaluator(networks[0], protocol.units)
-    _predict_together(evaluator, contents)  # what is compiled once, or remembered
+    _predict_together(evaluator, contents)  # warm-up: compiles, and fills caches
     _predict_alone(*networks, contents[0], protocol)
     slow, fast = [], []
     for _ in range(rounds):
@@ -132,7 +141,7 @@ def _compare(protocol, networks, contents, rounds):
 
 
 def _predict_together(evaluator, contents):
-    """Return the posteriors of images by the library's evaluator."""
+    """Return the probabilities of images from the evaluator of vgg_tf."""
     from vgg_tf.images import decoding
 
     views = (
@@ -144,7 +153,7 @@ def _predict_together(evaluator, contents):
 
 
 def _predict_alone(model, dense, data, protocol):
-    """Return the posteriors of an image, whose file is decoded anew for each view."""
+    """Return the probabilities of an image from a loop that decodes the file for each view."""
     return np.mean(
         [
             np.mean(_predict_unit(model, dense, data, scale, kind), 0)
@@ -155,7 +164,7 @@ def _predict_alone(model, dense, data, protocol):
 
 
 def _predict_unit(model, dense, data, scale, kind):
-    """Return the posteriors of each view of an image at one scale."""
+    """Return the probabilities of each view of an image at one scale."""
     from vgg_tf.evaluation.evaluator import softmax
     from vgg_tf.images import decoding
     from vgg_tf.images.rescaling import rescale
@@ -181,7 +190,7 @@ def _predict_unit(model, dense, data, scale, kind):
 
 
 def _print_rounding(model, contents, scales):
-    """Print how far the posteriors move where sides are rounded to multiples of 32 pixels."""
+    """Print how the probabilities change if sides are rounded to multiples of 32 pixels."""
     from vgg_tf.evaluation.evaluator import Evaluator
 
     units = [(scale, "dense") for scale in scales]
@@ -194,7 +203,7 @@ def _print_rounding(model, contents, scales):
     logs = np.abs(np.log(exact) - np.log(rounded))
     print(
         f"sides rounded to multiples of 32, dense at {', '.join(map(str, scales))}, "
-        f"{len(contents)} images: posteriors differ by up to {apart:.3g}, log-posteriors by up "
+        f"{len(contents)} images: probabilities differ by up to {apart:.3g}, their logs by up "
         f"to {logs.max():.3g} (median {np.median(logs):.2g}); same class for {same:.1%}"
     )
 

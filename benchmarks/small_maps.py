@@ -1,10 +1,11 @@
-"""Measure the milliseconds of VGG's convolutions on the CPU: TensorFlow's versus matrix products.
+"""Measure VGG's convolutions on the CPU: TensorFlow versus matrix products.
 
     python benchmarks/small_maps.py [float32|bfloat16] [BATCH] [--sides 2,4]
 
-Each convolution is measured in three passes: the map, its gradient and the kernel's gradient. The
-numbers are processor time of one thread, the least of 5. The constants in
-`vgg_tf.models.cpu_layers` and `cpu_products` were chosen by this table and by whole steps.
+Each convolution is measured in three passes: the output, the gradient of the input, and the
+gradient of the kernel. The numbers are CPU time of one thread in ms, the minimum of 5. This table
+and measurements of whole steps are the source of the constants in `vgg_tf.models.cpu_layers` and
+`cpu_products`.
 """
 
 import argparse
@@ -36,16 +37,18 @@ def main(arguments=None):
     parser.add_argument("dtype", nargs="?", choices=["float32", "bfloat16"], default="bfloat16")
     parser.add_argument("batch", nargs="?", type=int, default=128)
     parser.add_argument(
-        "--sides", default="2,4,8,16,14,28,56", help="of the maps, in pixels, separated by commas"
+        "--sides",
+        default="2,4,8,16,14,28,56",
+        help="sides of the maps in pixels",
     )
     flags = parser.parse_args(arguments)
     sides = [int(side) for side in flags.sides.split(",")]
     quiet.quiet_tensorflow()
     print(
         f"{flags.dtype}, batch {flags.batch} (a quarter of it from 14 pixels on), ms: "
-        "TensorFlow's / as products"
+        "TensorFlow / matrix products"
     )
-    print(f"{'side channels filters':24}{'map':>16}{'its gradient':>16}{'the kernel':>16}")
+    print(f"{'side channels filters':24}{'output':>16}{'input gradient':>16}{'kernel grad.':>16}")
     passes = _list_passes()
     for shape in SHAPES:
         if shape[0] in sides:
@@ -57,9 +60,10 @@ def main(arguments=None):
 
 
 def _list_passes():
-    """Return the three passes, each by TensorFlow and as a product.
+    """Return the three passes, each by TensorFlow and as a matrix product.
 
-    All are functions of a map, a kernel and the gradient by the output.
+    Returns:
+        list of pairs of functions of the input map, the kernel and the output gradient.
     """
     import tensorflow as tf
 
@@ -86,7 +90,7 @@ def _list_passes():
 
 
 def _make_arrays(side, channels, filters, batch, dtype):
-    """Return a random map, kernel and gradient by the output."""
+    """Return a random input map, kernel and output gradient."""
     import tensorflow as tf
 
     n = max(1, batch // 4) if side % 7 == 0 else batch
@@ -95,7 +99,7 @@ def _make_arrays(side, channels, filters, batch, dtype):
 
 
 def _measure_ms(form, *arrays):
-    """Return the least of 5 processor times in milliseconds, after two calls."""
+    """Return the minimum of 5 CPU times in ms, after two warm-up calls."""
     import tensorflow as tf
 
     compiled = tf.function(form, autograph=False)

@@ -1,9 +1,9 @@
-"""Measure the throughput of random views of small images: cut batch by batch versus one by one.
+"""Measure the throughput of random views of small images, by the batch and one by one.
 
     taskset -c 1 python benchmarks/small_views.py [ROUNDS] [--images 20480]
 
-The images have the size of CIFAR's, and their pixels are in memory. The training input cuts them
-batch by batch. Both ways make the same pixels, in turn; padding 4, cutout 12.
+The images have the size of CIFAR images, and their pixels are in memory. The training input cuts
+views by the batch. Both ways make the same pixels, with padding 4 and cutout 12, and alternate.
 """
 
 import argparse
@@ -35,13 +35,13 @@ def main(arguments=None):
     for way in ways:
         rate, work = n / statistics.median(wall[way]), 1e3 * statistics.median(processor[way]) / n
         print(
-            f"{way}: {rate:,.0f} images/s, {work:.3f} ms of processor an image (medians of "
+            f"{way}: {rate:,.0f} images/s, {work:.3f} ms of CPU per image (medians of "
             f"{flags.rounds})"
         )
 
 
 def _make_ways(n, batch):
-    """Return batches of the same views of random images, cut in both ways, by name."""
+    """Return the same views of random images in batches, for both ways, by name."""
     import numpy as np
     import tensorflow as tf
 
@@ -69,7 +69,7 @@ def _make_ways(n, batch):
 
 
 def _measure(ways, rounds):
-    """Return the seconds of each pass, and those of the processor, by way."""
+    """Return the duration and the CPU time of each pass in seconds, by way."""
     wall, processor = {way: [] for way in ways}, {way: [] for way in ways}
     for _ in range(rounds):
         for way, batches in ways.items():

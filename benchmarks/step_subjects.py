@@ -1,7 +1,7 @@
-"""Train and predict with VGG-16 by vgg_tf, Keras and PyTorch, as `train_step.py` compares them.
+"""Training and prediction of VGG-16 with vgg_tf, Keras and PyTorch, for `train_step.py`.
 
-Each subject returns a dictionary of the images per second of `train` and of `predict`, and of the
-`precision`. This module is no script.
+Each subject returns a dict with the images/s of `train` and `predict`, and the `precision`. This
+module is not a script.
 """
 
 import os
@@ -12,7 +12,7 @@ HEAD_WIDTHS = {32: 512, 224: 4096}
 
 
 def measure_peak(precision, side):
-    """Measure a product of square matrices, in TFLOP/s."""
+    """Return the TFLOP/s of a product of square matrices."""
     from vgg_tf.runtime import quiet
 
     quiet.quiet_tensorflow()
@@ -29,7 +29,7 @@ def measure_peak(precision, side):
 
 
 def measure_keras(subject, side, batch, seconds):
-    """Measure vgg_tf or Keras, as the subject's name says."""
+    """Measure vgg_tf or Keras, according to the name of the subject."""
     from vgg_tf.runtime import quiet
 
     quiet.quiet_tensorflow()
@@ -87,7 +87,7 @@ def _make_keras(side):
     model = keras.applications.VGG16(
         weights=None, input_shape=(side, side, 3), classes=classes, include_top=side > 32
     )
-    if side == 32:  # its own head has 4,096 outputs twice
+    if side == 32:  # the head of Keras has two layers of 4,096 outputs
         x = keras.layers.Flatten()(model.output)
         for _ in range(2):
             x = keras.layers.Dense(HEAD_WIDTHS[side], activation="relu")(x)
@@ -166,9 +166,15 @@ def _make_torch(side):
 
 
 def _measure_rate(work, batch, seconds):
-    """Measure the images per second of `work`, a function of the number of steps.
+    """Measure throughput after two warm-up steps; the second sets the number of steps.
 
-    It makes two steps first, of which the second tells how many to make.
+    Args:
+        work: function of the number of steps.
+        batch: images per step.
+        seconds: approximate time of the measurement, in seconds.
+
+    Returns:
+        images/s.
     """
     work(1)
     start = time.perf_counter()

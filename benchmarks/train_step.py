@@ -1,24 +1,22 @@
-"""Measure the throughput of VGG-16 on the CPU, training and prediction: vgg_tf, Keras and PyTorch.
+"""Measure training and prediction of VGG-16 on the CPU with vgg_tf, Keras and PyTorch.
 
     python benchmarks/train_step.py --cases 32x128,32x256,224x32 --rounds 3
 
-A case is a side in pixels and a batch. Each subject runs in a process of its own, the subjects in
-turn. The table has medians of the rounds in images/s, the share of the rate at which this CPU
-multiplies matrices (4096 x 4096, in the same precision, measured likewise) and the peak of memory.
-Subjects, which `step_subjects.py` runs:
+A case is a side in pixels and a batch size. Each subject runs in a separate process, and the
+subjects alternate. The table has the median images/s of the rounds and the peak memory. It also has
+the fraction of the peak: the rate at which this CPU multiplies matrices of 4096 x 4096 in the same
+precision. The subjects are in `step_subjects.py`:
 
-- vgg_tf, vgg_tf BN: the network, loss, optimizer and `fit` of `python -m vgg_tf.train`, in the
-  precision it chooses;
-- Keras: keras.applications.VGG16 (32 pixels: its trunk with our head of 512 and 10 classes), SGD
-  with momentum, float32, `fit`;
-- Keras bf16: the same under mixed_bfloat16 (both fed without tf.data's autotuner, whose thread
-  would end some epochs late);
-- torch: the trunk and head of vgg_tf, channels last, which is its best mode, and bfloat16 where
-  vgg_tf chooses it. It is left out where torch is not installed: pip install -e
-  ".[cpu,benchmarks]".
+- vgg_tf, vgg_tf BN: the network, loss, optimizer and `fit` of `python -m vgg_tf.train`, in its
+  default precision.
+- Keras: keras.applications.VGG16, SGD with momentum, float32, `fit`. At 32 pixels it has our head
+  of 512 units and 10 classes.
+- Keras bf16: the same with mixed_bfloat16. The input of both has no tf.data autotuner, whose thread
+  delays the end of some epochs.
+- torch: the trunk and head of vgg_tf, channels last (its fastest format), and bfloat16 where vgg_tf
+  uses it. It needs torch: pip install -e ".[cpu,benchmarks]".
 
-A multiplication with the zeros around the map counts as one, so that shares compare with those of
-others.
+Multiplications with the padding zeros are counted, as in other FLOP counts.
 """
 
 import json
@@ -41,22 +39,25 @@ HEADER += ["prediction, images/s", "of the peak", "peak memory, GiB"]
 
 @dataclass(frozen=True)
 class Flags:
-    """What to measure."""
+    """Measure training and prediction of VGG-16 on the CPU.
+
+    Attributes:
+        cases: Sides in pixels and batch sizes, separated by commas.
+        subjects: Subjects to measure, separated by commas.
+        rounds: Number of rounds; the medians are printed.
+        seconds: Time of each measurement in seconds, after the warm-up; at least two steps.
+        matrix: Side of the matrices whose product measures the peak of the CPU.
+    """
 
     cases: str = "32x128,32x256,224x32"
-    """Sides in pixels and batches."""
     subjects: str = "vgg_tf,vgg_tf BN,Keras,Keras bf16,torch"
-    """Which of them."""
     rounds: int = 3
-    """Alternations."""
     seconds: float = 6.0
-    """How long each is looked at in a round, after its first steps; at least two steps."""
     matrix: int = 4096
-    """Side of the matrices whose product is the measure of the CPU."""
 
 
 def main(arguments=None):
-    """Print a table for each case; after the word `measure`, print what one subject does."""
+    """Print a table for each case; `measure` as first word measures one subject."""
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] == ["measure"]:
         print(json.dumps(_measure(*words[1:])))
@@ -64,7 +65,7 @@ def main(arguments=None):
     flags = tyro.cli(Flags, args=words)
     subjects = flags.subjects.split(",")
     if "torch" in subjects and not find_spec("torch"):
-        print('torch: not installed, left out; pip install -e ".[cpu,benchmarks]"')
+        print('torch: not installed, skipped. Install: pip install -e ".[cpu,benchmarks]"')
         subjects.remove("torch")
     peaks = {name: [] for name in ("float32", "bfloat16")}
     for case in flags.cases.split(","):
@@ -81,7 +82,7 @@ def main(arguments=None):
 
 
 def _measure(subject, *words):
-    """Return what one subject does, or the peak, in this process."""
+    """Measure one subject, or the peak, in this process."""
     if subject == "peak":
         return {"peak": step_subjects.measure_peak(words[0], int(words[1]))}
     side, batch, seconds = int(words[0]), int(words[1]), float(words[2])
@@ -93,7 +94,7 @@ def _measure(subject, *words):
 
 
 def _measure_alone(*words):
-    """Return what one subject does, or the peak, in a process of its own."""
+    """Measure one subject, or the peak, in a separate process."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, __file__, "measure", *map(str, words)]
     result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -105,7 +106,7 @@ def _print_case(side, found, peaks):
     gflop = {"train": 6 * _count_products(side) / 1e9}
     gflop["predict"] = gflop["train"] / 3
     print(
-        "matrices multiply at",
+        "matrix products:",
         ", ".join(f"{peak:.2f} TFLOP/s in {name}" for name, peak in peaks.items()),
         flush=True,
     )
@@ -125,12 +126,12 @@ def _print_case(side, found, peaks):
     if ours := medians.pop("vgg_tf", None):
         for name, row in medians.items():
             ratios = ", ".join(f"{ours[key] / row[key]:.2f} times in {key}" for key in gflop)
-            print(f"vgg_tf beside {name}: {ratios}")
+            print(f"vgg_tf versus {name}: {ratios}")
     sys.stdout.flush()
 
 
 def _count_products(side):
-    """Count the multiplications of a VGG-16 in an image's forward pass."""
+    """Return the number of multiplications of VGG-16 in the forward pass of an image."""
     from vgg_tf import ARCHITECTURES
     from vgg_tf.paper.architectures import STAGE_WIDTHS
 

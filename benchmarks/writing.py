@@ -1,11 +1,11 @@
-"""Measure the throughput of tfrecords_tools.write versus decoding alone and copying alone.
+"""Measure the throughput of tfrecords_tools.write, versus decoding and copying alone.
 
     python benchmarks/writing.py FOLDER [--copies 8]
 
-FOLDER holds class folders of JPEGs. With --copies each file is linked so many times, so that a few
-hundred pictures last long enough. The ways alternate in one process. The times include the tracing
-of the graph and the writing to the disk; the page cache is warm. Processor seconds change little
-with what else runs on the machine.
+FOLDER has class folders of JPEGs. --copies links each file several times, to measure long enough
+with a few hundred pictures. The ways alternate in one process. The times include tracing the graph
+and writing to the disk, and the page cache is warm. CPU time depends little on other programs on
+the machine.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import time
 
 
 def main(arguments=None):
-    """Alternate four ways over the same files and print medians and ratios."""
+    """Measure four ways on the same files in turn, and print medians and ratios."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -29,8 +29,10 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from vgg_tf.data.opening import open_source
 
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(flags.folder))) as room:
-        linked, out = os.path.join(room, "linked"), os.path.join(room, "out")
+    # On the file system of FOLDER, because its files are linked.
+    parent = os.path.dirname(os.path.abspath(flags.folder))
+    with tempfile.TemporaryDirectory(dir=parent) as temporary:
+        linked, out = os.path.join(temporary, "linked"), os.path.join(temporary, "out")
         _link(_list_files(open_source(flags.folder)), linked, flags.copies)
         source = open_source(linked)
         paths = _list_files(source)
@@ -49,7 +51,7 @@ def _list_files(source):
 
 
 def _link(paths, linked, copies):
-    """Link each file so many times below `linked`, in a folder of the same name."""
+    """Link each file `copies` times below `linked`, in a folder of the same name."""
     for path in paths:
         folder = os.path.join(linked, os.path.basename(os.path.dirname(path)))
         os.makedirs(folder, exist_ok=True)
@@ -58,7 +60,7 @@ def _link(paths, linked, copies):
 
 
 def _make_ways(source, paths, out):
-    """Return what is measured: functions without arguments, by name."""
+    """Return the ways: functions without arguments, by name."""
     from vgg_tf.data.writing import write
 
     return {
@@ -90,9 +92,9 @@ def _copy(paths, out):
 
 
 def _measure(ways, out, rounds):
-    """Return the median seconds of each way, and those of the processor."""
+    """Return the median duration and CPU time of each way, in seconds."""
     seconds, processor = ({name: [] for name in ways} for _ in range(2))
-    for number in range(rounds + 1):  # the first one warms up
+    for number in range(rounds + 1):  # the first round is a warm-up
         for name, way in ways.items():
             shutil.rmtree(out, ignore_errors=True)
             os.sync()
@@ -108,15 +110,15 @@ def _measure(ways, out, rounds):
 
 
 def _print_rates(n, took, worked):
-    """Print the throughput of each way, and its ratio to the way that does a part of the work."""
+    """Print the throughput of each way, and ratios to decoding and copying alone."""
     for name in took:
         print(
-            f"{name:17} {n / took[name]:7,.0f} images/s, {worked[name] / n * 1e3:.2f} ms of "
-            "processor an image"
+            f"{name:17} {n / took[name]:7,.0f} images/s, {worked[name] / n * 1e3:.2f} ms of CPU "
+            "per image"
         )
     for name, alone in (("write", "decoding alone"), ("write --no-check", "copying alone")):
         print(
-            f"{name} / {alone}: {took[alone] / took[name]:.2f} (of processor time "
+            f"{name} / {alone}: {took[alone] / took[name]:.2f} (of CPU time "
             f"{worked[alone] / worked[name]:.2f})"
         )
 

@@ -1,4 +1,4 @@
-"""A function that runs a benchmark, and the pictures and weights that benchmarks take."""
+"""A fixture that runs a benchmark, and the pictures and weights for benchmarks."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from vgg_tf.paper.architectures import ARCHITECTURES
 
 
 def of_one_convolution(monkeypatch, stages=1):
-    """Let all architectures have one convolution in each of some stages, and none in the others."""
+    """Reduce all architectures to one convolution in each of the first stages."""
     for name, row in ARCHITECTURES.items():
         kernels = ((3,),) * stages + ((),) * (5 - stages)
         monkeypatch.setitem(ARCHITECTURES, name, dataclasses.replace(row, kernels=kernels))
@@ -23,9 +23,7 @@ def of_one_convolution(monkeypatch, stages=1):
 
 @pytest.fixture
 def start(monkeypatch, run):
-    """Weights of a network with a convolution in each stage, without which its width cannot be
-    told, in a file.
-    """
+    """A weight file of a network with a convolution in each stage, which shows its width."""
     of_one_convolution(monkeypatch, stages=5)
     options = {
         "input_shape": (32, 32, 3),
@@ -40,11 +38,10 @@ def start(monkeypatch, run):
 
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
-    """A function that runs a benchmark with words on the command line, in an empty folder, and
-    returns what it prints.
+    """A function that runs a benchmark in an empty folder and returns its output.
 
-    All architectures have one convolution, and trainings and predictions are not compiled: a tenth
-    of the time.
+    All architectures have one convolution, and nothing is compiled, which takes a tenth of the
+    time.
     """
     of_one_convolution(monkeypatch)
     compiled = keras.Model.compile
@@ -67,9 +64,7 @@ def run(monkeypatch, capsys, tmp_path):
 
 @pytest.fixture(scope="module")
 def made(once):
-    """Class folders `train` and `test` of PNG files, of JPEGs, and of pictures with boxes; shards
-    of the JPEGs.
-    """
+    """Folders of PNG files, of JPEGs and of pictures with boxes, and shards of the JPEGs."""
 
     def make(folder):
         for label in "ab":

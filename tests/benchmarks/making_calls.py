@@ -1,4 +1,4 @@
-"""Benchmarks as modules, and the numbers in what they print."""
+"""Benchmarks as modules, and the numbers in their output."""
 
 import importlib.util
 import io
@@ -14,14 +14,15 @@ import keras
 from tests.making import call
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-# Its other modules are imported by these.
+# The other modules are imported by these.
 BENCHMARKS = sorted(path for path in FOLDER.glob("*.py") if "__main__" in path.read_text())
 NUMBER = r"\d[\d,.]*"
 
 
 def load(name, monkeypatch):
-    """A benchmark as a module, whose child processes are calls in this process; their environments
-    go to `environments`.
+    """Return a benchmark as a module that runs its child processes as calls in this process.
+
+    Their environment variables are appended to `environments` of the module.
     """
     path = FOLDER / f"{name}.py"
     monkeypatch.syspath_prepend(FOLDER)  # as the folder of a script is
@@ -52,12 +53,12 @@ def load(name, monkeypatch):
 
 
 def numbers(cells):
-    """The first number in each cell."""
+    """Return the first number in each cell."""
     return [float(re.search(NUMBER, cell)[0].replace(",", "")) for cell in cells]
 
 
 def small_vgg16(weights, include_top, input_shape, **options):
-    """In place of Keras' VGG16, whose 13 convolutions would take seconds."""
+    """Replace Keras' VGG16, whose 13 convolutions take seconds."""
     assert weights is None
     inputs = keras.Input(input_shape)
     x = keras.layers.Conv2D(4, 3, strides=32, padding="same")(inputs)

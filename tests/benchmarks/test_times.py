@@ -1,4 +1,4 @@
-"""Benchmarks of networks compare the times, and the values, of several ways to compute."""
+"""Benchmarks of networks: times and outputs of several ways to compute."""
 
 import re
 
@@ -9,14 +9,14 @@ from tests.benchmarks.making_calls import NUMBER, load, numbers, small_vgg16
 from tests.making import cells_of
 
 
-def test_train_step_compares_with_keras_and_says_that_torch_is_missing(run, monkeypatch):
+def test_train_step_compares_with_keras_and_reports_missing_torch(run, monkeypatch):
     module = load("train_step", monkeypatch)
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     monkeypatch.setattr(keras.applications, "VGG16", small_vgg16)
     words = ["--cases", "32x2", "--rounds", 1, "--seconds", 0.01, "--matrix", 64]
     said = run(module, *words, "--subjects", "vgg_tf,Keras,torch")
     assert [line for line in said.splitlines() if "torch" in line] == [
-        'torch: not installed, left out; pip install -e ".[cpu,benchmarks]"'
+        'torch: not installed, skipped. Install: pip install -e ".[cpu,benchmarks]"'
     ]
     head, *rows = cells_of(said)
     assert head[-1] == "peak memory, GiB"
@@ -27,7 +27,7 @@ def test_train_step_compares_with_keras_and_says_that_torch_is_missing(run, monk
         training, prediction, memory = numbers([row[2], row[4], row[6]])
         assert min(training, prediction, memory) > 0
     assert re.search(
-        rf"^vgg_tf beside Keras: {NUMBER} times in train, {NUMBER} times in predict$",
+        rf"^vgg_tf versus Keras: {NUMBER} times in train, {NUMBER} times in predict$",
         said,
         re.MULTILINE,
     )
@@ -46,23 +46,24 @@ def test_onednn_compares_both_settings(run, monkeypatch):
     ]
 
 
-def test_passes_tells_how_late_each_way_ends(run):
+def test_passes_prints_the_delay_of_each_setting(run):
     lines = run("passes", 1, "--steps", 1, "--batch", 2).splitlines()
     for line, way in zip(lines, ("with the autotuner", "without"), strict=True):
         assert re.fullmatch(
-            rf"{way}: {NUMBER} s a pass \(median of 1\), [01] of them late, by up to {NUMBER} s",
+            rf"{way}: {NUMBER} s per pass \(median of 1\), late passes: [01], "
+            rf"delay up to {NUMBER} s",
             line,
         )
 
 
-def test_small_maps_tells_the_milliseconds_of_three_passes_of_each_convolution(run):
+def test_small_maps_prints_three_times_for_each_convolution(run):
     _, head, *rows = run("small_maps", "float32", 1, "--sides", "2,14").splitlines()
     assert head.split("   ")[0] == "side channels filters"
     assert [row.split()[:3] for row in rows] == [["2", "512", "512"], ["14", "512", "512"]]
     assert all(len(re.findall(rf"{NUMBER} / {NUMBER}", row)) == 3 for row in rows)
 
 
-def test_small_views_tells_images_a_second_of_both_ways(run):
+def test_small_views_prints_the_throughput_of_both_ways(run):
     lines = run("small_views", 1, "--images", 16, "--batch", 8).splitlines()
     for line, way in zip(lines, ("one by one", "batch by batch"), strict=True):
         rate, work = numbers(
@@ -74,7 +75,7 @@ def test_small_views_tells_images_a_second_of_both_ways(run):
         assert work > 0
 
 
-def test_protocols_tells_seconds_beside_a_loop_and_the_difference_of_both(run, made):
+def test_protocols_compares_times_and_probabilities_with_a_loop(run, made):
     words = [
         made / "jpegs",
         "--images",
@@ -100,15 +101,11 @@ def test_protocols_tells_seconds_beside_a_loop_and_the_difference_of_both(run, m
         assert min(*seconds, ratio) > 0
         assert difference < 1e-3
     (line,) = run("protocols", *words, "--static").splitlines()
-    assert (
-        "sides rounded to multiples of 32, dense at 224, 256, 1 images: posteriors differ by up to"
-        in line
-    )
+    assert "sides rounded to multiples of 32, dense at 224, 256, 1 images: " in line
+    assert "probabilities differ by up to" in line
 
 
-def test_descriptors_tells_what_they_are_worth_and_how_fast_they_come(
-    run, made, start, monkeypatch
-):
+def test_descriptors_prints_recall_and_throughput(run, made, start, monkeypatch):
     words = ["--weights", start, "--scales", "32", "--splits", 2]
     head, *rows = cells_of(run("descriptors", "worth", made / "classes", *words))
     assert head == ["descriptor", "numbers", "mean class recall, 2 splits"]
@@ -130,6 +127,6 @@ def test_descriptors_tells_what_they_are_worth_and_how_fast_they_come(
             8,
         )
     )
-    assert head == ["way", "descriptors/s", "beside the loop"]
-    assert len(rows) in (2, 3)  # in bfloat16, too, where that is faster
+    assert head == ["way", "descriptors/s", "versus the loop"]
+    assert len(rows) in (2, 3)  # also bfloat16 where it is faster
     assert all(value > 0 for row in rows for value in numbers(row[1:]))

@@ -1,4 +1,4 @@
-"""Benchmarks that train print the errors of each training and draw them."""
+"""Benchmarks that train networks: printed errors and figures."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ TRAINING = [
 ]
 
 
-def test_depth_tells_the_mean_of_each_network_over_the_seeds_and_draws_it(run, made, capsys):
+def test_depth_prints_and_draws_the_mean_error_over_seeds(run, made, capsys):
     words = ["--epochs", 1, "--seeds", 2, "--networks", "vgg11_bn", "--width", 1 / 16, *TRAINING]
     head, *rows = cells_of(run("depth", made / "classes", *words))
     assert head == [
@@ -41,10 +41,10 @@ def test_depth_tells_the_mean_of_each_network_over_the_seeds_and_draws_it(run, m
     assert Path("runs/depth/depth.png").stat().st_size > 5000
     with pytest.raises(SystemExit, match="2"):
         run("depth", made / "classes", "--seeds", 1)
-    assert "an interval needs two --seeds" in capsys.readouterr().err
+    assert "--seeds must be at least 2" in capsys.readouterr().err
 
 
-def test_inheritance_tells_what_each_training_reached_and_draws_the_curves(run, made):
+def test_inheritance_prints_errors_and_draws_curves(run, made):
     head, *rows = cells_of(
         run("inheritance", made / "classes", "--epochs", 1, "--width", 1 / 16, *TRAINING)
     )
@@ -54,9 +54,7 @@ def test_inheritance_tells_what_each_training_reached_and_draws_the_curves(run, 
     assert Path("results/inheritance.png").stat().st_size > 5000
 
 
-def test_localization_compares_the_boxes_of_a_network_with_those_of_who_does_not_look(
-    run, made, start
-):
+def test_localization_compares_boxes_of_a_network_with_constant_boxes(run, made, start):
     words = ["--inherit", start, "--splits", 1, "--protocols", "dense --flip", "--epochs", 1]
     words += [
         "--batch-size",
@@ -74,9 +72,9 @@ def test_localization_compares_the_boxes_of_a_network_with_those_of_who_does_not
     head, *rows = cells_of(said)
     assert head == ["boxes right (IoU > 0.5), %", "split 0", "mean"]
     assert [row[0] for row in rows] == ["mean box", "whole picture", "dense --flip"]
-    assert numbers(rows[0][1:]) == [100, 100]  # all boxes are the same here
+    assert numbers(rows[0][1:]) == [100, 100]  # all pictures have the same box
     assert re.search(
-        r"^dense --flip: -?\+?[\d.]+ points over the better baseline, n=2 a split$",
+        r"^dense --flip: -?\+?[\d.]+ points over the better baseline, n=2 per split$",
         said,
         re.MULTILINE,
     )

@@ -1,4 +1,4 @@
-"""Every benchmark has a test, and prints its usage."""
+"""Every benchmark has a test and a --help text."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_every_benchmark_has_a_test():
 
 
 @pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
-def test_each_prints_its_usage(path, monkeypatch, capsys):
+def test_every_benchmark_prints_its_usage(path, monkeypatch, capsys):
     module = load(path.stem, monkeypatch)
     with pytest.raises(SystemExit, match=r"^0$"):
         module.main(["--help"])
