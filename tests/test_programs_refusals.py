@@ -1,4 +1,4 @@
-"""Bad input is refused in one line, before the seconds of an import and of a training."""
+"""Wrong input is refused in one line, before a slow import or a training run."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ from vgg_tf.training.flags import parse
 
 @pytest.fixture
 def inputs(once, tmp_path, monkeypatch):
-    """The current folder, with good and bad data, and one that holds something else."""
+    """Return the current folder, with good data, damaged data, and a folder of other files."""
 
     def make(folder):
         (folder / "empty").mkdir()
@@ -65,7 +65,7 @@ def inputs(once, tmp_path, monkeypatch):
         (
             call,
             ["vgg_tf.train", "--data", "good", "--out", "thesis"],
-            r"error: thesis is not empty and holds no run.*--out\.\n$",
+            r"error: --out must be empty or contain a run\. Received: thesis .*--out\.\n$",
         ),
         (
             call,
@@ -113,7 +113,7 @@ def inputs(once, tmp_path, monkeypatch):
         (
             call,
             ["tfrecords_tools.write", "good", "thesis"],
-            r"error: thesis is not empty and holds no shards\..*\n$",
+            r"error: thesis must be empty or have shards\..*\n$",
         ),
         (
             call,
@@ -142,7 +142,7 @@ def test_bad_input_is_answered_in_one_line_and_costs_nothing(inputs, run, words,
             ["--arch", "vgg16_bn", "--average", "0.9"],
             "averaged weights do not fit the moments of batch normalization",
         ),
-        (["--track", "magic"], "No tracker 'magic'"),
+        (["--track", "magic"], "Received: 'magic'"),
     ],
 )
 def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(
@@ -158,7 +158,7 @@ def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(
     [
         (["empty", "out"], "empty must have at least 2 class folders"),
         (["good", "out", "--seed", "-1"], "--seed and --shards must be 0 or more"),
-        (["good", "thesis"], "thesis is not empty and holds no shards"),
+        (["good", "thesis"], "thesis must be empty or have shards"),
     ],
 )
 def test_shards_that_are_refused_without_tensorflow_are_refused_before_its_import(

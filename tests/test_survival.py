@@ -1,4 +1,4 @@
-"""A run that is killed or terminated goes on to the end of a run that is not."""
+"""A run that is killed or terminated ends like a run without interruption."""
 
 import contextlib
 import random
@@ -51,7 +51,7 @@ def wait_for_epoch(folder, n, seconds=120):
 
 @pytest.fixture
 def whole(once):
-    """A run of 30 epochs that nothing interrupts."""
+    """Return a run of 30 epochs without an interruption."""
 
     def make(folder):
         with shallow():
@@ -148,7 +148,8 @@ def test_a_run_in_a_bucket_ends_as_one_on_the_disk(tmp_path, capsys, monkeypatch
     train.main(words)
     said = capsys.readouterr().out
     assert (
-        "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 1" in said
+        "last.safetensors is damaged, previous.safetensors is intact: continuing after epoch 1"
+        in said
     )
     here, there = (
         reading.read_weights(tmp_path / "run").fingerprint(),
@@ -165,7 +166,7 @@ def test_a_run_in_a_bucket_ends_as_one_on_the_disk(tmp_path, capsys, monkeypatch
 
 @contextlib.contextmanager
 def stopping_after(epoch):
-    """Within, the training ends as by Ctrl-C as soon as this epoch is saved."""
+    """End the training as Ctrl-C does, after this epoch is saved."""
     save = run_folder.Run.save_last
 
     def stopping(run, state, *rest):

@@ -1,4 +1,4 @@
-"""A run that met a full disk goes on to the end of a run that met none."""
+"""A run on a full disk ends like a run without an interruption."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ from vgg_tf.runs import run_folder
 from vgg_tf.runs.settings import Settings
 from vgg_tf.training import loop as training_loop
 
-# The loop without its program, of a network with one convolution: a training takes a CPU second.
+# The loop without its program, with one convolution: a training run takes 1 s of CPU time.
 RECIPE = Recipe(
     epochs=4,
     batch_size=8,
@@ -29,7 +29,7 @@ RECIPE = Recipe(
 
 
 def loop(folder):
-    """Four epochs of two steps."""
+    """Train four epochs of two steps, and return the lines of the log."""
     batches, validation = noise_batches()
     settings, lines = Settings("shallow_bn", "noise", "0" * 16, "float32", RECIPE), []
     keras.utils.set_random_seed(RECIPE.seed)
@@ -45,7 +45,7 @@ def loop(folder):
 
 @pytest.fixture(scope="module")
 def four(once):
-    """Four epochs without an interruption."""
+    """Return a run of four epochs without an interruption."""
     folder = once(
         "four", lambda folder: (folder / "said").write_text("\n".join(loop(folder / "run")))
     )
@@ -57,7 +57,7 @@ def four(once):
     "name", [run_folder.LAST, "model.keras", pytest.param("log.csv", marks=pytest.mark.slow)]
 )
 def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, name):
-    # Two trainings: a CPU second each.
+    # Two training runs, each of 1 s of CPU time.
     folder = tmp_path / "run"
     save, check = run_folder.Run.save_last, run_folder.Run.check_space
     undrawn(monkeypatch)
@@ -120,7 +120,7 @@ def test_a_full_disk_costs_a_curve_and_a_line_and_the_run_goes_on(
 def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_end(
     all_trained, tmp_path, monkeypatch
 ):
-    # End to end: the program trains the second of its two epochs, and tests twice.
+    # Runs the whole program: it trains the second of its two epochs, and tests twice.
     monkeypatch.chdir(tmp_path)
     undrawn(monkeypatch)
     copied = shutil.copytree(all_trained / "run", tmp_path / "run")
@@ -161,7 +161,7 @@ def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_netw
     run = run_folder.Run(str(tmp_path), None)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3_300_000_000))
-    with pytest.raises(OSError, match="3,300 MB left; this run needs 3,322 MB"):
+    with pytest.raises(OSError, match="must have 3,322 MB free. Received: 3,300 MB"):
         run.check_space(Network, Network)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3_330_000_000))
     run.check_space(Network, Network)

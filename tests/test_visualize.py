@@ -123,5 +123,5 @@ def test_unknown_names_raise_an_error_that_lists_the_known_ones(
 
 
 def test_a_run_without_a_log_raises_an_error(place):
-    with pytest.raises(FileNotFoundError, match=r"has no log\.csv: it is no run folder"):
+    with pytest.raises(FileNotFoundError, match=r"must contain log\.csv.* Received: no log\.csv"):
         visualize(["curves", str(place / "data")])

@@ -1,4 +1,4 @@
-"""Weights & Biases works without a network."""
+"""Weights & Biases runs offline in these tests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What TensorBoard and Weights & Biases have written of a run."""
+"""Read the files that TensorBoard and Weights & Biases write about a run."""
 
 import csv
 import json
@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import tensorflow as tf
 
-TENSORBOARD = {  # charts of each of its runs, by the log's columns
+TENSORBOARD = {  # name of a chart: column of the log, for each of TensorBoard's runs
     "train": {
         "epoch_loss": "loss",
         "epoch_top1_error": "train_error",
@@ -33,13 +33,13 @@ WANDB = {
 
 
 def log(folder):
-    """The rows of log.csv, as numbers."""
+    """Return the rows of log.csv as numbers."""
     rows = csv.DictReader((folder / "log.csv").read_text().splitlines())
     return [{name: float(value) for name, value in row.items() if value} for row in rows]
 
 
 def tensorboard(folder):
-    """Charts of TensorBoard's runs: `{run: {chart: [(step, value)]}}`."""
+    """Return the charts of TensorBoard's runs: `{run: {chart: [(step, value)]}}`."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     charts = {}
@@ -57,8 +57,9 @@ def tensorboard(folder):
 
 
 def wandb_records(folder):
-    """What W&B wrote of each session, oldest first: a LevelDB log of protobufs, for which wandb
-    0.31 has no reader.
+    """Return the records of each W&B session, oldest first.
+
+    The files are LevelDB logs of protobufs, for which wandb 0.31 has no reader.
     """
     from wandb.proto.wandb_internal_pb2 import Record
 
@@ -66,12 +67,12 @@ def wandb_records(folder):
     for path in sorted((folder / "wandb").glob("offline-run-*/*.wandb")):
         data, at, whole, records = path.read_bytes(), 7, b"", []
         while at + 7 <= len(data):
-            if (left := -at % 32768) < 7 and left:  # the rest of a block, too small for a header
+            if (left := -at % 32768) < 7 and left:  # the end of a block, too short for a header
                 at += left
                 continue
             _, length, kind = struct.unpack_from("<IHB", data, at)
             part, at = data[at + 7 : at + 7 + length], at + 7 + length
-            whole = part if kind in (1, 2) else whole + part  # whole, first, middle, last
+            whole = part if kind in (1, 2) else whole + part  # 1 full, 2 first, 3 middle, 4 last
             if kind in (1, 4):
                 records.append(Record.FromString(whole))
         sessions.append(records)
@@ -79,6 +80,7 @@ def wandb_records(folder):
 
 
 def wandb_rows(records):
+    """Return the logged rows, without W&B's own columns."""
     histories = [
         record.history.item for record in records if record.WhichOneof("record_type") == "history"
     ]
@@ -92,10 +94,12 @@ def wandb_rows(records):
 
 
 def only(records, kind):
+    """Return the records of one kind."""
     return [getattr(record, kind) for record in records if record.WhichOneof("record_type") == kind]
 
 
 def in_float32(rows, names):
+    """Return `{chart: [(epoch, value)]}` of log rows, rounded to float32 as TensorBoard does."""
     return {
         name: [(row["epoch"], float(np.float32(row[column]))) for row in rows]
         for name, column in names.items()

@@ -1,4 +1,4 @@
-"""Each file of a run folder that is damaged is named, with what to do about it."""
+"""Errors about damaged files of a run folder name the file and say what to do."""
 
 import json
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ def run(tmp_path):
     return run_folder.read_run(tmp_path)
 
 
-def test_a_damaged_report_is_named(run, tmp_path):
+def test_the_error_about_a_damaged_report_names_it(run, tmp_path):
     assert run.read_report() is None
     (tmp_path / "report.json").write_text('{"top1_error": 1')
     with pytest.raises(ValueError, match=r"report\.json is not valid JSON .* Delete it"):
@@ -28,27 +28,31 @@ def test_a_damaged_report_is_named(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "is not valid JSON"), ("[]", "must hold a JSON object"), ("{}", "cannot be read")],
+    [
+        ("{", "is not valid JSON"),
+        ("[]", "must hold a JSON object"),
+        ("{}", "must hold the settings of a run"),
+    ],
 )
-def test_a_damaged_recipe_is_named(run, tmp_path, text, message):
+def test_the_error_about_a_damaged_recipe_names_it(run, tmp_path, text, message):
     (tmp_path / "recipe.json").write_text(text)
     with pytest.raises(ValueError, match=rf"recipe\.json {message}.*Choose another --out"):
         run_folder.read_run(tmp_path)
 
 
 @pytest.mark.parametrize("key", ["state", "statistics"])
-def test_a_damaged_state_is_named(tmp_path, key):
+def test_the_error_about_a_damaged_state_names_it(tmp_path, key):
     layer = keras.layers.Dense(1)
     layer.build((None, 1))
     optimizer = SimpleNamespace(variables=[])
     path = tmp_path / "last.safetensors"
     arrays = {f"model/{i:04d}": value.numpy() for i, value in enumerate(layer.variables)}
-    save_file(arrays, path, metadata={"state": "{}", key: "{"})  # as before there was a checksum
+    save_file(arrays, path, metadata={"state": "{}", key: "{"})  # older files have no checksum
     with pytest.raises(ValueError, match=r"last\.safetensors is not valid JSON .* Delete it"):
         state_file.restore_state(str(path), layer, optimizer)
 
 
-def test_a_damaged_note_of_a_tracker_is_told_and_the_training_goes_on(run, tmp_path, monkeypatch):
+def test_a_damaged_file_of_a_tracker_is_reported_and_training_continues(run, tmp_path, monkeypatch):
     pytest.importorskip("tensorboard")
     (tmp_path / "tensorboard").mkdir()
     (tmp_path / "tensorboard" / "tracked.json").write_text("{")
@@ -57,4 +61,4 @@ def test_a_damaged_note_of_a_tracker_is_told_and_the_training_goes_on(run, tmp_p
         pass
     (line,) = lines
     assert "tracked.json is not valid JSON" in line
-    assert "Delete it: tensorboard is sent all epochs again" in line
+    assert "Delete it. tensorboard then receives all epochs again" in line

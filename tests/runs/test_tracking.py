@@ -1,4 +1,4 @@
-"""A tracker is found by its name, hears missed epochs again, and may fail."""
+"""Trackers are found by name, receive missed epochs later, and may fail."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def made_rows(n, **others):
     )
 
 
-def test_without_validation_a_tracker_receives_no_empty_numbers(tmp_path):
+def test_without_validation_a_tracker_receives_no_empty_values(tmp_path):
     rows = made_rows(3, validation_loss=None, validation_error=None, validation_top5_error=None)
     with tracking.open_trackers("tensorboard", SimpleNamespace(folder=tmp_path)) as track:
         track(rows)
@@ -27,7 +27,7 @@ def test_without_validation_a_tracker_receives_no_empty_numbers(tmp_path):
 
 
 class Callback:
-    """Takes epochs, and is asked for no more after a failure."""
+    """A Keras callback that records epochs, and can fail at one of them."""
 
     def __init__(self, fails_at=None):
         self.fails_at, self.epochs = fails_at, []
@@ -38,17 +38,16 @@ class Callback:
     def on_epoch_end(self, epoch, logs):
         self.epochs.append(epoch)
         if epoch == self.fails_at:
-            raise OSError("the cable is cut")
+            raise OSError("the connection is closed")
 
 
 def fake(monkeypatch, callback, delay):
+    """Replace TensorBoard by a callback that may keep epochs in memory for `delay` seconds."""
     opener = (lambda run, name: (callback, lambda code: None), delay)
     monkeypatch.setitem(tracking.TRACKERS, "tensorboard", opener)
 
 
-def test_what_a_tracker_may_still_have_had_in_memory_when_it_was_killed_is_told_again(
-    tmp_path, monkeypatch
-):
+def test_epochs_that_a_killed_tracker_may_have_had_in_memory_are_sent_again(tmp_path, monkeypatch):
     rows = made_rows(3)
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(tracking, "time", SimpleNamespace(monotonic=lambda: clock.now))
@@ -56,7 +55,7 @@ def test_what_a_tracker_may_still_have_had_in_memory_when_it_was_killed_is_told_
     callback = Callback()
     fake(monkeypatch, callback, 30)
     killed = tracking.open_trackers("tensorboard", run)
-    track = killed.__enter__()  # and never left
+    track = killed.__enter__()  # never closed, as after a kill
     track(rows[:1])
     clock.now += 31
     track(rows[:2])
@@ -73,7 +72,7 @@ def test_what_a_tracker_may_still_have_had_in_memory_when_it_was_killed_is_told_
     assert last.epochs == []
 
 
-def test_a_tracker_that_fails_is_told_of_and_the_training_goes_on(tmp_path, monkeypatch):
+def test_a_failing_tracker_is_reported_and_training_continues(tmp_path, monkeypatch):
     callback, lines, rows = Callback(fails_at=2), [], made_rows(4)
     fake(monkeypatch, callback, 0)
     with tracking.open_trackers(
@@ -83,8 +82,8 @@ def test_a_tracker_that_fails_is_told_of_and_the_training_goes_on(tmp_path, monk
             track(rows[:n])
     assert callback.epochs == [1, 2]
     assert lines == [
-        "--track tensorboard failed: the cable is cut. The training goes on; what is missing "
-        "follows when the run is continued."
+        "--track tensorboard failed: the connection is closed. Training continues without it. "
+        "Continue the run later to send the missing epochs."
     ]
     (tmp_path / "run2").mkdir()
     monkeypatch.setitem(tracking.TRACKERS, "tensorboard", (lambda run, name: 1 / 0, 0))
@@ -96,44 +95,44 @@ def test_a_tracker_that_fails_is_told_of_and_the_training_goes_on(tmp_path, monk
 
 
 @pytest.mark.parametrize("name", tracking.TRACKERS)
-def test_a_missing_package_is_answered_with_the_pip_command(monkeypatch, name):
+def test_the_error_about_a_missing_package_gives_the_pip_command(monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ModuleNotFoundError, match=rf'pip install "vgg_tf\[{name}\]"'):
         tracking.check_trackers(name)
 
 
-def test_a_folder_called_like_a_package_is_none(tmp_path, monkeypatch):
+def test_a_folder_with_the_name_of_a_package_does_not_count_as_the_package(tmp_path, monkeypatch):
     (tmp_path / "bare").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(tracking.TRACKERS, "bare", None)
-    with pytest.raises(ModuleNotFoundError, match="needs a package"):
+    with pytest.raises(ModuleNotFoundError, match="Received: not installed"):
         tracking.check_trackers("bare")
 
 
-def test_words_are_names_with_commas_between():
+def test_the_flag_takes_comma_separated_names():
     assert tracking.check_trackers("") == []
     assert tracking.check_trackers(" wandb,tensorboard,wandb,") == ["wandb", "tensorboard"]
     with pytest.raises(
-        ValueError, match=r"No tracker 'tensorbord'\. Known: tensorboard, wandb, or both"
+        ValueError, match=r"must be tensorboard, wandb, or both .* Received: 'tensorbord'"
     ):
         tracking.check_trackers("wandb,tensorbord")
 
 
-def test_an_unknown_tracker_costs_nothing(tmp_path, monkeypatch):
+def test_an_unknown_tracker_is_refused_before_any_file_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = call("vgg_tf.train", "--smoke", "--track", "tensorbord")
     assert result.returncode == 1
     assert (
         result.stderr
-        == "error: No tracker 'tensorbord'. Known: tensorboard, wandb, or both with a comma "
-        "between.\n"
+        == "error: --track must be tensorboard, wandb, or both with a comma between them. "
+        "Received: 'tensorbord'. Correct the name.\n"
     )
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_login_wandb_neither_asks_nor_waits(tmp_path):
-    # W&B reads its settings once, from the environment of the process: a child, which imports it in
-    # two seconds.
+def test_without_a_login_wandb_is_refused_without_a_prompt(tmp_path):
+    # W&B reads its settings once, from the environment of the process, so this needs a child
+    # process. It takes two seconds to import W&B.
     hidden = ("WANDB", "NETRC", "KAGGLE")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     environment |= {"HOME": str(tmp_path), "WANDB_CONFIG_DIR": str(tmp_path)}
@@ -154,6 +153,6 @@ programs.run(lambda: print(tracking.check_trackers("wandb")))
     assert result.stdout == "[]\n"
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (
-        "error: --track wandb finds no login: call wandb login, or set WANDB_MODE=offline and "
-        "wandb sync later."
+        "error: --track wandb must have a login. Received: WANDB_MODE online without one. Run "
+        "wandb login, or set WANDB_MODE=offline and run wandb sync later."
     )

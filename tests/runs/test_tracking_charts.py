@@ -1,4 +1,4 @@
-"""Trackers receive every epoch of the log once, and do not change the training."""
+"""Trackers receive every epoch of the log once, and do not affect training."""
 
 import json
 import os
@@ -37,9 +37,7 @@ class StopError(Exception):
 
 
 def train(folder, words="", stop_after=None):
-    """Three epochs of two steps, or an interruption after some of them; gives the lines that were
-    said.
-    """
+    """Train for three epochs of two steps, or stop after an epoch. Return the printed lines."""
     lines = []
 
     def say(line):
@@ -64,14 +62,15 @@ def train(folder, words="", stop_after=None):
 
 @pytest.fixture(scope="module")
 def plain(once):
-    """A run that nobody follows."""
+    """A run without trackers."""
     return once("plain_training", lambda folder: train(folder / "run")) / "run"
 
 
 @pytest.fixture(scope="module")
 def tracked(once):
-    """The same run, followed by both trackers and interrupted after two epochs. Two trainings, and
-    W&B's service twice.
+    """The same run with both trackers, interrupted after two epochs and continued.
+
+    It costs two training runs, and starts W&B's service twice.
     """
 
     def make(folder):
@@ -82,7 +81,7 @@ def tracked(once):
     return once("tracked_training", make) / "run"
 
 
-def test_an_interrupted_run_goes_on_in_the_same_charts_with_every_epoch_of_the_log_once(tracked):
+def test_an_interrupted_run_continues_its_charts_with_every_epoch_once(tracked):
     rows = log(tracked)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert tensorboard(tracked) == {
@@ -90,8 +89,8 @@ def test_an_interrupted_run_goes_on_in_the_same_charts_with_every_epoch_of_the_l
     }
 
     sessions = wandb_records(tracked)
-    told = [{name: row[column] for name, column in WANDB.items()} for row in rows]
-    assert [wandb_rows(records) for records in sessions] == [told[:2], told[2:]]
+    sent = [{name: row[column] for name, column in WANDB.items()} for row in rows]
+    assert [wandb_rows(records) for records in sessions] == [sent[:2], sent[2:]]
     assert [only(records, "exit")[0].exit_code for records in sessions] == [1, 0]
     starts = [only(records, "run")[0] for records in sessions]
     assert [(start.run_id, start.project, start.display_name) for start in starts] == [
@@ -105,14 +104,14 @@ def test_an_interrupted_run_goes_on_in_the_same_charts_with_every_epoch_of_the_l
     ]
 
 
-def test_a_training_ends_with_the_same_bits_with_and_without_trackers(plain, tracked):
+def test_training_with_trackers_gives_the_same_weights_as_without(plain, tracked):
     states = [load_file(folder / run_folder.LAST) for folder in (plain, tracked)]
     assert states[0].keys() == states[1].keys()
     assert all(np.array_equal(states[0][key], states[1][key]) for key in states[0])
     assert not {"tensorboard", "wandb"} & {path.name for path in plain.iterdir()}
 
 
-def test_a_tracker_that_joins_later_receives_all_epochs(plain, tmp_path):
+def test_a_tracker_that_starts_later_receives_all_epochs(plain, tmp_path):
     folder = shutil.copytree(plain, tmp_path / "run")
     train(folder, "tensorboard")
     rows = log(folder)
@@ -125,8 +124,8 @@ def test_a_tracker_that_joins_later_receives_all_epochs(plain, tmp_path):
 @pytest.mark.parametrize("engine", ["tensorflow", pytest.param("jax", marks=needs_jax)])
 @pytest.mark.usefixtures("shallow_known")
 def test_the_program_tracks_on_both_engines(tmp_path, engine, monkeypatch):
-    # A program in this process, or in one on JAX. On JAX the rate of a schedule is an array without
-    # .numpy(), which W&B's callback would ask for.
+    # TensorFlow: in this process. JAX: in a child process; there the learning rate of a schedule is
+    # an array without .numpy(), which W&B's callback calls.
     monkeypatch.chdir(tmp_path)
     words = "vgg_tf.train --arch shallow --smoke --track tensorboard,wandb --out run".split()
     if engine == "jax":

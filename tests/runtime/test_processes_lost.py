@@ -1,4 +1,4 @@
-"""A process that is lost or has other flags ends all of them with a reason."""
+"""If a process is lost or has other flags, all processes end with a reason."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from tests.runtime.making_processes import JAX, WORDS, end, free_port, start
 
 
 def wait_for_epochs(run, more=2, seconds=200):
-    """Wait until the log of a run has so many epochs more than now."""
+    """Wait until the log of a run has `more` epochs more than now."""
     begin, wanted = time.monotonic(), epochs_done(run) + more
     while epochs_done(run) < wanted:
         assert time.monotonic() - begin < seconds, f"{epochs_done(run)} of {wanted} epochs in {run}"
@@ -51,7 +51,7 @@ def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_command
         survivor = processes[1 - victim]
         said, errors = survivor.communicate(timeout=60)
         assert time.monotonic() - begin < 60
-        assert ("continuing after epoch" in said) == (victim == 1)  # the first one speaks
+        assert ("continuing after epoch" in said) == (victim == 1)  # only the first process prints
         assert survivor.returncode == 1
         assert errors == (
             f"error: process {1 - victim} of 2 lost another process, which ended, was killed or "
@@ -67,7 +67,7 @@ def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_command
         process.terminate()
     (code, said, errors), (other, *_) = end(processes)
     assert "continuing after epoch" in said
-    assert {code, other} <= {75, 1}  # whoever ends first may tear the other from its step
+    assert {code, other} <= {75, 1}  # the first one to end may break the other's step
     assert 75 in (code, other)
 
 
@@ -110,6 +110,6 @@ def test_a_process_with_other_flags_or_without_the_folder_ends_all_with_a_reason
     (first, _, _), (second, _, errors) = end(processes)
     assert (first, second) == (1, 1)
     assert (
-        errors == "error: Process 1 has other flags or data than the first one: learning_rate 0.02 "
-        "there, 0.123 here.\n"
+        errors == "error: Process 1 must have the flags and data of the first process. Received: "
+        "learning_rate 0.02 there, 0.123 here. Start all processes with the same command.\n"
     )

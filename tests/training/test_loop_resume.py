@@ -51,7 +51,7 @@ def test_a_torn_state_falls_back_to_the_one_before(whole, stopped, tmp_path):
     _, lines = train(folder)
     assert (
         lines[0]
-        == "last.safetensors is torn, previous.safetensors is whole: continuing after epoch 2"
+        == "last.safetensors is damaged, previous.safetensors is intact: continuing after epoch 2"
     )
     assert same_bits(whole, folder)
 
@@ -60,7 +60,7 @@ def test_an_empty_state_counts_as_torn(stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
     (folder / run_folder.LAST).write_bytes(b"")
     with pytest.raises(StopError, match=r"continuing after epoch 2$"):
-        train(folder, stop="last.safetensors is torn")
+        train(folder, stop="last.safetensors is damaged")
 
 
 def test_an_interrupted_run_that_inherited_ends_with_the_bits_and_the_mean_of_an_uninterrupted_one(

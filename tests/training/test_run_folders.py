@@ -48,7 +48,7 @@ def test_a_folder_with_another_run_is_left_alone(stopped, tmp_path):
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(FileExistsError, match=r"not empty and holds no run\. Choose another --out"):
+    with pytest.raises(FileExistsError, match=r"must be empty or contain a run\. Received: .* Choose another --out"):
         open_run(tmp_path).__enter__()
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -72,7 +72,7 @@ def test_settings_and_recipe_survive_their_json(tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no run folder"):
+    with pytest.raises(FileNotFoundError, match="must be a run folder"):
         run_folder.read_run(tmp_path)
     (tmp_path / "recipe.json").write_text("{")
     with pytest.raises(ValueError, match=r"recipe.json is not valid JSON .* Choose another --out"):

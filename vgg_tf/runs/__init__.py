@@ -1,1 +1,1 @@
-"""Run folders: settings, state, checkpoints, trackers."""
+"""Run folders: settings, state, checkpoints and trackers."""

@@ -8,31 +8,34 @@ from vgg_tf.runtime import files
 
 
 def draw_runs(runs, what):
-    """Draw a column of the logs of some runs over their epochs.
+    """Draw one column of log.csv over the epochs, one curve per run.
 
     Args:
-        runs: run folders.
-        what: name of the column of log.csv.
+        runs: List of run folders, local or remote.
+        what: Name of the column, such as `validation_error`.
 
     Returns:
         A matplotlib `Figure`.
 
     Raises:
-        FileNotFoundError: a folder has no log.csv.
-        ValueError: there are no runs, or a log without that column.
+        FileNotFoundError: A folder has no log.csv.
+        ValueError: There are no runs, or a log has no values in that column.
     """
     if not runs:
-        raise ValueError("No run. Give run folders of python -m vgg_tf.train.")
+        raise ValueError(f"Expected at least one run folder. Received: {runs}. Give run folders.")
     lines = {}
     for i, run in enumerate(runs):
         path = os.path.join(run, "log.csv")
         if not files.exists(path):
             raise FileNotFoundError(
-                f"{run} has no log.csv: it is no run folder, or its first epoch is not done."
+                f"{run} must contain log.csv, which training writes after the first epoch. "
+                "Received: no log.csv. Give a folder of python -m vgg_tf.train."
             )
         rows = [row for row in csv.DictReader(files.read_text(path).splitlines()) if row[what]]
         if not rows:
-            raise ValueError(f"{path} has no {what}.")
+            raise ValueError(
+                f"{path} must have values of {what}. Received: none. Choose another column."
+            )
         epochs = [int(row["epoch"]) for row in rows]
         lines[run] = (epochs, [float(row[what]) for row in rows], f"C{i % 10}-")
     units = "nats, with the L2 term" if what == "loss" else "%"

@@ -1,16 +1,18 @@
-"""A training run is a folder.
+"""Run folders: the files of a training run.
 
 | file | content |
 | --- | --- |
-| recipe.json | architecture, data, precision and every number of the recipe |
+| recipe.json | architecture, data, precision and all hyperparameters |
 | dataset.json | classes, counts and colors of the images (`collection.Collection`) |
-| model.keras | the best network by validation error, else the last; raw RGB in, posteriors out |
-| inherited.txt | which layers came from another network, where they did |
-| last.safetensors | the whole state after the last epoch |
-| previous.safetensors | the one before |
-| log.csv, history.png | one row, one point an epoch |
-| tensorboard, wandb | folders of the trackers that were asked for |
-| report.json | the result; there when the run has ended |
+| model.keras | the network with the lowest validation error; without validation, the last one |
+| inherited.txt | report of the layers that were copied from other weights, if any |
+| last.safetensors | complete state after the last epoch |
+| previous.safetensors | complete state after the epoch before the last one |
+| log.csv, history.png | one row or point per epoch |
+| tensorboard, wandb | folders of the trackers, if any |
+| report.json | result of the run; exists only if the run has ended |
+
+The network in model.keras takes raw RGB and returns probabilities.
 """
 
 import contextlib
@@ -34,22 +36,22 @@ LOCK = ".lock"
 
 
 def refuse_run(folder):
-    """Raise a ValueError where a report would be written over that of a run."""
+    """Raise a ValueError if a report in this folder would overwrite that of a training run."""
     if folder and files.exists(os.path.join(folder, RECIPE_FILE)):
         raise ValueError(
-            f"{folder} holds a run, whose report would be written over. Choose another --out."
+            f"--out must not contain a training run. Received: --out {folder}. Choose another."
         )
 
 
 @dataclass(frozen=True)
 class Run:
-    """An open run folder; make one with `open_run` or `read_run`.
+    """An open run folder, as `open_run` or `read_run` returns it.
 
     Attributes:
-        folder: its path, here or on a file system of TensorFlow's.
-        settings: what was asked for.
-        writes: False for all but the first of several processes that train together.
-        noted: what `draw` has noted.
+        folder: Path of the folder, local or remote.
+        settings: `Settings` of the run.
+        writes: True if this process writes files. Of several processes, only the first one does.
+        noted: Figures that `draw` could not write and has reported.
     """
 
     folder: str
@@ -58,40 +60,38 @@ class Run:
     noted: set = field(default_factory=set, init=False, repr=False, compare=False)
 
     def path(self, name):
-        """Path of one of its files."""
+        """Return the path of a file in the folder."""
         return os.path.join(self.folder, name)
 
     @property
     def best(self):
-        """Path of the best network."""
+        """Path of the file of the best network."""
         return self.path("model.keras")
 
     def load_best(self):
-        """The best network, not compiled.
+        """Load the best network.
+
+        Returns:
+            A Keras model that is not compiled.
 
         Raises:
-            FileNotFoundError: no epoch was ever done.
-            ValueError: the file is damaged, or its weights are in other files of this machine.
+            FileNotFoundError: The first epoch is not complete.
+            ValueError: The file is damaged, or refers to other files.
         """
         import keras
 
         if not files.exists(self.best):
             raise FileNotFoundError(
-                f"{self.folder} has no model.keras yet: its first epoch is not done. Continue "
-                "the training."
+                f"{self.folder} must contain model.keras, which training writes after the first "
+                "epoch. Received: no model.keras. Continue the training."
             )
         with remote.fetch(self.best) as path:
-            # Keras 3.12.0 reads every file that it names: CVE-2026-1669.
+            # Keras 3.12.0 reads every file that the archive refers to: CVE-2026-1669.
             file_checks.check_archive(path, self.best)
             return keras.saving.load_model(path, compile=False)
 
     def check_space(self, model, optimizer):
-        """Refuse a disk on which two states and two networks, the new ones beside the old, would
-        find no room.
-
-        Raises:
-            OSError: there is less; the message says how much is needed.
-        """
+        """Raise an OSError if the disk has no space for two states and two networks."""
         if remote.is_remote(self.folder) or not self.writes:
             return
         best = sum(4 * math.prod(weight.shape) for weight in model.weights)
@@ -103,16 +103,16 @@ class Run:
         needed, free = 2 * (best + state) + 10**6 - there, shutil.disk_usage(self.folder).free
         if needed > free:
             raise OSError(
-                f"{self.folder} lies on a disk with {free / 1e6:,.0f} MB left; this run needs "
-                f"{needed / 1e6:,.0f} MB. Free some, or choose another --out."
+                f"The disk of {self.folder} must have {needed / 1e6:,.0f} MB free. Received: "
+                f"{free / 1e6:,.0f} MB. Free some space, or choose another --out."
             )
 
     def save_best(self, model):
-        """Keep this model as the best, whole or not at all."""
+        """Write the model as the best network. A failure keeps the previous file."""
         if not self.writes:
             return
         shared = [layer for layer in model.layers if getattr(layer, "synchronized", False)]
-        # Batch normalisation over TensorFlow's devices, which a file must not ask of JAX.
+        # Only TensorFlow has synchronized batch normalization. JAX must be able to load the file.
         for layer in shared:
             layer.synchronized = False
         with files.writing(self.best) as temporary:
@@ -121,11 +121,14 @@ class Run:
             layer.synchronized = True
 
     def save_last(self, state, model, optimizer):
-        """Write the state and all variables: weights, dropout's seeds, optimizer; keep the state
-        before as well.
+        """Write the state, all variables and the log. Keep the previous state as well.
 
-        A `.keras` file would not do: it lacks the states of the seed generators, so that dropout
-        would differ afterwards.
+        A `.keras` file does not store the seeds of dropout, which would differ after a restart.
+
+        Args:
+            state: The `State`.
+            model: Keras model.
+            optimizer: Its optimizer.
         """
         if not self.writes:
             return
@@ -136,11 +139,15 @@ class Run:
         self.write_log(state)
 
     def restore(self, model, optimizer):
-        """Set all variables to those of the last state that is whole.
+        """Restore all variables from the latest state file that is intact.
+
+        Args:
+            model: Keras model.
+            optimizer: Its optimizer.
 
         Returns:
-            state: the `State`; a new one where there is nothing to go on from.
-            note: what to tell the user, or None.
+            state: The `State`; a new one if there is no intact file.
+            note: Line for the user, or None.
         """
         torn = []
         for name in (LAST, PREVIOUS):
@@ -149,14 +156,14 @@ class Run:
             if (state := restore_state(self.path(name), model, optimizer)) is None:
                 torn.append(name)
                 continue
-            if torn and self.writes:  # or the next state would put it in the place of the whole one
+            if torn and self.writes:  # else `save_last` would rename it over the intact file
                 files.remove(self.path(LAST))
-            note = f"{torn[0]} is torn, {name} is whole: " if torn else ""
+            note = f"{torn[0]} is damaged, {name} is intact: " if torn else ""
             return state, f"{note}continuing after epoch {state.epoch}"
-        return State(), f"{', '.join(torn)} torn: starting anew" if torn else None
+        return State(), f"damaged: {', '.join(torn)}; starting from scratch" if torn else None
 
     def write_log(self, state):
-        """Write log.csv from the state, which is what counts."""
+        """Write log.csv from the rows of the state."""
         if not self.writes:
             return
         text = io.StringIO()
@@ -166,57 +173,65 @@ class Run:
         files.write_whole(self.path("log.csv"), text.getvalue().encode())
 
     def draw(self, make):
-        """Write history.png. Where that fails there is a note, once, and the run goes on.
+        """Write history.png. If that fails, print one note and continue.
 
         Args:
-            make: function that gives the matplotlib figure.
+            make: Function without arguments that returns the matplotlib figure.
         """
         if self.writes:
             with programs.noting(self.path("history.png"), self.noted):
-                from vgg_tf.figures import drawing  # brings matplotlib, which only a training needs
+                from vgg_tf.figures import drawing  # imports matplotlib, needed only in training
 
                 drawing.save(make(), self.path("history.png"))
 
     def write_report(self, report):
-        """Write the result; from now on the run has ended."""
+        """Write the result. A run with a report has ended."""
         if self.writes:
             files.write_json(self.path("report.json"), report)
 
     def read_report(self):
-        """The result of a run that has ended, else None."""
+        """Return the result of the run, or None if the run has not ended."""
         path = self.path("report.json")
-        remedy = "Delete it: the same command tests the network again."
+        remedy = "Delete it. The same command then tests the network again."
         return files.read_json(path, remedy) if files.exists(path) else None
 
     def read_collection(self):
-        """The `collection.Collection` of the images the run was made on."""
+        """Return the `collection.Collection` of the images of the run."""
         return Collection.read(self.folder)
 
 
 @contextlib.contextmanager
 def open_run(folder, settings, process=0):
-    """Make a run folder, or open the one that these settings made, for one writer at a time.
+    """Create a run folder, or open the one of an interrupted run with the same settings.
 
-    A folder whose first epoch was never done is taken over. Of several processes the first makes
-    it, the others look into it afterwards.
+    Only one process can train in a folder. New settings replace those of a run without a complete
+    epoch. Of several processes that train together, the first one creates the folder.
+
+    Args:
+        folder: Path of the folder, local or remote.
+        settings: `Settings` of the run.
+        process: Index of this process, from 0.
+
+    Yields:
+        The `Run`.
 
     Raises:
-        ValueError: this is not the first process, and it sees no folder of the first one, or one of
-            other flags.
-        FileExistsError: the folder holds another run or something else; nothing of it is touched.
-        BlockingIOError: the run is being trained by another process.
+        ValueError: A later process finds no folder of the first process, or other settings in it.
+        FileExistsError: The folder contains another run or other files. It is unchanged.
+        BlockingIOError: Another process is training in the folder.
     """
     folder, recipe = str(folder), os.path.join(folder, RECIPE_FILE)
     if process:
         if not files.exists(recipe):
             raise ValueError(
-                f"Process {process} does not see the run folder {folder} of the first one. Give "
-                "an --out that all machines see: on a shared disk, or on gs://."
+                f"Process {process} must see the run folder of the first process. Received: no "
+                f"run in {folder}. Give an --out that all machines share: a shared disk, or gs://."
             )
         run = read_run(folder)
         if difference := run.settings.differences(settings):
             raise ValueError(
-                f"Process {process} has other flags or data than the first one: {difference}."
+                f"Process {process} must have the flags and data of the first process. Received: "
+                f"{difference}. Start all processes with the same command."
             )
         yield replace(run, writes=False)
         return
@@ -225,7 +240,10 @@ def open_run(folder, settings, process=0):
         and not files.exists(recipe)
         and any(name[0] != "." for name in files.list_names(folder))
     ):
-        raise FileExistsError(f"{folder} is not empty and holds no run. Choose another --out.")
+        raise FileExistsError(
+            f"--out must be empty or contain a run. Received: {folder} with other files. Choose "
+            "another --out."
+        )
     files.make_folder(folder)
     busy = f"{folder} is being trained by another process. Wait for it, or choose another --out."
     with locks.hold_lock(os.path.join(folder, LOCK), busy):
@@ -236,33 +254,41 @@ def open_run(folder, settings, process=0):
                 f"{folder} holds another run: {difference}. Choose another --out, or delete it "
                 "first."
             )
-        # Nothing was trained yet: nothing is lost.
+        # Without a complete epoch, new settings may replace the old ones.
         if not files.exists(recipe) or there.differences(settings):
             files.write_json(recipe, settings.to_json())
         yield Run(folder, settings)
 
 
 def has_begun(folder):
-    """Tell whether a folder holds a run with an epoch done."""
+    """Return whether a folder contains a run with at least one complete epoch."""
     return any(files.exists(os.path.join(folder, name)) for name in (LAST, PREVIOUS))
 
 
 def read_run(folder):
-    """Open a run folder to read from.
+    """Open a run folder for reading.
+
+    Args:
+        folder: Path of the folder, local or remote.
+
+    Returns:
+        The `Run`.
 
     Raises:
-        FileNotFoundError: it is none.
-        ValueError: its recipe.json cannot be read.
+        FileNotFoundError: The folder is not a run folder.
+        ValueError: Its recipe.json cannot be read.
     """
     path = os.path.join(folder, RECIPE_FILE)
     if not files.exists(path):
         raise FileNotFoundError(
-            f"{folder} is no run folder: it has no recipe.json. Train one with python -m "
-            "vgg_tf.train."
+            f"{folder} must be a run folder. Received: no recipe.json in it. Train a network with "
+            "python -m vgg_tf.train."
         )
     remedy = "Choose another --out, or delete the folder."
     values = files.read_json(path, remedy)
     try:
         return Run(str(folder), Settings.from_json(values))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read ({error}). {remedy}") from error
+        raise ValueError(
+            f"{path} must hold the settings of a run. Received: {error!r}. {remedy}"
+        ) from error

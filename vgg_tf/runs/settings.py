@@ -1,4 +1,4 @@
-"""The settings of a run. The same settings continue it."""
+"""Settings of a training run. The same settings continue the run."""
 
 from dataclasses import asdict, dataclass
 
@@ -15,20 +15,21 @@ _FLAGS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What makes two runs the same: given again, the run continues.
+    """Settings that identify a training run.
 
     Attributes:
-        arch: name of the architecture.
-        data: where the images are: `digits`, or the absolute path of a folder.
-        fingerprint: of the images (see `collection.Collection`).
+        arch: Name of the architecture.
+        data: Source of the images: `digits`, or the absolute path of a folder. It may change; the
+            fingerprint identifies the images.
+        fingerprint: Fingerprint of the images (see `collection.Collection`).
         policy: Keras dtype policy.
-        recipe: every number.
-        selection: the classes and images of the data that are taken.
-        inherit: where the first weights come from: the path of a run or file, `imagenet`, or empty.
-            It may move.
-        inherit_fingerprint: of those weights.
-        inherit_layers: which layers do: `paper`, `all-matching` or names with commas between.
-        task: what it learns: `classification`, or `pcr` or `scr`, boxes (appendix A).
+        recipe: Hyperparameters of the run.
+        selection: The classes and images of the source that are used.
+        inherit: Source of the initial weights: the path of a run or file, `imagenet`, or empty. It
+            may change; the fingerprint identifies the weights.
+        inherit_fingerprint: Fingerprint of the initial weights.
+        inherit_layers: Layers that are copied: `paper`, `all-matching` or comma-separated names.
+        task: `classification`, or `pcr` or `scr` for box regression (appendix A).
     """
 
     arch: str
@@ -43,7 +44,7 @@ class Settings:
     task: str = "classification"
 
     def to_json(self):
-        """Plain values."""
+        """Return the settings as values that JSON can store."""
         return {
             **vars(self),
             "recipe": recipes.to_json(self.recipe),
@@ -52,7 +53,7 @@ class Settings:
 
     @classmethod
     def from_json(cls, values):
-        """What `to_json` gave."""
+        """Return the settings that `to_json` returned as `values`."""
         recipe, selection = (
             recipes.from_json(values["recipe"]),
             Selection.from_json(values["selection"]),
@@ -60,8 +61,15 @@ class Settings:
         return cls(**values | {"recipe": recipe, "selection": selection})
 
     def differences(self, new):
-        """What tells the run that is there from this new one, in words; empty if nothing does.
-        Data may have moved.
+        """Return the differences from the settings of a new run.
+
+        The paths of data and inherited weights may differ. Their fingerprints may not.
+
+        Args:
+            new: The other `Settings`.
+
+        Returns:
+            str, such as `other images, --arch vgg11 there, vgg13 here`; empty without differences.
         """
         words = ["other images"] if self.fingerprint != new.fingerprint else []
         if self.inherit_fingerprint != new.inherit_fingerprint:

@@ -1,4 +1,4 @@
-"""The state of a run at the end of an epoch; the names and the checksum of its arrays."""
+"""State of a run at the end of an epoch; names and checksum of its arrays."""
 
 import functools
 import zlib
@@ -9,13 +9,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Plateau:
-    """The paper's rule: divide when the validation error stops falling, a few times, then stop
-    (section 3.1).
+    """State of the paper's learning-rate schedule (section 3.1).
+
+    The learning rate drops each time the validation error stops improving. After the last drop,
+    the next plateau ends the training.
 
     Attributes:
-        best: lowest validation error so far, in %.
-        waited: epochs since then, or since the last drop.
-        drops: drops so far.
+        best: Lowest validation top-1 error so far, in %.
+        waited: Epochs since the lowest error, or since the last drop.
+        drops: Number of drops so far.
     """
 
     best: float = float("inf")
@@ -23,13 +25,17 @@ class Plateau:
     drops: int = 0
 
     def after(self, error, patience, most):
-        """The state after an epoch with this validation error, whether to drop the rate now, and
-        whether to stop.
+        """Return the state after one more epoch, and what to do.
 
         Args:
-            error: top-1 error, in %.
-            patience: epochs without a lower error that make a plateau.
-            most: drops in all; the plateau after the last one ends the training.
+            error: Validation top-1 error of the epoch, in %.
+            patience: Number of epochs without a lower error that make a plateau.
+            most: Maximum number of drops.
+
+        Returns:
+            plateau: The new `Plateau`.
+            drop: bool, whether to drop the learning rate now.
+            stop: bool, whether to end the training.
         """
         if error < self.best:
             return Plateau(error, 0, self.drops), False, False
@@ -42,16 +48,16 @@ class Plateau:
 
 @dataclass(frozen=True)
 class State:
-    """What a training knows beyond its variables.
+    """State of a training run, without the variables of its network and optimizer.
 
     Attributes:
-        epoch: epochs done.
-        best: lowest validation top-1 error, in %, and the loss of that epoch, in nats: of equal
-            errors the lower loss wins.
-        best_epoch: the epoch that had it, from 1.
-        plateau: of the plateau schedule.
-        stopped: the plateau after the last drop has ended the training.
-        rows: of the log, one dict an epoch.
+        epoch: Number of completed epochs.
+        best: Lowest validation top-1 error in %, and the loss of that epoch in nats. If two epochs
+            have the same error, the lower loss wins.
+        best_epoch: Epoch with the lowest error, counted from 1.
+        plateau: State of the plateau schedule.
+        stopped: True if the plateau after the last drop has ended the training.
+        rows: Rows of the log, one dict per epoch.
     """
 
     epoch: int = 0
@@ -63,8 +69,15 @@ class State:
 
 
 def list_variables(model, optimizer, read=False):
-    """Yield `(key, variable)` of a network and its optimizer, in the order of the file; their
-    values with `read`.
+    """Yield the variables of a network and its optimizer, in the order of the state file.
+
+    Args:
+        model: Keras model.
+        optimizer: Keras optimizer.
+        read: If True, yield the values instead of the variables.
+
+    Yields:
+        `(key, variable)`, or `(key, array)` with `read`. A key is such as `model/0003`.
     """
     for owner, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
         for i, variable in enumerate(variables):
@@ -72,6 +85,6 @@ def list_variables(model, optimizer, read=False):
 
 
 def compute_checksum(state, arrays):
-    """Of the state and all bits of the arrays, in words."""
+    """Return the checksum of a state in JSON and a dict of arrays, as text."""
     parts = (state.encode(), *(array.tobytes() for _, array in sorted(arrays.items())))
     return f"crc32 {functools.reduce(lambda crc, part: zlib.crc32(part, crc), parts, 0):08x}"

@@ -1,4 +1,4 @@
-"""The file of a run's state: all variables as safetensors, the rest as JSON in its metadata."""
+"""State file of a run: variables as safetensors, the other values as JSON in the metadata."""
 
 import json
 from dataclasses import asdict
@@ -7,11 +7,11 @@ from vgg_tf.runs.state import Plateau, State, compute_checksum, list_variables
 from vgg_tf.runtime import files, remote
 from vgg_tf.weights import normalization
 
-REMEDY = "Delete it: the training continues from the state before, or starts again."
+REMEDY = "Delete it. The training then continues from the previous state, or starts from scratch."
 
 
 def encode_state(state, model, optimizer):
-    """Return the bytes of the file: the state and all variables of a network and its optimizer."""
+    """Return the bytes of the state file of a network and its optimizer."""
     from safetensors.numpy import save
 
     metadata = {
@@ -24,13 +24,18 @@ def encode_state(state, model, optimizer):
 
 
 def restore_state(path, model, optimizer):
-    """Set all variables to those of the file.
+    """Restore the variables of a network and its optimizer from a state file.
+
+    Args:
+        path: Path of the file, local or remote.
+        model: Keras model, built as for the run that wrote the file.
+        optimizer: Its optimizer.
 
     Returns:
-        The `State`, or None where the file is torn.
+        The `State`, or None if the file is truncated or damaged.
 
     Raises:
-        ValueError: the file is whole, but its state is not JSON; the message names the file.
+        ValueError: The arrays are intact, but the state is not JSON. The message names the file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -48,7 +53,7 @@ def restore_state(path, model, optimizer):
     statistics = files.parse_json(text, path, REMEDY)["statistics"]
     for key, variable in list_variables(model, optimizer):
         variable.assign(arrays[key])
-    # Constants, perhaps of the network inherited from.
+    # Mean and std of the input are constants, not variables. They may come from other weights.
     if statistics:
         normalization.set_statistics(model, *statistics)
     values |= {

@@ -1,7 +1,7 @@
-"""TensorBoard and Weights & Biases, fed with the rows of a run's log; off unless asked for.
+"""TensorBoard and Weights & Biases: send the rows of a run's log, if `--track` selects them.
 
-Whoever joins late, or was away, is told what is missing: each has in its folder of the run a note
-of how many epochs it has.
+Each tracker stores in its folder of the run how many epochs it has received. A tracker that starts
+later, or failed, receives the missing epochs.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 from vgg_tf.runtime import files, remote
 
-LOGS = {  # columns of the log by Keras' names
+LOGS = {  # column of log.csv: name in Keras' logs
     "loss": "loss",
     "train_error": "top1_error",
     "learning_rate": "learning_rate",
@@ -36,7 +36,7 @@ def _wandb(run, name):
     import wandb
     from wandb.integration.keras import WandbMetricsLogger
 
-    folder = files.make_absolute(run.folder)  # its service may have another working folder
+    folder = files.make_absolute(run.folder)  # W&B's service may have another working folder
     where = {"name": Path(folder).name, "dir": None if remote.is_remote(folder) else folder}
     started = wandb.init(
         project="vgg_tf", id=name, resume="allow", config=run.settings.to_json(), **where
@@ -44,58 +44,69 @@ def _wandb(run, name):
     return WandbMetricsLogger(), started.finish
 
 
-# By their packages' names, which are the extras' as well; with the seconds that they may keep an
-# epoch in memory, where a kill takes it. W&B 0.31 writes every 15 s, TensorBoard at once.
+# The keys are names of packages and of extras. The number is how long a tracker may keep an epoch
+# in memory, in seconds; a kill loses such epochs. W&B 0.31 writes every 15 s, TensorBoard at once.
 TRACKERS = {"tensorboard": (_tensorboard, 0), "wandb": (_wandb, 30)}
 
 
 def check_trackers(words):
-    """Names of the trackers in `words`, such as `tensorboard,wandb`, found ready to use.
+    """Check that the trackers are known, installed and logged in.
+
+    Args:
+        words: Value of `--track`: comma-separated names, such as `tensorboard,wandb`.
+
+    Returns:
+        List of the names, without repetitions. `wandb` is omitted if W&B is disabled.
 
     Raises:
-        ValueError: an unknown one; W&B online without a login, which it would ask for.
-        ModuleNotFoundError: its package is not installed.
+        ValueError: A name is unknown, or W&B is online without a login.
+        ModuleNotFoundError: The package of a tracker is not installed.
     """
     names = list(dict.fromkeys(filter(None, map(str.strip, words.split(",")))))
     for name in names:
         if name not in TRACKERS:
             raise ValueError(
-                f"No tracker {name!r}. Known: {', '.join(TRACKERS)}, or both with a comma between."
+                f"--track must be {', '.join(TRACKERS)}, or both with a comma between them. "
+                f"Received: {name!r}. Correct the name."
             )
         spec = importlib.util.find_spec(name)
-        # A mere folder of that name, as W&B makes them, has no origin.
+        # A folder without __init__.py has no origin. W&B creates a folder called wandb.
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(
-                f'--track {name} needs a package: pip install "vgg_tf[{name}]"', name=name
+                f"--track {name} needs the package {name}. Received: not installed. Install it: "
+                f'pip install "vgg_tf[{name}]"',
+                name=name,
             )
     if "wandb" in names:
         import wandb
 
         mode = wandb.setup().settings.mode
-        if mode == "disabled":  # what it is told now it would never show
+        if mode == "disabled":  # W&B would count the epochs as received and never show them
             names.remove("wandb")
         elif mode in ("online", "shared") and not wandb.login(prompt=False, verify=False):
             raise ValueError(
-                "--track wandb finds no login: call wandb login, or set WANDB_MODE=offline and "
-                "wandb sync later."
+                f"--track wandb must have a login. Received: WANDB_MODE {mode} without one. Run "
+                "wandb login, or set WANDB_MODE=offline and run wandb sync later."
             )
     return names
 
 
 class _Tracker:
+    """A tracker of one run, and the number of epochs that it has received."""
+
     def __init__(self, name, run):
         opener, self.delay = TRACKERS[name]
         self.note = f"{run.folder}/{name}/tracked.json"
         files.make_folder(f"{run.folder}/{name}")
         self.kept = (
-            files.read_json(self.note, f"Delete it: {name} is sent all epochs again.")
+            files.read_json(self.note, f"Delete it. {name} then receives all epochs again.")
             if files.exists(self.note)
             else {"id": secrets.token_hex(8), "epochs": 0}
         )
         self.told = [(self.kept["epochs"], -math.inf)]
         self._keep(self.kept["epochs"])
         self.callback, self.finish = opener(run, self.kept["id"])
-        # Callbacks read the learning rate off the model's, where it is the next epoch's.
+        # Callbacks read the learning rate from the optimizer. The model's has the next epoch's.
         self.optimizer = SimpleNamespace()
         self.callback.set_model(SimpleNamespace(optimizer=self.optimizer))
 
@@ -120,10 +131,17 @@ class _Tracker:
 
 @contextlib.contextmanager
 def open_trackers(words, run, say=print):
-    """Give a function that tells all rows of a run's log to the trackers in `words`; close these at
-    the end, however it comes.
+    """Open the trackers of a run, and close them at the end.
 
-    A tracker that fails is told of and left; the training goes on.
+    If a tracker fails, `say` reports it, and training continues without it.
+
+    Args:
+        words: Value of `--track`, as for `check_trackers`.
+        run: `run_folder.Run` that is trained.
+        say: Function that prints a line.
+
+    Yields:
+        Function of the rows of the log. It sends each tracker the rows that it has not received.
     """
     trackers, code = {}, 1
 
@@ -134,8 +152,8 @@ def open_trackers(words, run, say=print):
         except Exception as error:
             trackers.pop(name, None)
             say(
-                f"--track {name} failed: {error}. The training goes on; what is missing follows "
-                "when the run is continued."
+                f"--track {name} failed: {error}. Training continues without it. Continue the "
+                "run later to send the missing epochs."
             )
 
     def track(rows):
