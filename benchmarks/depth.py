@@ -61,9 +61,9 @@ def _parse(arguments):
         "--figure", type=Path, help="file of the figure; depth.png in --out by default"
     )
     parser.add_argument("--networks", default=NETWORKS, help="architectures, separated by commas")
-    parser.add_argument("--epochs", type=int, default=7)
+    parser.add_argument("--epochs", type=int, default=7, help="epochs of each training")
     parser.add_argument("--width", type=float, default=0.25, help="width multiplier")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, at least 2")
     parser.add_argument(
         "--at-once", type=int, default=1, help="number of networks to train at the same time"
     )

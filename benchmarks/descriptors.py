@@ -23,17 +23,19 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["worth", "speed"])
+    parser.add_argument("what", choices=["worth", "speed"], help="recall or throughput")
     parser.add_argument("folder", help="class folders")
-    parser.add_argument("--weights", nargs="+", default=["cifar10"])
-    parser.add_argument("--scales", default="48,64,96")
-    parser.add_argument("--splits", type=int, default=3)
-    parser.add_argument("--pictures", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--weights", nargs="+", default=["cifar10"], help="networks, for worth")
+    parser.add_argument("--scales", default="48,64,96", help="scales in pixels, for worth")
+    parser.add_argument("--splits", type=int, default=3, help="number of random splits, for worth")
+    parser.add_argument("--pictures", type=int, default=60, help="number of pictures, for speed")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds, for speed")
     parser.add_argument(
         "--width", type=float, default=1.0, help="width multiplier of our VGG-16, for speed"
     )
-    parser.add_argument("--head-width", type=int, default=4096)
+    parser.add_argument(
+        "--head-width", type=int, default=4096, help="outputs of fc1 and fc2, for speed"
+    )
     flags = parser.parse_args(arguments)
     from vgg_tf.runtime import quiet
 

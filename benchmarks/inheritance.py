@@ -35,10 +35,14 @@ def main(arguments=None):
     parser.add_argument(
         "--out", type=Path, default=Path("runs/inheritance"), help="folder for the runs"
     )
-    parser.add_argument("--figure", type=Path, default=Path("results/inheritance.png"))
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument(
+        "--figure", type=Path, default=Path("results/inheritance.png"), help="file of the figure"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=8, help="epochs; the long run has twice as many"
+    )
     parser.add_argument("--width", type=float, default=0.5, help="width multiplier of all networks")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of all networks")
     flags, more = parser.parse_known_args(arguments)
     trainings = _list_trainings(flags.epochs)
     for name, training in trainings.items():

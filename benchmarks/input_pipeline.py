@@ -72,7 +72,7 @@ def _parse(arguments):
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("shards", help="folder with dataset.json and train-* shards")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds")
     parser.add_argument("--seconds", type=float, default=4, help="time of each way in each round")
     parser.add_argument("--warm-up", type=float, default=1, help="seconds before each measurement")
     return parser.parse_args(arguments)

@@ -28,10 +28,12 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder")
-    parser.add_argument("--inherit", default="cifar10")
-    parser.add_argument("--out", type=Path, default=Path("runs/localization"))
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("folder", help="pictures with Pascal VOC annotations")
+    parser.add_argument("--inherit", default="cifar10", help="weights to start from")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/localization"), help="folder for the runs"
+    )
+    parser.add_argument("--splits", type=int, default=5, help="number of random splits")
     parser.add_argument(
         "--protocols", default="center,center --flip,dense,dense --flip", help="separated by commas"
     )

@@ -15,7 +15,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("passes", nargs="?", type=int, default=30)
+    parser.add_argument("passes", nargs="?", type=int, default=30, help="number of passes")
     parser.add_argument("--steps", type=int, default=20, help="steps of each pass")
     parser.add_argument("--batch", type=int, default=64, help="images per step")
     flags = parser.parse_args(arguments)

@@ -35,7 +35,7 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("dtype", nargs="?", choices=["float32", "bfloat16"], default="bfloat16")
-    parser.add_argument("batch", nargs="?", type=int, default=128)
+    parser.add_argument("batch", nargs="?", type=int, default=128, help="images per batch")
     parser.add_argument(
         "--sides",
         default="2,4,8,16,14,28,56",

@@ -18,9 +18,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("rounds", nargs="?", type=int, default=5)
-    parser.add_argument("--images", type=int, default=20_480)
-    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("rounds", nargs="?", type=int, default=5, help="number of rounds")
+    parser.add_argument("--images", type=int, default=20_480, help="number of images")
+    parser.add_argument("--batch", type=int, default=256, help="images per batch")
     flags = parser.parse_args(arguments)
     n = flags.images
     from vgg_tf.runtime import quiet

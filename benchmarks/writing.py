@@ -22,9 +22,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder")
-    parser.add_argument("--copies", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("folder", help="class folders of JPEGs")
+    parser.add_argument("--copies", type=int, default=1, help="number of links to each file")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds")
     flags = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from vgg_tf.data.opening import open_source

@@ -1,6 +1,4 @@
-"""The notebooks: stripped, numbered, opened by what one will see, free of machines; each runs with
-small numbers.
-"""
+"""The notebooks have no outputs, start with an introduction, and run with small numbers."""
 
 import json
 import os
@@ -10,8 +8,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-# Before all else in the kernel and in every process that it starts. Not for vgg11_bn, whose weights
-# are shipped.
+# Runs first in the kernel and in every process that it starts. It does not change vgg11_bn, whose
+# weights are shipped.
 SITE = """
 import importlib.machinery
 import sys
@@ -19,7 +17,7 @@ from dataclasses import replace
 
 from vgg_tf.paper.architectures import ARCHITECTURES
 
-# the paper's initializer is too loud for fewer at 224 pixels
+# with fewer convolutions, the paper's initializer gives too large outputs at 224 pixels
 for name, n in (("vgg11", 5), ("vgg16", 1)):
     ARCHITECTURES[name] = replace(ARCHITECTURES[name], kernels=((3,),) * n + ((),) * (5 - n))
 
@@ -44,7 +42,7 @@ def two_stages(module):
 
 CHANGES = {
     "vgg_tf.paper.recipes": two_stages,
-    # in place of five seconds
+    # instead of five seconds
     "vgg_tf.training.probe": lambda module: setattr(
         module.measure_throughput, "__defaults__", (0.0,)
     ),
@@ -80,12 +78,12 @@ def source(cell):
     return "".join(cell["source"])
 
 
-def test_each_is_known_here():
+def test_every_notebook_has_small_numbers_here():
     assert [book.stem for book in BOOKS] == list(SMALL)
 
 
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
-def test_it_is_stripped_and_opens_with_what_one_will_see_and_how_long_it_takes(book):
+def test_a_notebook_has_no_outputs_and_its_introduction_has_the_duration(book):
     cells = json.loads(book.read_text())["cells"]
     assert cells[0]["cell_type"] == "markdown"
     assert re.search(r"You will see .* (minute|minutes)\b", source(cells[0]).replace("\n", " "))
@@ -99,10 +97,10 @@ def test_it_is_stripped_and_opens_with_what_one_will_see_and_how_long_it_takes(b
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # Jupyter's own
+@pytest.mark.filterwarnings("ignore")  # warnings of Jupyter
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
-def test_it_runs_with_small_numbers(book, tmp_path, monkeypatch):
-    # A kernel each, which imports TensorFlow, and in most a training.
+def test_a_notebook_runs_with_small_numbers(book, tmp_path, monkeypatch):
+    # Slow: each kernel imports TensorFlow, and most train.
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SITE)

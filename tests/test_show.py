@@ -1,4 +1,4 @@
-"""What is shown is what is there."""
+"""Examples and contact sheets of sources."""
 
 import sys
 
@@ -25,9 +25,7 @@ def folder(tmp_path):
     return tmp_path / "in"
 
 
-def test_examples_of_files_and_of_shards_are_images_of_the_split_with_their_classes(
-    folder, tmp_path
-):
+def test_examples_of_files_and_shards_are_images_of_the_split(folder, tmp_path):
     write(open_source(str(folder)), tmp_path / "out", shards=2, progress=False)
     for source in (folder, tmp_path / "out"):
         shown = list(examples.read_examples(str(source), n=50))
@@ -49,7 +47,7 @@ def test_examples_of_files_and_of_shards_are_images_of_the_split_with_their_clas
         assert {example.class_name for example in chosen} == {"b", "c"}
 
 
-def test_another_seed_shows_other_files(folder):
+def test_another_seed_selects_other_files(folder):
     one, again, other = (
         [e.name for e in examples.read_examples(str(folder), n=6, seed=seed)] for seed in (0, 0, 1)
     )
@@ -57,9 +55,7 @@ def test_another_seed_shows_other_files(folder):
 
 
 def test_a_box_is_drawn_around_its_pixels():
-    """Inside a black picture of 40 by 80 the box covers a red rectangle to the pixel, wherever the
-    grid puts the picture.
-    """
+    """The box covers a red rectangle in a black picture of 40 by 80 exactly."""
     image = np.zeros((40, 80, 3), np.uint8)
     image[10:30, 20:60] = [255, 0, 0]
     boxes = Boxes(np.array([[0.25, 0.25, 0.75, 0.75]], np.float32), ["thing"])
@@ -77,7 +73,7 @@ def test_a_box_is_drawn_around_its_pixels():
     assert sheet.axes[0].get_title() == "first"
 
 
-def test_a_long_title_is_cut_and_any_number_of_images_has_its_place():
+def test_a_long_title_is_shortened_and_any_number_of_images_fits():
     for n in (1, 2, 7, 30):
         sheet = sheets.draw_contact_sheet(
             [noise(5, 5, i) for i in range(n)], ["x" * 40] * n, [NO_BOXES] * n, "title"
@@ -87,7 +83,7 @@ def test_a_long_title_is_cut_and_any_number_of_images_has_its_place():
         assert all(len(axes.get_title()) == 24 for axes in drawn)
 
 
-def test_the_program_prints_a_line_an_image_and_saves_the_sheet(
+def test_the_program_prints_one_line_per_image_and_saves_the_sheet(
     folder, tmp_path, monkeypatch, capsys
 ):
     out = tmp_path / "sheet.png"
@@ -104,7 +100,7 @@ def test_the_program_prints_a_line_an_image_and_saves_the_sheet(
         assert min(image.size) > 200
 
 
-def test_an_empty_file_is_named_and_a_class_may_have_dollars(tmp_path, monkeypatch):
+def test_an_empty_file_is_an_error_and_class_names_can_have_dollars(tmp_path, monkeypatch):
     for i in range(6):
         save(tmp_path / "in" / ("a$x", "b$\\frac")[i % 2] / f"{i}.png", noise(6, 9, i))
     monkeypatch.setattr(
@@ -119,9 +115,7 @@ def test_an_empty_file_is_named_and_a_class_may_have_dollars(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("name", ["sheet", "sheet.docx"])
-def test_a_picture_of_an_unknown_suffix_is_refused_before_anything_is_read(
-    tmp_path, monkeypatch, name
-):
+def test_an_unknown_suffix_is_an_error_before_the_source_is_read(tmp_path, monkeypatch, name):
     monkeypatch.setattr(sys, "argv", ["show", "no such source", "--out", str(tmp_path / name)])
     with pytest.raises(SystemExit, match=rf"must end in .*\.png.* Received: .*{name}"):
         programs.run(show.main)

@@ -1,6 +1,4 @@
-"""Whatever happens to shards is found, by file and record number, and nothing is found where
-nothing happened.
-"""
+"""Verification of shards finds all damage, by file and record, and no other errors."""
 
 import itertools
 import json
@@ -18,7 +16,7 @@ from vgg_tf.records.integrity import verify
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """24 training images in 3 shards, 4 for validation in one."""
+    """24 training images in 3 shards, and 4 validation images in one."""
     root = tmp_path_factory.mktemp("verify")
     for i in range(28):
         save(
@@ -53,7 +51,7 @@ def rewrite(path, examples):
 
 
 def change(shards, index, edit, name=SHARD):
-    """Edit the Example of one record, its checksum right."""
+    """Edit the Example of one record, with a correct checksum."""
     examples = serialized(shards / name)
     example = tf.train.Example.FromString(examples[index])
     edit(example.features.feature)
@@ -62,7 +60,7 @@ def change(shards, index, edit, name=SHARD):
 
 
 def flip(path, index, back):
-    """Change a byte so many before the end of a record; tell where the record begins and ends."""
+    """Flip a bit `back` bytes before the end of a record; return its start and end."""
     ends = [0, *itertools.accumulate(len(example) + 16 for example in serialized(path))]
     content = bytearray(path.read_bytes())
     content[ends[index + 1] - back] ^= 1
@@ -81,12 +79,12 @@ def counted(n):
     return ("dataset.json", -1, f"it lists 24 train images, but {n} are readable")
 
 
-def test_nothing_is_found_in_what_write_wrote(shards):
+def test_new_shards_have_no_errors(shards):
     assert found(shards) == []
 
 
 @pytest.mark.parametrize("back", [30, 2], ids=["data", "checksum"])
-def test_a_flipped_byte_is_found_in_its_record_and_nothing_else_is(shards, back):
+def test_only_the_record_with_a_flipped_bit_is_reported(shards, back):
     places = dict(zip(SHARDS, (0, 3, 7), strict=True))
     at = {name: flip(shards / name, index, back) for name, index in places.items()}
     assert found(shards) == [
@@ -98,7 +96,7 @@ def test_a_flipped_byte_is_found_in_its_record_and_nothing_else_is(shards, back)
     ]
 
 
-def test_several_damaged_records_are_all_found_and_those_after_one_are_looked_at_like_all_others(
+def test_all_damaged_records_are_found_and_later_records_are_checked(
     shards,
 ):
     content = bytearray((shards / SHARD).read_bytes())
@@ -118,7 +116,7 @@ def test_several_damaged_records_are_all_found_and_those_after_one_are_looked_at
     ]
 
 
-def test_a_cut_shard_is_found_with_the_record_it_ends_in(shards):
+def test_a_truncated_shard_is_found_with_its_last_record(shards):
     for name, cut in zip(SHARDS, (-20, 7), strict=False):
         (shards / name).write_bytes((shards / name).read_bytes()[:cut])
     *cuts, last = found(shards)
@@ -127,7 +125,7 @@ def test_a_cut_shard_is_found_with_the_record_it_ends_in(shards):
     assert last == counted(7 + 0 + 8)
 
 
-def test_a_missing_and_a_foreign_shard_and_a_folder_in_the_place_of_one_are_found(shards):
+def test_missing_and_unknown_shards_and_a_folder_with_the_name_of_one_are_found(shards):
     (shards / SHARD).rename(shards / "train-00001-of-00004")
     (shards / SHARDS[2]).unlink()
     (shards / SHARDS[2]).mkdir()
@@ -155,8 +153,8 @@ def set_box(corners, label):
     return edit
 
 
-# By shard, and there by record: those whose image can be decoded, those that are looked at apart,
-# and some of both.
+# By shard, then by record. Images of the first shard can be decoded. Records of the second one are
+# read separately. The third one has both.
 WRONG = [
     [
         (set_number("image/class/label", 2), "label 2 must be between 0 and 1"),
@@ -199,8 +197,8 @@ WRONG = [
 ]
 
 
-def test_a_record_that_is_whole_but_wrong_is_found(shards):
-    # 1 s: seven of them are looked at apart.
+def test_intact_records_with_wrong_values_are_found(shards):
+    # Takes 1 s, because seven records are read separately.
     for name, cases in zip(SHARDS, WRONG, strict=True):
         for index, (edit, _) in enumerate(cases):
             if edit:
@@ -217,14 +215,14 @@ def test_a_record_that_is_whole_but_wrong_is_found(shards):
     assert [(name, index) for name, index, _ in of_records] == [
         (name, index) for name, index, _ in expected
     ]
-    for (_, _, told), (_, _, what) in zip(of_records, expected, strict=True):
-        assert what in told
+    for (_, _, error), (_, _, what) in zip(of_records, expected, strict=True):
+        assert what in error
     assert images == counted(24 - 8)
     assert boxes == ("dataset.json", -1, "it lists 0 train boxes, but 3 are readable")
 
 
-def test_names_that_come_twice_in_a_split_are_found_but_two_splits_may_have_one_in_common(shards):
-    """Other writers store base names, which may be the same in train and validation."""
+def test_a_name_can_occur_twice_in_a_dataset_but_not_in_a_split(shards):
+    """Other writers store base names, which can be the same in train and validation."""
     name = (
         tf.train.Example.FromString(serialized(shards / SHARD)[2])
         .features.feature["image/filename"]
@@ -238,7 +236,7 @@ def test_names_that_come_twice_in_a_split_are_found_but_two_splits_may_have_one_
     ]
 
 
-def test_a_shard_that_ends_between_two_records_is_named(shards):
+def test_a_shard_that_ends_between_two_records_is_found(shards):
     kept = dict(zip(SHARDS, (0, 5), strict=False))
     for name, n in kept.items():
         rewrite(shards / name, serialized(shards / name)[:n])
@@ -246,7 +244,7 @@ def test_a_shard_that_ends_between_two_records_is_named(shards):
     assert found(shards) == [*here, counted(0 + 5 + 8)]
 
 
-def test_a_dataset_json_that_disagrees_is_found(shards):
+def test_wrong_counts_in_dataset_json_are_found(shards):
     values = json.loads((shards / "dataset.json").read_text())
     values["splits"]["train"]["per_class"] = [11, 13]
     (shards / "dataset.json").write_text(json.dumps(values))
@@ -257,8 +255,8 @@ def test_a_dataset_json_that_disagrees_is_found(shards):
 
 
 @pytest.mark.slow
-def test_the_program_ends_with_0_or_with_1_and_a_list_that_restoring_empties(shards):
-    # A process for the one exit code that scripts look at.
+def test_the_exit_code_is_0_without_errors_and_1_with_errors(shards):
+    # A process, because scripts check this exit code.
     good = call("tfrecords_tools.verify", shards)
     assert (good.returncode, good.stdout) == (0, f"{shards}: 4 shards, 28 records, no errors\n")
     (shards / SHARD).write_bytes((shards / SHARD).read_bytes()[:-9])

@@ -1,4 +1,4 @@
-"""Files and small sources of images."""
+"""Small files and image sources."""
 
 import io
 
@@ -19,7 +19,7 @@ def png(picture):
 
 
 def source(pictures, **splits):
-    """A source whose train split holds these pictures, of classes a and b in turn."""
+    """Return a source with these training pictures, alternately of class a and b."""
     contents = [png(picture) for picture in pictures]
     train = Split(
         [f"{i}.png" for i in range(len(contents))], np.arange(len(contents)) % 2, contents
@@ -28,6 +28,6 @@ def source(pictures, **splits):
 
 
 def written(path, content):
-    """The path of a file of these bytes, or of this text in UTF-8."""
+    """Write bytes, or a text in UTF-8, to a file and return its path."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return str(path)

@@ -1,4 +1,4 @@
-"""Pascal-VOC annotations are read, and files that are not are named."""
+"""Reading of Pascal VOC annotations, and errors for other files."""
 
 import re
 from pathlib import Path
@@ -18,9 +18,7 @@ def item(name, xmin, ymin, xmax, ymax, more=""):
 
 
 def voc(*items, size=(200, 100)):
-    """An annotation as Pascal VOC and ImageNet have it; `size` is width and height, None for
-    none.
-    """
+    """Return an annotation in the format of Pascal VOC; `size` is width and height, or None."""
     stated = size and "<size><width>{}</width><height>{}</height><depth>3</depth></size>".format(
         *size
     )
@@ -32,7 +30,7 @@ def voc(*items, size=(200, 100)):
 
 @pytest.fixture
 def xml(tmp_path):
-    """A function that writes an annotation and gives its path."""
+    """A function that writes an annotation and returns its path."""
 
     def write(content):
         return written(tmp_path / "1.xml", content)
@@ -41,7 +39,7 @@ def xml(tmp_path):
 
 
 def boxed(boxes):
-    """Names and corners as plain values."""
+    """Return names and corners as Python values."""
     assert boxes.corners.dtype == np.float32
     assert boxes.corners.shape == (len(boxes.names), 4)
     return [
@@ -50,7 +48,7 @@ def boxed(boxes):
     ]
 
 
-def test_corners_are_shares_of_the_stated_width_and_height_whatever_the_size_of_the_image(xml):
+def test_corners_are_fractions_of_the_size_in_the_file(xml):
     path = xml(voc(item("cat", 20, 10, 100, 90), item("dog", 0, 0, 200, 100), size=(200, 100)))
     for width, height in ((200, 100), (100, 50), (50, 100)):
         assert boxed(annotations.read_xml(path, width, height)) == [
@@ -60,13 +58,13 @@ def test_corners_are_shares_of_the_stated_width_and_height_whatever_the_size_of_
 
 
 @pytest.mark.parametrize("size", [None, (0, 0), (200, 0), (-1, 100), ("", "")])
-def test_without_a_stated_size_they_are_shares_of_the_images(xml, size):
+def test_corners_are_fractions_of_the_image_if_the_file_has_no_size(xml, size):
     assert boxed(annotations.read_xml(xml(voc(item("cat", 4, 4, 20, 36), size=size)), 40, 80)) == [
         ("cat", 0.1, 0.05, 0.5, 0.45)
     ]
 
 
-def test_corners_given_in_the_wrong_order_are_put_right_each_with_its_own_pair(xml):
+def test_corners_in_the_wrong_order_are_sorted(xml):
     path = xml(
         voc(
             item("cat", 100, 10, 20, 90), item("dog", 20, 90, 100, 10), item("eel", 100, 90, 20, 10)
@@ -77,7 +75,7 @@ def test_corners_given_in_the_wrong_order_are_put_right_each_with_its_own_pair(x
     ] * 3
 
 
-def test_a_box_is_cut_at_the_images_border(xml):
+def test_a_box_is_clipped_to_the_image(xml):
     path = xml(voc(item("cat", -20, -1, 100, 90), item("dog", 100, 50, 300, 1e6)))
     assert boxed(annotations.read_xml(path, 1, 1)) == [
         ("cat", 0, 0, 0.5, 0.9),
@@ -85,12 +83,12 @@ def test_a_box_is_cut_at_the_images_border(xml):
     ]
 
 
-def test_fractions_of_pixels_count_and_white_space_does_not(xml):
+def test_fractions_of_pixels_are_read_and_white_space_is_ignored(xml):
     path = xml(voc(item("\n traffic light\t", " 20.5 ", "1e1", "100.0\n", 90)))
     assert boxed(annotations.read_xml(path, 1, 1)) == [("traffic light", 0.1025, 0.1, 0.5, 0.9)]
 
 
-def test_the_parts_of_an_object_are_no_objects(xml):
+def test_parts_of_an_object_are_not_objects(xml):
     part = (
         "<part><name>head</name>"
         "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
@@ -114,7 +112,7 @@ def test_an_annotation_without_objects_has_no_boxes(xml):
         ("", "utf-16"),
     ],
 )
-def test_names_are_read_in_the_encoding_that_the_file_declares(xml, head, encoding):
+def test_names_are_read_in_the_declared_encoding(xml, head, encoding):
     path = xml((head + voc(item("Übermaß &amp; Co", 20, 10, 100, 90))).encode(encoding))
     assert annotations.read_xml(path, 1, 1).names == ["Übermaß & Co"]
 
@@ -139,7 +137,7 @@ def test_names_are_read_in_the_encoding_that_the_file_declares(xml, head, encodi
         b"\xff\xd8\xff\xe0 a picture",
     ],
 )
-def test_what_is_no_annotation_is_named_with_a_remedy(xml, content):
+def test_a_file_that_is_not_an_annotation_is_an_error_with_a_remedy(xml, content):
     with pytest.raises(
         ValueError,
         match=r"1\.xml must be a Pascal VOC annotation\. Received: .+\. Fix or remove the file\.",
@@ -147,13 +145,13 @@ def test_what_is_no_annotation_is_named_with_a_remedy(xml, content):
         annotations.read_xml(xml(content), 10, 10)
 
 
-def test_a_missing_annotation_is_named(tmp_path):
+def test_the_error_for_a_missing_annotation_names_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.xml"):
         annotations.read_xml(str(tmp_path / "gone.xml"), 10, 10)
 
 
 @pytest.mark.parametrize("size", [(200, 100), None])
-def test_the_areas_of_objects_are_in_square_pixels_with_a_stated_size_and_without(xml, size):
+def test_areas_are_in_square_pixels_with_and_without_a_size(xml, size):
     path = xml(
         voc(
             item("cat", 10, 10, 30, 20),
@@ -168,7 +166,7 @@ def test_the_areas_of_objects_are_in_square_pixels_with_a_stated_size_and_withou
 
 
 @real_data
-def test_real_annotations_hold_the_numbers_that_stand_in_them():
+def test_real_annotations_give_the_numbers_in_their_text():
     folder = Path(DATA, "boxes-2class", "annotations")
     for path in sorted(folder.iterdir())[::20]:
         text = path.read_text()
@@ -189,7 +187,7 @@ def test_real_annotations_hold_the_numbers_that_stand_in_them():
         assert boxes.names == re.findall(r"<object>\s*<name>(\w+)<", text)
 
 
-def test_boxes_in_pixels_become_shares_and_no_boxes_none():
+def test_make_boxes_converts_pixels_to_fractions():
     corners = np.array([[10, 20, 30, 40], [0, 0, 50, 80]])
     assert boxed(annotations.make_boxes(corners, ["a", "b"], 50, 80)) == [
         ("a", 0.2, 0.25, 0.6, 0.5),

@@ -1,4 +1,4 @@
-"""Kaggle's solution files are read, and those that are not are named."""
+"""Reading of Kaggle solution files, and errors for other files."""
 
 import csv
 
@@ -10,7 +10,7 @@ from vgg_tf.records import annotations
 
 @pytest.fixture
 def table(tmp_path):
-    """A function that writes a solution file and gives its path."""
+    """A function that writes a solution file and returns its path."""
 
     def write(content):
         return written(tmp_path / "LOC_val_solution.csv", content)
@@ -22,7 +22,7 @@ HEAD = "ImageId,PredictionString\n"
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_a_row_has_five_words_a_box_and_a_blank_at_its_end(table, newline):
+def test_a_row_has_five_words_per_box_and_a_final_space(table, newline):
     rows = [
         "ILSVRC2012_val_00000002,n01440764 10 20 30 40 n01440764 1 2 3 4 ",
         "ILSVRC2012_val_00000001,n02084071 85 1 499 272 ",
@@ -34,7 +34,7 @@ def test_a_row_has_five_words_a_box_and_a_blank_at_its_end(table, newline):
     }
 
 
-def test_a_table_by_pythons_own_writer_is_read_back(tmp_path):
+def test_a_table_from_csv_writer_is_read_back(tmp_path):
     rows = {
         f"ILSVRC2012_val_{i:08d}": [(f"n{j:08d}", i, j, i + 1.5, j + 2) for j in range(1 + i % 3)]
         for i in range(9)
@@ -62,7 +62,7 @@ def test_a_table_by_pythons_own_writer_is_read_back(tmp_path):
         b"\x1f\x8b\xff\xfe",
     ],
 )
-def test_what_is_no_solution_file_is_named(table, content):
+def test_the_error_for_another_file_names_it(table, content):
     with pytest.raises(
         ValueError,
         match=r"LOC_val_solution\.csv.*(Download the solution file again|UTF-8)",
@@ -84,7 +84,7 @@ def test_what_is_no_solution_file_is_named(table, content):
         "b,n1 1 2 nan 4",
     ],
 )
-def test_a_row_that_is_no_list_of_boxes_is_named_with_its_line(table, row):
+def test_the_error_for_a_wrong_row_names_file_and_line(table, row):
     with pytest.raises(ValueError, match=r"LOC_val_solution\.csv, line 3: .+ Received: b"):
         annotations.read_solution(table(f"{HEAD}a,n1 1 2 3 4 \n{row}\nc,n1 1 2 3 4 \n"))
 
@@ -97,14 +97,14 @@ def test_a_row_that_is_no_list_of_boxes_is_named_with_its_line(table, row):
         + 'a,"n1 1 2 3 4\n'
         + "b,n1 1 2 3 4\n" * 20_000,  # a quotation mark that is never closed
     ],
-    ids=["bytes that are no text", "an open quotation mark"],
+    ids=["bytes that are not text", "an open quotation mark"],
 )
-def test_a_table_that_cannot_be_read_as_one_is_named(table, content):
+def test_the_error_for_an_unreadable_table_names_it(table, content):
     with pytest.raises(ValueError, match=r"LOC_val_solution\.csv"):
         annotations.read_solution(table(content))
 
 
-def test_an_image_that_comes_twice_in_a_table_is_named_unless_its_rows_agree(tmp_path):
+def test_an_image_with_two_different_rows_is_an_error(tmp_path):
     path = tmp_path / "LOC_val_solution.csv"
     rows = ["ImageId,PredictionString", "a,n1 1 2 3 4 ", "b,n1 1 2 3 4 ", "a,n1 1 2 3 4 "]
     path.write_text("\n".join(rows))

@@ -1,4 +1,4 @@
-"""`dataset.json` is read back, and damaged ones and missing shards are named."""
+"""Reading of `dataset.json`, and errors for damaged files and missing shards."""
 
 import json
 
@@ -11,11 +11,11 @@ from vgg_tf.records.splits import Split
 from vgg_tf.records.statistics import Measures, describe_split, measure
 
 
-def test_shards_are_named_as_in_the_field():
+def test_shard_names_have_the_usual_form():
     assert make_shard_name("train", 17, 1024) == "train-00017-of-01024"
 
 
-def test_missing_shards_are_counted_and_the_first_is_named(tmp_path):
+def test_the_error_for_missing_shards_has_their_number_and_the_first_name(tmp_path):
     collection = Measures(images=1, sides={1: 1}).make_collection(
         source([noise(1, 1)]), {"train": describe_split([0], 2, [1, 1, 1, 1])}
     )
@@ -37,7 +37,7 @@ def collection():
     return measure(source([noise(4 + i, 9, i) for i in range(5)], test=test))
 
 
-def test_dataset_json_comes_back_as_it_was(collection, tmp_path):
+def test_dataset_json_is_read_back_unchanged(collection, tmp_path):
     collection.write(tmp_path)
     back = Collection.read(tmp_path)
     assert back == collection
@@ -48,12 +48,12 @@ def test_dataset_json_comes_back_as_it_was(collection, tmp_path):
     }
 
 
-def test_dataset_json_says_that_labels_begin_at_0(collection, tmp_path):
+def test_dataset_json_stores_that_labels_start_at_0(collection, tmp_path):
     collection.write(tmp_path)
     assert json.loads((tmp_path / "dataset.json").read_text())["labels_from"] == 0
 
 
-def test_an_unknown_split_is_answered_with_those_there_are(collection):
+def test_the_error_for_an_unknown_split_lists_the_existing_ones(collection):
     assert collection.count_images("test") == 1
     with pytest.raises(ValueError, match=r"zoo has no split 'validation'. It has train, test"):
         collection.count_images("validation")
@@ -95,7 +95,7 @@ def of_all(key, value):
         of_all("bytes_per_image", 0),
     ],
 )
-def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change):
+def test_a_dataset_json_with_wrong_values_is_an_error(collection, tmp_path, change):
     collection.write(tmp_path)
     values = json.loads((tmp_path / "dataset.json").read_text())
     change(values)
@@ -119,7 +119,7 @@ def test_a_dataset_json_of_another_form_is_refused(collection, tmp_path, change)
         b"\xff\0",
     ],
 )
-def test_a_broken_dataset_json_is_refused_by_name(tmp_path, content):
+def test_the_error_for_a_damaged_dataset_json_names_it(tmp_path, content):
     (tmp_path / "dataset.json").write_bytes(content)
     with pytest.raises(
         ValueError,
@@ -128,13 +128,13 @@ def test_a_broken_dataset_json_is_refused_by_name(tmp_path, content):
         Collection.read(tmp_path)
 
 
-def test_a_folder_holds_shards_where_it_holds_a_dataset_json(tmp_path, monkeypatch):
+def test_a_folder_with_dataset_json_holds_shards(tmp_path, monkeypatch):
     assert not holds_shards(tmp_path)
     (tmp_path / "dataset.json").touch()
     assert holds_shards(tmp_path)
     assert holds_shards(str(tmp_path))
     assert not holds_shards(source([noise(1, 1)]))
-    # The word means scikit-learn's, whatever lies in the working folder; a path means the folder.
+    # `digits` is always the dataset of scikit-learn; `./digits` is a folder.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits" / "dataset.json").touch()

@@ -1,4 +1,4 @@
-"""Damaged records of shards are named by shard and record; the others are found."""
+"""Scans of shards with damaged records: errors by shard and record."""
 
 import itertools
 import re
@@ -21,9 +21,9 @@ from vgg_tf.runtime import files
         ((1, 3), example(image__encoded=[b"x"], image__class__label=[b"1"])),
         ((2, 0), example(image__encoded=[b"x"], image__class__text=[b"ant"])),
     ],
-    ids=["no Example first", "no Example", "two labels", "a label in words", "no label"],
+    ids=["not an Example, first", "not an Example", "two labels", "a text label", "no label"],
 )
-def test_a_record_whose_label_cannot_be_read_is_named(tmp_path, at, record):
+def test_the_error_for_an_unreadable_label_names_the_record(tmp_path, at, record):
     slim_folder(tmp_path, n=15)
     k, index = at
     whole = list(
@@ -59,19 +59,19 @@ def lengths(tmp_path):
     [
         (2, 40, False, "its checksum is wrong"),
         (2, -1, False, "its checksum is wrong"),
-        (3, 1, False, "cut off or overwritten"),  # the length: nothing behind it can be found
+        (3, 1, False, "cut off or overwritten"),  # the length: later records cannot be found
         (3, 9, False, "cut off or overwritten"),  # the checksum of the length
         (4, 60, True, "cut off: the file ends"),
-        (4, 5, True, "cut off or overwritten"),  # in a header, which TensorFlow takes for the end
+        (4, 5, True, "cut off or overwritten"),  # in a header, where TensorFlow reports no error
     ],
 )
-def test_damage_is_named_by_shard_and_record(tmp_path, lengths, record, at, cut, what):
+def test_the_error_for_damage_names_shard_and_record(tmp_path, lengths, record, at, cut, what):
     path = tmp_path / "train-00000-of-00001"
     assert framing.find_damage(str(path)) == []
     start = list(itertools.accumulate(lengths, initial=0))
     damage(path, start[record] + at if at >= 0 else start[record + 1] + at, cut)
-    ((found, told),) = framing.find_damage(str(path))
-    assert (found, told[: len(what)]) == (record, what)
+    ((found, error),) = framing.find_damage(str(path))
+    assert (found, error[: len(what)]) == (record, what)
     with pytest.raises(
         ValueError,
         match=(
@@ -82,7 +82,7 @@ def test_damage_is_named_by_shard_and_record(tmp_path, lengths, record, at, cut,
         open_source(str(tmp_path))
 
 
-def test_all_damaged_records_of_all_shards_are_named_and_the_others_are_where_the_reader_finds_them(
+def test_all_damaged_records_are_named_and_all_other_records_are_found(
     tmp_path,
 ):
     slim_folder(tmp_path, n=15)

@@ -1,4 +1,4 @@
-"""Examples are written and read, ours and those of other writers."""
+"""Writing and parsing of examples."""
 
 import tensorflow as tf
 
@@ -6,11 +6,11 @@ from vgg_tf.records import schema
 
 
 def fields(encoded, label, class_name, filename):
-    """What is known of a JPEG of 4 by 3 pixels without boxes."""
+    """Return the fields of a JPEG of 4 by 3 pixels without boxes."""
     return schema.Fields(encoded, label, filename, class_name, "", "JPEG", 3, 4)
 
 
-def test_an_example_has_the_keys_that_the_field_shares():
+def test_an_example_has_the_usual_keys():
     example = tf.train.Example.FromString(
         schema.serialize(fields(b"\xff\xd8\xff\0", 1, "newt", "train/newt/ä 1.jpg"))
     )
@@ -32,14 +32,14 @@ def test_an_example_has_the_keys_that_the_field_shares():
 
 
 def test_an_example_has_the_same_bytes_in_every_process():
-    # Protobuf promises that only for sorted keys.
+    # Protobuf guarantees this only for sorted keys.
     serialized = schema.serialize(fields(b"abc", 1, "newt", "newt/1.jpg"))
     assert serialized == tf.train.Example.FromString(serialized).SerializeToString(
         deterministic=True
     )
 
 
-def test_parsing_inverts_serialising():
+def test_parsing_inverts_serializing():
     examples = [(bytes([i, 0, 255 - i]) * i, i * 37) for i in range(20)]
     serialized = [schema.serialize(fields(content, label, "c", "f")) for content, label in examples]
     assert [tuple(value.numpy() for value in schema.parse(one)) for one in serialized] == examples

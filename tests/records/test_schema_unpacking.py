@@ -1,4 +1,4 @@
-"""Records of any writer are unpacked to what they say of their image."""
+"""Unpacking of records of any writer."""
 
 import pytest
 
@@ -7,19 +7,19 @@ from tests.making import noise
 from vgg_tf.records import framing, schema
 
 
-def test_unpacking_tells_what_a_record_says_and_what_it_does_not():
+def test_unpacking_returns_present_and_absent_values():
     boxes = [(0.125, 0.25, 0.5, 1.0), (0.0, 0.5, 0.25, 0.75)]
-    told = schema.unpack(slim(4, 2, boxes=boxes))
-    assert told[:-1] == (png(noise(6, 9, 4)), 2, "4.png", "n02", "bee", "", -1, -1)
-    assert told.boxes.corners.tolist() == [list(box) for box in boxes]
-    assert told.boxes.names == ["", ""]  # the image's own class
+    fields = schema.unpack(slim(4, 2, boxes=boxes))
+    assert fields[:-1] == (png(noise(6, 9, 4)), 2, "4.png", "n02", "bee", "", -1, -1)
+    assert fields.boxes.corners.tolist() == [list(box) for box in boxes]
+    assert fields.boxes.names == ["", ""]  # the image's own class
     bare = schema.unpack(example(image__encoded=[b"x"]))
     assert bare[:-1] == (b"x", -1, "", "", "", "", -1, -1)
     assert bare.boxes.corners.shape == (0, 4)
     assert bare.boxes.names == []
 
 
-def test_boxes_are_called_by_their_words_else_by_their_numbers_else_by_the_class():
+def test_names_of_boxes_come_from_texts_or_labels_or_the_class():
     corners = {
         f"image__object__bbox__{side}": [0.0, 0.5] if side[1:] == "min" else [0.5, 1.0]
         for side in ("xmin", "ymin", "xmax", "ymax")
@@ -39,7 +39,7 @@ def test_boxes_are_called_by_their_words_else_by_their_numbers_else_by_the_class
         schema.unpack(example(**image, image__object__bbox__label=[7, 3, 1]))
 
 
-def test_what_is_no_record_of_an_image_is_told_with_its_place(tmp_path):
+def test_the_error_for_another_record_names_its_position(tmp_path):
     for serialized, what in (
         (b"\xff\xff", "it is not a tf.train.Example"),
         (

@@ -1,4 +1,4 @@
-"""The fingerprint and the smaller side of a source follow from its images."""
+"""The fingerprint and the smaller side of a source."""
 
 import shutil
 from dataclasses import replace
@@ -45,7 +45,7 @@ def move_to_test(root):
 
 
 @pytest.mark.parametrize("change", [rename, remove, relabel, rename_class, move_to_test])
-def test_any_change_of_files_labels_classes_or_splits_changes_the_fingerprint(tmp_path, change):
+def test_changes_of_files_labels_classes_or_splits_change_the_fingerprint(tmp_path, change):
     fill(tmp_path, train__a=5, train__b=5, val__a=1, test__a=1)
     before = open_source(str(tmp_path)).fingerprint()
     change(tmp_path)
@@ -61,7 +61,7 @@ def test_labels_alone_change_the_fingerprint(digits):
     )
 
 
-def test_the_smaller_side_is_the_median_over_training_images_that_can_be_read(tmp_path):
+def test_the_smaller_side_is_the_median_of_readable_training_images(tmp_path):
     fill(tmp_path, train__a=9, train__b=2, val__a=1)  # sides 10 to 18, 10, 11
     assert open_source(str(tmp_path)).measure_smaller_side() == np.median([*range(10, 19), 10, 11])
     for name in ("000", "001", "002"):
@@ -71,11 +71,11 @@ def test_the_smaller_side_is_the_median_over_training_images_that_can_be_read(tm
     )
 
 
-def test_the_smaller_side_is_unknown_where_no_image_can_be_read(tmp_path):
+def test_the_smaller_side_is_none_if_no_image_is_readable(tmp_path):
     for path in fill(tmp_path, a=2, b=2).rglob("*.png"):
         path.write_bytes(b"no image")
     assert open_source(str(tmp_path)).measure_smaller_side() is None
 
 
-def test_the_digits_are_eight_pixels_wide(digits):
+def test_the_smaller_side_of_the_digits_is_8_pixels(digits):
     assert digits.measure_smaller_side() == 8

@@ -1,4 +1,4 @@
-"""Colors and sizes of many images are those of all their pixels."""
+"""Statistics of the colors and sizes of images."""
 
 import json
 
@@ -13,9 +13,7 @@ from vgg_tf.records.statistics import Measures, measure
 
 
 def plain_moments(pictures):
-    """Mean and covariance where every picture weighs the same, in two passes over float64
-    pixels.
-    """
+    """Return mean and covariance with equal weight per picture, in two float64 passes."""
     flat = [picture.reshape(-1, 3).astype(float) for picture in pictures]
     mean = np.mean([pixels.mean(0) for pixels in flat], 0)
     return mean, np.mean([(pixels - mean).T @ (pixels - mean) / len(pixels) for pixels in flat], 0)
@@ -28,7 +26,7 @@ def added(pictures):
     return measures
 
 
-def test_mean_and_covariance_of_images_of_one_size_are_those_of_all_their_pixels():
+def test_statistics_of_images_of_one_size_are_those_of_all_pixels():
     pictures = [noise(12, 17, i) // (i + 1) + 10 * i for i in range(8)]
     collection = measure(source(pictures))
     pixels = np.concatenate([picture.reshape(-1, 3) for picture in pictures])
@@ -38,13 +36,13 @@ def test_mean_and_covariance_of_images_of_one_size_are_those_of_all_their_pixels
     assert collection.statistics_images == 8
 
 
-def test_images_weigh_the_same_whatever_their_size():
+def test_images_of_all_sizes_have_equal_weight():
     pictures = [noise(2, 2), noise(40, 60) // 4 + 180, noise(1, 9) // 3]
     mean, covariance = plain_moments(pictures)
     collection = measure(source(pictures))
     np.testing.assert_allclose(collection.mean_rgb, mean, atol=1e-4)
     np.testing.assert_allclose(collection.covariance_rgb, covariance, atol=1e-2)
-    # The large one alone would otherwise decide.
+    # With equal weight per pixel, the large image would dominate.
     assert (
         np.abs(
             np.concatenate([picture.reshape(-1, 3) for picture in pictures]).mean(0) - mean
@@ -53,26 +51,25 @@ def test_images_weigh_the_same_whatever_their_size():
     )
 
 
-@pytest.mark.parametrize("greys", [1, 2])
-def test_a_large_bright_image_of_few_colours_loses_no_digits(greys):
-    # Squares of 254 added up in float32 would err by more than this variance, and below 0 it has no
-    # root.
-    picture = 254 + noise(200, 4000) % greys
+@pytest.mark.parametrize("levels", [1, 2])
+def test_statistics_of_a_large_bright_image_are_precise(levels):
+    # A float32 sum of squares of 254 has an error above this variance, which can become negative.
+    picture = 254 + noise(200, 4000) % levels
     collection = added([picture]).make_collection(source([picture]))
     mean, covariance = plain_moments([picture])
     np.testing.assert_allclose(collection.mean_rgb, mean, atol=1e-3)
     np.testing.assert_allclose(collection.covariance_rgb, covariance, atol=1e-3)
-    np.testing.assert_allclose(collection.std_rgb, (greys - 1) / 2, atol=1e-3)
+    np.testing.assert_allclose(collection.std_rgb, (levels - 1) / 2, atol=1e-3)
 
 
-def test_sides_and_bytes_are_told_a_picture():
+def test_smaller_side_is_a_median_and_bytes_are_a_mean():
     pictures = [noise(h, w) for h, w in [(4, 9), (5, 7), (20, 6), (8, 8), (30, 40)]]
     collection = measure(source(pictures))
     assert collection.smaller_side == np.median([4, 5, 6, 8, 30])
     assert collection.bytes_per_image == round(np.mean([len(png(picture)) for picture in pictures]))
 
 
-def test_measures_add_up_shard_by_shard_also_through_json():
+def test_sums_of_shards_from_json_equal_the_sums_of_all_images():
     pictures = [noise(5 + i % 3, 7, i) for i in range(9)]
     whole = added(pictures)
     parts = [added(pictures[i::3]) for i in range(3)]
@@ -84,7 +81,7 @@ def test_measures_add_up_shard_by_shard_also_through_json():
     assert total.make_collection(source(pictures)) == whole.make_collection(source(pictures))
 
 
-def test_only_train_is_measured_and_a_sample_is_spread_evenly():
+def test_only_train_is_measured_and_samples_are_evenly_spaced():
     pictures = [np.full((2, 2, 3), 10 * i, np.uint8) for i in range(11)]
     white = Split(["w.png"], np.array([0]), [png(np.full((2, 2, 3), 255, np.uint8))])
     assert measure(source(pictures, test=white)).mean_rgb == (50, 50, 50)
@@ -97,7 +94,7 @@ def test_only_train_is_measured_and_a_sample_is_spread_evenly():
     )  # first, middle, last
 
 
-def test_an_unreadable_image_is_named_with_what_is_wrong():
+def test_the_error_for_an_unreadable_image_names_it():
     assert (decode_named(png(noise(3, 4)), "x.png") == noise(3, 4)).all()
     with pytest.raises(ValueError, match=r"^cannot read cat/1.png: the file is empty$"):
         decode_named(b"", "cat/1.png")
