@@ -97,8 +97,8 @@ def inputs(once, tmp_path, monkeypatch):
         (
             call,
             ["vgg_tf.evaluate", "thesis"],
-            r"error: thesis holds no weights: it has thesis\.txt\. "
-            r"Known forms: a run folder, .*\n$",
+            r"error: thesis must contain weights\. Received: thesis\.txt\. "
+            r"Supported formats: a run folder, .*\n$",
         ),
         (
             program,

@@ -102,12 +102,12 @@ def test_the_chain_trains_every_stage_from_the_one_before(trained):
     ]
     copied = re.findall(r"weights from .*/(\S+) \(a run folder\): (.*)", trained)
     assert copied == [
-        ("1-vgg11-S37", "7 layers copied, 3 left as they were"),
+        ("1-vgg11-S37", "7 layers copied, 3 unchanged"),
         ("2-vgg13-S37", "all 10 layers copied"),
         ("3-vgg13-S55", "all 10 layers copied"),
     ]
     report = (RUNS / "2-vgg13-S37" / "inherited.txt").read_text()
-    assert "left     block1_conv2, block2_conv2, block4_conv1" in report
+    assert "kept     block1_conv2, block2_conv2, block4_conv1" in report
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_a_chain_that_was_moved_goes_on_with_the_stage_that_is_not_done(trained)
     (last / "report.json").unlink()
     result = run("vgg_tf.stages", *WORDS, "--out", "moved")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("is done; delete it or choose another --out to train anew") == 3
+    assert result.stdout.count("is done; delete it or choose another --out to train again") == 3
     assert "continuing after epoch 1" in result.stdout
     assert result.stdout.count("weights from") == 0, "the state has them"
     assert (last / "report.json").exists()

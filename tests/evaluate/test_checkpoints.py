@@ -54,7 +54,7 @@ def odd(quick_run, tmp_path_factory):
         ),
         (
             ("nan.safetensors", "--data", "digits"),
-            r"nan.safetensors has weights that are not numbers \(NaN or infinite\)",
+            r"nan.safetensors must have finite weights\. Received: NaN or infinity",
         ),
         (("unready",), "unready must contain model.keras"),
     ],
@@ -134,7 +134,7 @@ def test_the_report_of_a_training_is_not_overwritten(copied):
 def test_weights_without_a_mean_use_that_of_imagenet_with_a_note(copied, capsys):
     run_folder.read_run("run").load_best().save_weights("bare.weights.h5")
     open_checkpoint("bare.weights.h5")
-    assert "bare.weights.h5: the mean of its input is not told" in capsys.readouterr().err
+    assert "bare.weights.h5: unknown mean of the input" in capsys.readouterr().err
 
 
 def test_scales_have_no_duplicates_and_headless_networks_use_the_papers(copied, tmp_path):

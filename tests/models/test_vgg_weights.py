@@ -24,7 +24,7 @@ def test_mean_and_std_of_the_weights_override_given_ones_with_a_note(capsys):
     for given in ({"std": (1, 2, 3)}, {"mean": (1, 2, 3)}):
         model = tiny(weights=source, input_shape=(64, 64, 3), **given)
         assert (
-            "note     mean (90, 100, 110) and no std of the source taken, mean ("
+            "note     input mean (90, 100, 110), no std: from the source, before: mean ("
             in capsys.readouterr().out
         )
         images = noise(2, 64, 64, 3)
@@ -37,7 +37,8 @@ def test_one_call_puts_new_classes_on_a_trained_trunk_and_reports_it(capsys):
         "vgg13_bn", weights=source, classes=3, freeze_until="block4", input_shape=(64, 64, 3)
     )
     assert (
-        "skipped  predictions: 5 classes there (16, 5), 3 here (16, 3)" in capsys.readouterr().out
+        "skipped  predictions: 5 classes in the source (16, 5), 3 in the target (16, 3)"
+        in capsys.readouterr().out
     )
     assert model.output.shape == (None, 3)
     for layer in model.layers:
@@ -59,14 +60,18 @@ def test_a_trunk_without_a_head_gets_a_new_head_of_1000_classes(capsys):
 
 
 def test_weights_of_another_network_raise_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"is not for this vgg13: block1_conv2: not in the source"):
+    with pytest.raises(
+        ValueError, match=r"shapes of vgg13\. Received: block1_conv2: not in the source"
+    ):
         tiny("vgg13", weights=scrambled(), input_shape=(64, 64, 3))
     with pytest.raises(
-        ValueError, match=r"is not for this vgg11: fc1: \(256, 16\) there, \(576, 16\) here"
+        ValueError,
+        match=r"Received: fc1: shape \(256, 16\) in the source, \(576, 16\) in the target",
     ):
         tiny(weights=scrambled(), input_shape=(96, 96, 3))
     with pytest.raises(
-        ValueError, match=r"block1_conv1: \(3, 3, 1, 8\) there, \(3, 3, 3, 8\) here"
+        ValueError,
+        match=r"block1_conv1: shape \(3, 3, 1, 8\) in the source, \(3, 3, 3, 8\) in the target",
     ):
         tiny(weights=scrambled(input_shape=(64, 64, 1)), input_shape=(64, 64, 3))
 

@@ -1,4 +1,4 @@
-"""Files of weights as their writers make them, and what their networks answer, in plain numpy."""
+"""Files of weights in the formats of their writers, and the outputs of their networks in numpy."""
 
 import functools
 import json
@@ -9,7 +9,7 @@ import numpy as np
 
 from vgg_tf import build_vgg
 
-# As torchvision's vgg.py has them; M is a pooling.
+# As in torchvision's vgg.py. M is a pooling layer.
 CONFIGURATIONS = {
     "vgg11": "64 M 128 M 256 256 M 512 512 M 512 512 M",
     "vgg13": "64 64 M 128 128 M 256 256 M 512 512 M 512 512 M",
@@ -32,8 +32,9 @@ def log_softmax(scores):
 
 
 def outputs(model, images=IMAGES):
-    """As `predict` has them. Layer by layer: of few images that saves half of a second for each
-    network.
+    """Return the outputs of a network as an array.
+
+    For few images the call is half a second faster than `predict`.
     """
     return np.asarray(model(images, training=False))
 
@@ -43,6 +44,7 @@ def log_posteriors(model, images=IMAGES):
 
 
 def torch_state(arch, map_side=2, seed=0):
+    """Return a random state dict with torchvision's names."""
     rng = np.random.default_rng(seed)
     state, index, channels = {}, 0, 3
 
@@ -63,7 +65,7 @@ def torch_state(arch, map_side=2, seed=0):
                 rng.normal(0, 0.1, channels),
             )
             state[f"{norm}.running_mean"] = rng.normal(0, 0.1, channels)
-            # So small that an epsilon of 1e-3, which is Keras' default, would be seen.
+            # Small, so that an epsilon of 1e-3, Keras' default, would change the outputs.
             state[f"{norm}.running_var"] = rng.uniform(0.001, 0.01, channels)
             state[f"features.{index}.weight"] *= 0.05
         index += 3 if arch.endswith("_bn") else 2
@@ -74,7 +76,7 @@ def torch_state(arch, map_side=2, seed=0):
 
 
 def spread(state, scores, name="classifier.6", words=("weight", "bias"), to=2):
-    """The state with its last layer scaled, so that the scores of a picture differ by `to`."""
+    """Scale the last layer so that the logits of an image have a std of `to`."""
     factor = to / scores.std(1).mean()
     return state | {
         f"{name}.{word}": np.float32(state[f"{name}.{word}"] * factor) for word in words
@@ -82,15 +84,17 @@ def spread(state, scores, name="classifier.6", words=("weight", "bias"), to=2):
 
 
 def agrees_and_mistakes_do_not(ours, scores, mistaken):
-    """The log-posteriors are those of the scores; those of each mistaken way are not."""
+    """Check the log-posteriors against logits, and against those of each mistake."""
     assert scores.std(1).mean() >= 1
     np.testing.assert_allclose(ours, log_softmax(scores), rtol=0, atol=TOLERANCE)
     for mistake, wrong in mistaken.items():
-        assert np.abs(ours - log_softmax(wrong)).max() > 100 * TOLERANCE, f"{mistake} is not seen"
+        assert np.abs(ours - log_softmax(wrong)).max() > 100 * TOLERANCE, (
+            f"the test does not detect: {mistake}"
+        )
 
 
 def keras_layers(arch="vgg16", top=True, seed=0):
-    """Random weights by `layer.variable`, as a network on 64 pixels has them."""
+    """Return random weights by `layer.variable` of a network for 64-pixel images."""
     rng = np.random.default_rng(seed)
     layers, channels = {}, 3
 
@@ -116,7 +120,7 @@ def names_of(layers):
 
 
 def keras_scores(layers, x):
-    """Scores of what the first layer gets; without a head the last map."""
+    """Return the logits for inputs of the first layer; without a head, the last feature map."""
     layers, x = (
         {name: array.astype(np.float64) for name, array in layers.items()},
         x.astype(np.float64),
@@ -140,13 +144,15 @@ def keras_scores(layers, x):
 
 
 def caffe(images):
-    """What keras.applications' preprocess_input makes of RGB: BGR minus the mean."""
+    """Preprocess RGB as keras.applications' preprocess_input does: BGR minus the mean."""
     return images[..., ::-1] - np.array([103.939, 116.779, 123.68])
 
 
 def old_h5(path, layers, style, whole=False, nested=False):
-    """A file as Keras 1 and 2 wrote it: `W` as on the servers of keras.applications, `kernel`
-    since, `numbered` in TF 1.
+    """Write a file as Keras 1 and 2 did.
+
+    The style `W` is that of the files of keras.applications, `kernel` is the later one, `numbered`
+    that of TensorFlow 1.
     """
 
     def stored(name, variable):
@@ -157,7 +163,7 @@ def old_h5(path, layers, style, whole=False, nested=False):
             "numbered": f"{name}_1/{numbered}",
         }[style]
 
-    groups = {}  # of the file, to the names of layers in them; some have none
+    groups = {}  # group of the file: names of its layers
     for name in ["input_1", *names_of(layers), "flatten"]:
         groups.setdefault("vgg16" if nested and name.startswith("block") else name, []).append(name)
     with h5py.File(path, "w") as file:
@@ -185,7 +191,7 @@ def old_h5(path, layers, style, whole=False, nested=False):
 
 
 def new_h5(path, layers, model="vgg16", inside="", optimizer=False):
-    """A `.weights.h5` of Keras 3: groups by kind and number, the layer's name in an attribute."""
+    """Write a `.weights.h5` of Keras 3: numbered groups, with the layer's name as attribute."""
     with h5py.File(path, "w") as file:
         file.create_group("vars").attrs["name"] = model
         for i, name in enumerate(names_of(layers)):
@@ -200,7 +206,7 @@ def new_h5(path, layers, model="vgg16", inside="", optimizer=False):
 
 @functools.cache
 def kerass():
-    """The trunk of keras.applications, with a sixteenth of the filters."""
+    """Return the trunk of keras.applications, with a sixteenth of the filters."""
 
     def narrow(layer):
         config = layer.get_config()
@@ -217,7 +223,7 @@ def kerass():
 
 
 def scrambled(arch="vgg11", **options):
-    """A network whose every weight, biases and moments too, is another number."""
+    """Return a network with random values in all weights, including biases and moments."""
     model = tiny(arch, **{"classes": CLASSES} | options)
     rng = np.random.default_rng(5)
     model.set_weights(

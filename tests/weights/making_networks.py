@@ -1,4 +1,4 @@
-"""Small networks of five classes with random weights, and comparisons of their arrays."""
+"""Small random networks with five classes, and comparisons of their arrays."""
 
 import functools
 
@@ -14,8 +14,9 @@ def tiny(arch="vgg11", **options):
 
 @functools.cache
 def scrambled(arch="vgg11", **options):
-    """A network whose every weight, biases and moments too, is another number. One for all tests:
-    it is only read.
+    """Return a network with random values in all weights, including biases and moments.
+
+    All tests share it, so they must not change it.
     """
     model = tiny(arch, **options)
     rng = np.random.default_rng(options.get("seed", 5))

@@ -1,4 +1,4 @@
-"""Frozen layers keep their weights and moments."""
+"""Frozen layers keep their weights and moving statistics."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from tests.weights.making_networks import arrays_of, noise, same, tiny
 from vgg_tf.weights.freezing import freeze
 
 
-def test_what_is_frozen_keeps_its_weights_and_moments_in_training_and_the_rest_learns():
+def test_training_changes_all_layers_except_the_frozen_ones():
     model = tiny("vgg11_bn")
     freeze(model, "block4")
     before = arrays_of(model)
@@ -19,7 +19,7 @@ def test_what_is_frozen_keeps_its_weights_and_moments_in_training_and_the_rest_l
         assert same(arrays, before[name]) == frozen, name
 
 
-def test_freezing_until_a_layer_stops_just_before_it():
+def test_freezing_until_a_layer_excludes_this_layer():
     model = tiny()
     freeze(model, "fc2")
     assert [layer.name for layer in model.layers if layer.weights and layer.trainable] == [
@@ -29,8 +29,8 @@ def test_freezing_until_a_layer_stops_just_before_it():
     with pytest.raises(
         ValueError,
         match=(
-            r"No layer 'block6' to freeze until. "
-            r"Try block1, .*block5, block1_conv1, .*predictions"
+            r"must be in the network. Received: 'block6'. "
+            r"Try one of block1, .*block5, block1_conv1, .*predictions"
         ),
     ):
         freeze(model, "block6")

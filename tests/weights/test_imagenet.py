@@ -1,4 +1,4 @@
-"""ImageNet's weights come from Keras, or the message says from where."""
+"""ImageNet weights come from Keras, or the error says where to get them."""
 
 import keras
 import numpy as np
@@ -10,6 +10,7 @@ from vgg_tf.weights.imagenet import fetch_imagenet_weights
 
 
 def published(monkeypatch, answer):
+    """Replace Keras' VGG16 by `answer`. Return the list of its calls."""
     asked = []
 
     def vgg16(weights, include_top):
@@ -20,7 +21,7 @@ def published(monkeypatch, answer):
     return asked
 
 
-def test_imagenet_weights_come_from_keras_and_are_turned_to_rgb(monkeypatch):
+def test_imagenet_weights_of_keras_are_converted_to_rgb(monkeypatch):
     theirs = kerass()
     asked = published(monkeypatch, lambda: theirs)
     model = build_vgg("vgg16", weights="imagenet", include_top=False, input_shape=(32, 32, 3))
@@ -32,7 +33,7 @@ def test_imagenet_weights_come_from_keras_and_are_turned_to_rgb(monkeypatch):
     )
 
 
-def test_without_a_network_imagenet_says_what_to_do(monkeypatch):
+def test_the_error_about_a_failed_download_says_what_to_do(monkeypatch):
     def fails():
         raise Exception(
             "URL fetch failure on https://storage.googleapis.com/...: None -- [Errno -2]"
@@ -41,7 +42,7 @@ def test_without_a_network_imagenet_says_what_to_do(monkeypatch):
     published(monkeypatch, fails)
     with pytest.raises(
         OSError,
-        match=r"URL fetch failure .* Get the \.h5 file elsewhere and give its path as weights",
+        match=r"URL fetch failure .* Download the \.h5 file in another way, and give its path",
     ):
         fetch_imagenet_weights("vgg16")
 
@@ -49,11 +50,11 @@ def test_without_a_network_imagenet_says_what_to_do(monkeypatch):
 @pytest.mark.parametrize(
     ("arch", "message"),
     [
-        ("vgg11", r"get model\.safetensors of https://huggingface\.co/timm/vgg11\.tv_in1k"),
-        ("vgg19_bn", r"get model\.safetensors of https://huggingface\.co/timm/vgg19_bn\.tv_in1k"),
-        ("vgg16c", "Nobody has published ImageNet weights of vgg16c"),
+        ("vgg11", r"model\.safetensors from https://huggingface\.co/timm/vgg11\.tv_in1k"),
+        ("vgg19_bn", r"model\.safetensors from https://huggingface\.co/timm/vgg19_bn\.tv_in1k"),
+        ("vgg16c", "Received: vgg16c, which has none"),
     ],
 )
-def test_for_the_others_imagenet_says_which_file_to_get(arch, message):
+def test_the_error_about_other_architectures_says_which_file_to_use(arch, message):
     with pytest.raises(ValueError, match=message):
         fetch_imagenet_weights(arch)

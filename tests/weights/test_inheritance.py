@@ -1,4 +1,4 @@
-"""Weights go from network to network by the names of layers, and what did not go is said."""
+"""Weights are copied by the names of layers, and the report lists all other layers."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ PAPER = [
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_the_paper_copies_seven_layers_of_a_into_any_net_and_leaves_the_others(arch):
+def test_by_default_the_seven_layers_of_the_paper_are_copied_into_any_network(arch):
     source, target = scrambled(), tiny(arch, seed=2)
     before = arrays_of(target)
     report = inherit_weights(source, target)
@@ -31,9 +31,9 @@ def test_the_paper_copies_seven_layers_of_a_into_any_net_and_leaves_the_others(a
     assert list(report.copied) == PAPER
     for name, arrays in after.items():
         assert same(arrays, arrays_of(source)[name] if name in PAPER else before[name]), name
-    # Every layer of the target is told of once.
-    told = [*report.copied, *report.random, *report.skipped]
-    assert sorted(told) == sorted(after)
+    # Every layer of the target is in the report once.
+    listed = [*report.copied, *report.random, *report.skipped]
+    assert sorted(listed) == sorted(after)
     norms = (
         {"block1_bn1", "block2_bn1", "block3_bn1", "block3_bn2"} if arch.endswith("_bn") else set()
     )
@@ -41,7 +41,7 @@ def test_the_paper_copies_seven_layers_of_a_into_any_net_and_leaves_the_others(a
 
 
 @pytest.mark.parametrize(("source", "target"), [("vgg19_bn", "vgg11_bn"), ("vgg11_bn", "vgg16_bn")])
-def test_batch_normalisation_goes_with_its_convolution_moments_and_all(source, target):
+def test_batch_normalization_is_copied_with_its_convolution(source, target):
     source, target = scrambled(source), tiny(target)
     report = inherit_weights(source, target, layers=["block1_conv1", "block3_conv2"])
     assert list(report.copied) == ["block1_conv1", "block1_bn1", "block3_conv2", "block3_bn2"]
@@ -49,23 +49,23 @@ def test_batch_normalisation_goes_with_its_convolution_moments_and_all(source, t
         assert same(target.get_layer(name).get_weights(), source.get_layer(name).get_weights())
 
 
-def test_what_the_source_alone_has_is_told():
+def test_the_report_lists_layers_that_only_the_source_has():
     report = inherit_weights(scrambled("vgg13_bn"), tiny("vgg11"), say=None)
     assert list(report.copied) == PAPER
     assert report.notes[0] == (
-        "in the source alone: block1_bn1, block1_bn2, block1_conv2, block2_bn1, block2_bn2, "
+        "only in the source: block1_bn1, block1_bn2, block1_conv2, block2_bn1, block2_bn2, "
         "block2_conv2, " + ", ".join(f"block{i}_bn{j}" for i in (3, 4, 5) for j in (1, 2))
     )
     assert (
         inherit_weights(scrambled("vgg11_lrn"), tiny("vgg11"), say=None).notes[0]
-        == "in the source alone: block1_lrn"
+        == "only in the source: block1_lrn"
     )
 
 
 @pytest.mark.parametrize(
     "form", ["model", "run folder", "a.keras", "a.weights.h5", "a.safetensors"]
 )
-def test_a_network_may_lie_in_memory_in_a_run_folder_or_in_any_file(form, tmp_path):
+def test_the_source_may_be_a_model_a_run_folder_or_a_file(form, tmp_path):
     source, target = (
         scrambled("vgg11_bn", mean=(90.0, 100.0, 110.0), std=(50.0, 60.0, 70.0)),
         tiny("vgg13_bn"),
@@ -86,50 +86,56 @@ def test_a_network_may_lie_in_memory_in_a_run_folder_or_in_any_file(form, tmp_pa
     assert str(source.name if form == "model" else place) in str(report)
 
 
-def test_the_report_is_printed_with_copied_random_and_skipped_layers(capsys):
+def test_the_printed_report_has_copied_kept_and_skipped_layers(capsys):
     report = inherit_weights(scrambled(classes=7), tiny("vgg13"))
     assert capsys.readouterr().out.splitlines() == [
-        "weights from the network vgg11 (a Keras model): 6 layers copied, 7 left as they were",
+        "weights from the network vgg11 (a Keras model): 6 layers copied, 7 unchanged",
         "  copied   block1_conv1, block2_conv1, block3_conv1, block3_conv2, fc1, fc2",
-        "  left     block1_conv2, block2_conv2, block4_conv1, block4_conv2, block5_conv1, "
+        "  kept     block1_conv2, block2_conv2, block4_conv1, block4_conv2, block5_conv1, "
         "block5_conv2",
-        "  skipped  predictions: 7 classes there (16, 7), 5 here (16, 5)",
-        "  note     mean (123.68, 116.779, 103.939) and no std of the source",
+        "  skipped  predictions: 7 classes in the source (16, 7), 5 in the target (16, 5)",
+        "  note     input mean (123.68, 116.779, 103.939), no std: from the source",
     ]
     assert report.copied == dict.fromkeys(PAPER[:-1], "")
     inherit_weights(scrambled(), tiny("vgg13"), say=None)
     assert capsys.readouterr().out == ""
 
 
-def test_other_shapes_are_skipped_and_both_are_told():
+def test_layers_of_other_shapes_are_skipped_with_both_shapes_in_the_report():
     target = tiny(width=1 / 8)
     before = arrays_of(target)
     report = inherit_weights(scrambled(), target, layers="all-matching")
     assert list(report.copied) == ["fc2", "predictions"]
-    assert report.skipped["block1_conv1"] == "(3, 3, 3, 4) there, (3, 3, 3, 8) here"
-    assert report.skipped["fc1"] == "(128, 16) there, (256, 16) here"
+    assert report.skipped["block1_conv1"] == (
+        "shape (3, 3, 3, 4) in the source, (3, 3, 3, 8) in the target"
+    )
+    assert report.skipped["fc1"] == "shape (128, 16) in the source, (256, 16) in the target"
     assert all(same(target.get_layer(name).get_weights(), before[name]) for name in report.skipped)
 
 
-def test_a_head_on_a_map_of_other_sides_but_as_many_positions_is_skipped():
+def test_a_head_for_another_map_with_the_same_number_of_positions_is_skipped():
     report = inherit_weights(scrambled(input_shape=(32, 128, 3)), tiny(), layers="all-matching")
-    assert report.skipped == {"fc1": "a map of 1x4 there, of 2x2 here"}
+    assert report.skipped == {"fc1": "a map of 1x4 in the source, of 2x2 in the target"}
 
 
-def test_as_many_classes_of_other_names_are_other_classes(tmp_path):
+def test_predictions_for_classes_of_other_names_are_skipped(tmp_path):
     write_weights(scrambled(), tmp_path / "a.weights.h5", classes="abcde")
     report = inherit_weights(tmp_path / "a.weights.h5", tiny(), classes=["a", "b", "c", "d", "f"])
-    assert report.skipped == {"predictions": "other classes there, as many as here"}
+    assert report.skipped == {
+        "predictions": "the source and the target have other names of classes"
+    }
     assert (
         "predictions"
         in inherit_weights(tmp_path / "a.weights.h5", tiny(), classes=list("abcde")).copied
     )
 
 
-def test_all_that_matches_between_c_and_d_is_all_but_the_1x1_convolutions():
+def test_all_layers_of_c_and_d_match_except_the_1x1_convolutions():
     report = inherit_weights(scrambled("vgg16"), tiny("vgg16c"), layers="all-matching")
     assert list(report.skipped) == ["block3_conv3", "block4_conv3", "block5_conv3"]
-    assert report.skipped["block3_conv3"] == "(3, 3, 16, 16) there, (1, 1, 16, 16) here"
+    assert report.skipped["block3_conv3"] == (
+        "shape (3, 3, 16, 16) in the source, (1, 1, 16, 16) in the target"
+    )
     assert len(report.copied) == 13
 
 
@@ -138,22 +144,26 @@ def test_all_that_matches_between_c_and_d_is_all_but_the_1x1_convolutions():
     [
         (
             ["block6_conv1"],
-            r"No layers block6_conv1 to copy into. The network has block1_conv1, .*predictions",
+            r"in the target. Received: block6_conv1. The target has block1_conv1, .*predictions",
         ),
-        ("fc1", r"layers is 'paper', 'all-matching' or a list of names. Received: 'fc1'"),
-        ([], "No layer could be copied"),
+        (
+            "fc1",
+            r"must be 'paper', 'all-matching' or a list of names. Received: 'fc1'. Try \['fc1'\]",
+        ),
+        ([], "At least one layer must fit vgg11"),
     ],
 )
-def test_layers_that_are_none_are_refused(layers, message):
+def test_unknown_names_of_layers_are_refused(layers, message):
     with pytest.raises(ValueError, match=message):
         inherit_weights(scrambled(), tiny(), layers=layers)
 
 
-def test_a_transfer_that_copies_nothing_is_an_error_that_tells_why():
+def test_if_no_layer_fits_the_error_says_why():
     target = tiny(width=1 / 8)
     before = arrays_of(target)
     with pytest.raises(
-        ValueError, match=r"No layer could be copied(.|\n)*fc1: \(128, 16\) there, \(256, 16\) here"
+        ValueError,
+        match=r"fit vgg11(.|\n)*fc1: shape \(128, 16\) in the source, \(256, 16\) in the target",
     ):
         inherit_weights(scrambled(mean=(1, 2, 3)), target, layers=["block1_conv1", "fc1"])
     assert all(same(arrays, before[name]) for name, arrays in arrays_of(target).items())

@@ -1,4 +1,4 @@
-"""Files of Keras that would read other files of this machine are refused; all others are read."""
+"""Keras files that would read other files of this machine are refused. All others are read."""
 
 import io
 import re
@@ -17,8 +17,9 @@ from vgg_tf.weights import file_checks
 
 
 def as_a_secret(file, kernel, place):
-    """Another file of this machine with data of the right shape, to which a link to the kernel's
-    group would fit as well.
+    """Write another file with data of the kernel's shape, and return its path.
+
+    It also has a group like that of the kernel.
     """
     with h5py.File(place / "secret.h5", "w") as secret:
         group = secret.create_group("group")
@@ -80,7 +81,7 @@ LEADING_ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A file of each kind of Keras'."""
+    """A folder with one file of each Keras format."""
     place = tmp_path_factory.mktemp("written")
     tiny(classes=CLASSES).save(place / "a.keras")
     new_h5(place / "a.weights.h5", keras_layers("vgg11"))
@@ -89,8 +90,9 @@ def written(tmp_path_factory):
 
 
 def changed(written, name, change, place):
-    """A copy of a file in which `change` was at work; `model.keras` in a run folder. Gives what
-    `read_weights` takes.
+    """Copy a file, apply `change` to it, and return the path for `read_weights`.
+
+    `model.keras` is copied into a run folder.
     """
     if not name.endswith(".keras"):
         path = place / name
@@ -124,9 +126,9 @@ def test_files_that_would_read_other_files_of_this_machine_are_refused(
     change, name, written, tmp_path
 ):
     path = changed(written, name, lambda file, kernel: change(file, kernel, tmp_path), tmp_path)
-    named = rf"{re.escape(name)} must hold all of its weights itself\. Received: /.* is "
+    named = rf"{re.escape(name)} must contain all of its weights\. Received: /.* is "
     with pytest.raises(
-        ValueError, match=rf"{named}.*which reads another file.*Get the weights again"
+        ValueError, match=rf"{named}.*which reads another file.*Save the network again"
     ):
         read_weights(path)
     with pytest.raises(ValueError, match=LEADING_ELSEWHERE[change]):
@@ -136,10 +138,8 @@ def test_files_that_would_read_other_files_of_this_machine_are_refused(
             run_folder.Run(str(path), None).load_best()
 
 
-def test_keras_gets_no_file_that_was_not_checked(written, tmp_path, monkeypatch):
-    """Keras from 3.12.1 on refuses some of them as well; here it is one that would read all of
-    them.
-    """
+def test_keras_only_gets_files_that_were_checked(written, tmp_path, monkeypatch):
+    # Keras 3.12.1 and later refuse some of these files. The replacement refuses none.
     path = changed(
         written,
         "model.keras",
@@ -147,17 +147,17 @@ def test_keras_gets_no_file_that_was_not_checked(written, tmp_path, monkeypatch)
         tmp_path,
     )
     monkeypatch.setattr(
-        keras.saving, "load_model", lambda *_, **__: pytest.fail("Keras has opened it")
+        keras.saving, "load_model", lambda *_, **__: pytest.fail("Keras opened the file")
     )
-    with pytest.raises(ValueError, match=r"model\.keras must hold all of its weights itself"):
+    with pytest.raises(ValueError, match=r"model\.keras must contain all of its weights"):
         run_folder.Run(str(path), None).load_best()
-    (path / "model.keras").write_bytes(b"no archive")
-    with pytest.raises(ValueError, match=r"model\.keras is torn or damaged"):
+    (path / "model.keras").write_bytes(b"not an archive")
+    with pytest.raises(ValueError, match=r"model\.keras is truncated or damaged"):
         run_folder.Run(str(path), None).load_best()
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_circles_of_hard_links_and_soft_links_within_a_file_are_read(name, written, tmp_path):
+def test_cycles_of_hard_links_and_soft_links_inside_a_file_are_read(name, written, tmp_path):
     def change(file, kernel):
         file["around"] = file["/"]
         file.move(kernel, "kept")
@@ -184,7 +184,7 @@ def test_names_that_are_references_are_refused(written, tmp_path):
         read_weights(path)
 
 
-def test_every_file_of_keras_is_opened_where_it_is_checked():
+def test_keras_files_are_opened_only_by_the_functions_that_check_them():
     places = {
         "h5py.File(": {"keras_files.py", "writing.py"},
         ".load_model(": {"run_folder.py"},

@@ -1,4 +1,4 @@
-"""Files and models of Keras score as their writers would, and only Caffe's are taken for BGR."""
+"""Keras files and models give the outputs of their writers. Only Caffe's take BGR."""
 
 import keras
 import numpy as np
@@ -26,6 +26,7 @@ from vgg_tf.weights.keras_layers import UNKNOWN_MEAN
 
 
 def caffe_case():
+    """Return weights in Caffe's layout, and the logits of likely mistakes in reading them."""
     layers = keras_layers()
     layers = spread(layers, keras_scores(layers, caffe(IMAGES)), "predictions", ("kernel", "bias"))
     fc1 = layers["fc1.kernel"].reshape(2, 2, -1, HIDDEN).transpose(2, 0, 1, 3).reshape(-1, HIDDEN)
@@ -53,16 +54,14 @@ def caffe_case():
     ],
     ids=lambda options: " ".join(map(str, options.values())),
 )
-def test_a_file_of_keras_applications_scores_as_caffe_did_and_no_likely_mistake_would(
-    options, tmp_path
-):
+def test_a_file_of_keras_applications_gives_the_outputs_of_caffe(options, tmp_path):
     layers, mistaken = caffe_case()
     old_h5(tmp_path / "vgg16.h5", layers, **options)
     model = tiny("vgg16", weights=tmp_path / "vgg16.h5")
     agrees_and_mistakes_do_not(log_posteriors(model), keras_scores(layers, caffe(IMAGES)), mistaken)
 
 
-def test_so_does_a_file_of_todays_keras(tmp_path):
+def test_a_file_of_keras_3_gives_the_outputs_of_caffe(tmp_path):
     layers, mistaken = caffe_case()
     new_h5(tmp_path / "a.weights.h5", layers, optimizer=True)
     model = tiny("vgg16", weights=tmp_path / "a.weights.h5")
@@ -70,11 +69,11 @@ def test_so_does_a_file_of_todays_keras(tmp_path):
     assert (
         read_weights(tmp_path / "a.weights.h5")
         .notes[0]
-        .startswith("no layer normalize: taken for BGR")
+        .startswith("no layer normalize: assumed BGR")
     )
 
 
-def test_a_file_without_top_gives_the_same_maps(tmp_path):
+def test_a_file_without_top_gives_the_same_feature_maps(tmp_path):
     layers = keras_layers("vgg19", top=False)
     old_h5(tmp_path / "vgg19_notop.h5", layers, "W")
     model = tiny("vgg19", weights=tmp_path / "vgg19_notop.h5", include_top=False)
@@ -83,7 +82,7 @@ def test_a_file_without_top_gives_the_same_maps(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-def test_kerass_own_vgg16_gives_its_features_from_every_file_keras_writes(tmp_path):
+def test_vgg16_of_keras_gives_its_features_from_every_file_format(tmp_path):
     theirs = kerass()
     images = IMAGES[:2, :32, :32]
     expected = outputs(theirs, keras.applications.vgg16.preprocess_input(images.copy()))
@@ -107,7 +106,7 @@ def test_kerass_own_vgg16_gives_its_features_from_every_file_keras_writes(tmp_pa
         weights = read_weights(tmp_path / name)
         (tmp_path / name).unlink()
         assert weights.mean == IMAGENET_MEAN
-        assert ("left in the file: mine" in weights.notes) == (model is wrapped)
+        assert ("not used: mine" in weights.notes) == (model is wrapped)
         assert weights.layers.keys() == {layer.name for layer in theirs.layers if layer.weights}
         for layer, values in weights.layers.items():
             kernel, bias = theirs.get_layer(layer).get_weights()
@@ -115,14 +114,14 @@ def test_kerass_own_vgg16_gives_its_features_from_every_file_keras_writes(tmp_pa
                 values["kernel"], kernel[:, :, ::-1] if layer == "block1_conv1" else kernel
             )
             np.testing.assert_array_equal(values["bias"], bias)
-            if name == "a.h5":  # all files have the same numbers
+            if name == "a.h5":  # all files have the same values
                 ours.get_layer(layer).set_weights(list(values.values()))
     features = outputs(ours, images)
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5 * expected.max())
 
 
 @pytest.mark.parametrize("name", ["a.keras", "a.weights.h5", "model"])
-def test_a_network_that_rescales_its_input_is_not_taken_for_bgr(name, tmp_path):
+def test_a_network_that_rescales_its_input_is_not_assumed_to_take_bgr(name, tmp_path):
     inputs = keras.Input((32, 32, 3))
     x = keras.layers.Conv2D(4, 3, name="block1_conv1")(keras.layers.Rescaling(1 / 255)(inputs))
     model = keras.Model(inputs, x)
@@ -137,10 +136,10 @@ def test_a_network_that_rescales_its_input_is_not_taken_for_bgr(name, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
-def test_a_whole_network_of_ours_tells_its_mean_and_std(name, tmp_path):
+def test_a_saved_model_of_build_vgg_has_its_mean_and_std(name, tmp_path):
     model = scrambled("vgg11_bn", mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
     model.compile("adam", "categorical_crossentropy")
-    model.optimizer.build(model.trainable_variables)  # which has arrays of its own
+    model.optimizer.build(model.trainable_variables)  # adds arrays of the optimizer
     model.save(tmp_path / name)
     weights = read_weights(tmp_path / name)
     assert (weights.mean, weights.std, weights.notes) == ((1, 2, 3), (4, 5, 6), ())
@@ -151,7 +150,7 @@ def test_a_whole_network_of_ours_tells_its_mean_and_std(name, tmp_path):
     np.testing.assert_array_equal(weights.layers["block1_bn1"]["moving_variance"], moments[3])
 
 
-def test_weights_saved_by_keras_alone_do_not_tell_the_mean_and_that_is_said(tmp_path):
+def test_weights_saved_by_keras_without_the_mean_have_a_note(tmp_path):
     model = scrambled(mean=(1.0, 2.0, 3.0))
     model.save_weights(tmp_path / "a.weights.h5")
     weights = read_weights(tmp_path / "a.weights.h5")
@@ -161,7 +160,7 @@ def test_weights_saved_by_keras_alone_do_not_tell_the_mean_and_that_is_said(tmp_
     )
 
 
-def test_a_network_that_learnt_its_mean_with_adapt_is_said_not_to_tell_it():
+def test_a_network_that_adapted_its_mean_has_a_note_about_the_unknown_mean():
     inputs = keras.Input((32, 32, 3))
     normalize = keras.layers.Normalization(name="normalize")
     normalize.adapt(IMAGES)

@@ -1,4 +1,4 @@
-"""Mean and std of the input go from network to network with the first layer."""
+"""Mean and std of the input are copied with the first layer."""
 
 import keras
 import numpy as np
@@ -8,9 +8,9 @@ from vgg_tf import inherit_weights, load_weights
 from vgg_tf.weights.normalization import read_statistics, set_statistics
 
 
-def test_the_sources_mean_and_std_are_taken_and_said_and_the_answers_are_the_sources(tmp_path):
-    # Two seconds: that no compiled function keeps the old mean shows only where each is compiled
-    # before and after.
+def test_a_network_with_all_weights_of_a_source_gives_the_outputs_of_the_source(tmp_path):
+    # Two seconds: a compiled function could keep the old mean. Only compiling before and after the
+    # copy shows it.
     options = {"input_shape": (32, 32, 3)}
     source, target = (
         tiny(mean=(90, 100, 110), std=(50, 60, 70), **options),
@@ -18,12 +18,12 @@ def test_the_sources_mean_and_std_are_taken_and_said_and_the_answers_are_the_sou
     )
     images = noise(2, 32, 32, 3)
     target.compile("sgd", "categorical_crossentropy")
-    target.predict(images, verbose=0)  # which compiles the old mean
+    target.predict(images, verbose=0)  # compiles the old mean
     target.evaluate(images, np.eye(5)[:2], verbose=0)
     report = inherit_weights(source, target, layers="all-matching")
     assert report.notes == (
-        "mean (90, 100, 110) and std (50, 60, 70) of the source taken, mean (123.68, 116.779, "
-        "103.939) and no std before",
+        "input mean (90, 100, 110), std (50, 60, 70): from the source, before: mean (123.68, "
+        "116.779, 103.939), no std",
     )
     expected = source(images).numpy()
     assert expected.std() > 1e-3
@@ -35,7 +35,7 @@ def test_the_sources_mean_and_std_are_taken_and_said_and_the_answers_are_the_sou
     np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "m.keras")(images), expected)
 
 
-def test_without_the_first_layer_the_mean_stays():
+def test_without_the_first_layer_the_mean_is_unchanged():
     target = tiny()
     assert (
         inherit_weights(scrambled(mean=(1, 2, 3)), target, layers=["fc1", "block2_conv1"]).notes
@@ -44,12 +44,14 @@ def test_without_the_first_layer_the_mean_stays():
     assert read_statistics(target) == ((123.68, 116.779, 103.939), None)
 
 
-def test_the_mean_and_std_that_stay_are_told_too():
+def test_the_report_also_has_a_mean_and_std_that_are_unchanged():
     report = inherit_weights(scrambled(std=(50, 60, 70)), tiny(std=(50, 60, 70)))
-    assert report.notes == ("mean (123.68, 116.779, 103.939) and std (50, 60, 70) of the source",)
+    assert report.notes == (
+        "input mean (123.68, 116.779, 103.939), std (50, 60, 70): from the source",
+    )
 
 
-def test_statistics_are_told_as_they_were_set():
+def test_reading_the_statistics_returns_what_was_set():
     model = tiny()
     set_statistics(model, (1.5, 2.5, 3.5), (4, 5, 6))
     assert read_statistics(model) == ((1.5, 2.5, 3.5), (4, 5, 6))
@@ -61,7 +63,7 @@ def test_statistics_are_told_as_they_were_set():
     assert read_statistics(model) == ((1.5, 2.5, 3.5), None)
 
 
-def test_the_mean_of_grey_images_is_the_mean_of_the_three():
-    grey = tiny(input_shape=(64, 64, 1))
-    load_weights(grey, scrambled(mean=(90, 100, 140)))
-    assert read_statistics(grey) == ((110,), None)
+def test_the_mean_of_gray_images_is_the_average_of_the_three_means():
+    gray = tiny(input_shape=(64, 64, 1))
+    load_weights(gray, scrambled(mean=(90, 100, 140)))
+    assert read_statistics(gray) == ((110,), None)

@@ -1,4 +1,4 @@
-"""Presets of Keras Hub score as their scale and offset say."""
+"""Presets of Keras Hub give the outputs for their scale and offset."""
 
 import json
 
@@ -22,8 +22,9 @@ from vgg_tf.weights.keras_layers import UNKNOWN_MEAN
 
 
 def preset(folder, layers, converter=None, head=True, dense=True):
-    """A folder as `save_to_preset` of keras-hub 0.32 writes it: the head is in task.weights.h5, the
-    trunk is not.
+    """Write a folder as `save_to_preset` of keras-hub 0.32 does.
+
+    task.weights.h5 has only the head.
     """
     folder.mkdir()
     trunk = {name: array for name, array in layers.items() if name.startswith("block")}
@@ -56,7 +57,7 @@ def preset(folder, layers, converter=None, head=True, dense=True):
 @pytest.mark.parametrize(
     ("converter", "scale", "offset"),
     [
-        # As of the presets vgg_*_imagenet, which were torchvision's.
+        # Similar to the presets vgg_*_imagenet, which come from torchvision.
         (
             {"scale": [0.017, 0.018, 0.017], "offset": [-2.1, -2.0, -1.8]},
             (0.017, 0.018, 0.017),
@@ -66,7 +67,7 @@ def preset(folder, layers, converter=None, head=True, dense=True):
         ({"scale": None, "offset": -100.0}, 1, -100),
     ],
 )
-def test_a_preset_of_keras_hub_scores_as_its_scale_and_offset_say(
+def test_a_preset_of_keras_hub_gives_the_outputs_for_its_scale_and_offset(
     converter, scale, offset, dense, tmp_path
 ):
     layers = keras_layers("vgg11")
@@ -83,11 +84,11 @@ def test_a_preset_of_keras_hub_scores_as_its_scale_and_offset_say(
     agrees_and_mistakes_do_not(log_posteriors(model), keras_scores(layers, x), mistaken)
 
 
-def test_a_preset_of_a_trunk_alone_says_that_it_lacks_the_head_and_the_mean(tmp_path):
+def test_a_preset_without_a_head_has_notes_about_the_head_and_the_mean(tmp_path):
     layers = keras_layers("vgg11")
     preset(tmp_path / "vgg", layers, head=False)
     weights = read_weights(tmp_path / "vgg")
-    assert weights.notes == ("the preset lacks fc1, fc2, predictions", UNKNOWN_MEAN)
+    assert weights.notes == ("not in the preset: fc1, fc2, predictions", UNKNOWN_MEAN)
     np.testing.assert_array_equal(
         weights.layers["block1_conv1"]["kernel"], layers["block1_conv1.kernel"]
     )
@@ -97,10 +98,10 @@ def test_a_preset_of_a_trunk_alone_says_that_it_lacks_the_head_and_the_mean(tmp_
         only | {"predictions.kernel": layers["predictions.kernel"]},
         {"scale": 1, "offset": 0},
     )
-    assert read_weights(tmp_path / "cut").notes == ("the preset lacks fc1, fc2",)
+    assert read_weights(tmp_path / "cut").notes == ("not in the preset: fc1, fc2",)
 
 
-def test_a_file_out_of_a_preset_is_not_taken_for_bgr(tmp_path):
+def test_a_file_of_a_preset_is_not_assumed_to_take_bgr(tmp_path):
     layers = keras_layers("vgg11")
     preset(tmp_path / "vgg", layers)
     weights = read_weights(tmp_path / "vgg" / "model.weights.h5")

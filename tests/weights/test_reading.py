@@ -1,4 +1,4 @@
-"""Run folders are read; what is not a VGG network is refused with what was expected and found."""
+"""Run folders are read. Errors about other sources say what was expected and received."""
 
 import json
 
@@ -10,10 +10,10 @@ from tests.weights.making_files import keras_layers, new_h5, old_h5, scrambled
 from vgg_tf import read_weights, write_weights
 
 
-def test_a_run_folder_gives_its_network_and_the_names_of_its_classes(tmp_path):
+def test_a_run_folder_gives_the_weights_and_the_names_of_the_classes(tmp_path):
     model = scrambled()
     (tmp_path / "recipe.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"has no model\.keras yet: its first epoch is not done"):
+    with pytest.raises(ValueError, match=r"must contain model\.keras, .* Continue the training"):
         read_weights(tmp_path)
     model.save(tmp_path / "model.keras")
     (tmp_path / "dataset.json").write_text(
@@ -26,7 +26,7 @@ def test_a_run_folder_gives_its_network_and_the_names_of_its_classes(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.keras", "a.safetensors", "a.weights.h5", "a.h5"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_numbers_that_are_none_are_refused_with_their_layer(name, value, tmp_path):
+def test_nan_and_infinity_are_refused_with_the_name_of_the_layer(name, value, tmp_path):
     model = scrambled()
     kernel, bias = model.get_layer("block3_conv2").get_weights()
     kernel[1, 2, 3, 4] = value
@@ -39,7 +39,7 @@ def test_numbers_that_are_none_are_refused_with_their_layer(name, value, tmp_pat
         write_weights(model, tmp_path / name)
     with pytest.raises(
         ValueError,
-        match=rf"{name} has weights that are not numbers \(NaN or infinite\) in block3_conv2\.",
+        match=rf"{name} must have finite weights\. Received: NaN or infinity in block3_conv2\.",
     ):
         read_weights(tmp_path / name)
 
@@ -93,60 +93,61 @@ def arrays_zip(path):
     ("write", "message"),
     [
         (
-            lambda path: path.write_text("weights, honestly"),
-            r"is no file of weights\. Known forms: a run folder, \.keras",
+            lambda path: path.write_text("text"),
+            r"must be a file of weights\. .* Supported formats: a run folder, \.keras",
         ),
-        (lambda path: path.mkdir(), r"holds no weights: it has nothing\. Known forms"),
-        (arrays_zip, r"is a zip archive, but no \.keras file: it has a\.npy\. Known forms"),
+        (
+            lambda path: path.mkdir(),
+            r"must contain weights\. Received: nothing\. Supported formats",
+        ),
+        (arrays_zip, r"must be a \.keras file\. Received: .* with a\.npy\. Supported formats"),
         (
             other_h5,
-            r"holds no VGG network: "
-            r"layers such as block1_conv1 and fc1 expected, found no arrays at all",
+            r"must have layers of a VGG network, such as block1_conv1 and fc1\. "
+            r"Received: no arrays at all",
         ),
         (
             theanos,
-            r"layers such as block1_conv1 and fc1 expected, "
-            r"found convolution2d_1_conv1, .*, \.\.\.\.",
+            r"such as block1_conv1 and fc1\. Received: convolution2d_1_conv1, .*, \.\.\.\.",
         ),
         (
             one_bias_too_many,
-            r"block1_conv1 has arrays of shapes \(3, 3, 3, 4\), \(4,\), \(4,\); "
-            r"kernel, bias were expected",
+            r"block1_conv1 must have the arrays kernel, bias\. "
+            r"Received: shapes \(3, 3, 3, 4\), \(4,\), \(4,\)",
         ),
         (
             vector_as_kernel,
-            r"has a kernel of shape \(27, 4\) in block1_conv1, which is none of a VGG network",
+            r"must have kernels of a VGG network\. Received: shape \(27, 4\) in block1_conv1",
         ),
-        (whole_numbers, r"fc1 holds whole numbers \(int8\): quantised weights cannot be read"),
-        (nameless, r"tells no names of layers \(at layers/conv2d_0/vars\), only their order"),
-        (twice, r"has two layers called block1_conv1: one network is expected"),
+        (whole_numbers, r"fc1 must have floating-point numbers\. Received: int8"),
+        (nameless, r"must have the names of its layers\. Received: layers/conv2d_0/vars"),
+        (twice, r"must contain one network\. Received: two layers called block1_conv1"),
     ],
 )
-def test_what_holds_no_vgg_network_is_refused_with_what_was_expected_and_found(
-    write, message, tmp_path
-):
+def test_sources_that_are_not_vgg_networks_are_refused_with_a_reason(write, message, tmp_path):
     write(tmp_path / "source")
     with pytest.raises(ValueError, match=message) as error:
         read_weights(tmp_path / "source")
     assert str(tmp_path / "source") in str(error.value)
 
 
-def test_nothing_there_is_said_with_the_known_forms(tmp_path):
+def test_the_error_about_a_missing_file_lists_the_supported_formats(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"No weights at .*none\.h5\. Known forms: a run folder"
+        FileNotFoundError,
+        match=r"must exist\. Received: .*none\.h5\. .* Supported formats: a run folder",
     ):
         read_weights(tmp_path / "none.h5")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"classes": 3}'])
-def test_damaged_dataset_json_is_one_clear_line(text, tmp_path):
+def test_the_error_about_a_damaged_dataset_json_names_it(text, tmp_path):
     scrambled().save(tmp_path / "model.keras")
     (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(ValueError, match=r"dataset\.json .*Copy dataset\.json again"):
         read_weights(tmp_path)
 
 
-def test_damaged_metadata_is_one_clear_line(tmp_path):
+def test_the_error_about_damaged_metadata_names_the_file(tmp_path):
     write_weights(scrambled(), tmp_path / "a.weights.h5")
     with h5py.File(tmp_path / "a.weights.h5", "a") as file:
         file.attrs["vgg_tf"] = "{"

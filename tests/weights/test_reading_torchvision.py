@@ -1,4 +1,4 @@
-"""Files of torchvision and timm score as torch would, by a slow numpy without Keras."""
+"""Files of torchvision and timm give torch's outputs, computed in numpy without Keras."""
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from vgg_tf.paper.architectures import IMAGENET_MEAN, TORCHVISION_MEAN, TORCHVIS
 
 
 def torch_scores(state, arch, images, mean=TORCHVISION_MEAN, std=TORCHVISION_STD, epsilon=1e-5):
+    """Return the logits of torchvision's network."""
     state = {name: array.astype(np.float64) for name, array in state.items()}
     x = ((images - np.array(mean)) / np.array(std)).transpose(0, 3, 1, 2)
     index = 0
@@ -58,7 +59,7 @@ def torch_scores(state, arch, images, mean=TORCHVISION_MEAN, std=TORCHVISION_STD
 
 
 def torch_mistakes(state, map_side=2):
-    """What the state dict would be had one of the likely mistakes been made in reading it."""
+    """Return the state dicts that likely mistakes in reading would give."""
     first, fc1 = state["features.0.weight"], state["classifier.0.weight"]
     order = fc1.reshape(HIDDEN, -1, map_side, map_side).transpose(0, 2, 3, 1).reshape(HIDDEN, -1)
     return {
@@ -72,6 +73,7 @@ def torch_mistakes(state, map_side=2):
 
 
 def timm_names(state, map_side=2):
+    """Return the state dict with timm's names."""
     trunk = {name: array for name, array in state.items() if name.startswith("features")}
     return trunk | {
         "pre_logits.fc1.weight": state["classifier.0.weight"].reshape(
@@ -88,7 +90,7 @@ def timm_names(state, map_side=2):
 @pytest.mark.parametrize(
     "arch", ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]
 )
-def test_a_state_dict_scores_as_in_torch_and_no_likely_mistake_would(arch, tmp_path):
+def test_a_state_dict_gives_the_outputs_of_torch_and_mistakes_would_not(arch, tmp_path):
     state = torch_state(arch)
     state = spread(state, torch_scores(state, arch, IMAGES))
     mistaken = {
@@ -101,7 +103,7 @@ def test_a_state_dict_scores_as_in_torch_and_no_likely_mistake_would(arch, tmp_p
     model = tiny(arch, weights=tmp_path / "model.safetensors")
     assert model.output.shape == (None, CLASSES)
     agrees_and_mistakes_do_not(log_posteriors(model), torch_scores(state, arch, IMAGES), mistaken)
-    # timm's folders on Hugging Face hold the file by this name.
+    # timm's folders on Hugging Face have the file under this name.
     (tmp_path / "timm").mkdir()
     save_file(timm_names(state), tmp_path / "timm" / "model.safetensors")
     vgg_tf.load_weights(model, tmp_path / "timm")
@@ -113,7 +115,7 @@ def test_a_state_dict_scores_as_in_torch_and_no_likely_mistake_would(arch, tmp_p
             np.testing.assert_array_equal(timms.layers[layer][name].reshape(array.shape), array)
 
 
-def test_fc1_on_the_map_of_224_pixels_is_in_torchs_order(tmp_path):
+def test_fc1_of_224_pixel_images_has_the_order_of_torch(tmp_path):
     images = np.random.default_rng(1).uniform(0, 255, (2, 224, 224, 3)).astype(np.float32)
     state = torch_state("vgg11", map_side=7)
     state = spread(state, torch_scores(state, "vgg11", images))
@@ -129,7 +131,7 @@ def test_fc1_on_the_map_of_224_pixels_is_in_torchs_order(tmp_path):
 
 
 @pytest.mark.parametrize("arch", ["vgg11", "vgg16_bn"])
-def test_torch_itself_scores_so(arch, tmp_path):
+def test_torch_gives_the_same_outputs(arch, tmp_path):
     torch = pytest.importorskip("torch")
     nn, layers, channels = torch.nn, [], 3
     for word in CONFIGURATIONS[arch.removesuffix("_bn")].split():
@@ -170,7 +172,7 @@ def test_torch_itself_scores_so(arch, tmp_path):
     )
 
 
-def test_half_precision_is_read_as_it_is(tmp_path):
+def test_half_precision_is_read_without_rounding(tmp_path):
     import ml_dtypes
 
     state = torch_state("vgg11")
@@ -186,13 +188,13 @@ def test_half_precision_is_read_as_it_is(tmp_path):
         )
 
 
-def test_state_dicts_of_other_networks_are_refused_with_names_and_file(tmp_path):
+def test_the_error_about_other_state_dicts_has_the_file_and_the_names(tmp_path):
     save_file(
         {"layer1.0.conv1.weight": np.zeros((2, 2, 3, 3), np.float32)},
         tmp_path / "resnet18.safetensors",
     )
     with pytest.raises(
         ValueError,
-        match=r"resnet18\.safetensors: names of torchvision.* found layer1\.0\.conv1\.weight",
+        match=r"resnet18\.safetensors: names must be .* Received: layer1\.0\.conv1\.weight",
     ):
         read_weights(tmp_path / "resnet18.safetensors")

@@ -1,4 +1,4 @@
-"""What is written is read back, by us, torchvision and Keras."""
+"""vgg_tf, torchvision and Keras read the files that write_weights writes."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ SHALLOW, SHALLOW_C = ((3,), (), (), (), (3,)), ((3,), (), (), (), (3, 1))
     "options", [{"std": (58.4, 57.1, 57.4)}, {"include_top": False}, {"dense": True}], ids=str
 )
 @pytest.mark.parametrize("arch", ["shallow_lrn", "shallow_c_bn"])
-def test_what_is_written_is_read_bit_by_bit(arch, options, form, tmp_path, monkeypatch):
+def test_written_weights_are_read_back_bit_by_bit(arch, options, form, tmp_path, monkeypatch):
     for row in (
         Architecture("shallow_lrn", "-", SHALLOW, lrn=True),
         Architecture("shallow_c_bn", "-", SHALLOW_C, True),
@@ -46,7 +46,7 @@ def test_what_is_written_is_read_bit_by_bit(arch, options, form, tmp_path, monke
 
 
 @pytest.mark.parametrize("arch", ["vgg11", "vgg16_bn"])
-def test_a_state_dict_goes_out_again_as_torchvision_had_it(arch, tmp_path):
+def test_a_state_dict_of_torchvision_is_written_unchanged(arch, tmp_path):
     state = torch_state(arch)
     save_file(state, tmp_path / "in.safetensors")
     write_weights(tiny(arch, weights=tmp_path / "in.safetensors"), tmp_path / "out.safetensors")
@@ -58,7 +58,7 @@ def test_a_state_dict_goes_out_again_as_torchvision_had_it(arch, tmp_path):
         np.testing.assert_array_equal(out[name], array, err_msg=name)
 
 
-def test_keras_itself_loads_what_is_written_as_weights_h5(tmp_path):
+def test_keras_loads_the_weights_h5_files(tmp_path):
     model, other = scrambled("vgg11_bn"), tiny("vgg11_bn", classes=CLASSES)
     write_weights(model, tmp_path / "a.weights.h5")
     other.load_weights(tmp_path / "a.weights.h5")
@@ -66,21 +66,23 @@ def test_keras_itself_loads_what_is_written_as_weights_h5(tmp_path):
         np.testing.assert_array_equal(mine, array)
 
 
-def test_only_networks_of_ours_and_known_names_of_files_are_written(tmp_path):
+def test_other_networks_and_other_suffixes_are_refused(tmp_path):
     inputs = keras.Input((32, 32, 3))
     other = keras.Model(
         inputs, keras.layers.Conv2D(3, 3, name="block1_conv1")(inputs), name="other"
     )
     with pytest.raises(
-        ValueError, match=r"Only networks of build_vgg can be written. other has block1_conv1"
+        ValueError, match=r"network of build_vgg\. Received: other with the layers block1_conv1"
     ):
         write_weights(other, tmp_path / "a.safetensors")
     model = scrambled()
     longer = keras.Model(model.input, keras.layers.Dense(2, name="mine")(model.output))
-    with pytest.raises(ValueError, match=r"has normalize, block1_conv1, .*, predictions, mine"):
+    with pytest.raises(
+        ValueError, match=r"the layers normalize, block1_conv1, .*, predictions, mine"
+    ):
         write_weights(longer, tmp_path / "a.safetensors")
     with pytest.raises(
-        ValueError, match=r"written as \*\.weights\.h5 or \*\.safetensors. Received: a.pth"
+        ValueError, match=r"end in \.weights\.h5 or \.safetensors\. Received: a\.pth"
     ):
         write_weights(model, tmp_path / "a.pth")
     assert list(tmp_path.iterdir()) == []

@@ -1,1 +1,1 @@
-"""Weights: reading, writing and inheritance, in Keras' and torchvision's formats."""
+"""Weights: read, write and copy them, in the formats of Keras and torchvision."""

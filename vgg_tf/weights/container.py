@@ -1,4 +1,4 @@
-"""Weights in memory, without the network they belong to."""
+"""Weights of a network in memory, without the network."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -10,21 +10,22 @@ from vgg_tf.paper.architectures import find_width
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights without their network.
+    """Weights of a network, without the network.
 
     Attributes:
-        layers: float32 arrays by layer and variable, in Keras' layout: `kernel` is `[h, w, in,
-            out]` or `[in, out]`, the first one for RGB; `bias`; `gamma`, `beta`, `moving_mean`,
-            `moving_variance`. A-LRN's `block1_lrn` has none.
-        form: what they were read from, in words.
-        mean: mean of the input they were trained on, RGB 0..255, one number a channel. None: not
-            known.
-        std: standard deviation of that input, one number a channel. None: 1.
-        classes: names of the classes, or None.
-        test_scale: Q in pixels that their training tested at; 0: not known.
-        map_sides: height and width of the map that fc1 reads. None: not known, or no head.
-        source: the file, folder or model, for messages.
-        notes: what the user should know.
+        layers: Dict from layer to a dict from variable to float32 array, in Keras' layout. The
+            variables are `kernel` (`[h, w, in, out]` or `[in, out]`) and `bias`, or `gamma`,
+            `beta`, `moving_mean` and `moving_variance`. The first kernel takes RGB. A-LRN's
+            `block1_lrn` has no variables.
+        form: Format of the source, such as `a .keras file`.
+        mean: Mean of the training input, one value per channel, RGB 0..255. None if unknown.
+        std: Standard deviation of the training input, one value per channel. None means 1.
+        classes: Names of the classes, or None if unknown.
+        test_scale: Test scale Q of their training run, in pixels. 0 if unknown.
+        map_sides: Height and width of the feature map that fc1 reads. None if unknown, or without
+            a head.
+        source: File, folder or model that the weights come from, for messages.
+        notes: What the user should know, one str per note.
     """
 
     layers: dict[str, dict[str, np.ndarray]]
@@ -39,18 +40,18 @@ class Weights:
 
     @property
     def width(self):
-        """The width that `build_vgg` makes these numbers of filters with.
+        """The `width` of `build_vgg` that gives these numbers of filters.
 
-        None where a stage is missing.
+        It is None if a stage is missing.
 
         Raises:
-            ValueError: no width makes them.
+            ValueError: No width gives these numbers.
         """
         first = [self.layers.get(f"block{stage}_conv1") for stage in range(1, 6)]
         return find_width([values["kernel"].shape[-1] for values in first]) if all(first) else None
 
     def fingerprint(self):
-        """Return a hex digest of the weights and of the mean and std of their input."""
+        """Return a hex digest of the weights and of the mean and std of the input."""
         digest = hashlib.blake2b(repr((self.mean, self.std)).encode(), digest_size=8)
         for name, values in sorted(self.layers.items()):
             for variable, array in values.items():
@@ -59,11 +60,11 @@ class Weights:
         return digest.hexdigest()
 
     def add_notes(self, *notes):
-        """Return the weights with these notes as well."""
+        """Return a copy of the weights with additional notes."""
         return replace(self, notes=(*self.notes, *notes))
 
     def add_metadata(self, about):
-        """Return the weights with the metadata that `writing.write_weights` stored with them."""
+        """Return a copy of the weights with the metadata that `writing.write_weights` stores."""
         std, classes, sides = (
             about.get(key) and tuple(about[key]) for key in ("std", "classes", "map_sides")
         )
@@ -78,20 +79,28 @@ class Weights:
 
 
 def convert_to_float32(arrays, name):
-    """Return the arrays of a dict as float32; `name` is what they are called in messages.
+    """Convert the arrays of a layer to float32.
+
+    Args:
+        arrays: Dict of arrays.
+        name: Name of the layer, for messages.
+
+    Returns:
+        Dict of contiguous float32 arrays with the same keys.
 
     Raises:
-        ValueError: an array holds integers.
+        ValueError: An array has integers.
     """
     if whole := [
         str(array.dtype) for array in arrays.values() if np.issubdtype(array.dtype, np.integer)
     ]:
         raise ValueError(
-            f"{name} holds whole numbers ({whole[0]}): quantised weights cannot be read."
+            f"{name} must have floating-point numbers. Received: {whole[0]}. Give weights that are "
+            "not quantized."
         )
     return {key: np.ascontiguousarray(array, dtype=np.float32) for key, array in arrays.items()}
 
 
 def note_unused(names):
-    """Return a tuple with a note about arrays that were not read; empty where there are none."""
-    return (f"left in the file: {', '.join(names)}",) if names else ()
+    """Return a tuple with a note about unused arrays; empty if there are none."""
+    return (f"not used: {', '.join(names)}",) if names else ()

@@ -1,4 +1,4 @@
-"""Refuses files of weights that are damaged, of another kind, or unsafe to load."""
+"""Checks that refuse files of weights that are damaged, unsafe to load, or of another format."""
 
 import contextlib
 import json
@@ -9,13 +9,23 @@ from vgg_tf.weights import keras_files
 
 FORMS = (
     "a run folder, .keras, .weights.h5 and .h5 of Keras, .safetensors with the names of "
-    "torchvision or timm, a preset folder of Keras Hub; or cifar10, which comes with vgg_tf"
+    "torchvision or timm, a preset folder of Keras Hub, or cifar10, which is part of vgg_tf"
 )
 
 
 @contextlib.contextmanager
 def naming_damage(path):
-    """Turn what libraries raise about a damaged file into a ValueError that names `path`."""
+    """Convert libraries' errors about a damaged file to a ValueError that names the file.
+
+    Args:
+        path: Path of the file.
+
+    Yields:
+        None.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
     from safetensors import SafetensorError
 
     try:
@@ -28,47 +38,42 @@ def naming_damage(path):
         KeyError,
         RuntimeError,
     ) as error:
-        raise ValueError(f"{path} is torn or damaged ({error}). Get it again.") from None
+        raise ValueError(
+            f"{path} is truncated or damaged. Received: {error}. Copy or download it again."
+        ) from None
 
 
 def make_pickle_error(path):
-    """Return the ValueError that refuses a pickle and gives the command that converts it."""
+    """Return a ValueError about a pickle, with the command that converts it."""
     out = path.with_suffix(".safetensors")
     return ValueError(
-        f"{path} is a pickle, which can run any program when it is loaded: it is not. Where you "
-        'trust it and have torch: python -c "import torch, safetensors.torch as s; w = '
-        f"torch.load('{path}', map_location='cpu', weights_only=True); s.save_file({{k: "
-        f"v.contiguous() for k, v in w.items()}}, '{out}')\""
+        f"Weights must not be a pickle, because loading one can run any program. Received: {path}. "
+        'If you trust the file, convert it with torch: python -c "import torch, '
+        f"safetensors.torch as s; w = torch.load('{path}', map_location='cpu', weights_only=True); "
+        f"s.save_file({{k: v.contiguous() for k, v in w.items()}}, '{out}')\""
     )
 
 
 def check_zip(archive, path):
-    """Refuse an open zip archive that is not a `.keras` file.
-
-    Raises:
-        ValueError: the message names `path` and what the archive has.
-    """
+    """Raise a ValueError that names `path` if an open zip archive is not a `.keras` file."""
     names = archive.namelist()
     if any(name.endswith("data.pkl") for name in names):
         raise make_pickle_error(path)
     if not {"config.json", keras_files.WEIGHTS} <= set(names):
         raise ValueError(
-            f"{path} is a zip archive, but no .keras file: it has {', '.join(names[:6])}. Known "
-            f"forms: {FORMS}."
+            f"A zip archive of weights must be a .keras file. Received: {path} with "
+            f"{', '.join(names[:6])}. Supported formats: {FORMS}."
         )
 
 
 def check_archive(path, called):
-    """Refuse a `.keras` file that Keras must not load.
+    """Raise a ValueError if Keras must not load a `.keras` file.
 
-    It is damaged, or its weights are in other files of this machine.
+    Such a file is damaged, or its weights are in other files of this machine.
 
     Args:
-        path: of the file on this machine.
-        called: path for messages.
-
-    Raises:
-        ValueError: the message names what is wrong.
+        path: Local path of the file.
+        called: Path for messages.
     """
     with naming_damage(called), zipfile.ZipFile(path) as archive:
         check_zip(archive, Path(called))

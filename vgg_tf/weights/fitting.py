@@ -1,4 +1,4 @@
-"""Fits the arrays of one layer into the same layer of another network, or says why they do not."""
+"""Fits the arrays of a layer to the same layer of another network."""
 
 import numpy as np
 
@@ -6,31 +6,32 @@ from vgg_tf.weights.keras_layers import HEAD
 
 
 class Unfit(Exception):  # noqa: N818 - a reason, not an error
-    """Why a layer cannot be copied."""
+    """Reason why a layer cannot be copied."""
 
 
 def fit_layer(name, weights, layer, sides, classes=None):
-    """Return the arrays of a layer in the shapes of another network.
+    """Return the arrays of a layer in the shapes of the target network.
 
     Args:
-        name: of the layer.
-        weights: the `Weights` that have it.
-        layer: the Keras layer of the other network.
-        sides: height and width of the map that fc1 of the other network reads, or None.
-        classes: names of the other network's classes, or None.
+        name: Name of the layer.
+        weights: `Weights` of the source.
+        layer: Keras layer of the target.
+        sides: Height and width of the feature map that fc1 of the target reads, or None.
+        classes: Names of the target's classes, or None.
 
     Returns:
-        arrays, in Keras' order; and what was done to them, in words, mostly an empty text.
+        arrays: List of float32 arrays, in Keras' order of variables.
+        how: How the kernel was adapted; an empty str if it was not.
 
     Raises:
-        Unfit: they do not fit; the message is the reason.
+        Unfit: The arrays do not fit. The message is the reason.
     """
     if name not in weights.layers:
         raise Unfit("not in the source")
     values = list(weights.layers[name].values())
     shapes = [tuple(variable.shape) for variable in layer.weights]
     if len(values) != len(shapes):
-        raise Unfit(f"{len(values)} arrays there, {len(shapes)} here")
+        raise Unfit(f"{len(values)} arrays in the source, {len(shapes)} in the target")
     if name == "predictions":
         _check_classes(values[0].shape, shapes[0], weights.classes, classes)
     how = ""
@@ -43,35 +44,44 @@ def fit_layer(name, weights, layer, sides, classes=None):
         how = f"kernel {kernel.shape} as {shape}"
     for value, shape in zip(values, shapes, strict=True):
         if value.shape != shape:
-            raise Unfit(f"{value.shape} there, {shape} here")
+            raise Unfit(f"shape {value.shape} in the source, {shape} in the target")
     if name == "fc1" and None not in (weights.map_sides, sides) and weights.map_sides != sides:
-        raise Unfit("a map of {}x{} there, of {}x{} here".format(*weights.map_sides, *sides))
+        raise Unfit(
+            "a map of {}x{} in the source, of {}x{} in the target".format(
+                *weights.map_sides, *sides
+            )
+        )
     return values, how
 
 
 def _check_classes(shape, wanted, classes, wanted_classes):
-    """Raise `Unfit` if the last layer has another number of classes, or classes of other names."""
+    """Raise `Unfit` if the last layer has another number or other names of classes."""
     if shape[-1] != wanted[-1]:
-        raise Unfit(f"{shape[-1]} classes there {shape}, {wanted[-1]} here {wanted}")
+        raise Unfit(
+            f"{shape[-1]} classes in the source {shape}, {wanted[-1]} in the target {wanted}"
+        )
     if None not in (wanted_classes, classes) and tuple(wanted_classes) != classes:
-        raise Unfit("other classes there, as many as here")
+        raise Unfit("the source and the target have other names of classes")
 
 
 def _has_another_form(shape, other):
-    """Return whether one is a convolution and the other a matrix, of equal inputs and outputs."""
+    """Return whether one is a convolution and the other a matrix, with equal inputs and outputs."""
     equal = np.prod(shape[:-1]) == np.prod(other[:-1]) and shape[-1] == other[-1]
     return bool(equal) and len(shape) != len(other)
 
 
 def adapt_channels(kernel, channels, std=None):
-    """Return the first kernel for another number of channels.
+    """Convert the first kernel to another number of input channels.
+
+    For one channel the kernel is summed over RGB. A gray image then gives the same output as its
+    RGB copy, except for differences between the means of the three channels. For other numbers
+    the channels are R, G, B, R, ..., scaled by 3 / channels to keep the size of the sum.
 
     Args:
-        kernel: `[h, w, 3, out]` for RGB.
-        channels: 1 sums over RGB, so that a gray image scores as the color image of three such
-            channels, up to the means of the three. Others repeat R, G, B, R, ... times 3 /
-            channels, which keeps the sum over them about as large.
-        std: what the RGB input is divided by, or None. A gray image is divided by its mean.
+        kernel: `[h, w, 3, out]`, for RGB.
+        channels: Number of input channels.
+        std: Standard deviations that the RGB input is divided by, or None. A gray input is divided
+            by their mean.
 
     Returns:
         float32 `[h, w, channels, out]`.

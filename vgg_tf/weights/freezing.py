@@ -1,16 +1,20 @@
-"""Freezes the first layers of a network."""
+"""Freezing of the first layers of a network."""
 
 from vgg_tf.weights.keras_layers import find_layers_with_weights
 
 
 def freeze(model, until):
-    """Freeze all layers before the one called `until`, or before the block of that name.
+    """Freeze all layers before a layer or block.
 
-    With `block4`, block4 is the first that learns. Frozen batch normalization keeps its moments.
-    What is compiled must be compiled again.
+    Frozen batch normalization keeps its moving mean and variance. A compiled model must be
+    compiled again.
+
+    Args:
+        model: Keras model, changed in place.
+        until: Name of the first layer or block that is trained, such as `block4` or `fc1`.
 
     Raises:
-        ValueError: no such layer or block.
+        ValueError: The network has no such layer or block.
     """
     names = [layer.name for layer in model.layers]
     blocks = sorted({name.split("_")[0] for name in names if name.startswith("block")})
@@ -26,7 +30,8 @@ def freeze(model, until):
     )
     if first is None:
         raise ValueError(
-            f"No layer {until!r} to freeze until. Try {', '.join([*blocks, *layers])}."
+            f"The layer to freeze until must be in the network. Received: {until!r}. Try one of "
+            f"{', '.join([*blocks, *layers])}."
         )
     for layer in model.layers[:first]:
         layer.trainable = False

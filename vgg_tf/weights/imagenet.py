@@ -1,16 +1,23 @@
-"""Published ImageNet weights, downloaded by Keras."""
+"""Published ImageNet weights, which Keras downloads."""
 
 from vgg_tf.weights.reading import read_weights
 
 
 def fetch_imagenet_weights(arch, include_top=True):
-    """Return the `Weights` that keras.applications publishes: the paper's D and E, from Caffe.
+    """Return the ImageNet weights of `keras.applications`.
 
-    Keras downloads them once and keeps them.
+    They are the weights of the paper's D and E, converted from Caffe. Keras downloads them once.
+
+    Args:
+        arch: Name of the architecture.
+        include_top: If True, include the weights of the head. Defaults to True.
+
+    Returns:
+        `Weights`.
 
     Raises:
-        ValueError: none are published for this architecture; the message says which file to get.
-        OSError: they could not be fetched.
+        ValueError: Keras has no weights of this architecture. The message says which file to use.
+        OSError: The download failed.
     """
     import keras
 
@@ -22,13 +29,16 @@ def fetch_imagenet_weights(arch, include_top=True):
             if "URL fetch failure" not in str(error):
                 raise
             raise OSError(
-                f"{error}. Get the .h5 file elsewhere and give its path as weights."
+                f"The download of the ImageNet weights failed. Received: {error}. Download the .h5 "
+                "file in another way, and give its path as weights."
             ) from None
     if arch in ("vgg11_lrn", "vgg16c", "vgg16c_bn"):
         raise ValueError(
-            f"Nobody has published ImageNet weights of {arch}. Keras has those of vgg16 and vgg19."
+            f"ImageNet weights must be published for the architecture. Received: {arch}, which has "
+            "none. Try vgg16 or vgg19."
         )
     raise ValueError(
-        f"Keras has ImageNet weights of vgg16 and vgg19 only. For {arch} get model.safetensors of "
-        f"https://huggingface.co/timm/{arch}.tv_in1k (torchvision's) and give its path as weights."
+        f"imagenet must be used with vgg16 or vgg19, which Keras has. Received: {arch}. Download "
+        f"torchvision's model.safetensors from https://huggingface.co/timm/{arch}.tv_in1k and "
+        "give its path as weights."
     )

@@ -1,4 +1,4 @@
-"""Arrays by layer from Keras' files, by the layers' names, never by their order."""
+"""Arrays of Keras' files, by the names of the layers. Their order is never used."""
 
 import contextlib
 import io
@@ -7,53 +7,56 @@ import re
 
 import h5py
 
-WEIGHTS = "model.weights.h5"  # of a .keras archive
+WEIGHTS = "model.weights.h5"  # in a .keras archive
 
 
 @contextlib.contextmanager
 def open_hdf5(source, called):
-    """Open an HDF5 file to read, if all of its data are in the file itself.
+    """Open an HDF5 file for reading, if the file contains all of its data.
 
-    Every HDF5 file is opened here. HDF5 has links, external storage and virtual datasets. Each of
-    them fetches data from other files of this machine, which a stranger's file must not do.
+    External links, external storage and virtual datasets of HDF5 read other files of this machine.
+    A third-party file must not do that. All HDF5 files are therefore opened by this function.
 
     Args:
-        source: path, or a file-like object.
-        called: path for messages.
+        source: Path, or a file-like object.
+        called: Path for messages.
 
     Yields:
         The open `h5py.File`.
 
     Raises:
-        ValueError: a part of the file is in another file. No data have been read.
+        ValueError: A part of the data is in another file. No data have been read.
     """
     with h5py.File(source, "r") as file:
         if found := next(_find_external(file), None):
             raise ValueError(
-                f"{called} must hold all of its weights itself. Received: {found[0]} is "
-                f"{found[1]}, which reads another file of this machine. Get the weights again, "
-                "as model.save or model.save_weights of Keras writes them."
+                f"{called} must contain all of its weights. Received: {found[0]} is {found[1]}, "
+                "which reads another file of this machine. Save the network again with model.save "
+                "or model.save_weights of Keras."
             )
         yield file
 
 
 def open_archive(archive, called):
-    """Open the weights in a `.keras` archive, as `open_hdf5` does.
+    """Open the weights in a `.keras` archive for reading.
 
     Args:
-        archive: an open `zipfile.ZipFile` with model.weights.h5.
-        called: path for messages.
+        archive: Open `zipfile.ZipFile` that contains model.weights.h5.
+        called: Path for messages.
+
+    Returns:
+        The context manager of `open_hdf5`.
     """
     return open_hdf5(io.BytesIO(archive.read(WEIGHTS)), called)
 
 
 def _find_external(file):
-    """Yield the place and the kind of everything in an open HDF5 file that is in another file.
+    """Yield the place and kind of each part of an open HDF5 file that is in another file.
 
-    Soft links are not followed: what they reach in this file is visited on its own, and out of it
-    they only lead through an external link.
+    Soft links are not followed. Their targets in this file are visited anyway. They reach other
+    files only through an external link, which is found.
     """
-    seen, waiting = {file}, [file]  # hard links can form circles
+    seen, waiting = {file}, [file]  # hard links can form cycles
     while waiting:
         group = waiting.pop()
         for name in group:
@@ -72,15 +75,15 @@ def _find_external(file):
 
 
 def read_archive(archive):
-    """Return arrays and normalization of a `.keras` file.
+    """Read the arrays and the normalization of a `.keras` file.
 
     Args:
-        archive: an open `zipfile.ZipFile` with config.json and model.weights.h5.
+        archive: Open `zipfile.ZipFile` that contains config.json and model.weights.h5.
 
     Returns:
-        arrays: lists of arrays by layer, each in Keras' order of variables.
-        normalize: configuration of the layer `normalize`, with `mean` and `variance`. {} where they
-            are not in the file, None where the network has no such layer.
+        arrays: Dict from layer to a list of arrays, in Keras' order of variables.
+        normalize: Configuration of the layer `normalize`, with `mean` and `variance`. {} if the
+            file does not have them, None if the network has no such layer.
     """
     with open_archive(archive, archive.filename) as file:
         config = json.loads(archive.read("config.json"))
@@ -88,15 +91,16 @@ def read_archive(archive):
 
 
 def read_hdf5(file):
-    """Return arrays and normalization of a `.weights.h5` of Keras 3 or a `.h5` of Keras 2.
+    """Read the arrays and the normalization of a `.weights.h5` of Keras 3 or `.h5` of Keras 2.
 
-    A `.h5` holds weights or a whole model.
+    A `.h5` file contains weights or a complete model.
 
     Args:
-        file: an open `h5py.File`, of `open_hdf5`.
+        file: Open `h5py.File` of `open_hdf5`.
 
     Returns:
-        arrays, normalize: as `read_archive` returns them.
+        arrays: As `read_archive` returns them.
+        normalize: As `read_archive` returns it.
     """
     if "layer_names" not in file.attrs and "model_weights" not in file:
         arrays = _read_keras3(file, file.filename)
@@ -108,7 +112,7 @@ def read_hdf5(file):
 
 
 def _find_normalize(config):
-    """Return the configuration of the layer `normalize` anywhere in a model's, or None."""
+    """Return the configuration of the layer `normalize` in that of a model, or None."""
     if isinstance(config, dict):
         if config.get("name") == "normalize" and "variance" in config:
             return config if config.get("mean") is not None else {}
@@ -118,10 +122,7 @@ def _find_normalize(config):
 
 
 def _read_keras3(file, called):
-    """Return arrays by layer of a `.weights.h5`.
-
-    Keras numbers its groups by order; the name of the layer is an attribute.
-    """
+    # Keras numbers the groups of a .weights.h5 by order. The name of the layer is an attribute.
     arrays, nameless = {}, []
 
     def visit(place, group):
@@ -132,8 +133,8 @@ def _read_keras3(file, called):
         ):
             if arrays.get(group.attrs.get("name")):
                 raise ValueError(
-                    f"{called} has two layers called {group.attrs['name']}: one network is "
-                    "expected."
+                    f"{called} must contain one network. Received: two layers called "
+                    f"{group.attrs['name']}. Save one network alone."
                 )
             if "name" in group.attrs:
                 arrays[group.attrs["name"]] = [group[str(i)][()] for i in range(len(group))]
@@ -143,18 +144,17 @@ def _read_keras3(file, called):
     file.visititems(visit)
     if nameless:
         raise ValueError(
-            f"{called} tells no names of layers (at {nameless[0]}), only their order, which "
-            "other networks share: load it in the Keras that wrote it and save it by a later "
-            "one."
+            f"{called} must have the names of its layers. Received: {nameless[0]} without a name. "
+            "Load the file in the version of Keras that wrote it, and save it with a later version."
         )
     return arrays
 
 
 def _read_keras2(group):
-    """Return arrays by layer of a `.h5` of Keras 2, also of models in models.
+    """Return the arrays of a `.h5` of Keras 2 by layer, including layers of nested models.
 
-    They are called `block1_conv1/kernel:0` or `block1_conv1_W_1:0`. TensorFlow 1 numbered the
-    variables of a second network: `block1_conv1_1/kernel:0` in the layer block1_conv1.
+    The arrays are called `block1_conv1/kernel:0` or `block1_conv1_W_1:0`. TensorFlow 1 numbered
+    the variables of a second network: `block1_conv1_1/kernel:0` in the layer block1_conv1.
     """
     arrays = {}
     for layer in _read_names(group, "layer_names"):
@@ -167,13 +167,11 @@ def _read_keras2(group):
 
 
 def _read_names(group, key):
-    """Return the names in an attribute.
-
-    An attribute can also hold references, which h5py would follow to parts without a name.
-    """
     names = [name.decode() if isinstance(name, bytes) else name for name in group.attrs[key]]
+    # An attribute can also have references, which h5py would follow to parts without a name.
     if other := [name for name in names if not isinstance(name, str)]:
         raise ValueError(
-            f"{group.file.filename}: {key} of {group.name} must be names. Received: {other[0]!r}."
+            f"{group.file.filename}: {key} of {group.name} must be names. Received: {other[0]!r}. "
+            "Save the network again with Keras."
         )
     return names

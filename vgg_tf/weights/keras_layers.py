@@ -1,4 +1,4 @@
-"""Layers under Keras' names, from a model or a file, become `Weights`."""
+"""Conversion of layers with Keras' names, from a model or a file, to `Weights`."""
 
 import re
 from dataclasses import replace
@@ -11,10 +11,10 @@ from vgg_tf.weights.container import Weights, convert_to_float32, note_unused
 
 HEAD = ("fc1", "fc2", "predictions")
 OURS = re.compile(r"block[1-5]_(conv|bn)\d+|fc1|fc2|predictions")
-# Names of layers and models whose input is not Caffe's. Keras Hub's models are among them: their
-# preprocessors are files of their own.
+# Names of layers and models whose input is not normalized as in Caffe. Keras Hub stores the
+# preprocessing of its models in separate files.
 _NOT_CAFFE = ("rescaling", "normalization", "vgg_backbone", "vgg_image_classifier")
-UNKNOWN_MEAN = "the mean of its input is not told: that of the target stays"
+UNKNOWN_MEAN = "unknown mean of the input: the target keeps its own"
 _VARIABLES = {
     1: ("kernel",),
     2: ("kernel", "bias"),
@@ -23,19 +23,30 @@ _VARIABLES = {
 
 
 def find_layers_with_weights(model):
-    """Return the layers of a network that have weights, by name."""
+    """Return a dict from name to layer, of the layers that have weights."""
     return {layer.name: layer for layer in model.layers if layer.weights}
 
 
 def read_model(model):
-    """Return the `Weights` of a Keras model."""
+    """Return the `Weights` of a Keras model.
+
+    Args:
+        model: Keras model.
+
+    Returns:
+        `Weights`.
+
+    Raises:
+        ValueError: Two layers have the same name, or the model is not a VGG network.
+    """
     arrays, normalize = {}, None
 
     def walk(layer):
         nonlocal normalize
         if arrays.get(layer.name):
             raise ValueError(
-                f"{model.name} has two layers called {layer.name}: one network is expected."
+                f"{model.name} must be one network. Received: two layers called {layer.name}. "
+                "Give one of its networks alone."
             )
         arrays[layer.name] = (
             [] if hasattr(layer, "layers") or layer.name == "normalize" else layer.get_weights()
@@ -54,10 +65,7 @@ def read_model(model):
 
 
 def find_map_sides(model):
-    """Return height and width of the map that fc1 of a `build_vgg` network reads.
-
-    None without a head.
-    """
+    """Return height and width of the feature map that fc1 reads; None without a head."""
     for layer in model.layers:
         if layer.name == "flatten":
             return layer.input.shape[1:-1] or None
@@ -67,26 +75,29 @@ def find_map_sides(model):
 
 
 def make_weights(arrays, normalize, where, form, about=None):
-    """Return `Weights` from arrays by layer.
+    """Convert arrays by layer to `Weights`.
 
     Args:
-        arrays: lists of arrays by layer, each in Keras' order of variables.
-        normalize: mean and variance of the layer `normalize`, as `keras_files.read_archive` returns
+        arrays: Dict from layer to a list of arrays, in Keras' order of variables.
+        normalize: Mean and variance of the layer `normalize`, as `keras_files.read_archive` returns
             them.
-        where: the file or model, for messages.
-        form: what the arrays were read from, in words.
-        about: the metadata that `writing.write_weights` stored with them, or None.
+        where: Name of the file or model, for messages.
+        form: Format of the source, such as `a .keras file`.
+        about: Metadata that `writing.write_weights` stored, or None.
+
+    Returns:
+        `Weights`.
 
     Raises:
-        ValueError: no layers of a VGG network, or a layer with other arrays than Keras'.
+        ValueError: There are no layers of a VGG network, or a layer has unexpected arrays.
     """
     layers = _name_variables(arrays, where)
     others = [name for name, values in arrays.items() if values and name not in layers]
     if not layers:
         found = ", ".join(others[:6]) + (", ..." if len(others) > 6 else "") or "no arrays at all"
         raise ValueError(
-            f"{where} holds no VGG network: layers such as block1_conv1 and fc1 expected, found "
-            f"{found}."
+            f"{where} must have layers of a VGG network, such as block1_conv1 and fc1. Received: "
+            f"{found}. Give weights of a VGG network."
         )
     if torchvision.LRN in arrays:
         layers[torchvision.LRN] = {}
@@ -106,7 +117,7 @@ def make_weights(arrays, normalize, where, form, about=None):
 
 
 def _name_variables(arrays, where):
-    """Return float32 arrays by layer and variable, of the layers that VGG networks have."""
+    """Return the float32 arrays of the layers of VGG networks, by layer and variable."""
     layers = {}
     for name, values in arrays.items():
         if OURS.fullmatch(name) and values:
@@ -115,7 +126,8 @@ def _name_variables(arrays, where):
                 shapes = ", ".join(str(value.shape) for value in values)
                 expected = ", ".join(_VARIABLES[4 if "_bn" in name else 2])
                 raise ValueError(
-                    f"{where}: {name} has arrays of shapes {shapes}; {expected} were expected."
+                    f"{where}: {name} must have the arrays {expected}. Received: shapes {shapes}. "
+                    "Give weights of a VGG network."
                 )
             layers[name] = convert_to_float32(
                 dict(zip(names, values, strict=True)), f"{where}: {name}"
@@ -124,14 +136,13 @@ def _name_variables(arrays, where):
 
 
 def _convert_from_caffe(weights):
-    """Return weights for BGR minus Caffe's mean, as keras.applications has them, for RGB."""
+    """Convert weights for BGR minus Caffe's mean, as in keras.applications, to RGB."""
     first = weights.layers.get("block1_conv1")
     if first is None or first["kernel"].shape[2:3] != (3,):
         return weights.add_notes(UNKNOWN_MEAN)
-    # The first kernel with its input channels reversed takes RGB.
     kernel = np.ascontiguousarray(first["kernel"][:, :, ::-1])
     layers = weights.layers | {"block1_conv1": {**first, "kernel": kernel}}
     return replace(weights, layers=layers, mean=IMAGENET_MEAN).add_notes(
-        "no layer normalize: taken for BGR minus Caffe's mean, as in keras.applications; "
-        "first kernel turned to RGB"
+        "no layer normalize: assumed BGR minus Caffe's mean, as in keras.applications; "
+        "first kernel converted to RGB"
     )

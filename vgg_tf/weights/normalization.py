@@ -1,13 +1,17 @@
-"""Mean and std of a network's input: read, set, and converted to other numbers of channels."""
+"""Mean and std of a network's input: read, set and convert them."""
 
 import numpy as np
 
 
 def read_statistics(model):
-    """Return mean and std that a network of `build_vgg` normalizes its input by.
+    """Return the mean and std of the first layer of a `build_vgg` network.
+
+    Args:
+        model: Network of `build_vgg`.
 
     Returns:
-        mean, std: tuples of a number a channel, 0..255; std None means 1.
+        mean: Tuple of one value per channel, 0..255.
+        std: Tuple of one value per channel, or None, which means 1.
     """
     layer = model.get_layer("normalize")
     std = tuple(float(v) ** 0.5 for v in layer.input_variance)
@@ -15,21 +19,33 @@ def read_statistics(model):
 
 
 def set_statistics(model, mean, std):
-    """Give a network of `build_vgg` another mean and std, as `read_statistics` returns them.
+    """Set the mean and std of a `build_vgg` network, as `read_statistics` returns them.
 
-    What Keras has compiled is dropped.
+    Compiled functions of the model are discarded.
+
+    Args:
+        model: Network of `build_vgg`, changed in place.
+        mean: Sequence of one value per channel, 0..255.
+        std: Sequence of one value per channel, or None, which means 1.
     """
     layer = model.get_layer("normalize")
     layer.input_mean = list(mean)
     layer.input_variance = [1.0] * len(mean) if std is None else [v**2 for v in std]
-    layer.build(layer.input.shape)  # which makes its constants of them
+    layer.build(layer.input.shape)  # converts mean and variance to constants
     model.train_function = model.test_function = model.predict_function = None
 
 
 def adapt_statistics(values, channels):
-    """Return mean or std of RGB for another number of channels; None stays None.
+    """Convert the mean or std of RGB to another number of channels.
 
-    Grey takes the average of the three. Other numbers of channels repeat them.
+    One channel gets the average of the three. Other numbers of channels repeat the three.
+
+    Args:
+        values: Tuple of three values, or None.
+        channels: Number of channels.
+
+    Returns:
+        Tuple of `channels` values; None for None.
     """
     if values is None or len(values) == channels:
         return values
@@ -41,24 +57,24 @@ def adapt_statistics(values, channels):
 
 
 def take_statistics(model, mean, std):
-    """Set mean and std of RGB input in a network of any number of channels.
+    """Set the mean and std of RGB in a network with any number of input channels.
 
     Args:
-        model: a network of `build_vgg`.
-        mean: of RGB, 0..255.
-        std: of RGB, or None for 1.
+        model: Network of `build_vgg`, changed in place.
+        mean: Tuple of three values, RGB 0..255.
+        std: Tuple of three values, or None, which means 1.
 
     Returns:
-        str: what was done, for a report.
+        str, a note for the report.
     """
     channels = model.input.shape[-1]
     theirs = tuple(adapt_statistics(values, channels) for values in (mean, std))
     ours = read_statistics(model)
-    note = f"{_describe(*theirs)} of the source"
+    note = f"input {_describe(*theirs)}: from the source"
     if all(_are_close(a, b) for a, b in zip(theirs, ours, strict=True)):
         return note
     set_statistics(model, *theirs)
-    return f"{note} taken, {_describe(*ours)} before"
+    return f"{note}, before: {_describe(*ours)}"
 
 
 def _are_close(a, b):
@@ -68,4 +84,4 @@ def _are_close(a, b):
 
 def _describe(mean, std):
     mean, std = (values and ", ".join(f"{v:.6g}" for v in values) for values in (mean, std))
-    return f"mean ({mean})" + (f" and std ({std})" if std else " and no std")
+    return f"mean ({mean})" + (f", std ({std})" if std else ", no std")

@@ -1,4 +1,4 @@
-"""Weights from the preset folders of Keras Hub."""
+"""Weights from preset folders of Keras Hub."""
 
 import json
 from dataclasses import replace
@@ -11,17 +11,20 @@ from vgg_tf.weights.keras_layers import HEAD, UNKNOWN_MEAN, make_weights
 
 
 def is_preset(path):
-    """Return whether a folder is a preset of Keras Hub."""
+    """Return whether a folder (`pathlib.Path`) is a preset of Keras Hub."""
     return bool(list(path.glob("*.weights.h5"))) and (path / "config.json").exists()
 
 
 def read_preset(path):
-    """Return the `Weights` of a preset folder.
+    """Read the weights of a preset folder.
 
-    The trunk is in model.weights.h5. Trunk and head are in task.weights.h5, where there is one.
+    The trunk is in model.weights.h5, the head in task.weights.h5, which is optional.
 
     Args:
         path: `pathlib.Path` of the folder.
+
+    Returns:
+        `Weights`.
     """
     arrays = {}
     for name in ("model.weights.h5", "task.weights.h5"):
@@ -33,11 +36,11 @@ def read_preset(path):
                     for layer, values in keras_files.read_hdf5(file)[0].items()
                     if values
                 }
-    # Its own input is RGB, scaled by the preprocessor: no layer of the network says so.
+    # The network takes RGB. The preprocessor normalizes it, so no layer has the mean.
     weights = make_weights(arrays, {}, str(path), "a Keras Hub preset")
     weights = replace(weights, notes=tuple(note for note in weights.notes if note != UNKNOWN_MEAN))
     if lacking := [name for name in HEAD if name not in weights.layers]:
-        weights = weights.add_notes(f"the preset lacks {', '.join(lacking)}")
+        weights = weights.add_notes(f"not in the preset: {', '.join(lacking)}")
     scaling = _read_scaling(path / "preprocessor.json")
     if scaling is None:
         return weights.add_notes(UNKNOWN_MEAN)
@@ -48,7 +51,7 @@ def read_preset(path):
 
 
 def _read_scaling(path):
-    """Return scale and offset of the preprocessor, float64 `[3]` each; None where it has none."""
+    """Return scale and offset of the preprocessor, float64 `[3]` each; None if it has none."""
     with naming_damage(path):
         config = (
             json.loads(path.read_text())["config"]["image_converter"] if path.exists() else None

@@ -1,6 +1,6 @@
-"""Read weights of any known form as arrays under Keras' names, for RGB input.
+"""Reads weights in any supported format, as arrays with Keras' names, for RGB input.
 
-| form                         | recognized by        | mean and std of its input  |
+| format                       | recognized by        | mean and std of the input  |
 | ---------------------------- | -------------------- | -------------------------- |
 | a run folder                 | model.keras in it    | its layer `normalize`      |
 | `.keras`, `.h5`              | zip, HDF5            | its layer `normalize` (1)  |
@@ -8,14 +8,16 @@
 | `.safetensors`               | header, suffix       | its metadata (3)           |
 | a Keras Hub preset folder    | config.json, weights | its preprocessor.json      |
 
-(1) Without that layer: BGR minus Caffe's mean, or not known. (2) Without metadata: not known where
-there is a layer `normalize`, else as (1). (3) Names and layouts are torchvision's or timm's;
-without metadata, so are mean and std.
+(1) Without that layer: BGR minus Caffe's mean, or unknown. (2) Without metadata: unknown if there
+is a layer `normalize`, else as (1). (3) Names and layouts are those of torchvision or timm. Without
+metadata, so are mean and std.
 """
 
+import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,26 +28,38 @@ from vgg_tf.weights.container import Weights, convert_to_float32, note_unused
 from vgg_tf.weights.file_checks import FORMS, check_zip, make_pickle_error, naming_damage
 from vgg_tf.weights.keras_layers import make_weights, read_model
 
-# Networks that are part of the package, by the word that names them; ./cifar10 would be a file or
-# folder.
+if TYPE_CHECKING:
+    import keras
+
+# Networks that are part of the package, by name. A file of that name is given as ./cifar10.
 SHIPPED = {"cifar10": Path(__file__).parent / "shipped" / "cifar10.safetensors"}
 
 
-def read_weights(source):
+def read_weights(source: "str | os.PathLike[str] | keras.Model | Weights") -> Weights:
     """Read the weights of a network.
 
     Args:
-        source: a Keras model, or the path of a file or folder of one of the forms above; it is
-            known by its content. Or `"cifar10"`, a network that comes with the package. `Weights`
-            are given back.
+        source: Keras model, or path of a run folder, a `.keras`, `.weights.h5`, `.h5` or
+            `.safetensors` file, or a Keras Hub preset. The content determines the format.
+            `"cifar10"` is the network that is part of the package. `Weights` are returned
+            unchanged.
 
     Returns:
-        `Weights`.
+        `Weights`, whose `layers` are float32 arrays by layer and variable.
 
     Raises:
-        FileNotFoundError: there is nothing.
-        ValueError: no weights of a VGG network, damaged, a pickle, in another file, or not finite;
-            the message says what was expected and what was found.
+        FileNotFoundError: The source does not exist.
+        ValueError: The source has no weights of a VGG network, is damaged or a pickle, refers to
+            other files, or has NaN or infinity.
+
+    Example:
+        >>> weights = read_weights("cifar10")
+        >>> weights.form
+        'names of torchvision or timm'
+        >>> weights.layers["block1_conv1"]["kernel"].shape
+        (3, 3, 3, 32)
+        >>> weights.classes[:3]
+        ('airplane', 'automobile', 'bird')
     """
     if isinstance(source, Weights):
         return source
@@ -64,29 +78,31 @@ def read_weights(source):
 
 
 def check_paths(paths):
-    """Refuse paths of weights where nothing is, without TensorFlow.
+    """Check that paths of weights exist, without importing TensorFlow.
 
     Args:
-        paths: list of paths, or names of networks that come with the package.
+        paths: List of paths, or names of networks that are part of the package.
 
     Raises:
-        FileNotFoundError: nothing is at one of them.
+        FileNotFoundError: One of them does not exist.
     """
     for path in paths:
         if path not in SHIPPED and not files.exists(path):
-            raise FileNotFoundError(f"No weights at {path}. Known forms: {FORMS}.")
+            raise FileNotFoundError(
+                f"Weights must exist. Received: {path}. Check the path. Supported formats: {FORMS}."
+            )
 
 
 def _check_arrays(weights, called):
-    """Refuse kernels of other shapes than VGG networks have, and NaN and infinity."""
+    """Raise a ValueError about kernels that no VGG network has, NaN and infinity."""
     for name, values in weights.layers.items():
         kernel = values.get("kernel")
         if kernel is not None and kernel.ndim not in (
             (2, 4) if name in torchvision.TORCHVISION_HEAD else (4,)
         ):
             raise ValueError(
-                f"{called} has a kernel of shape {kernel.shape} in {name}, which is none of a "
-                "VGG network."
+                f"{called} must have kernels of a VGG network. Received: shape {kernel.shape} in "
+                f"{name}. Give weights of a VGG network."
             )
     if bad := [
         name
@@ -94,12 +110,13 @@ def _check_arrays(weights, called):
         if not all(np.isfinite(v).all() for v in values.values())
     ]:
         raise ValueError(
-            f"{called} has weights that are not numbers (NaN or infinite) in {', '.join(bad)}."
+            f"{called} must have finite weights. Received: NaN or infinity in {', '.join(bad)}. "
+            "Use an earlier checkpoint."
         )
 
 
 def _read_folder(path):
-    if (path / "model.keras").exists():  # a run
+    if (path / "model.keras").exists():  # a run folder
         weights, about = _read_file(path / "model.keras"), path / "dataset.json"
         return replace(
             weights,
@@ -108,22 +125,23 @@ def _read_folder(path):
         )
     if presets.is_preset(path):
         return presets.read_preset(path)
-    if (path / "model.safetensors").exists():  # as timm puts them on Hugging Face
+    if (path / "model.safetensors").exists():  # timm's name on Hugging Face
         return _read_file(path / "model.safetensors")
     if (path / "recipe.json").exists():
         raise ValueError(
-            f"{path} has no model.keras yet: its first epoch is not done. Continue the training."
+            f"{path} must contain model.keras, which training writes after the first epoch. "
+            "Received: no model.keras. Continue the training."
         )
     names = ", ".join(sorted(child.name for child in path.iterdir())[:6]) or "nothing"
-    raise ValueError(f"{path} holds no weights: it has {names}. Known forms: {FORMS}.")
+    raise ValueError(f"{path} must contain weights. Received: {names}. Supported formats: {FORMS}.")
 
 
 def _read_classes(path):
     """Return the class names in the `dataset.json` of a run folder."""
-    remedy = "Copy dataset.json again from the run, or delete it to read the weights alone."
+    remedy = "Copy dataset.json again from the run, or delete it to read only the weights."
     classes = files.read_json(path, remedy).get("classes")
     if not isinstance(classes, list):
-        raise ValueError(f"{path} must list its classes. Received: {classes!r}. {remedy}")
+        raise ValueError(f"{path} must have a list of classes. Received: {classes!r}. {remedy}")
     return tuple(classes)
 
 
@@ -147,16 +165,20 @@ def _read_file(path):
             return _read_state_dict(arrays, about, path)
     if start.startswith(b"\x80"):
         raise make_pickle_error(path)
-    raise ValueError(f"{path} is no file of weights. Known forms: {FORMS}.")
+    raise ValueError(
+        f"{path} must be a file of weights. Received: another format. Supported formats: {FORMS}."
+    )
 
 
 def _parse_metadata(text, path):
-    """Return the metadata that `writing.write_weights` stored in a file; None without any."""
-    return text and files.parse_json(text, f"the metadata vgg_tf of {path}", "Get the file again.")
+    """Return the metadata that `writing.write_weights` stored in a file, or None."""
+    return text and files.parse_json(
+        text, f"the metadata vgg_tf of {path}", "Copy or download the file again."
+    )
 
 
 def _read_state_dict(arrays, about, path):
-    """Return the `Weights` of a state dict of torchvision or timm, by name."""
+    """Return the `Weights` of a state dict of torchvision or timm."""
     try:
         layers, others = torchvision.from_state_dict(arrays, (about or {}).get("map_sides"))
     except ValueError as error:
@@ -168,4 +190,4 @@ def _read_state_dict(arrays, about, path):
     if about:
         return weights.add_metadata(about)
     weights = replace(weights, mean=TORCHVISION_MEAN, std=TORCHVISION_STD)
-    return weights.add_notes("no metadata: taken for RGB by torchvision's mean and std")
+    return weights.add_notes("no metadata: assumed RGB with torchvision's mean and std")

@@ -1,7 +1,8 @@
-"""Converts names and layouts between torchvision's or timm's networks and ours.
+"""Conversion of names and layouts between torchvision or timm and Keras.
 
-Torch keeps kernels as `[out, in, h, w]` and `[out, in]`: `features.0.weight` is the transposed
-kernel of `block1_conv1`. Torch's fc1 reads the last map channel by channel, Keras' row by row.
+Torch stores kernels as `[out, in, h, w]` and `[out, in]`. `features.0.weight` is the transposed
+kernel of `block1_conv1`. Torch flattens the feature map for fc1 channel by channel, Keras row by
+row.
 """
 
 import math
@@ -13,7 +14,7 @@ from vgg_tf.paper.architectures import ARCHITECTURES
 TORCHVISION_HEAD = {"fc1": "classifier.0", "fc2": "classifier.3", "predictions": "classifier.6"}
 # The first two are convolutions.
 TIMM_HEAD = {"fc1": "pre_logits.fc1", "fc2": "pre_logits.fc2", "predictions": "head.fc"}
-LRN = "block1_lrn"  # has no weights: its name alone, with no arrays, tells A-LRN from A
+LRN = "block1_lrn"  # has no arrays; its name distinguishes A-LRN from A
 _CONNECTED = {"kernel": "weight", "bias": "bias"}
 _NORMALIZED = {
     "gamma": "weight",
@@ -26,10 +27,13 @@ _TO_TORCH = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
 
 
 def make_trunk_names(row):
-    """Return torchvision's names of the layers with weights, by our name, without the head.
+    """Return torchvision's names of the layers with weights, without the head.
 
     Args:
-        row: an `Architecture`.
+        row: `Architecture` of the network.
+
+    Returns:
+        Dict from Keras' name to torchvision's, such as `block1_conv1` to `features.0`.
     """
     names, index = {}, 0
     for block, kernels in enumerate(row.kernels, start=1):
@@ -37,26 +41,26 @@ def make_trunk_names(row):
             names[f"block{block}_conv{j}"] = f"features.{index}"
             if row.batch_norm:
                 names[f"block{block}_bn{j}"] = f"features.{index + 1}"
-            index += 3 if row.batch_norm else 2  # and a ReLU
+            index += 3 if row.batch_norm else 2  # plus the ReLU
         index += 2 if row.lrn and block == 1 else 1  # the pooling
     return names
 
 
 def from_state_dict(arrays, map_sides=None):
-    """Return layers in Keras' layout from a state dict.
+    """Convert a state dict to layers in Keras' layout.
 
     Args:
-        arrays: by name, as torchvision or timm has them, with or without the head.
-        map_sides: `(h, w)` of the map that fc1 reads; a square one by default.
+        arrays: Dict from torchvision's or timm's names to arrays, with or without the head.
+        map_sides: `(h, w)` of the feature map that fc1 reads. Defaults to None, a square map.
 
     Returns:
-        layers: arrays by our layer and variable; a layer has all its variables or is missing. fc1
-            is `[h * w * c, out]`, or `[h, w, c, out]` where it is a convolution.
-        others: names of the state dict that were not used.
+        layers: Dict from layer to a dict from variable to array. A layer has all its variables or
+            is missing. fc1 is `[h * w * c, out]`, or `[h, w, c, out]` if it is a convolution.
+        others: List of the names that were not used.
 
     Raises:
-        ValueError: no such network, or a layer in parts; the message has the names expected and
-            found.
+        ValueError: The names are not those of a VGG network, or a layer is incomplete. The message
+            has the expected names and those found.
     """
     arrays = {
         key: value for key, value in arrays.items() if not key.endswith("num_batches_tracked")
@@ -67,9 +71,9 @@ def from_state_dict(arrays, map_sides=None):
     if row is None:
         found = ", ".join(sorted(arrays)[:6]) or "nothing"
         raise ValueError(
-            "names of torchvision's or timm's VGG networks expected, features.0.weight, "
-            f"features.0.bias, ... and all other layers of one of {', '.join(ARCHITECTURES)}; "
-            f"found {found}"
+            "names must be features.0.weight, features.0.bias, ... and all other layers of one of "
+            f"{', '.join(ARCHITECTURES)} in torchvision or timm. Received: {found}. Give weights "
+            "of such a network"
         )
     heads = [
         head
@@ -85,7 +89,8 @@ def from_state_dict(arrays, map_sides=None):
         lacking = [key for key in keys.values() if key not in arrays]
         if lacking and len(lacking) < len(keys):
             raise ValueError(
-                f"{' and '.join(keys.values())} expected; {' and '.join(lacking)} not found"
+                f"{' and '.join(keys.values())} must be in the file. Received: no "
+                f"{' and no '.join(lacking)}. Copy or download the file again"
             )
         if not lacking:
             layers[name] = {
@@ -101,12 +106,15 @@ def from_state_dict(arrays, map_sides=None):
 
 
 def to_state_dict(layers, row, map_sides):
-    """Return the state dict of torchvision's network from layers in Keras' layout.
+    """Convert layers in Keras' layout to a state dict of torchvision.
 
     Args:
-        layers: arrays by our layer and variable.
-        row: the `Architecture`.
-        map_sides: `(h, w)` of the map that fc1 reads; None without a head.
+        layers: Dict from layer to a dict from variable to array.
+        row: `Architecture` of the network.
+        map_sides: `(h, w)` of the feature map that fc1 reads; None without a head.
+
+    Returns:
+        Dict from torchvision's names to arrays.
     """
     arrays = {}
     for name, theirs in (make_trunk_names(row) | TORCHVISION_HEAD).items():
@@ -118,17 +126,17 @@ def to_state_dict(layers, row, map_sides):
                     .transpose(2, 0, 1, 3)
                     .reshape(-1, value.shape[-1])
                 )
-            elif name in TORCHVISION_HEAD and ours == "kernel":  # of a convolution head, too
+            elif name in TORCHVISION_HEAD and ours == "kernel":  # also if the head is convolutions
                 value = value.reshape(-1, value.shape[-1])
             word = (_NORMALIZED if "_bn" in name else _CONNECTED)[ours]
             arrays[f"{theirs}.{word}"] = np.ascontiguousarray(_transpose(value, _TO_TORCH, name))
         if "_bn" in name:
-            arrays[f"{theirs}.num_batches_tracked"] = np.array(0, np.int64)  # which torch asks for
+            arrays[f"{theirs}.num_batches_tracked"] = np.array(0, np.int64)  # torch requires it
     return arrays
 
 
 def _fits(names, arrays):
-    """Return whether the trunk has exactly these convolutions, and all its layers their bias."""
+    """Return whether the trunk has exactly these convolutions, and a bias in each layer."""
     kernels = {f"{theirs}.weight" for ours, theirs in names.items() if "conv" in ours}
     found = {
         key for key, value in arrays.items() if key.startswith("features.") and value.ndim == 4
@@ -138,7 +146,10 @@ def _fits(names, arrays):
 
 def _transpose(value, orders, name):
     if value.ndim not in orders:
-        raise ValueError(f"{name} has the shape {value.shape}, which is none of a kernel or bias")
+        raise ValueError(
+            f"{name} must have the shape of a kernel or bias. Received: {value.shape}. Give "
+            "weights of a VGG network"
+        )
     return value.transpose(orders[value.ndim])
 
 
@@ -147,7 +158,7 @@ def _find_map_shape(inputs, channels, sides):
         sides = (math.isqrt(inputs // channels),) * 2
     if math.prod(sides) * channels != inputs:
         raise ValueError(
-            f"fc1 reads {inputs} numbers, which are no map of {sides[0]}x{sides[1]} with "
-            f"{channels} channels"
+            f"fc1 must read a map of {sides[0]}x{sides[1]} with {channels} channels. Received: "
+            f"{inputs} inputs. Give map_sides in the metadata vgg_tf"
         )
     return (*sides, channels)

@@ -1,7 +1,10 @@
-"""Writes the weights of a network to a file that `reading`, torchvision or Keras can read."""
+"""Writes weights of a network to a file that `reading`, torchvision or Keras can read."""
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -11,41 +14,65 @@ from vgg_tf.runtime import files, remote
 from vgg_tf.weights import torchvision
 from vgg_tf.weights.keras_layers import read_model
 
+if TYPE_CHECKING:
+    import keras
 
-def write_weights(model, path, classes=None, dtype="float32", test_scale=0):
-    """Write the weights of a network built by `build_vgg`, whole or not at all.
 
-    `read_weights` returns the same bits.
+def write_weights(
+    model: "keras.Model",
+    path: str | os.PathLike[str],
+    classes: Sequence[str] | None = None,
+    dtype: str = "float32",
+    test_scale: int = 0,
+) -> None:
+    """Write the weights of a `build_vgg` network to a file.
+
+    If it fails, an existing file is unchanged. `read_weights` returns the same weights. The mean
+    and std of the input are stored as metadata, for RGB 0..255. Networks of torchvision itself take
+    RGB 0..1.
 
     Args:
-        model: the network.
-        path: `*.weights.h5` for Keras' names, `*.safetensors` for torchvision's (whose heads take
-            7x7 maps channel by channel). Mean and std are stored as metadata, on 0..255:
-            torchvision's own networks take RGB 0..1.
-        classes: names of the classes, for the metadata.
-        dtype: `float32`, or `float16` for half the bytes, in `*.safetensors`: read back, the
-            weights are the rounded ones.
-        test_scale: Q in pixels to test at, for the metadata; 0: by the size of the crop.
+        model: Network of `build_vgg`.
+        path: `*.weights.h5` for Keras' names, `*.safetensors` for torchvision's.
+        classes: Names of the classes, stored as metadata. Defaults to None.
+        dtype: `"float32"`, or `"float16"` for half the size, which rounds the weights. `"float16"`
+            requires `*.safetensors`. Defaults to `"float32"`.
+        test_scale: Test scale Q in pixels, stored as metadata. Defaults to 0: the size of the crop
+            determines it.
 
     Raises:
-        ValueError: another network, another form, or weights beyond float16.
-        OSError: the file cannot be written; an existing one is unchanged.
+        ValueError: The network is not one of `build_vgg`, `path` or `dtype` is not supported, or a
+            weight is out of the range of float16.
+        OSError: The file cannot be written.
+
+    Example:
+        >>> import os, tempfile
+        >>> from vgg_tf import build_vgg, read_weights
+        >>> options = dict(input_shape=(32, 32, 3), classes=2, width=0.0625, head_width=16)
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = os.path.join(folder.name, "model.safetensors")
+        >>> write_weights(build_vgg("vgg11", **options), path, classes=["cat", "dog"])
+        >>> read_weights(path).classes
+        ('cat', 'dog')
+        >>> folder.cleanup()
     """
     path, weights = Path(path), read_model(model)
     row = _find_row(model)
     if weights.mean is None or row is None or weights.notes:
         raise ValueError(
-            f"Only networks of build_vgg can be written. {model.name} has "
-            f"{', '.join(_list_names(model))}."
+            f"model must be a network of build_vgg. Received: {model.name} with the layers "
+            f"{', '.join(_list_names(model))}. Build it with build_vgg, or save it with Keras."
         )
     if not path.name.endswith((".safetensors", ".weights.h5")):
         raise ValueError(
-            f"Weights are written as *.weights.h5 or *.safetensors. Received: {path.name}."
+            f"path must end in .weights.h5 or .safetensors. Received: {path.name}. Try "
+            f"{path.stem}.safetensors."
         )
     torch = path.suffix == ".safetensors"
     if dtype not in (("float32", "float16") if torch else ("float32",)):
         raise ValueError(
-            f"dtype is float32, or float16 in *.safetensors. Received: {dtype!r} for {path.name}."
+            f"dtype must be float32, or float16 in .safetensors. Received: {dtype!r} for "
+            f"{path.name}. Try float32."
         )
     about = {
         "mean": weights.mean,
@@ -72,13 +99,13 @@ def write_weights(model, path, classes=None, dtype="float32", test_scale=0):
 
 
 def _round_to_float16(array, name):
-    """Return an array as float16; integers stay as they are."""
+    """Return an array as float16; integers are unchanged."""
     if not np.issubdtype(array.dtype, np.floating):
         return array
     if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
         raise ValueError(
-            f"{name} has numbers beyond float16's {np.finfo(np.float16).max:g}. Write it as "
-            "float32."
+            f"{name} must be in the range of float16, up to {np.finfo(np.float16).max:g}. "
+            f"Received: {np.abs(array).max():g}. Try dtype float32."
         )
     return array.astype(np.float16)
 
@@ -92,10 +119,7 @@ def _list_names(model):
 
 
 def _find_row(model):
-    """Return the network's row of Table 1, or None.
-
-    C and D have the same names of layers, which are all that a row is asked for.
-    """
+    """Return the network's row of Table 1, or None. Only names count: C and D are the same."""
     names = {name for name in _list_names(model) if name.startswith("block")}
     fitting = (
         row
