@@ -1,6 +1,4 @@
-"""Quiet TensorFlow, float32 at the start of each file, and what is made once in a run of the tests
-and only read.
-"""
+"""TensorFlow without messages, float32 in each test module, and folders that are made once."""
 
 import atexit
 import fcntl
@@ -23,9 +21,7 @@ if (
 
 @pytest.fixture(autouse=True, scope="module")
 def float32():
-    """Each file of tests begins in float32: programs leave Keras in the precision that is best for
-    the machine.
-    """
+    """Start each test module in float32, because programs change Keras' dtype policy."""
     import keras
 
     keras.config.set_dtype_policy("float32")
@@ -33,10 +29,10 @@ def float32():
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory, worker_id):
-    """A function `once(name, make)` that returns a folder which `make(folder)` has filled, once for
-    all workers.
+    """Return a function `once(name, make)` that returns a folder filled by `make(folder)`.
 
-    The folder is there to be read. A worker that has changed anything in one fails at its end.
+    Each folder is made once for all workers, and tests only read it. A worker that changes one
+    fails at its end.
     """
     base = tmp_path_factory.getbasetemp()
     root = (base if worker_id == "master" else base.parent) / "once"
@@ -67,8 +63,9 @@ def once(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session")
 def digits_trained(once):
-    """`run`, of two steps on scikit-learn's digits (vgg11, 32 pixels), by its own process; its
-    streams, `said`, `errors`.
+    """Return a folder with `run`, two steps of vgg11 on scikit-learn's digits at 32 pixels.
+
+    A separate process trains it. Its output is in `said` and `errors`.
     """
     from tests.making import program
 
@@ -84,15 +81,13 @@ def digits_trained(once):
 
 @pytest.fixture(scope="session")
 def digits_run(digits_trained):
-    """A finished run of two steps on scikit-learn's digits: vgg11, 32 pixels, trained by the
-    program itself.
-    """
+    """Return a finished run of two steps of vgg11 on scikit-learn's digits at 32 pixels."""
     return digits_trained / "run"
 
 
 @pytest.fixture(scope="session")
 def digits_shards(once):
-    """Scikit-learn's digits as our shards: train, validation and test."""
+    """Return scikit-learn's digits as shards: train, validation and test."""
     from vgg_tf.data import opening
     from vgg_tf.data.writing import write
 
@@ -104,7 +99,7 @@ def digits_shards(once):
 
 @pytest.fixture
 def copied(digits_run, tmp_path, monkeypatch):
-    """A copy of `digits_run` for one test, as `run` in the current folder."""
+    """Return a copy of `digits_run` for one test, as `run` in the current folder."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(digits_run, tmp_path / "run")
     return tmp_path / "run"
@@ -112,7 +107,7 @@ def copied(digits_run, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def pictures_folder(once):
-    """Three class folders of eight PNG files of 36 pixels, whose brightness tells the class."""
+    """Return three class folders of eight PNG files of 36 pixels; the class is the brightness."""
     from tests.making import pictures
 
     return once("pictures", pictures)
@@ -120,8 +115,9 @@ def pictures_folder(once):
 
 @pytest.fixture(scope="session")
 def all_trained(once):
-    """`run`, finished, of a shallow network on the digits 3 and 8, none of which it held out; what
-    it printed, `said`.
+    """Return a folder with `run`, a shallow network on the digits 3 and 8, and its output `said`.
+
+    Nothing is held out for validation.
     """
     from tests.making import SHALLOW, call, shallow
 
@@ -137,9 +133,7 @@ def all_trained(once):
 
 @pytest.fixture
 def uncompiled(monkeypatch):
-    """Networks predict layer by layer, as they are: of few images that saves a second for each
-    network and shape.
-    """
+    """Let networks predict without compilation, which saves a second per network and shape."""
     from tests.making import uncompile
 
     uncompile(monkeypatch)
@@ -147,7 +141,7 @@ def uncompiled(monkeypatch):
 
 @pytest.fixture
 def shallow_known():
-    """The table of architectures has `shallow` and `shallow_bn`."""
+    """Add `shallow` and `shallow_bn` to the table of architectures."""
     from tests.making import shallow
 
     with shallow():

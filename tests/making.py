@@ -1,8 +1,7 @@
-"""What several files of tests make or call: pictures, programs, and the marks of what may be
-missing.
+"""Pictures, programs and marks that several test modules use.
 
-`python -m tests.making PROGRAM WORDS` runs a program of ours that knows the architectures of
-`shallow`; so do its children.
+`python -m tests.making PROGRAM WORDS` runs a program with the architectures of `shallow`. Its child
+programs have them, too.
 """
 
 import contextlib
@@ -41,8 +40,9 @@ needs_jax = pytest.mark.skipif(
 
 
 def program(*words, cwd=None, **options):
-    """Run a program in a process of its own: seconds for the imports alone. For exit codes, signals
-    and environments.
+    """Run a program in its own process, which takes seconds for the imports.
+
+    Use it for exit codes, signals and environments.
     """
     return subprocess.run(
         [sys.executable, "-m", *map(str, words)], capture_output=True, text=True, cwd=cwd, **options
@@ -50,13 +50,15 @@ def program(*words, cwd=None, **options):
 
 
 def shallow_program(*words, env=os.environ, **options):
-    """The same, of a program that knows the architectures of `shallow`."""
+    """Run a program in its own process, with the architectures of `shallow`."""
     return program("tests.making", *words, env=env | {"PYTHONPATH": ROOT}, **options)
 
 
 def call(name, *words):
-    """Run a program in this process, as the command line would. The result has `returncode`,
-    `stdout` and `stderr`.
+    """Run a program in this process, as the command line would.
+
+    Returns:
+        A namespace with `returncode`, `stdout` and `stderr`.
     """
     main, out, errors, code = importlib.import_module(name).main, io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
@@ -71,15 +73,13 @@ def call(name, *words):
 
 
 def epochs_done(folder):
-    """How many epochs the log of a run has."""
+    """Return the number of epochs in the log of a run."""
     log = Path(folder) / "log.csv"
     return len(log.read_text().splitlines()) - 1 if log.exists() else 0
 
 
 def undrawn(patch):
-    """Let runs and tests draw no figures, by a `pytest.MonkeyPatch`: that saves one to four seconds
-    a program.
-    """
+    """Draw no figures in runs and tests, which saves 1 to 4 s per program."""
     from vgg_tf.evaluation import reports
     from vgg_tf.runs import run_folder
 
@@ -88,7 +88,7 @@ def undrawn(patch):
 
 
 def fill_disk(patch, path):
-    """Let `files.writing` of a path meet a full disk, by a `pytest.MonkeyPatch`."""
+    """Let `files.writing` of a path fail with a full disk."""
     from vgg_tf.runtime import files
 
     make = files.temporary_folder
@@ -104,19 +104,19 @@ def fill_disk(patch, path):
 
 
 def cells_of(text):
-    """The rows of all Markdown tables in a text, without their rules: lists of cells."""
+    """Return the rows of all Markdown tables in a text, as lists of cells."""
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if line[:1] == "|"]
     rows = [[cell.strip() for cell in row] for row in rows]
     return [row for row in rows if not all(set(cell) <= set("-:") and cell for cell in row)]
 
 
 def noise(h, w, seed=0):
-    """Random pixels, uint8 `[h, w, 3]`."""
+    """Return random pixels, uint8 `[h, w, 3]`."""
     return np.random.default_rng([h, w, seed]).integers(0, 256, (h, w, 3), np.uint8)
 
 
 def save(path, picture, **options):
-    """Write pixels, or a PIL image, to a file whose folder need not be there."""
+    """Write pixels, or a PIL image, to a file, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(
         path, **options
@@ -124,7 +124,7 @@ def save(path, picture, **options):
 
 
 def pictures(folder, classes=3, n=8, side=36):
-    """Fill a folder with PNG files whose brightness tells the class."""
+    """Fill a folder with PNG files; the class is the brightness."""
     random = np.random.default_rng(0)
     for label in range(classes):
         for i in range(n):
@@ -135,12 +135,13 @@ def pictures(folder, classes=3, n=8, side=36):
 
 @contextlib.contextmanager
 def shallow(kernels=((3,), (), (), (), ()), names=("shallow", "shallow_bn")):
-    """Within, the table has `shallow`, and `shallow_bn` with batch normalization: one convolution,
-    so tracing takes a quarter.
+    """Add networks with one convolution to the table of architectures.
 
-    For claims that do not depend on the depth. `kernels` are those of the five stages, as in
-    `vgg_tf.paper.architectures`; `names` may be those of the paper, where a program has them
-    itself.
+    Tracing them takes a quarter of the time. They are for claims that do not depend on the depth.
+
+    Args:
+        kernels: Kernels of the five blocks, as in `vgg_tf.paper.architectures`.
+        names: Names of the networks. Names of the paper replace its networks.
     """
     rows = {
         name: Architecture(name, "-", kernels, batch_norm=name.endswith("_bn")) for name in names
@@ -152,9 +153,7 @@ def shallow(kernels=((3,), (), (), (), ()), names=("shallow", "shallow_bn")):
 
 
 def uncompile(patch):
-    """Let networks predict layer by layer, as they are, by a `pytest.MonkeyPatch`: see the fixture
-    `uncompiled`.
-    """
+    """Let networks predict without compilation, see the fixture `uncompiled`."""
     import keras
 
     from vgg_tf.evaluation import evaluator
@@ -164,9 +163,7 @@ def uncompile(patch):
 
 
 def main():
-    """Run the program that the words name, within `shallow`, in this process; programs that it
-    starts are run like that too.
-    """
+    """Run a program, and the programs that it starts, with the architectures of `shallow`."""
     _, name, *sys.argv[1:] = sys.argv
     start = programs.call
     with shallow(), pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Pictures of rectangles, with annotations of where they are."""
+"""Pictures of rectangles with annotations."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ XML = (
 
 
 def pictures(folder, n=20):
-    """Rectangles, red or green, on grey noise, with their annotations."""
+    """Make pictures of red and green rectangles on gray noise, with their annotations."""
     random = np.random.default_rng(0)
     (folder / "annotations").mkdir(parents=True)
     for i in range(n):

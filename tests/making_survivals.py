@@ -1,4 +1,4 @@
-"""Words of a training that is interrupted, and whether two runs end the same."""
+"""Flags of a training run that is interrupted, and comparisons of two runs."""
 
 import json
 
@@ -10,8 +10,7 @@ from tests.making import TINY
 from vgg_tf.runs import run_folder
 from vgg_tf.weights import reading
 
-# Dropout, batch normalization, a plateau that fires (the rate is far too low to learn at), short
-# epochs.
+# Dropout, batch normalization, short epochs, and a plateau: the learning rate is too low to learn.
 WORDS = [
     "--arch",
     "shallow_bn",
@@ -35,7 +34,7 @@ PLATEAU = "learning rate 1e-08"
 
 
 def noise_batches():
-    """Two batches of noise of two classes to train on, and one of them to validate."""
+    """Return two batches of noise of two classes for training, and one of them for validation."""
     random = np.random.default_rng(0)
     images, labels = (
         random.integers(0, 256, (16, 32, 32, 3), np.uint8),
@@ -46,7 +45,7 @@ def noise_batches():
 
 
 def same_bits(one, other):
-    """Whether two runs ended with the same bits in state and best network."""
+    """Return whether two runs ended with the same bits in state and best network."""
     states = [load_file(folder / run_folder.LAST) for folder in (one, other)]
     best = [reading.read_weights(folder).fingerprint() for folder in (one, other)]
     same = states[0].keys() == states[1].keys() and all(
@@ -56,7 +55,7 @@ def same_bits(one, other):
 
 
 def same_end(one, other):
-    """Whether two runs ended with the same bits and with the same errors."""
+    """Return whether two runs ended with the same bits and the same errors."""
     reports = [json.loads((folder / "report.json").read_text()) for folder in (one, other)]
     return (
         same_bits(one, other)

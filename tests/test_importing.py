@@ -1,4 +1,4 @@
-"""What happens when modules are imported: little, and nothing to the process."""
+"""Importing modules is fast and does not change the process."""
 
 import ast
 import json
@@ -29,7 +29,7 @@ def run_at_import(node):
 
 
 def name_of(node):
-    """The last part of a name, such as `environ` of `os.environ`."""
+    """Return the last part of a name, such as `environ` of `os.environ`."""
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None)
 
 
@@ -68,8 +68,8 @@ def test_no_module_runs_code_from_a_string():
     assert found == []
 
 
-# Which of our modules open files of /proc, and which variables of the environment change. Other
-# libraries, which change some, are imported first.
+# Prints which of our modules open files of /proc, and which environment variables change. Other
+# libraries change some, so they are imported first.
 WATCH = """
 import contextlib, importlib, json, os, sys
 for name in ("tensorflow", "keras", "jax", "matplotlib.figure", "sklearn", "scipy.stats", "tyro"):
@@ -102,7 +102,7 @@ def test_importing_all_modules_opens_nothing_of_proc_and_leaves_the_environment(
     assert json.loads(result.stdout.splitlines()[-1]) == [[], []]
 
 
-# The programs and the public names
+# Programs and public names
 
 
 def test_importing_the_package_imports_neither_tensorflow_nor_keras_and_takes_under_200_ms():

@@ -1,6 +1,4 @@
-"""The layout: packages, programs, what git and the wheel carry, and the names in strings, which no
-import checks.
-"""
+"""Packages, programs, the files in git and in the wheel, and names in texts."""
 
 import ast
 import re
@@ -77,7 +75,7 @@ def test_git_ignores_no_file_of_the_tree_and_setuptools_finds_all_packages():
 
 
 def tree_of(page):
-    """The paths in the tree of a page, by the indentation of its lines."""
+    """Return the paths in the tree of a page, from the indentation of its lines."""
     block = re.search(r"```\n(vgg_tf/\n.*?)```", page, re.S)[1]
     folders, paths = [], []
     for line in block.splitlines():
@@ -102,7 +100,7 @@ def test_the_page_of_the_architecture_lists_every_module():
 
 
 def test_the_diagram_draws_the_imports_between_packages():
-    """Each arrow is an import, and each import has a way along the arrows."""
+    """Each arrow is an import, and each import has a path along the arrows."""
     block = re.search(
         r"```mermaid\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(), re.S
     )[1]
@@ -135,7 +133,7 @@ NAME = re.compile(
 
 
 def resolves(name):
-    """Whether a dotted name is a module, or an attribute of one."""
+    """Return whether a dotted name is a module, or an attribute of one."""
     parts = name.split(".")
     for n in range(len(parts), 0, -1):
         try:
@@ -152,14 +150,12 @@ def resolves(name):
     return False
 
 
-# The file of metadata in a LiteRT model, and a name that is asked for to see it refused.
+# The metadata file in a LiteRT model, and a name of a test that expects an error.
 ELSEWHERE = {"vgg_tf.json", "vgg_tf.build_resnet"}
 
 
 def test_every_dotted_name_of_ours_exists():
-    """In strings, comments, child commands, notebooks and pages: the linter of imports sees none of
-    them.
-    """
+    """Check names in strings, comments, commands, notebooks and pages, which no linter sees."""
     names = {(path.name, name) for path in TEXTS for name in NAME.findall(path.read_text())}
     known = {name for _, name in names if name in ELSEWHERE or resolves(name.removesuffix(".py"))}
     assert {(where, name) for where, name in names if name not in known} == set()
@@ -175,8 +171,8 @@ def test_every_command_names_a_program():
 
 
 def test_code_in_docstrings_names_what_is_there():
-    """`module.name` between backticks, where `module` is a module or a package of ours: the name is
-    in one of that name.
+    """Check `module.name` in backticks: if a module or package of ours has that name, `name` is
+    in it.
     """
     names = {}
     for path in MODULES:

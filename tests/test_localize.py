@@ -226,7 +226,9 @@ def test_a_folder_is_tested_on_the_held_out_part_of_the_selected_pictures(
     for scales in ("32", "36"):
         localize(["evaluate", run, "--scales", scales])
     assert len(list((copied / "scr/tests").glob("boxes-validation-dense-*/report.json"))) == 2
-    with pytest.raises(ValueError, match="must not contain a training run.* Received: --out .*scr"):
+    with pytest.raises(
+        ValueError, match=r"must not contain a training run.* Received: --out .*scr"
+    ):
         localize(["evaluate", run, "--out", run])
 
 

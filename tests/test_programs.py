@@ -1,4 +1,4 @@
-"""The programs train and test networks from digits, folders and shards, and end as told."""
+"""The programs train and test networks from digits, folders and shards."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ SMOKE = ["--arch", "vgg11", "--strategy", "cpu", "--precision", "float32", "--sm
 
 @pytest.fixture
 def smoke(digits_run, tmp_path, monkeypatch):
-    """A copy of `digits_run` in the folder that the program names itself, below the current one."""
+    """Return a copy of `digits_run` in the default folder of the program, below the current one."""
     monkeypatch.chdir(tmp_path)
     return shutil.copytree(digits_run, tmp_path / "runs" / "vgg11-digits-smoke")
 
@@ -62,7 +62,7 @@ def test_a_finished_run_is_told_and_not_trained_again(smoke, digits_trained):
     again = call("vgg_tf.train", *SMOKE)
     assert again.returncode == 0
     assert again.stdout.splitlines() == [
-        "runs/vgg11-digits-smoke is done; delete it or choose another --out to train anew",
+        "runs/vgg11-digits-smoke is done; delete it or choose another --out to train again",
         (digits_trained / "said").read_text().splitlines()[-1],
     ]
     assert before == {path: path.stat().st_mtime_ns for path in smoke.glob("[!.]*.*")}
@@ -98,13 +98,13 @@ def test_evaluate_tests_all_images_and_refuses_other_classes(
     ), result.stderr
     result = call("vgg_tf.evaluate", "runs/vgg11-digits-smoke", "--data", pictures_folder)
     assert result.returncode == 1
-    assert "knows 10 classes" in result.stderr
+    assert "10 classes (0, 1, 2, ...)" in result.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow_known")
 def test_class_folders_train_and_evaluate_to_the_same_error(tmp_path, monkeypatch):
-    # A training and two tests.
+    # One training run and two tests.
     monkeypatch.chdir(tmp_path)
     undrawn(monkeypatch)
     data = pictures(tmp_path / "data" / "train")
@@ -128,7 +128,7 @@ def test_class_folders_train_and_evaluate_to_the_same_error(tmp_path, monkeypatc
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow_known")
 def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path, monkeypatch):
-    # A training.
+    # One training run.
     monkeypatch.chdir(tmp_path)
     pictures(tmp_path / "data", n=1)
     result = call("vgg_tf.train", "--arch", "shallow", "--data", "data", "--epochs", "1", *TINY)
@@ -176,7 +176,7 @@ def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
 
 @pytest.mark.slow
 def test_the_readmes_main_command_learns_the_digits_to_under_3_percent_error(tmp_path, monkeypatch):
-    # A minute of training.
+    # Trains for a minute.
     monkeypatch.chdir(tmp_path)
     undrawn(monkeypatch)
     result = call("vgg_tf.train", "--arch", "vgg16", "--strategy", "auto")

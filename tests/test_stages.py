@@ -177,7 +177,7 @@ def test_layers_that_stay_random_are_not_frozen(trained):
     result = run("vgg_tf.train", *words)
     assert result.returncode == 1
     assert (
-        "would keep random weights for ever in block1_conv2, block2_conv2. Give "
+        "would keep random weights permanently in block1_conv2, block2_conv2. Give "
         "--inherit-layers all-match" in result.stderr
     )
     result = run("vgg_tf.train", *words, "--inherit-layers", "all-matching")

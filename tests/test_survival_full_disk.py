@@ -161,7 +161,7 @@ def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_netw
     run = run_folder.Run(str(tmp_path), None)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3_300_000_000))
-    with pytest.raises(OSError, match="must have 3,322 MB free. Received: 3,300 MB"):
+    with pytest.raises(OSError, match=r"must have 3,322 MB free. Received: 3,300 MB"):
         run.check_space(Network, Network)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=3_330_000_000))
     run.check_space(Network, Network)

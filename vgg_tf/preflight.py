@@ -81,8 +81,8 @@ def main(arguments=None):
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.preflight", default)
     if not (flags.init or flags.topology or flags.doctor):
         sys.exit(
-            "At least one of --init, --topology and --doctor is needed. Received: none of them. "
-            "Try --doctor."
+            "At least one of --init, --topology and --doctor is needed. Received: "
+            f"{' '.join(arguments) or 'no flags'}. Try --doctor."
         )
     if flags.topology and flags.init:
         raise ValueError(

@@ -1,6 +1,4 @@
-"""Train as the paper did, stage after stage: `python -m vgg_tf.stages --arch vgg16 --data
-SHARDS`, in one resumable command.
-"""
+"""Train as the paper did: `python -m vgg_tf.stages --arch vgg16 --data SHARDS`."""
 
 import os
 import shlex
@@ -26,45 +24,42 @@ PROG = "python -m vgg_tf.stages"
 
 @dataclass(frozen=True)
 class Flags:
-    """A from scratch, then the network from A at S=256, from there S=384, from there S in [256,
-    512] (sections 3.1, 4.1).
+    """Train A from scratch, then the network from A at S=256, S=384 and S in [256, 512].
 
-    Each stage is a run folder and one command of python -m vgg_tf.train; all other flags, such as
-    --epochs, --batch-size or --strategy, go to each of them. The same command continues where it
-    was interrupted, in any stage.
+    These are the stages of sections 3.1 and 4.1. Each stage is a run folder and one command of
+    python -m vgg_tf.train, which gets all other flags, such as --epochs, --batch-size or
+    --strategy. The same command continues where it was interrupted, in any stage.
+
+    Attributes:
+        data: Images: a folder of shards, of class folders or of the ILSVRC competition, tfds:NAME,
+            or digits (scikit-learn's).
+        arch: Architecture: vgg11, vgg11_lrn, vgg13, vgg16c, vgg16 or vgg19. Add _bn for batch
+            normalization (all but vgg11_lrn).
+        out: Folder of the runs. The default is runs/<arch>-stages-<name of the data>.
+        size: Side of the crops, in pixels. S is scaled in proportion.
+        plan: Train nothing. Show the stages, their images, and an estimate of their hours here.
     """
 
     data: str
-    """A folder of shards, of class folders or of the ILSVRC competition, tfds:NAME, or digits
-    (scikit-learn's).
-    """
     arch: str = "vgg16"
-    """vgg11, vgg11_lrn, vgg13, vgg16c, vgg16, vgg19; with _bn for batch normalisation (all but
-    vgg11_lrn).
-    """
     out: str | None = None
-    """Folder of the runs; runs/<arch>-stages-<name of the data> by default."""
     size: int = 224
-    """Side of the crops in pixels; other sides scale S in proportion."""
     plan: bool = False
-    """Train nothing; show the stages, their images, and the hours they will take here, by a
-    short timing.
-    """
 
 
 def plan_runs(flags, others):
-    """The stages, in their order.
+    """Return the stages in their order.
 
     Args:
         flags: the `Flags`.
         others: words for python -m vgg_tf.train, in all stages.
 
     Returns:
-        a list of `(stage, out, arguments)`: the `stages.Stage`, its run folder, the words for
+        list of `(stage, out, arguments)`: the `stages.Stage`, its run folder, and the words for
         python -m vgg_tf.train.
 
     Raises:
-        ValueError: words that the stages have themselves.
+        ValueError: a word is one that the stages have themselves.
     """
     if own := [word for word in others if word.split("=")[0].replace("_", "-") in OWN]:
         raise ValueError(
@@ -108,12 +103,7 @@ def main(arguments=None):
 
 
 def _check(stages):
-    """Open the data, and refuse words that do not fit all stages, or those that have begun, before
-    any of them takes days.
-
-    Returns:
-        the `splits.Source`, or None where the data are shards.
-    """
+    """Open the data, and refuse flags that do not fit all stages, before any of them runs."""
     source = None
     for _, out, words in stages:
         flags, source = parse(words, source)
@@ -131,9 +121,7 @@ def _check(stages):
 
 
 def _plan(stages, source):
-    """Print the images that the stages will see at most, and the hours, by a short timing of
-    each.
-    """
+    """Print the images and the estimated hours of each stage."""
     print(f"{'stage':24}{'images':>14}{'images/s':>10}{'hours':>10}  weights from")
     left, before = 0.0, "random"
     for stage, out, words in stages:

@@ -1,5 +1,6 @@
-"""Train a VGG network: `python -m vgg_tf.train --arch vgg16 --data FOLDER`. Without data: the
-handwritten digits.
+"""Train a VGG network: `python -m vgg_tf.train --arch vgg16 --data FOLDER`.
+
+Without data it trains on handwritten digits.
 """
 
 import os
@@ -13,7 +14,7 @@ from vgg_tf.training.session import format_result, read_inherited_weights, train
 
 
 def main(arguments=None):
-    """Train, test the best network, print the closing line."""
+    """Train, test the best network, and print the result."""
     flags, source = parse(arguments, check_inherit=True)
     recipe, out = flags.numbers, flags.folder
     if flags.profile:
@@ -25,8 +26,8 @@ def main(arguments=None):
     devices.wait("all here")
     if devices.engine == "tensorflow" and devices.distribution and recipe.accumulate > 1:
         raise ValueError(
-            "--accumulate works on a single device: Keras cannot accumulate under TensorFlow's "
-            "strategies."
+            "--accumulate must be 1 on several devices of TensorFlow, where Keras cannot "
+            f"accumulate. Received: --accumulate {recipe.accumulate}. Use one device, or JAX."
         )
 
     from vgg_tf.runs import run_folder
@@ -48,14 +49,14 @@ def main(arguments=None):
     if devices.process:
         devices.wait("run folder")
     with run_folder.open_run(out, settings, devices.process) as run:
-        # The digits go the whole road, shards and all.
+        # The digits take the same path as other data, with shards.
         data = os.path.join(out, "shards") if flags.data == "digits" else source or flags.data
         if run.writes and not run.read_report():
             _write_collection(run, source, flags, data)
         if run.writes:
             devices.wait("run folder")
         if (report := run.read_report()) and run.writes:
-            print(f"{out} is done; delete it or choose another --out to train anew")
+            print(f"{out} is done; delete it or choose another --out to train again")
             print(format_result(report))
         elif not report:
             train_and_test(run, run.read_collection(), data, devices, weights, flags)

@@ -154,6 +154,6 @@ def test_the_writer_reports_an_annotation_that_cannot_be_read(kaggle, tmp_path):
     put(kaggle / f"ILSVRC/Annotations/CLS-LOC/train/{DOG}/{DOG}_18.xml", "<annotation><object>")
     with pytest.raises(
         ValueError,
-        match=r"1 of 17 images cannot be read(.|\n)*n02084071_18\.xml must be a Pascal VOC annotation",
+        match=r"1 of 17 images cannot be read(.|\n)*n02084071_18\.xml must be a Pascal VOC anno",
     ):
         write(open_source(kaggle), tmp_path / "out", progress=False)

@@ -1,4 +1,4 @@
-"""Figures show any name as it is."""
+"""Figures show any name unchanged."""
 
 import inspect
 import io
@@ -30,7 +30,7 @@ from vgg_tf.figures.networks import (
 from vgg_tf.figures.sheets import draw_contact_sheet
 from vgg_tf.records.annotations import Boxes
 
-# Each as a figure shows it, where that is not the name itself.
+# Names, and what a figure shows if that is not the name itself.
 NAMES = {
     "cost_$5_vs_$6": None,
     "$": None,
@@ -57,8 +57,8 @@ NAMES = {
     + " last",
     "\n" * 300: 25 * r"\n" + "\N{HORIZONTAL ELLIPSIS}" + "n" + 24 * r"\n",
 }
-# In one name what one Text must bear, short enough for ticks; how each of NAMES is written is a
-# matter of `line` alone.
+# Names for every figure: all difficulties in one name, short enough for the label of a tick. Only
+# the test of `make_line` needs all of NAMES.
 HOSTILE = {"_$5$漢\n\udce9": r"_$5$漢\n\udce9", "": None, "long $_\n" * 60: None}
 IMAGE = np.zeros((4, 6, 3), np.uint8)
 INTERVAL = {"top1_error": 1.0, "top1_interval": [0.0, 2.0], "n": 3}
@@ -72,7 +72,7 @@ LOG = {
     "validation_loss": 1,
 }
 
-# A figure with the name everywhere where a figure takes one, by the function that makes it.
+# Function to a call of it with the given name in all places that take one.
 FIGURES = {
     draw_contact_sheet: lambda name: draw_contact_sheet(
         [IMAGE] * 3,
@@ -111,11 +111,11 @@ PLACES = {
     draw_counts: 3,
     draw_confused_pairs: 3,
     draw_architecture: 2,
-}  # of the name in each
+}  # number of times that the figure shows the name
 
 
 def displayed(figure):
-    """What matplotlib draws of each line of each text, and whether it takes it for a formula."""
+    """Return what matplotlib draws of each line of each text, and whether it draws a formula."""
     texts = [text for text in figure.findobj(Text) if text.get_visible()]
     return [text._preprocess_math(part) for text in texts for part in text.get_text().split("\n")]
 
@@ -139,7 +139,7 @@ def test_every_function_that_draws_is_in_the_table():
 @pytest.mark.parametrize("make", FIGURES, ids=lambda make: make.__name__)
 def test_every_figure_shows_any_name_as_it_is(make, name):
     figure = FIGURES[make](name)
-    figure.draw_without_rendering()  # layout, formulas and fonts; in half of the time
+    figure.draw_without_rendering()  # layout, formulas and fonts, in half the time of a rendering
     texts = displayed(figure)
     if 1 < len(name) < 20:
         assert sum(part.count(HOSTILE[name]) for part, math in texts if not math) == PLACES[make]
@@ -181,9 +181,7 @@ def test_a_legend_names_every_artist():
 
 
 def test_figures_are_made_and_saved_in_one_place():
-    """Where `line`, the quiet drawing and the note are: `savefig` and `Figure` of matplotlib are
-    called nowhere else.
-    """
+    """Only drawing.py makes and saves figures, so `make_line` and notes apply to all."""
     for package in ("vgg_tf", "tfrecords_tools"):
         for path in (Path(__file__).parents[2] / package).rglob("*.py"):
             found = {

@@ -1,4 +1,4 @@
-"""Tables in Markdown keep every cell in its place, as it is written."""
+"""Tables in Markdown keep each cell in its column, with its text."""
 
 import doctest
 

@@ -1,4 +1,4 @@
-"""A figure that cannot be drawn is a note, and everything else goes on."""
+"""If a figure cannot be drawn, the program prints a note and continues."""
 
 import io
 import os
@@ -56,7 +56,7 @@ def test_who_is_told_to_stop_stops(capsys):
 def test_a_training_on_names_with_dollars_ends_and_failing_curves_are_noted_once(
     tmp_path, capsys, monkeypatch, uncompiled
 ):
-    """Three times it draws: twice that fails, then it is drawn."""
+    """The curves are drawn three times: the first two fail, the third succeeds."""
     folder, random, drawn = tmp_path / "cost_$5_vs_$6", np.random.default_rng(0), []
     for name in ("train/_a$", "train/b\n$_{", "test/_a$", "test/b\n$_{"):
         (folder / name).mkdir(parents=True)
@@ -79,7 +79,7 @@ def test_a_training_on_names_with_dollars_ends_and_failing_curves_are_noted_once
     with shallow():
         train.main(
             [*words.split(), "--data", str(folder), "--out", str(tmp_path / "run")]
-        )  # seconds: pipelines
+        )  # takes seconds, for the pipelines
     assert drawn == ["shallow on cost_$5_vs_$6"] * 3
     assert (
         capsys.readouterr().err.count("run/history.png was not drawn (RuntimeError: no font)") == 1

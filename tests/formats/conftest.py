@@ -1,4 +1,4 @@
-"""The table of shallow networks, and the files that several files of tests read."""
+"""The table of shallow networks, and files that several test modules read."""
 
 import pytest
 
@@ -14,20 +14,18 @@ def table(monkeypatch):
     for name, row in SHALLOW.items():
         monkeypatch.setitem(ARCHITECTURES, name, row)
     width = property(lambda weights: weights.layers["block5_conv1"]["kernel"].shape[-1] / 512)
-    monkeypatch.setattr(container.Weights, "width", width)  # which asks for all stages
+    monkeypatch.setattr(container.Weights, "width", width)  # the original needs all stages
 
 
 @pytest.fixture
 def file(once, table):
-    """A file of weights of `shallow_bn`."""
+    """Return a file with weights of `shallow_bn`."""
     return once("shipped_weights", weights) / "shallow_bn.safetensors"
 
 
 @pytest.fixture
 def done(once, table):
-    """A folder with all formats of one network: seconds, as each format has a writer and a reader
-    of its own.
-    """
+    """Return a folder with all formats of one network, which takes seconds to write and read."""
 
     def make(folder):
         with pytest.MonkeyPatch.context() as patch:

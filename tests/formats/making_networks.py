@@ -1,4 +1,4 @@
-"""Files of shallow networks, the pixels that they see, and copies of files."""
+"""Files of shallow networks, their input pixels, and copies of files."""
 
 import shutil
 from pathlib import Path
@@ -19,8 +19,8 @@ ROOMS = {
     "coreml": (coreml, "a.mlpackage"),
 }
 CLASSES = ("cat", "dog", "tench, Tinca tinca", "église")
-# All kinds of layers in two or three convolutions, as the writers take layer by layer. `done` is of
-# a real depth.
+# All kinds of layers with two or three convolutions, because the writers convert layer by layer.
+# The fixture `done` has a network of real depth.
 SHALLOW = {
     "shallow": Architecture("shallow", "-", ((3,), (), (), (), (3,))),
     "shallow_bn": Architecture("shallow_bn", "-", ((3,), (), (), (), (3,)), batch_norm=True),
@@ -30,7 +30,7 @@ SHALLOW = {
 
 
 def weights(folder, arch="shallow_bn", crop=32, width=1 / 8):
-    """A file of a tiny network whose posteriors have a spread."""
+    """Write a file with the weights of a tiny network whose probabilities differ."""
     model = build_vgg(
         arch,
         input_shape=(crop, crop, 3),
@@ -42,7 +42,7 @@ def weights(folder, arch="shallow_bn", crop=32, width=1 / 8):
         initializer="he",
     )
     for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):  # not as they were made
+        if isinstance(layer, keras.layers.BatchNormalization):  # not the initial values
             random = np.random.default_rng(1)
             shape = layer.gamma.shape
             layer.set_weights(
@@ -54,7 +54,7 @@ def weights(folder, arch="shallow_bn", crop=32, width=1 / 8):
     return path
 
 
-_NETWORKS = {}  # made once for all formats
+_NETWORKS = {}  # each network is built once for all formats
 
 
 def network_of(folder, arch="shallow_bn", crop=32, size=None, width=1 / 8):
@@ -76,7 +76,8 @@ def picture(path, size=(70, 50)):
 
 
 def copied(path, to):
-    """A copy of a file or folder of `done`: coremltools writes a package's manifest when it reads
-    it.
+    """Return a copy of a file or folder of `done`.
+
+    Coremltools writes to the manifest of a package when it reads it.
     """
     return Path((shutil.copytree if path.is_dir() else shutil.copy)(path, to))

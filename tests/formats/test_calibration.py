@@ -1,4 +1,4 @@
-"""Int8 is calibrated on pictures that are not compared."""
+"""Int8 is calibrated on other pictures than those of the comparison."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("table")
 
 
 def greys(folder, levels):
-    """Pictures that are each of one grey level."""
+    """Make pictures with one gray level each."""
     folder.mkdir(parents=True)
     for level in levels:
         Image.fromarray(np.full((32, 32, 3), level, np.uint8)).save(folder / f"{level:03d}.png")
@@ -23,7 +23,7 @@ def greys(folder, levels):
 
 
 def levels_of(views):
-    """Grey levels of the views that are of one."""
+    """Return the gray levels of the views that have only one."""
     return [int(view.min()) for view in views if view.min() == view.max()]
 
 

@@ -1,4 +1,4 @@
-"""The program writes all formats and a report, and refuses what it cannot write."""
+"""The program writes all formats and a report, and refuses wrong flags."""
 
 import json
 import os
@@ -59,7 +59,7 @@ assert (keras.config.backend(), os.environ['KERAS_BACKEND']) == ('tensorflow', '
 """
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment
-    )  # seconds: imports
+    )  # takes seconds, for the imports
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "shallow_bn-savedmodel" / "saved_model.pb").exists()
 
@@ -67,7 +67,7 @@ assert (keras.config.backend(), os.environ['KERAS_BACKEND']) == ('tensorflow', '
 def test_a_keras_on_another_engine_is_refused(file, monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(
-        ValueError, match="needs Keras on TensorFlow. Received: Keras was imported on jax"
+        ValueError, match=r"needs Keras on TensorFlow. Received: Keras was imported on jax"
     ):
         export.main([str(file)])
 

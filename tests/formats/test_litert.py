@@ -1,4 +1,4 @@
-"""LiteRT's files of int8 take pixels, agree mostly, and are small."""
+"""LiteRT's int8 files take pixels, mostly agree with the network, and are small."""
 
 import os
 import zipfile
@@ -12,9 +12,7 @@ pytestmark = pytest.mark.usefixtures("table")
 
 
 def test_int8_takes_the_pixels_as_they_are_and_agrees_mostly(tmp_path):
-    network = network_of(
-        tmp_path, width=1 / 2
-    )  # large enough that the weights take most of the file
+    network = network_of(tmp_path, width=1 / 2)  # large enough that most of the file is weights
     some = pixels(32, 32, 20)
     litert.write(network, str(tmp_path / "a.tflite"), "int8", some)
     run, _ = litert.read(str(tmp_path / "a.tflite"))

@@ -1,4 +1,4 @@
-"""Each format's own runtime gives Keras' posteriors; a file that differs is not kept."""
+"""Each format's own runtime returns Keras' probabilities; a file that differs is removed."""
 
 import os
 
@@ -26,7 +26,9 @@ def test_a_file_gives_kerass_posteriors_and_tells_its_classes(kind, arch, crop, 
     network = network_of(tmp_path, arch, crop, size)
     path = str(tmp_path / name)
     if kind == "litert" and arch == "shallow_lrn":
-        with pytest.raises(ValueError, match="local response normalization. Received: shallow_lrn"):
+        with pytest.raises(
+            ValueError, match=r"local response normalization. Received: shallow_lrn"
+        ):
             room.write(network, path)
         assert not os.path.exists(path)
         return
@@ -48,7 +50,7 @@ def test_a_file_that_differs_is_removed(file, tmp_path, monkeypatch):
 
 
 def contents(folder):
-    """Bytes of all that lies in a folder, by name."""
+    """Return the bytes of all files in a folder, by name."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
@@ -66,7 +68,7 @@ def test_what_lies_there_stays_until_what_replaces_it_is_read_back(
     before, words = contents(out), [str(file), "--format", kind, "--out", str(out), "--n", "2"]
     write, kept = ROOMS[kind][0].write, tmp_path / name
 
-    def write_once(network, path):  # the same both times: Core ML takes two seconds
+    def write_once(network, path):  # the same file both times, as Core ML takes 2 s
         if not kept.exists():
             write(network, str(kept))
         copied(kept, path)
@@ -86,7 +88,7 @@ def test_what_lies_there_stays_until_what_replaces_it_is_read_back(
 
 def test_a_file_with_other_layers_does_not_count(file, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx, "read_contents", lambda path: (3, []))
-    with pytest.raises(ValueError, match="5 layers with equal weights. Received: 3 layers"):
+    with pytest.raises(ValueError, match=r"5 layers with equal weights. Received: 3 layers"):
         export.main([str(file), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
     assert os.listdir(tmp_path / "out") == []
 
@@ -95,5 +97,5 @@ def test_a_full_disk_is_told_before(file, tmp_path, monkeypatch):
     monkeypatch.setattr(
         round_trip.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000})()
     )
-    with pytest.raises(OSError, match="Received: 0 MB. Free some space"):
+    with pytest.raises(OSError, match=r"Received: 0 MB. Free some space"):
         export.main([str(file), "--out", str(tmp_path / "out")])

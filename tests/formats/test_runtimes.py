@@ -1,4 +1,4 @@
-"""The network that comes with the package: small enough, and as good as it says."""
+"""The network that is part of the package is small and has the error in the README."""
 
 import csv
 import os
@@ -59,6 +59,6 @@ def test_its_error_on_a_tenth_of_the_test_images_is_what_the_readme_says(
     rows = list(csv.DictReader(Path("report/predictions.csv").read_text().splitlines()))
     assert len(rows) == 1000
     error = 100 * np.mean([row["class"] != row["predicted"] for row in rows])
-    # Four standard deviations of a tenth of 10,000 drawn from them.
+    # Four standard deviations of the error on 1,000 of the 10,000 images.
     assert abs(error - stated) < 4 * np.sqrt(stated * (100 - stated) / 1000 * 0.9)
     assert ", n=1,000, " in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`predict` runs a written file as it runs the network, and names pictures it cannot read."""
+"""`predict` runs an exported file like the network, and names pictures it cannot read."""
 
 import io
 import json
@@ -25,9 +25,7 @@ def answers(capsys, *words):
 
 @pytest.fixture
 def ours(done, once):
-    """What predict says of `a.png` by the network itself, which is compiled for that, and that
-    picture.
-    """
+    """Return the prediction of the network itself for `a.png`, and that picture."""
 
     def make(folder):
         words = (
@@ -121,5 +119,5 @@ def test_a_torn_or_foreign_file_is_refused(done, kind, tmp_path):
     else:
         whole = (done / "out" / f"vgg11_bn{round_trip.SUFFIXES[kind]}").read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="must be a complete .* from vgg_tf"):
+    with pytest.raises(ValueError, match=r"must be a complete .* from vgg_tf"):
         runtimes.open_model(path)

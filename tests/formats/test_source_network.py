@@ -1,4 +1,4 @@
-"""The digest and the comparison of a network see what differs; it is shipped in float32."""
+"""The digest and the comparison of a network find differences; exports are float32."""
 
 import keras
 import numpy as np

@@ -21,9 +21,7 @@ XML = (
 
 
 def make(made):
-    """Pictures of two classes, with boxes as well, their shards, weights, a run, and a run of
-    boxes.
-    """
+    """Make pictures of two classes (also with boxes), their shards, weights and a run."""
     for i in range(24):
         name = ("blue", "red")[i % 2]
         for path in (made / "pictures" / name / f"{i}.png", made / "voc" / "images" / f"{i}.png"):
@@ -42,7 +40,7 @@ def make(made):
 
 @pytest.fixture
 def place(once, tmp_path, monkeypatch):
-    """A folder to write into, with copies of what was made."""
+    """Return a folder to write to, with copies of pictures, shards, weights and a run."""
     shutil.copytree(once("state", make), tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path

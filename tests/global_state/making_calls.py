@@ -1,4 +1,4 @@
-"""A call of every public function and program, by its name."""
+"""A call of every public function and program, by name."""
 
 import subprocess
 
@@ -147,7 +147,7 @@ OTHERS = {
     ],
     "preflight.main": a_doctor_who_asks_nobody,
     "stages.main": stages_without_training,
-    # Seconds: a training traces its steps and its pipelines.
+    # Takes seconds, because a training run traces its steps and pipelines.
     "train.main": lambda _: train.main(
         ["--arch", "shallow", "--data", "shards", "--out", "other", *FEW]
     ),

@@ -34,7 +34,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 def settings():
-    """Settings of the process that all code in it shares."""
+    """Return the settings that all code in the process shares."""
     return {
         "dtype policy": keras.config.dtype_policy().name,
         "floatx": (keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()),
@@ -68,7 +68,7 @@ def settings():
 
 
 def numbers():
-    """The next random number of each generator that all code in the process shares."""
+    """Return the next number of each random generator that all code in the process shares."""
     return [
         random.random(),
         np.random.random(),
@@ -88,7 +88,7 @@ NAMES = [
 def test_a_call_leaves_the_process_as_it_was(name, place, monkeypatch):
     keras.config.set_dtype_policy(
         "float32"
-    )  # else what one call leaves would hide what the next one does
+    )  # else a change by one call would hide that of the next call
     monkeypatch.delenv("TPU_SKIP_MDS_QUERY", raising=False)
     keras.utils.set_random_seed(7)
     expected = numbers()
@@ -97,7 +97,7 @@ def test_a_call_leaves_the_process_as_it_was(name, place, monkeypatch):
     with monkeypatch.context() as patch, shallow():
         patch.setattr(
             "tyro._unsafe_cache.sys", SimpleNamespace(modules={})
-        )  # it draws numbers where it sees pytest
+        )  # tyro draws random numbers if pytest is imported
         if name.startswith("extract "):  # `extract` itself compiles
             uncompile(patch)
         (PUBLIC | OTHERS)[name](patch)
@@ -115,7 +115,7 @@ def test_every_public_function_is_in_the_table():
 
 
 def called(notebook):
-    """What a notebook calls of the packages: `function` or `module.function`."""
+    """Return the calls of this package in a notebook: `function` or `module.function`."""
     cells = json.loads(notebook.read_text())["cells"]
     lines = "".join(
         "".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code"

@@ -38,7 +38,7 @@ def test_who_takes_one_row_after_the_other_is_not_in_the_scope(place, uncompiled
         1,
     )
     next(rows)
-    assert keras.config.dtype_policy().name == "float32"  # also where the rest is never asked for
+    assert keras.config.dtype_policy().name == "float32"  # although the iteration has not ended
 
 
 def test_a_run_computes_in_the_precision_of_its_training_on_all_devices(place, uncompiled):

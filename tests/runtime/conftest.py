@@ -10,8 +10,9 @@ from vgg_tf.data.writing import write
 
 @pytest.fixture(scope="module")
 def shards(once):
-    """Images of three classes in two shards: of three processes two read from one each, and one
-    from both.
+    """Return images of three classes in two shards.
+
+    Of three processes, two read one shard each, and one reads both.
     """
 
     def make(folder):

@@ -8,8 +8,8 @@ import sys
 from tests.making import QUICK, ROOT, TINY
 
 WORDS = ["--arch", "shallow_bn", *TINY, "--batch-size", "16", "--strategy", "cpu"]
-# The second process compiles all anew at each start, as JAX keeps only what the first one compiles:
-# QUICK takes a third off.
+# The second process compiles everything at each start, because JAX caches only what the first one
+# compiles. QUICK saves a third of that time.
 JAX = os.environ | {"JAX_PLATFORMS": "cpu"} | QUICK
 SLURM = {
     "SLURM_JOB_ID": "4711",
@@ -29,7 +29,7 @@ def free_port():
 
 
 def start(words, n=2, **environment):
-    """`n` processes of a program, of shallow networks; they may use the port of nobody else."""
+    """Start `n` processes of a program that knows shallow networks, on a free port."""
     words, port = ["tests.making", *map(str, words)], free_port()
     processes = []
     for i in range(n):
@@ -53,6 +53,6 @@ def start(words, n=2, **environment):
 
 
 def end(processes):
-    """Exit code, output and errors of each."""
+    """Return the exit code, output and errors of each process, after its end."""
     said = [process.communicate(timeout=300) for process in processes]
     return [(process.returncode, *words) for process, words in zip(processes, said, strict=True)]

@@ -145,7 +145,7 @@ def test_a_recipe_is_read_from_a_run_folder_a_file_or_some_numbers(tmp_path):
     [
         (None, r"--config must name .* Received: .*a\.json"),
         ("{", r"a\.json is not valid JSON"),
-        ("[1]", r"a\.json must hold a JSON object"),
+        ("[1]", r"a\.json must (hold|contain) a JSON object"),
         ('{"epochz": 7}', r"Received: epochz\. Known: epochs, "),
         ('{"epochs": 0}', r"--epochs must be at least 1"),
     ],

@@ -1,4 +1,4 @@
-"""Which engine and which devices a word becomes."""
+"""The engine and the devices for each --strategy."""
 
 import json
 import re
@@ -16,19 +16,15 @@ pytest.importorskip("jax")
 
 
 def started(code, **environment):
-    """A fresh process that runs `code`."""
-    about = {
-        "PATH": "",
-        "PYTHONPATH": ":".join(sys.path),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "JAX_PLATFORMS": "cpu",
-    } | QUICK
+    """Start a new process that runs `code`."""
+    about = {"PATH": "", "PYTHONPATH": ":".join(sys.path)} | QUICK
+    about |= {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", code], env=about | environment, **pipes)
 
 
 def said(child):
-    """What a process prints as JSON in its last line."""
+    """Return the JSON in the last line that a process prints."""
     out, errors = child.communicate()
     assert child.returncode == 0, errors
     return json.loads(out.splitlines()[-1])
@@ -57,7 +53,7 @@ def ask(word):
     return [found.kind, found.engine, found.replicas, keras.config.backend(), found.reason]
 said = {}
 """
-# TensorFlow and JAX are imported once for all questions to them, as seconds pass with each.
+# Each import of TensorFlow or JAX takes seconds, so one process answers all questions to it.
 ASK_TENSORFLOW = """
 asked, engines.sees = [], lambda *words: asked.append(words)
 engines.settle("tpu")
@@ -85,8 +81,9 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def answers(once):
-    """What fresh processes answer: `tensorflow`, to which KERAS_BACKEND is not set, and `jax`, of
-    four devices.
+    """Return the answers of two new processes.
+
+    `tensorflow` has no KERAS_BACKEND. `jax` has four devices.
     """
 
     def make(folder):
@@ -145,8 +142,8 @@ def test_another_process_tells_what_an_engine_sees(monkeypatch):
     ]  # seconds: JAX is imported by each
 
 
-# A machine whose TPU only JAX sees: its chips are there for us, JAX' CPU stands for them,
-# TensorFlow is as it is.
+# A machine with a TPU that only JAX sees: its chips are patched, and JAX's CPU replaces them.
+# TensorFlow is not changed.
 TPU_OF_JAX = """
 from tests.making import TINY, shallow
 from vgg_tf import train
@@ -164,7 +161,7 @@ print(json.dumps(keras.config.backend()))
 
 @pytest.mark.slow
 def test_a_tpu_that_only_jax_sees_is_taken_although_the_data_need_tensorflow_first(tmp_path):
-    # TensorFlow imports Keras, which fixes its backend: the engine must be settled before.
+    # TensorFlow imports Keras, which fixes its backend, so the engine must be chosen before.
     assert said(started(TPU_OF_JAX.format(out=str(tmp_path / "run")))) == "jax"
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["policy"] == "mixed_bfloat16"
 
@@ -222,7 +219,7 @@ def test_tpu_chips_are_told_from_googles_network_cards(tmp_path, monkeypatch):
 def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(
-        ValueError, match="KERAS_BACKEND must be tensorflow or jax. Received: torch"
+        ValueError, match=r"KERAS_BACKEND must be tensorflow or jax. Received: torch"
     ):
         devices.choose()
 
@@ -289,12 +286,12 @@ def test_a_tpu_that_another_program_holds_is_no_reason_to_train_for_ever_on_the_
     )  # JAX and libtpu are installed
     for engine in ("tensorflow", "jax"):
         monkeypatch.setitem(engines.FINDERS, (engine, "tpu"), lambda asked: None)
-    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # by us: JAX saw none either
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # set by `settle`, as JAX saw no TPU either
     with pytest.raises(
         ValueError,
-        match="Stop other programs that use the TPU, and restart. .*--strategy cpu",
+        match=r"Stop other programs that use the TPU, and restart. .*--strategy cpu",
     ):
         devices.choose()
     assert devices.choose("cpu").kind == "cpu"
-    monkeypatch.setattr(engines, "_settled", False)  # the user's own word
+    monkeypatch.setattr(engines, "_settled", False)  # set by the user
     assert devices.choose().kind == "cpu"

@@ -12,14 +12,14 @@ from vgg_tf.runtime.remote import is_remote
 
 @pytest.fixture(params=["disk", "ram"])
 def place(request, tmp_path):
-    """A folder of this machine, and one behind TensorFlow's file systems."""
+    """Return a folder on the disk, and one on a remote file system."""
     folder = str(tmp_path / "place") if request.param == "disk" else f"ram://{tmp_path.name}/place"
     tf.io.gfile.makedirs(folder)
     return folder
 
 
 def put(path, content=b"1"):
-    """Write a file by TensorFlow, whatever the file system."""
+    """Write a file with TensorFlow, on any file system."""
     tf.io.gfile.makedirs(os.path.dirname(path))
     with tf.io.gfile.GFile(path, "wb") as file:
         file.write(content)
@@ -30,7 +30,7 @@ def got(path):
         return file.read()
 
 
-# What there is
+# Existence and names
 
 
 def test_only_local_paths_are_made_absolute(tmp_path, monkeypatch):
@@ -101,7 +101,7 @@ def test_a_walk_of_an_empty_folder_finds_nothing(place):
     ],
 )
 def test_a_read_gives_the_bytes_that_a_slice_would(place, offset, length):
-    content = bytes([0, 10, 13, 26, 255, 5, 6, 7, 8, 9])  # with what ends lines and texts
+    content = bytes([0, 10, 13, 26, 255, 5, 6, 7, 8, 9])  # with ends of lines and of files
     put(f"{place}/file", content)
     assert (
         files.read(f"{place}/file", offset, length)
@@ -150,7 +150,7 @@ def test_a_folder_is_not_made_over_a_file(place):
 
 
 def test_removal_takes_a_file_or_a_folder_with_all_it_holds_and_nothing_beside(place):
-    # TensorFlow's ram:// stumbles over a folder whose name begins as that of the removed one.
+    # TensorFlow's ram:// fails if the name of another folder begins with that of the removed one.
     beside = "other" if is_remote(place) else "folder2"
     for name in ("a", "ab", "folder/x", "folder/.hidden/y", f"{beside}/z"):
         put(f"{place}/{name}")
@@ -175,7 +175,7 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path):
     path = tmp_path / "file"
     files.write_whole(path, b"old")
     with pytest.raises(TypeError, match="bytes-like"):
-        files.write_whole(path, "text where bytes belong")  # fails once the file is open
+        files.write_whole(path, "text instead of bytes")  # fails after the file is opened
     assert path.read_bytes() == b"old"
     files.write_whole(path, b"new")
     assert path.read_bytes() == b"new"
@@ -194,7 +194,7 @@ def test_an_interrupted_remote_write_leaves_what_was_there(tmp_path):
 
 
 def test_while_it_is_written_a_file_has_another_and_a_hidden_name(tmp_path, monkeypatch):
-    """Whoever looks before the rename finds the old bytes."""
+    """A reader before the rename finds the old bytes."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
     seen = []
@@ -209,7 +209,7 @@ def test_while_it_is_written_a_file_has_another_and_a_hidden_name(tmp_path, monk
     for name in ("fsync", "replace"):
         monkeypatch.setattr(os, name, looking(getattr(os, name)))
     files.write_whole(path, b"new")
-    # On the disk first, then by its name; last its folder, which has the name, on the disk.
+    # First the contents are synced, then the file is renamed, then its folder is synced.
     assert seen == [(b"old", ["file"])] * 2 + [(b"new", ["file"])]
     assert path.read_bytes() == b"new"
 
@@ -240,7 +240,7 @@ def test_a_file_is_settled_by_a_rename_over_what_was_there(place):
 
 
 @pytest.mark.skipif(
-    not os.path.exists("/proc/self/mem"), reason="reads a file that fails only when it is read"
+    not os.path.exists("/proc/self/mem"), reason="needs a file that opens but cannot be read"
 )
 def test_a_file_that_fails_while_it_is_read_is_named():
     with pytest.raises(OSError, match=r"Input/output error: '/proc/self/mem'"):

@@ -1,4 +1,4 @@
-"""JSON of our own is read and written whole, and a damaged file is named with a remedy."""
+"""JSON files are read and written whole, and a damaged file is named with a remedy."""
 
 import re
 

@@ -57,7 +57,7 @@ def test_another_process_holds_the_lock_until_it_is_killed(tmp_path):
                 pytest.fail("two writers at once")
         finally:
             process.send_signal(signal.SIGKILL)
-    with locks.hold_lock(str(lock), "busy"):  # the file is still there, and no lock
+    with locks.hold_lock(str(lock), "busy"):  # the file still exists, but nobody holds the lock
         assert lock.exists()
 
 

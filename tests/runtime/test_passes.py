@@ -1,6 +1,4 @@
-"""A pass over a pipeline shows what no pass before it has shown, and one with a seed what it showed
-the last time.
-"""
+"""A pass over a pipeline has new views, and a pass with a seed has the same views again."""
 
 import gc
 import time
@@ -22,7 +20,7 @@ FILES = 12
 
 @pytest.fixture(scope="module")
 def made(once):
-    """Pictures of two classes as `files` and as `shards`."""
+    """Return pictures of two classes, as `files` and as `shards`."""
 
     def make(folder):
         for i in range(FILES):
@@ -46,7 +44,7 @@ def views(batches):
 
 
 def plain(folder, parallel=None):
-    """What every reader of the paper types."""
+    """Return the pipeline of the README: `process_path` on listed files."""
     paths = tf.data.Dataset.list_files(f"{folder}/*/*", shuffle=False)
     return paths.map(
         lambda path: process_path(path, ["a", "b"], 16, (16, 24)), num_parallel_calls=parallel
@@ -55,7 +53,7 @@ def plain(folder, parallel=None):
 
 @pytest.mark.parametrize("parallel", [None, tf.data.AUTOTUNE])
 def test_process_path_shows_a_new_view_in_every_pass(folder, parallel):
-    keras.utils.set_random_seed(0)  # tf.random.uniform inside the map would repeat from here on
+    keras.utils.set_random_seed(0)  # from here on, tf.random.uniform inside the map would repeat
     dataset = plain(folder, parallel)
     seen = views(dataset) + views(dataset)
     if parallel:
@@ -116,7 +114,7 @@ def sources(made):
     return {"files": (str(made / "files"), all_of_them), "shards": (str(made / "shards"), {})}
 
 
-# All with one graph of a view, or with those of batches.
+# Options with which all tests share one graph of a view, or of a batch of views.
 PASS = {"batch_size": 4, "size": 16, "scale": 16, "shift": 0.0, "padding": 2, "seed": 2, "steps": 2}
 
 
@@ -124,14 +122,13 @@ PASS = {"batch_size": 4, "size": 16, "scale": 16, "shift": 0.0, "padding": 2, "s
     ("kind", "cache"), [("files", "bytes"), ("shards", "none"), ("shards", "pixels")]
 )
 def test_each_training_dataset_counts_its_passes_from_the_first_epoch_on(sources, kind, cache):
-    # Two seconds, as the others here: a pass over a dataset that counts takes half a second to
-    # start.
+    # Takes 2 s, like the tests below: a pass over a dataset that counts takes 0.5 s to start.
     source, options = sources[kind]
     one = load_epochs(source, cache=cache, **PASS | options)
     tf.random.set_seed(1)
     try:
         dataset = load_dataset(source, cache=cache, **PASS | options)
-        gc.collect()  # nothing that it is made from is needed any more
+        gc.collect()  # the dataset must not depend on objects that only its function held
         assert len(dataset) == 2
         first, second = views(dataset), views(dataset)
     finally:
@@ -179,11 +176,11 @@ def test_passes_of_an_evaluation_are_all_the_same(sources):
     assert len(first) == len(dataset) == 3
 
 
-# Hosts of many cores
+# Hosts with many cores
 
 
 def throughput(dataset, seconds=0.75):
-    """Elements/s of batches of 16 on a pool of 64 threads."""
+    """Return the elements/s of batches of 16 on a pool of 64 threads."""
     options = tf.data.Options()
     options.threading.private_threadpool_size = 64
     batches, n = iter(dataset.with_options(options)), 0
@@ -196,7 +193,7 @@ def throughput(dataset, seconds=0.75):
 
 
 def slow_views():
-    """Views that take 50 ms each and no processor, as batches."""
+    """Return batches of views that take 50 ms each and no CPU time."""
 
     def view(number):
         return tf.numpy_function(lambda number: time.sleep(0.05) or number, [number], tf.int64)
@@ -206,8 +203,7 @@ def slow_views():
 
 
 def test_the_input_uses_all_cores_of_a_host_with_64():
-    # Four seconds: tf.data's own tuner, which ours is compared with, needs one of them to find all
-    # threads.
+    # Takes 4 s: tf.data's autotuner needs 1 s to reach the full number of threads.
     tuned = throughput(slow_views(), seconds=1.5)
     assert throughput(disable_autotuner(slow_views(), threads=64)) > 0.85 * tuned
     assert throughput(disable_autotuner(slow_views(), threads=16)) < 0.5 * tuned

@@ -1,4 +1,4 @@
-"""Flags, Slurm or a TPU pod tell each process its number; what does not fit is refused."""
+"""Each process gets its number from flags, SLURM or a TPU pod; wrong flags are refused."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_flags_say_who_is_who_and_else_slurm_or_the_pod(flags, environment, told
 
 
 def test_several_tpu_slices_are_not_taken_for_one():
-    with pytest.raises(ValueError, match="Received: MEGASCALE_NUM_SLICES=2. Give --coordinator"):
+    with pytest.raises(ValueError, match=r"Received: MEGASCALE_NUM_SLICES=2. Give --coordinator"):
         Hosts().complete(POD | {"MEGASCALE_NUM_SLICES": "2"})
 
 
@@ -55,6 +55,6 @@ def test_several_tpu_slices_are_not_taken_for_one():
 def test_flags_that_do_not_fit_together_are_refused(flags):
     with pytest.raises(
         ValueError,
-        match=r"--coordinator HOST:PORT, --processes N \(2 or more\) and --process I \(0 to N - 1\)",
+        match=r"--coordinator HOST:PORT, --processes N \(2 or more\) and --process I \(0 to N",
     ):
         flags.complete({})

@@ -12,14 +12,12 @@ from vgg_tf.data.selection import Selection
 
 @pytest.fixture(scope="module")
 def files(shards):
-    """The same images as files."""
+    """Return the folder of the same images as files."""
     return str(Path(shards).parent / "files")
 
 
 def columns(source, n, epoch=0, **options):
-    """Batches of a pass as `n` processes get them: for each process a list of batches of numpy
-    arrays.
-    """
+    """Return the batches of a pass in `n` processes: for each, a list of batches of arrays."""
     common = {
         "batch_size": 6,
         "size": 16,
@@ -58,12 +56,12 @@ def test_from_shards_each_process_draws_from_its_own_and_all_have_the_same_numbe
     together = columns(shards, n, **options)
     assert {len(part) for part in together} == {images // (2 * n)}
     seen = [{view.tobytes() for images, _ in part for view in images} for part in together]
-    assert len(set.union(*seen)) == images // (2 * n) * 2 * n  # none is another's
+    assert len(set.union(*seen)) == images // (2 * n) * 2 * n  # no image is in two processes
     other = [
         {view.tobytes() for images, _ in part for view in images}
         for part in columns(shards, n, epoch=1, **options)
     ]
-    for i, views in enumerate(other):  # nor becomes it in another epoch
+    for i, views in enumerate(other):  # nor does it move to another process in another epoch
         assert not views & set.union(*(set(), *seen[:i], *seen[i + 1 :]))
 
 
@@ -89,5 +87,5 @@ def test_a_test_by_several_processes_counts_every_image_once(request, kind):
 def test_batches_that_processes_cannot_share_and_splits_too_small_for_them_are_refused(shards):
     with pytest.raises(ValueError, match=r"a multiple of the 5 processes .* Received: 6\. Try 10"):
         columns(shards, 5)
-    with pytest.raises(ValueError, match="each of 20 processes. Received: 16 images"):
+    with pytest.raises(ValueError, match=r"each of 20 processes. Received: 16 images"):
         load_dataset(shards, "test", batch_size=20, size=16, part=(0, 20))

@@ -16,9 +16,11 @@ from vgg_tf.records.collection import Collection
 
 
 def assert_alike(one, other):
-    """End states equal to 1e-4 after the few steps in which no unit falls on the other side of its
-    ReLU by a rounding: sums
-    of float32 in another order."""
+    """Assert that two final states are equal to 1e-4.
+
+    The sums of float32 have another order. The steps are so few that rounding moves no unit across
+    its ReLU.
+    """
     one, other = (load_file(folder / "last.safetensors") for folder in (one, other))
     assert one.keys() == other.keys()
     for key, value in one.items():
@@ -26,9 +28,7 @@ def assert_alike(one, other):
 
 
 def assert_errors_alike(said, other):
-    """The errors that two programs told last, of the same number of images; of 360, two may be
-    close calls.
-    """
+    """Assert that two programs printed the same errors; of 360 images, two may differ."""
     one, other = (
         re.findall(r"([\d.]+) %|(n=\d+)", text.splitlines()[-1]) for text in (said, other)
     )
@@ -52,8 +52,8 @@ OWN = [
     "--data",
 ]
 
-# One process trains on the digits, and then on the batches that two would have read, each from its
-# own shards.
+# One process trains on the digits. Then it trains on the batches that two processes would read,
+# each from its own shards.
 ALONE = """
 import json, sys
 import numpy as np
@@ -96,7 +96,7 @@ with shallow():
 
 @pytest.fixture
 def alone(once, shards):
-    """What one process makes of the same: `digits`, whose streams are in `said`, and `own`."""
+    """Return a folder of one process's results: `digits`, `own`, and the closing line in `said`."""
 
     def make(folder):
         words = [sys.executable, "-c", ALONE, folder, json.dumps(DIGITS), shards, json.dumps(OWN)]
@@ -118,13 +118,13 @@ def alone(once, shards):
 
 @pytest.mark.slow
 def test_two_processes_train_and_test_as_one_does(tmp_path, alone, monkeypatch):
-    # Four processes on JAX.
+    # Starts four processes on JAX.
     (code, said, errors), (other_code, other_said, _) = end(
         start(["vgg_tf.train", *DIGITS, "--out", tmp_path / "two"])
     )
     assert (code, other_code, errors) == (0, 0, "")
     assert "CPU cores in 2 processes" in said
-    assert "error" not in other_said  # the first one speaks
+    assert "error" not in other_said  # only the first process prints
     assert_alike(alone / "digits", tmp_path / "two")
     assert_errors_alike(said, (alone / "said").read_text())
     names = [
@@ -139,8 +139,8 @@ def test_two_processes_train_and_test_as_one_does(tmp_path, alone, monkeypatch):
     assert code == 0
     assert [path.name.count(".") for path in (tmp_path / "two" / "posteriors").iterdir()] == [
         1
-    ]  # their parts are put together
-    shutil.rmtree(tmp_path / "two" / "posteriors")  # or the next one would take them
+    ]  # the parts of the processes are merged
+    shutil.rmtree(tmp_path / "two" / "posteriors")  # else the next test would read them
     undrawn(monkeypatch)
     with shallow():
         one = call("vgg_tf.evaluate", tmp_path / "two", "--strategy", "cpu")
@@ -152,7 +152,7 @@ def test_two_processes_train_and_test_as_one_does(tmp_path, alone, monkeypatch):
 def test_two_processes_with_own_shards_train_as_one_on_the_same_batches_and_slurm_needs_no_flags(
     tmp_path, alone, shards
 ):
-    port = 61440 + free_port() % 4096  # JAX makes the port of the job's number
+    port = 61440 + free_port() % 4096  # JAX computes the port from the number of the job
     environment = SLURM | {
         "SLURM_JOB_ID": str(port - 61440),
         "SLURM_PROCID": "{}",

@@ -1,4 +1,4 @@
-"""A path with a scheme is remote, and errors of its file system name the file."""
+"""A path with a scheme is remote, and errors of remote files name the file."""
 
 import errno
 

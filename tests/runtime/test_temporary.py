@@ -1,4 +1,4 @@
-"""Writers of the same file or folder do not meet, and what killed ones leave is removed."""
+"""Concurrent writers of a file do not interfere, and leftovers of killed ones are removed."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ with getattr(files, sys.argv[1])(sys.argv[2]) as temporary:
 
 @pytest.fixture
 def writer():
-    """A function that starts a process which writes a path and does not finish."""
+    """Return a function that starts a process which writes a path and does not finish."""
     started = []
 
     def start(how, path):
@@ -75,7 +75,7 @@ def test_the_one_writer_of_a_folder_removes_all_that_killed_ones_left_and_no_mor
     dead, left = writer("writing", tmp_path / "some.png")
     _, live = writer("writing", tmp_path / "more.png")
     kill(dead)
-    (tmp_path / ".tmp.model.keras").touch()  # as earlier versions left it
+    (tmp_path / ".tmp.model.keras").touch()  # a leftover of an earlier version
     (tmp_path / ".hidden").touch()
     (tmp_path / "kept").touch()
     temporary.remove_unfinished(str(tmp_path))

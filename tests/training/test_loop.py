@@ -78,7 +78,8 @@ def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_o
 ):
     recipe = dataclasses.replace(RECIPE, initializer="ones", epochs=1)
     with pytest.raises(
-        FloatingPointError, match=r"A look at one batch: explodes at block\d_conv\d: .*auto is safe"
+        FloatingPointError,
+        match=r"The check of one batch failed: explodes at block\d_conv\d: .*auto is safe",
     ):
         train(tmp_path / "run", recipe, arch="vgg11")
     assert not (tmp_path / "run" / run_folder.LAST).exists()
@@ -89,7 +90,7 @@ def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_o
     capsys.readouterr()
     with pytest.raises(StopError, match="the first step"):
         train(tmp_path / "run", recipe, arch="vgg11", check=False, heed=first_step)
-    assert capsys.readouterr().out.startswith("a look at one batch: explodes")
+    assert capsys.readouterr().out.startswith("check of one batch: explodes")
 
 
 @pytest.mark.slow

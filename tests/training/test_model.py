@@ -40,7 +40,7 @@ def test_before_a_block_nothing_learns_and_from_it_on_all_kernels_do():
 
 
 def test_averages_and_batch_normalization_are_not_mixed():
-    with pytest.raises(ValueError, match="--average is not for vgg11_bn"):
+    with pytest.raises(ValueError, match="--average must be 0 for vgg11_bn"):
         build("vgg11_bn", RECIPE, collection())
     assert (
         choose_recipe("digits", "vgg16_bn").average == 0 < choose_recipe("digits", "vgg16").average
@@ -48,7 +48,7 @@ def test_averages_and_batch_normalization_are_not_mixed():
 
 
 def test_a_network_of_no_outputs_is_refused_and_not_given_those_of_the_collection():
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match="classes must be at least 1"):
         build("vgg11", RECIPE, collection(), outputs=0)
 
 

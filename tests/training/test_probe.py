@@ -1,4 +1,4 @@
-"""A look at one batch tells of each initialiser what theory says of it."""
+"""The check of one batch failed tells of each initialiser what theory says of it."""
 
 import math
 import re
@@ -170,7 +170,7 @@ def test_every_kernel_of_a_named_initialiser_is_its_own_predictions_too():
 def test_an_unknown_initialiser_is_answered_with_the_known_ones():
     with pytest.raises(
         ValueError,
-        match=r"one of: auto, paper, gaussian, glorot, he, torchvision, dirac, or the name of a Keras",
+        match=r"one of: auto, paper, gaussian, glorot, he, torchvision, dirac, or the name of a",
     ):
         find_initialization("magic", standardized=False)
     assert all(row.source for row in INITIALIZERS.values())

@@ -48,7 +48,9 @@ def test_a_folder_with_another_run_is_left_alone(stopped, tmp_path):
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(FileExistsError, match=r"must be empty or contain a run\. Received: .* Choose another --out"):
+    with pytest.raises(
+        FileExistsError, match=r"must be empty or contain a run\. Received: .* Choose another --out"
+    ):
         open_run(tmp_path).__enter__()
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -1,7 +1,6 @@
-"""What compiled training steps tell of a chip: which batches fit, the least time that its published
-numbers allow, one table.
+"""What compiled training steps say about a chip: which batches fit, and the shortest time.
 
-Nothing here was measured on a TPU.
+The times are bounds from published numbers of the chips. Nothing was measured on a TPU.
 """
 
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ FITTING = 3
 
 @dataclass(frozen=True)
 class Chip:
-    """Published numbers of one JAX device, which is a chip, and half a chip of v3 and v4
-    (cloud.google.com/tpu/docs).
+    """Published numbers of one JAX device (cloud.google.com/tpu/docs).
+
+    A device is a chip, and half a chip of v3 and v4.
 
     Attributes:
-        peak: bfloat16 multiplications and additions a second, TFLOP/s.
+        peak: bfloat16 multiplications and additions, TFLOP/s.
         bandwidth: of its memory, GB/s.
     """
 
@@ -42,19 +42,24 @@ TOPOLOGIES = {"v3:2x2": 8, "v4:2x2x1": 8, "v5e:2x2": 4, "v5e:2x4": 8, "v6e:2x2":
 
 
 def parse_topologies(words, batch):
-    """The names in `words`, which have commas between, each once.
+    """Return the names of topologies in words separated by commas, each once.
 
     Args:
         words: such as `v3:2x2,v5e:2x4`.
-        batch: images a step, which the devices of each must share evenly.
+        batch: images per step, which the devices of each topology must share evenly.
+
+    Returns:
+        list of str.
 
     Raises:
-        ValueError: no such topology, or one whose devices cannot share the images of a step.
+        ValueError: a topology is unknown, or its devices cannot share the images of a step.
     """
     names = list(dict.fromkeys(word.strip() for word in words.split(",")))
     for name in names:
         if name not in TOPOLOGIES:
-            raise ValueError(f"No topology {name!r}. Known: {', '.join(TOPOLOGIES)}.")
+            raise ValueError(
+                f"Unknown topology {name!r}. Expected one of: {', '.join(TOPOLOGIES)}."
+            )
         if batch % TOPOLOGIES[name]:
             raise ValueError(
                 f"The {TOPOLOGIES[name]} devices of {name} share the images of a step, and "
@@ -69,12 +74,12 @@ class Step:
 
     Attributes:
         devices: number of JAX devices.
-        batch: images a step, on all devices.
-        needed: memory a device needs, bytes; of a step that does not fit its temporaries alone.
+        batch: images per step, on all devices.
+        needed: memory per device, bytes. For a step that does not fit, its temporaries alone.
         available: memory of a device, bytes.
-        flops, bytes: operations and memory traffic of a device, by XLA's count; 0 where it does not
-            fit.
-        seconds: that the compilation took.
+        flops: operations of a device, by XLA's count; 0 where the step does not fit.
+        bytes: memory traffic of a device, by XLA's count; 0 where the step does not fit.
+        seconds: of the compilation.
     """
 
     devices: int
@@ -87,7 +92,7 @@ class Step:
 
     @property
     def fits(self):
-        """Tell whether XLA compiled it, and a device has the memory."""
+        """Whether XLA compiled the step, and a device has the memory."""
         return bool(self.flops) and self.needed <= self.available
 
     @property
@@ -97,11 +102,14 @@ class Step:
 
 
 def estimate_largest_batch(first, second):
-    """The batch that fills the memory, by the line through two steps that fit: a multiple of 8 a
-    device.
+    """Return the batch that fills the memory, by the line through two steps that fit.
 
     Args:
-        first, second: `Step`s of different batches.
+        first: a `Step`.
+        second: a `Step` of another batch.
+
+    Returns:
+        int, a multiple of 8 per device.
     """
     slope = (second.needed - first.needed) / (second.batch - first.batch)
     if slope <= 0:  # so small that XLA's arrangement hides the batch
@@ -111,15 +119,17 @@ def estimate_largest_batch(first, second):
 
 
 def choose_next_batch(steps):
-    """The batch to compile next, in search of the largest that fits: a multiple of 8 a device; 0
-    ends the search.
+    """Return the batch to compile next, in search of the largest that fits.
 
-    While all fit: twice the batch, then that of the line through the two. While none fits: half the
-    batch, or less where the memory tells so. Between one that fits and one that does not: the
+    While all fit it is twice the batch, then that of the line through the two. While none fits it
+    is half the batch, or less by the memory. Between one that fits and one that does not it is the
     middle.
 
     Args:
         steps: the `Step`s so far, at least one.
+
+    Returns:
+        int, a multiple of 8 per device; 0 ends the search.
     """
     eight = 8 * steps[0].devices
     fitting = sorted((step for step in steps if step.fits), key=lambda step: step.batch)
@@ -158,9 +168,7 @@ class Bounds:
 
     @property
     def step(self):
-        """The `Step` that the times are of: the asked one if it fits, else the largest that
-        does, else None.
-        """
+        """The `Step` that the times are of: the asked one, else the largest that fits."""
         return self.asked if self.asked.fits else self.largest
 
     @property
@@ -223,10 +231,13 @@ _FINDINGS = {
 
 
 def format_table(rows):
-    """A Markdown table, a line a topology.
+    """Return a Markdown table with a line for each topology.
 
     Args:
         rows: `Bounds` of the same network, batch and epochs.
+
+    Returns:
+        str.
     """
     words = {"batch": rows[0].asked.batch, "epochs": rows[0].epochs, "hours": KAGGLE_HOURS}
     header = [heading.format(**words) for heading in (*_FACTS, *_FINDINGS)]

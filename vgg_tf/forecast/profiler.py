@@ -1,6 +1,4 @@
-"""Where the time of a training step goes: some steps under TensorFlow's or JAX' profiler, its
-trace as a table.
-"""
+"""Profile training steps by TensorFlow's or JAX' profiler, and show the trace as a table."""
 
 import collections
 import contextlib
@@ -28,12 +26,12 @@ class Profile:
 
     Attributes:
         step: seconds.
-        batch: images a step.
-        input_alone: images/s of the input where nothing else runs.
-        waiting: seconds a step in which it waits for data; None where the trace does not tell
-            (JAX).
-        parts: `{(what, "forward" or "backward" or ""): seconds a step}` of the operations. Those of
-            a CPU may run at the same time and share its cores: their sum is not the step's time.
+        batch: images per step.
+        input_alone: throughput of the input where nothing else runs, images/s.
+        waiting: seconds per step in which it waits for data; None where the trace does not show
+            them (JAX).
+        parts: `{(what, "forward" or "backward" or ""): seconds per step}` of the operations. Those
+            of a CPU may run at the same time and share its cores: their sum is not the step's time.
         device: what they ran on, by the profiler's name.
     """
 
@@ -86,17 +84,16 @@ class Profile:
 
 
 def profile(scores, batches, steps, folder, callbacks=lambda steps: None):
-    """Train some steps under the profiler; the weights change.
+    """Train some steps under the profiler. The weights change.
 
     Args:
-        scores: a compiled network of scores.
-        batches: function of the epoch that gives batches `(images, labels)`, a `tf.data.Dataset` of
-            known length.
-        steps: how many.
-        folder: where the trace goes, for TensorBoard's profiler or Perfetto; what lies there is
-            left.
-        callbacks: function of a number of steps that gives Keras callbacks for so many; those that
-            a training has.
+        scores: a compiled network of logits.
+        batches: function of the epoch to batches `(images, labels)`, a `tf.data.Dataset` of known
+            length.
+        steps: their number.
+        folder: where the trace is written, for TensorBoard's profiler or Perfetto. Other files in
+            it are kept.
+        callbacks: function of a number of steps to the Keras callbacks of a training of so many.
 
     Returns:
         A `Profile`.
@@ -175,15 +172,16 @@ def _traces(folder):
 
 
 def read_trace(path):
-    """Seconds of a trace's operations.
+    """Read the seconds of a trace's operations.
 
     Args:
-        path: an .xplane.pb.
+        path: of an .xplane.pb.
 
     Returns:
-        device: the name of what computed, the first accelerator if there is one, else the host.
-        parts: `{(what, phase): seconds}`: layers by their names where the trace has them, else
-        kinds of operations. waiting: seconds in which the step waited for data, under TensorFlow.
+        device: name of what computed, the first accelerator if there is one, else the host. parts:
+        `{(what, phase): seconds}`: layers by their names where the trace has them, else kinds of
+            operations.
+        waiting: seconds in which the step waited for data, under TensorFlow.
     """
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -206,9 +204,7 @@ def read_trace(path):
 
 
 def _what(name):
-    """Which part of a step an operation belongs to, and its phase; None for what is none, such
-    as the executor's own.
-    """
+    """Return the part of a step an operation belongs to, and its phase; None for others."""
     path = OPERATION.match(name)
     if not path or "::" in name or name == "ParallelFor":
         return None

@@ -1,9 +1,8 @@
-"""Compile a training step for a TPU that is not here: how much memory does it take, how much does
-it compute.
+"""Compile a training step for a TPU that is not attached: its memory and its operations.
 
-libtpu compiles for a topology without the chips. The step is the one that Keras on JAX runs: the
-recipe's network and optimizer, metrics, uint8 images shared among all devices. The first topology
-imports Keras, on JAX, for the whole process.
+libtpu compiles for a topology without the chips. The step is the one that Keras runs on JAX: the
+network and optimizer of the recipe, metrics, and uint8 images shared among all devices. The first
+topology imports Keras, on JAX, for the whole process.
 """
 
 import functools
@@ -27,9 +26,7 @@ _LIBTPU = {
 
 
 def set_environment():
-    """Context in which Keras is imported on JAX, JAX on the CPU, and libtpu is loaded without
-    chips.
-    """
+    """Return a context that loads Keras on JAX, JAX on the CPU, and libtpu without chips."""
     return scopes.set_environment(
         **{name: os.environ.get(name, value) for name, value in _LIBTPU.items()} | _JAX
     )
@@ -97,11 +94,15 @@ class Topology:
             jax.jit(lambda x: x + x[::-1]).lower(endless).compile()
         except jax.errors.JaxRuntimeError as error:
             return _out_of_memory(error)[1]
-        raise AssertionError("libtpu compiled a program of 4 TiB")
+        raise AssertionError(f"libtpu compiled a program of 4 TiB for {self.devices} devices")
 
     def compile(self, batch):
-        """Compile the step for `batch` images on all devices together: of `recipe.accumulate` parts
-        of a batch, one.
+        """Compile the step for `batch` images on all devices together.
+
+        With `recipe.accumulate` it is one of the parts of a batch.
+
+        Args:
+            batch: number of images.
 
         Returns:
             A `Step`.
@@ -165,14 +166,17 @@ def _out_of_memory(error):
 
 
 def count_flops(model):
-    """Operations of a training step, an image: a multiplication and an addition a weight and
-    position, padding not counted.
+    """Count the operations of a training step per image.
 
-    Forward, and backward twice that: to the weights, and to the input, which the first layer that
-    learns needs not. Frozen layers before it go forward only.
+    A weight and a position make a multiplication and an addition; padding does not count. The
+    backward pass takes twice the forward pass: to the weights, and to the input, which the first
+    trained layer does not need. Frozen layers before it run forward only.
 
     Args:
         model: a network of `build_vgg` with its head, for crops of one size.
+
+    Returns:
+        float.
     """
     total, below = 0, False  # whether a layer below learns
     for layer in model.layers:

@@ -8,9 +8,7 @@ from vgg_tf.forecast import bounds
 
 
 def search(flags, name):
-    """Compile the step for one topology, of the asked images and in search of the most; print
-    and return the `Bounds`.
-    """
+    """Compile the step of one topology, search the largest batch, and print the `Bounds`."""
     from vgg_tf.forecast import topology
 
     recipe = flags.numbers
@@ -63,13 +61,7 @@ def search(flags, name):
 
 
 def _bounds(row, counted, here):
-    """Print what the chip's published numbers allow, and what the host would have to deliver.
-
-    Args:
-        row: the `Bounds`.
-        counted: our own count of the operations of an image, in 1e9.
-        here: images/s of the training input on this machine, and its cores.
-    """
+    """Print what the chip's published numbers allow, and what the host must deliver."""
     rate, cores = here
     step, kaggle = (
         row.step,

@@ -1,4 +1,4 @@
-"""A few steps of a temporary network: throughput and profile."""
+"""Measure the throughput and the profile of a few steps of a temporary network."""
 
 import itertools
 from dataclasses import replace
@@ -10,16 +10,16 @@ from vgg_tf.training.session import make_training_batches
 
 
 def time_training(arguments, source=None):
-    """What a training will cost here, without doing it: steps are made for a few seconds on a
-    network that is thrown away.
+    """Estimate the cost of a training, by a few seconds of steps of a temporary network.
 
     Args:
-        arguments, source: as for `parse`.
+        arguments: as for `flags.parse`.
+        source: as for `flags.parse`.
 
     Returns:
-        images of the whole training, at most; images a second, with the data they wait for, in
-        batches of at most 32: too few for `muon`, whose own work is the same for a batch of any
-        size.
+        images: of the whole training, at most. throughput: images/s with the data the steps wait
+        for, in batches of at most 32. They are too
+            few for `muon`, whose own work is the same for a batch of any size.
     """
     flags, source = parse(arguments, source)
     scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)
@@ -35,11 +35,11 @@ def time_training(arguments, source=None):
 
 
 def profile(flags, source, out):
-    """Tell where the time of a step goes, on a network that is thrown away; the trace lies beside
-    the run folder.
+    """Profile the steps of a temporary network. The trace is written next to the run folder.
 
     Args:
-        flags, source: of `parse`.
+        flags: of `flags.parse`.
+        source: of `flags.parse`.
         out: the run folder.
 
     Returns:
@@ -70,9 +70,7 @@ def profile(flags, source, out):
 
 
 def _thrown_away(flags, source, batch_size=None):
-    """A compiled network as the training would make, its batches by epoch, the
-    `model.StepPlan` and the devices.
-    """
+    """Return a compiled temporary network, its batches by epoch, the plan and the devices."""
     recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
 
     from vgg_tf.records import statistics

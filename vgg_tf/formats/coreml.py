@@ -105,12 +105,13 @@ def read(path):
                 f"{str(error).splitlines()[0][:200]}. Write it again with python -m vgg_tf.export."
             ) from None
     image = spec.description.input[0].type.imageType
-    found, told = (image.width, image.height), (about["width"], about["height"])
-    if found != told or spec.description.predictedFeatureName != "classLabel":
+    found, expected = (image.width, image.height), (about["width"], about["height"])
+    if found != expected or spec.description.predictedFeatureName != "classLabel":
         raise ValueError(
-            f"{path} must take {told[0]} x {told[1]} pixels and predict classLabel. Received: "
-            f"{found[0]} x {found[1]} pixels, {spec.description.predictedFeatureName!r}. Write it "
-            "again with python -m vgg_tf.export."
+            f"{path} must take {expected[0]} x {expected[1]} pixels and predict classLabel. "
+            f"Received: {found[0]} x {found[1]} pixels, "
+            f"{spec.description.predictedFeatureName!r}. Write it again with python -m "
+            "vgg_tf.export."
         )
     operations = list(program.functions["main"].operations)
     labels = [str(value) for value in _value(operations[-1].inputs["classes"])]

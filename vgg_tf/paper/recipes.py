@@ -31,6 +31,11 @@ Scale = Annotated[
 class Recipe:
     """Numbers of a training run. The defaults are the paper's for S=256 (section 3.1).
 
+    Example:
+        >>> recipe = Recipe(epochs=10, scale=(256, 512))
+        >>> recipe.learning_rate, recipe.evaluation_scale
+        (0.01, 384)
+
     Attributes:
         epochs: Passes over the training images. With the plateau schedule it is the maximum.
         steps_per_epoch: Updates per epoch. 0 takes all training images.

@@ -132,14 +132,14 @@ def strategy(word: StrategyName = "auto", precision: Precision = "auto") -> Devi
     Example:
         >>> from vgg_tf import build_vgg, strategy
         >>> devices = strategy("cpu", "float32")  # doctest: +ELLIPSIS
-        1 cpu, float32, ...
+        devices: ... float32, ...
         >>> with devices.scope():
         ...     model = build_vgg("vgg11", input_shape=(32, 32, 3), width=0.0625, head_width=16)
         >>> model.output_shape
         (None, 1000)
     """
     devices = choose(word, precision)
-    print(devices.reason)
+    print(f"devices: {devices.reason}")
     return devices
 
 

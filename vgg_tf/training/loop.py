@@ -18,15 +18,15 @@ DRAW_EVERY = 60  # seconds
 
 @dataclass(frozen=True)
 class Feed:
-    """The batches of a training.
+    """Batches of a training.
 
     Attributes:
-        steps: steps an epoch.
-        batch: images a step.
-        training: function of the epoch, from 0, that gives batches `(images, labels)`.
-        validation: batches `(images, labels, mask)`; None: the last network is the best.
-        sample: batches of which the first is checked before the first step; None: validation, or
-            else training.
+        steps: steps per epoch.
+        batch: images per step.
+        training: function of the epoch, from 0, to batches `(images, labels)`.
+        validation: batches `(images, labels, mask)`. Without them the last network is the best.
+        sample: batches of which the first is checked before the first step. None takes those of
+            validation, or else of training.
     """
 
     steps: int
@@ -42,15 +42,15 @@ class Feed:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a training calls on its way.
+    """Functions that a training calls.
 
     Attributes:
         say: called with each line for the user.
         begin: called before the first step of a run that starts from scratch, such as to inherit
             weights.
         heed: called before each step with the seconds until the next state is saved. It may raise
-            to end the training, without loss of what was saved before (see `signals.Notice`).
-        track: called with all rows of the log, before the first epoch and after each.
+            to end the training. What was saved before is kept (see `signals.Notice`).
+        track: called with all rows of the log, before the first epoch and after each epoch.
     """
 
     say: Callable = print
@@ -160,7 +160,7 @@ def _draw(run, state):
 
 
 def _check_finite(validation_loss, scores, recipe, epoch):
-    """Refuse an epoch that has exploded in its last steps, which the running loss does not show."""
+    """Refuse an epoch that exploded in its last steps, which the running loss does not show."""
     finite = validation_loss is None or math.isfinite(validation_loss)
     if not finite or not all(
         np.isfinite(variable.numpy()).all() for variable in scores.trainable_variables
@@ -171,8 +171,16 @@ def _check_finite(validation_loss, scores, recipe, epoch):
 def _train_epoch(scores, watch, batches):
     """Train one epoch, and return its row of the log.
 
-    Where the recipe averages, `fit` ends with the averages in place of the weights: they are what
-    is to be tested, but not what is to be trained on; those are in `watch.last_weights`.
+    Where the recipe averages, `fit` ends with the averages in place of the weights. The averages
+    are tested. Training continues from the weights in `watch.last_weights`.
+
+    Args:
+        scores: compiled network of logits.
+        watch: the `progress.Watch`.
+        batches: of the epoch.
+
+    Returns:
+        dict.
     """
     rate = float(keras.ops.convert_to_numpy(scores.optimizer.learning_rate))
     start = time.perf_counter()

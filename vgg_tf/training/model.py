@@ -19,12 +19,12 @@ from vgg_tf.training.schedules import Schedule
 
 @dataclass(frozen=True)
 class StepPlan:
-    """How a recipe falls on a number of images.
+    """Batches and steps of an epoch.
 
     Attributes:
-        batch: images a step: the recipe's batch, or one of its parts with `accumulate`.
-        steps: steps an epoch; `accumulate` of them make an update.
-        note: what to tell the user, or None.
+        batch: images per step: the batch of the recipe, or one of its parts with `accumulate`.
+        steps: steps per epoch. `accumulate` of them make an update.
+        note: a line for the user, or None.
     """
 
     batch: int
@@ -33,10 +33,18 @@ class StepPlan:
 
 
 def plan_steps(recipe, n, replicas=1):
-    """Divide `n` training images into batches; fewer images than a batch make a smaller one.
+    """Divide training images into batches. Fewer images than a batch make a smaller batch.
+
+    Args:
+        recipe: the `Recipe`.
+        n: number of training images.
+        replicas: number of devices that share a batch.
+
+    Returns:
+        The `StepPlan`.
 
     Raises:
-        ValueError: the numbers do not fit; the message says which would.
+        ValueError: the numbers do not fit together.
     """
     parts, note = recipe.accumulate, None
     batch = recipe.micro_batch_size
@@ -70,13 +78,13 @@ class Task:
     """What a network is trained to do.
 
     Attributes:
-        compile: called with the network, up to its layer `predictions`, and an optimizer; makes a
-            metric `top1`.
-        evaluate: called with it and batches; gives a dict of `top1_error` (%), `loss` and perhaps
-            `top5_error`.
-        look: called with the whole network and batches before the first step, as `look`.
-        keep_last: keep the last network, not the one with the lowest validation error: where the
-            rate ends near zero and the validation pictures are so few that the lowest is luck.
+        compile: function of the network, up to its layer `predictions`, and an optimizer. It makes
+            a metric `top1`.
+        evaluate: function of the network and batches. It returns a dict of `top1_error` (%), `loss`
+            and perhaps `top5_error`.
+        look: function that checks the whole network on batches before the first step.
+        keep_last: keep the last network, not the one with the lowest validation error. Use it where
+            the learning rate ends near zero and the validation images are few.
     """
 
     compile: object
@@ -86,7 +94,7 @@ class Task:
 
 
 def make_classification_task(recipe):
-    """The task of naming what is in a picture."""
+    """Return the `Task` of classification."""
     return Task(
         lambda scores, optimizer: compile_scores(scores, optimizer, recipe.label_smoothing),
         evaluate,
@@ -95,15 +103,18 @@ def make_classification_task(recipe):
 
 
 def build(arch, recipe, collection, standardized=None, outputs=None):
-    """The network of a recipe for these images, with their mean (and std) inside; random weights;
-    gives posteriors.
+    """Build the network of a recipe, with random weights and the statistics of the images inside.
 
     Args:
-        arch, recipe, collection: what is trained on what.
-        standardized: whether the input will be divided by a std in the end, where weights bring
-            their own statistics along: the initialiser of all other kernels hangs on it. None: as
-            the recipe says.
-        outputs: numbers that it gives in place of posteriors, without a softmax.
+        arch: name of the architecture.
+        recipe: the `Recipe`.
+        collection: the `Collection` of the images.
+        standardized: whether the input will be divided by a std once weights bring their own
+            statistics. The initializer of the kernels depends on it. None is what the recipe says.
+        outputs: number of outputs instead of class probabilities, without a softmax.
+
+    Returns:
+        A `keras.Model`.
     """
     check_fit(arch, recipe)
     initializer = recipe.initializer
@@ -132,10 +143,13 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
 
 
 def make_cross_entropy(smoothing=0.0):
-    """Loss on scores: int labels `[B]` and scores `[B, classes]` to `[B]`, in nats.
+    """Make the loss on logits: int labels `[B]` and logits `[B, classes]` to `[B]`, in nats.
 
     Args:
-        smoothing: share of the target that is spread evenly over all classes.
+        smoothing: fraction of the target that is spread evenly over all classes.
+
+    Returns:
+        A function of labels and logits.
     """
 
     def loss(labels, scores):
@@ -151,8 +165,9 @@ def make_cross_entropy(smoothing=0.0):
 
 
 def drop_softmax(model):
-    """The same network up to its scores, sharing all variables: what is trained, where a softmax
-    would lose digits.
+    """Return the same network up to its logits, with the same variables.
+
+    It is what is trained: a softmax would lose digits.
     """
     return make_faster(
         keras.Model(model.input, model.get_layer("predictions").output, name=model.name)
@@ -160,12 +175,18 @@ def drop_softmax(model):
 
 
 def compile_scores(scores, optimizer="sgd", smoothing=0.0):
-    """Compile a network of scores; its weighted metrics count each image of a masked batch once.
+    """Compile a network of logits, with metrics that count each image of a masked batch once.
 
-    The loss that Keras reports of masked batches is diluted by the mask, so the loss is a metric,
-    too. XLA stays off in TensorFlow: on CPUs it is ten times slower for these convolutions, under
-    its strategies it fails. JAX is XLA. A call makes one step: more fail under TensorFlow's
-    strategies (keras#19246), and on JAX Keras makes them one by one anyway.
+    The loss that Keras reports for masked batches is diluted by the mask, so the loss is also a
+    metric. XLA is off in TensorFlow: on CPUs it is ten times slower for these convolutions, and
+    under TensorFlow's strategies it fails. JAX always compiles with XLA. One call makes one step:
+    more fail under TensorFlow's strategies (keras#19246), and on JAX Keras makes them one by one
+    anyway.
+
+    Args:
+        scores: network of logits.
+        optimizer: a Keras optimizer, or its name.
+        smoothing: as for `make_cross_entropy`.
     """
     for layer in scores.layers:
         # JAX takes the moments of the whole batch by itself.
@@ -185,10 +206,14 @@ def compile_scores(scores, optimizer="sgd", smoothing=0.0):
 
 
 def evaluate(scores, batches):
-    """Errors of a compiled network of scores over batches `(images, labels, mask)`.
+    """Return the errors of a compiled network of logits. Each image counts once.
+
+    Args:
+        scores: compiled network of logits.
+        batches: of `(images, labels, mask)`.
 
     Returns:
-        dict: `top1_error` and `top5_error` in %, `loss` in nats, each image counted once.
+        dict: `top1_error` and `top5_error` in %, `loss` in nats.
     """
     values = scores.evaluate(batches, verbose=0, return_dict=True)
     return {
@@ -199,11 +224,14 @@ def evaluate(scores, batches):
 
 
 def make_optimizer(recipe, steps):
-    """SGD, or Muon, with the recipe's momentum, schedule, accumulation and averaging.
+    """Make SGD or Muon with the momentum, schedule, accumulation and averaging of a recipe.
 
     Args:
         recipe: the `Recipe`.
-        steps: steps an epoch.
+        steps: steps per epoch.
+
+    Returns:
+        A Keras optimizer.
     """
     rate = recipe.learning_rate
     if recipe.schedule != "plateau":
@@ -224,14 +252,25 @@ def make_optimizer(recipe, steps):
 
 
 def check_first_batch(model, batches, recipe, check, say):
-    """Tell how the fresh network takes one batch, and refuse one that cannot train."""
+    """Print how a fresh network takes one batch, and refuse one that cannot train.
+
+    Args:
+        model: the network.
+        batches: of which the first is taken.
+        recipe: the `Recipe`.
+        check: whether to refuse.
+        say: called with the verdict.
+
+    Raises:
+        FloatingPointError: the loss would become NaN.
+    """
     pixels, labels, *mask = map(np.asarray, next(iter(batches)))
     real = mask[0] > 0 if mask else slice(None)
     found = probe(model, pixels[real], labels[real])
-    say(f"a look at one batch: {found.verdict}")
+    say(f"check of one batch: {found.verdict}")
     if found.fatal and check:
         raise FloatingPointError(
-            f"A look at one batch: {found.verdict}. Look at the weights that were inherited, or "
-            f"the initializer (now {recipe.initializer}; auto is safe): python -m "
-            "vgg_tf.preflight --init compares them. --no-check trains anyway."
+            f"The check of one batch failed: {found.verdict}. Received: --initializer "
+            f"{recipe.initializer} (auto is safe). Change it, or the inherited weights; python -m "
+            "vgg_tf.preflight --init compares initializers. --no-check trains anyway."
         )

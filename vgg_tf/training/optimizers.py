@@ -1,11 +1,9 @@
 """Optimizers: SGD in one fused operation on the CPU, and Muon.
 
-Muon: SGD, whose steps of a convolution's kernel have all singular values near one: short trainings
-learn more from them.
-
-Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks", with the constants of
-their CIFAR-10 speedrun, which holds the kernels' norms; here they learn. Keras' own Muon takes
-matrices alone, and Adam for the kernels of convolutions.
+Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks") moves
+convolution kernels by steps whose singular values are all near one. The constants are those of its
+authors' CIFAR-10 speedrun, which keeps the norms of the kernels. Here the norms are trained. Keras'
+own Muon takes only matrices, and uses Adam for convolution kernels.
 """
 
 import keras
@@ -15,9 +13,7 @@ from vgg_tf.models.cpu_layers import is_on_cpu
 
 
 class SGD(keras.optimizers.SGD):
-    """Keras' SGD, whose step with momentum goes over weights, velocities and gradients once
-    where TensorFlow runs on a CPU.
-    """
+    """Keras' SGD, with one fused operation per update where TensorFlow runs on a CPU."""
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable and its velocity."""
@@ -43,18 +39,17 @@ TINY = 1e-7  # keeps what is all zeros from 0 / 0
 
 
 class Muon(SGD):
-    """SGD with momentum, but for the kernels of convolutions: Muon turns them, and SGD moves their
-    norm.
+    """SGD with momentum, in which Muon turns convolution kernels and SGD changes their norm.
 
-    Such a kernel, as a matrix `[side * side * channels, filters]`, is brought to the norm
-    sqrt(filters), that of filters of length 1, and `share` times the learning rate times a matrix
-    whose singular values are about 1 is taken off. Then it gets its old norm, times exp(-r): SGD's
-    own step along the kernel, without momentum, shortens it by a share of r, to first order. Under
-    batch normalisation r is 0.
+    A kernel, as a matrix `[side * side * channels, filters]`, is scaled to the norm sqrt(filters),
+    the norm of filters of length 1. Then `share` times the learning rate times a matrix with
+    singular values near 1 is subtracted. Then it gets its old norm times exp(-r). To first order,
+    SGD's own step along the kernel, without momentum, shortens it by the fraction r. Under batch
+    normalization r is 0.
 
     Args:
         learning_rate: of all other variables; a number or a schedule.
-        share: what it is multiplied by for kernels of convolutions.
+        share: factor of the learning rate for convolution kernels.
         options: further arguments of `keras.optimizers.SGD`; `momentum` above 0.
     """
 
@@ -85,16 +80,20 @@ class Muon(SGD):
 
 
 def is_moved_by_muon(variable):
-    """Tell whether it is the kernel of a convolution."""
+    """Return whether a variable is a convolution kernel."""
     return len(variable.shape) == 4
 
 
 def remove_decay(model):
-    """Take the weight decay off the kernels that Muon will move: the loss' gradient alone moves
-    their norm.
+    """Remove the weight decay of the kernels that Muon moves.
+
+    The gradient of the loss alone changes their norm.
+
+    Args:
+        model: the network.
 
     Raises:
-        ValueError: it would move none.
+        ValueError: no kernel would be moved.
     """
     moved = [
         layer
@@ -111,15 +110,14 @@ def remove_decay(model):
 
 
 def orthogonalize(matrix):
-    """A matrix with the same singular vectors whose singular values are about 1, by Newton and
-    Schulz' iteration.
+    """Return a matrix with the same singular vectors and singular values near 1 (Newton-Schulz).
 
     Args:
         matrix: float32 `[m, n]`.
 
     Returns:
-        Float32 `[m, n]`, computed in the dtype of the precision policy. Singular values far below
-        the matrix' norm stay small.
+        float32 `[m, n]`, computed in the dtype of the precision policy. Singular values far below
+        the norm of the matrix stay small.
     """
     if matrix.shape[0] < matrix.shape[1]:
         return keras.ops.transpose(orthogonalize(keras.ops.transpose(matrix)))

@@ -1,6 +1,4 @@
-"""What a short look tells before a long training: whether the signal lives in a fresh network,
-and how fast a step is.
-"""
+"""Check a fresh network on one batch, and measure how fast a step is."""
 
 import math
 import time
@@ -25,10 +23,10 @@ class Probe:
     Attributes:
         scales: root mean square of the outputs of `normalize` (the input) and of each layer with
             weights, after its ReLU.
-        logits: standard deviation of the scores.
+        logits: standard deviation of the logits.
         loss: cross-entropy, in nats.
         guessing: loss of guessing, ln(classes).
-        fatal: not a number, or a loss above `LOSS_LIMIT`.
+        fatal: the loss is NaN, or above `LOSS_LIMIT`.
         verdict: in words.
     """
 
@@ -41,15 +39,14 @@ class Probe:
 
 
 def probe(model, pixels, labels=None):
-    """Send one batch through a network as it is trained: batch normalisation by the batch's own
-    moments; without dropout.
+    """Run one batch through a network in training mode, without dropout.
 
-    The network is as before afterwards.
+    Batch normalization uses the moments of the batch. The network is unchanged afterwards.
 
     Args:
         model: a network of `build_vgg` with its head, not in its dense form.
-        pixels: `[B, H, W, C]`, 0..255; the first eight are looked at.
-        labels: int `[B]`; None takes the mean over all labels.
+        pixels: `[B, H, W, C]`, 0..255. The first eight images are used.
+        labels: int `[B]`. None averages over all labels.
 
     Returns:
         A `Probe`.
@@ -71,9 +68,7 @@ def probe(model, pixels, labels=None):
 
 
 def _as_trained(network, pixels):
-    """Outputs of all layers in training mode, as float32 arrays, without a trace: no dropout,
-    and the moments kept.
-    """
+    """Return float32 outputs of all layers in training mode; the moments are kept."""
     kept = [variable.numpy() for variable in network.non_trainable_variables]
     rates = {
         layer: layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)
@@ -93,9 +88,7 @@ def _as_trained(network, pixels):
 
 
 def _signal_layers(model):
-    """The layers to look at: batch normalisation and its ReLU stand between a convolution and
-    its signal.
-    """
+    """Return the layers whose outputs are a signal, after batch normalization and ReLU."""
     found, name = {}, None
     for layer in model.layers:
         if hasattr(layer, "kernel"):
@@ -109,7 +102,7 @@ def _signal_layers(model):
 
 def _judge(scales, logits, loss, guessing):
     start = scales["normalize"]
-    beside = f"first loss {loss:.4g} beside ln(classes) = {guessing:.4g}"
+    versus = f"first loss {loss:.4g} versus ln(classes) = {guessing:.4g}"
     broken = next((name for name, scale in scales.items() if not math.isfinite(scale)), None)
     grown = next((name for name, scale in scales.items() if scale > _GROWN * start), None)
     starved = next((name for name, scale in scales.items() if scale < _STARVED * start), None)
@@ -117,27 +110,26 @@ def _judge(scales, logits, loss, guessing):
     if broken:
         verdict = f"not a number from {broken} on"
     elif fatal and grown:
-        verdict = f"explodes at {grown}: {beside}, it will be NaN"
+        verdict = f"explodes at {grown}: {versus}, it will be NaN"
     elif fatal:
         verdict = (
-            f"too loud, the input's scale of {start:.3g} reaches the logits: {beside}, it "
+            f"too loud, the input's scale of {start:.3g} reaches the logits: {versus}, it "
             "will be NaN"
         )
     elif logits < _QUIET:
         verdict = (
             f"starves{f' at {starved}' if starved else ''}: logits of std {logits:.2g} "
-            f"tell nothing apart, {beside}"
+            f"do not separate classes, {versus}"
         )
     elif loss > 2 * guessing:
-        verdict = f"loud: {beside}; rise to the learning rate slowly"
+        verdict = f"loud: {versus}; use a warm-up"
     else:
-        verdict = f"alive: {beside}"
+        verdict = f"alive: {versus}"
     return Probe(scales, logits, loss, guessing, fatal, verdict)
 
 
 def load_photographs(size):
-    """Eight views of the two photographs that scikit-learn carries: what a network meets, where no
-    data are at hand.
+    """Return eight views of the two photographs in scikit-learn.
 
     Args:
         size: side of the views in pixels, at most 427.
@@ -159,15 +151,15 @@ def load_photographs(size):
 
 
 def measure_throughput(scores, batches, seconds=5.0):
-    """Speed of training steps with the data they wait for, without the start.
+    """Measure the throughput of training steps, with the data they wait for, after the first step.
 
     Args:
-        scores: a compiled network; its weights change.
+        scores: a compiled network. Its weights change.
         batches: iterable of batches `(images, labels)`, at least two.
-        seconds: how long to look; at least one step.
+        seconds: duration of the measurement; at least one step.
 
     Returns:
-        images a second.
+        float, images/s.
     """
     start, n = None, 0
     for pixels, labels in batches:

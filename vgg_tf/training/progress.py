@@ -1,4 +1,4 @@
-"""What is said of an epoch: a bar while it runs, a line when it is done; and what ends it early."""
+"""Show the progress of an epoch, estimate the whole training, and stop at NaN."""
 
 import math
 import sys
@@ -13,12 +13,15 @@ LONG = 2 * 24 * 3600  # seconds of a training that deserves a warning
 
 
 def format_epoch(row, state, recipe):
-    """An epoch in one line.
+    """Return an epoch in one line.
 
     Args:
         row: of the log.
         state: the `state.State` after it.
         recipe: the `Recipe`.
+
+    Returns:
+        str.
     """
     words = [
         f"epoch {state.epoch:>{len(str(recipe.epochs))}}/{recipe.epochs}",
@@ -63,10 +66,10 @@ def format_duration(seconds):
 
 
 def format_estimate(seconds, epochs):
-    """Return what a training will take, and what to change where that is long.
+    """Return the duration of a training, and what to change where it is long.
 
     Args:
-        seconds: of all epochs to come.
+        seconds: of all remaining epochs.
         epochs: their number.
 
     Returns:
@@ -85,7 +88,7 @@ def format_estimate(seconds, epochs):
 
 
 def make_explosion_error(what, recipe, epoch):
-    """The error that ends a training whose loss is `what` epoch number `epoch`, from 0."""
+    """Make the error of a training whose loss is `what` epoch number `epoch`, from 0."""
     rate = recipe.learning_rate
     return FloatingPointError(
         f"The loss is {what} epoch {epoch + 1}. Look at the learning rate ({rate:g}; try "
@@ -96,13 +99,12 @@ def make_explosion_error(what, recipe, epoch):
 
 
 class Watch(keras.callbacks.Callback):
-    """A bar with throughput and ETA on a terminal; a stop where the loss is NaN or infinite, or
-    where the time ends.
+    """Progress bar with throughput and ETA; stops the epoch at NaN, or when time is up.
 
     Keras calls `on_train_batch_end` in threads of its own, as a device finishes its steps
-    (`async_safe`). Without that it would wait for the device after each step, and the next batch
-    would be made while the device is idle. So that method only takes notes. What may raise, and
-    what is shown, happens before the next step, in the main thread.
+    (`async_safe`). Otherwise it would wait for the device after each step, and the next batch would
+    be made while the device is idle. So that method only takes notes. Errors and output come before
+    the next step, in the main thread.
     """
 
     async_safe = True
@@ -113,11 +115,11 @@ class Watch(keras.callbacks.Callback):
         Args:
             epoch: its number, from 0.
             recipe: the `Recipe`.
-            steps: in the epoch.
-            batch: images a step.
+            steps: steps of the epoch.
+            batch: images per step.
             shown: draw the bar where there is a terminal.
-            heed: called before each step with the seconds until the epoch is saved; may raise.
-            after: of these, the seconds from the last step on.
+            heed: called before each step with the seconds until the epoch is saved. It may raise.
+            after: seconds of these that follow the last step.
             say: called once with an estimate of the whole training; None for no estimate.
         """
         super().__init__()
@@ -142,9 +144,7 @@ class Watch(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch, logs=None):
-        """Take note of a step that the device has finished. Threads may call this late, and not
-        in order.
-        """
+        """Note a finished step. Threads may call this late, and out of order."""
         now, done = time.perf_counter(), batch + 1
         loss = float(logs["loss"]) if done % LOOK_EVERY == 0 or done == self.steps else None
         with self._lock:
@@ -155,13 +155,11 @@ class Watch(keras.callbacks.Callback):
                 self.loss = done, loss
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Look at the loss, the bar and the time, all of the steps that have ended."""
+        """Check the loss and the time of all finished steps, and update the bar."""
         self._look()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Look at the last steps, which have all ended; keep the weights that the averages
-        replace.
-        """
+        """Check the last steps, and keep the weights that the averages replace."""
         self._look()
         if self.recipe.average:
             self.last_weights = [variable.numpy() for variable in self.model.trainable_variables]

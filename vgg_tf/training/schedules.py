@@ -7,14 +7,17 @@ import keras
 
 @keras.saving.register_keras_serializable(package="vgg_tf")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate of each step of the optimizer, counted from 0; with accumulation, of each part
-    of a batch.
+    """Learning rate of each step of the optimizer, counted from 0.
+
+    With accumulation each part of a batch is a step.
 
     Args:
-        kind: `step`, `cosine` or `one-cycle`, as `Recipe.schedule` explains them.
+        kind: `step`, `cosine` or `one-cycle`, as in `Recipe.schedule`.
         peak: highest learning rate.
-        total, warmup: steps in all, and of the warm-up.
-        factor, drops: for `step`.
+        total: number of steps.
+        warmup: number of steps of the warm-up.
+        factor: of each drop, for `step`.
+        drops: their number, for `step`.
     """
 
     def __init__(self, kind, peak, total, warmup=0, factor=0.1, drops=3):
@@ -29,7 +32,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         )
 
     def __call__(self, step):
-        """Learning rate of this step, a scalar."""
+        """Return the learning rate of this step, a scalar."""
         step = keras.ops.cast(step, "float32")
         if self.kind == "step":
             drops = keras.ops.floor(step * (self.drops + 1) / self.total)
@@ -40,6 +43,6 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * (keras.ops.minimum(rise, fall) if self.warmup else fall)
 
     def get_config(self):
-        """Arguments to make the schedule again."""
+        """Return the arguments that make the schedule again."""
         names = ("kind", "peak", "total", "warmup", "factor", "drops")
         return {name: getattr(self, name) for name in names}

@@ -13,10 +13,17 @@ FEW_CLASSES, SMALL_CROP = 100, 128  # up to which a head of 4096 is noted; the c
 
 
 def read_inherited_weights(flags, out):
-    """The weights to inherit, read before anything else is done, and their fingerprint; None and an
-    empty one without.
+    """Read the weights to inherit, before anything else is done.
 
-    A run that has begun needs its source no more.
+    A run that has begun does not need them any more.
+
+    Args:
+        flags: of the program.
+        out: the run folder.
+
+    Returns:
+        weights: `Weights`, or None.
+        fingerprint: str, empty without weights to inherit.
     """
     from vgg_tf.runs import run_folder
     from vgg_tf.weights.imagenet import fetch_imagenet_weights
@@ -157,11 +164,7 @@ def following(run, devices, grace, track=""):
 
 
 def _make_feed(data, settings, collection, plan, devices, load):
-    """Make the `loop.Feed` of a training.
-
-    Raises:
-        ValueError: there is no validation split, and the schedule needs one.
-    """
+    """Make the `loop.Feed` of a training; a schedule may need a validation split."""
     from vgg_tf.training import loop
 
     recipe, validation = settings.recipe, None
@@ -169,8 +172,9 @@ def _make_feed(data, settings, collection, plan, devices, load):
         validation = load("validation", devices.part, recipe.cache)
     elif recipe.schedule == "plateau" and settings.selection.hold_out == 0:
         raise ValueError(
-            "--hold-out 0 leaves nothing to see a plateau on. Give --schedule step, cosine or "
-            "one-cycle as well."
+            "--schedule plateau needs a validation split. Received: --hold-out "
+            f"{settings.selection.hold_out}. Use --schedule step, cosine or one-cycle, or hold "
+            "out more."
         )
     sample = None
     if devices.processes > 1:  # all of them check the same batch
@@ -205,8 +209,11 @@ def make_training_batches(data, recipe, collection, plan, part=(0, 1)):
         data: the source.
         recipe: the `Recipe`.
         collection: the `Collection` of the source.
-        plan: the `Arithmetic` of the recipe.
+        plan: the `StepPlan`.
         part: `(process, processes)`.
+
+    Returns:
+        A function of the epoch.
     """
     from vgg_tf.data.batches import Plan, make_epochs
 
@@ -216,7 +223,7 @@ def make_training_batches(data, recipe, collection, plan, part=(0, 1)):
 
 
 def _layers(settings):
-    """Which layers are inherited, as `inheritance.inherit_weights` takes them."""
+    """Return the layers to inherit, as `inheritance.inherit_weights` takes them."""
     words = settings.inherit_layers
     return (
         words if words in ("paper", "all-matching") else [name.strip() for name in words.split(",")]
@@ -224,9 +231,7 @@ def _layers(settings):
 
 
 def _standardized(weights, settings):
-    """Whether the input will be divided by the std of inherited weights, which come with the
-    first layer; None without.
-    """
+    """Return whether the input will be divided by the std of inherited weights; or None."""
     if weights is None or weights.mean is None:
         return None
     layers = _layers(settings)
@@ -234,9 +239,7 @@ def _standardized(weights, settings):
 
 
 def _inherit(run, model, weights, classes):
-    """Take the first weights from where the settings say, and note in the run folder which came
-    from there.
-    """
+    """Copy the weights to inherit, and note in the run folder which layers were copied."""
     from vgg_tf.weights.inheritance import inherit_weights
 
     note, settings = run.path("inherited.txt"), run.settings
@@ -252,7 +255,7 @@ def _inherit(run, model, weights, classes):
         layer.name for layer in model.layers if not layer.trainable and layer.name in left
     ]:
         raise ValueError(
-            f"--freeze-until {settings.recipe.freeze_until} would keep random weights for ever "
+            f"--freeze-until {settings.recipe.freeze_until} would keep random weights permanently "
             f"in {', '.join(stuck)}. Give --inherit-layers all-matching, or freeze less."
         )
     if run.writes:
@@ -260,7 +263,7 @@ def _inherit(run, model, weights, classes):
 
 
 def format_result(report):
-    """The result in one line: errors in %, n, seconds of training, images a second."""
+    """Return the result in one line: errors in %, n, seconds of training, throughput."""
     errors = "not tested"
     if report["split"]:
         errors = "{split} top-1 error {top1_error:.2f} %, top-5 {top5_error:.2f} %".format(**report)
