@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 if (
     "JAX_COMPILATION_CACHE_DIR" not in os.environ
-):  # pytest's workers and all programs use that of the first process
+):  # pytest's workers and all programs use the cache of the first process
     compiled = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, compiled, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled

@@ -25,14 +25,14 @@ from vgg_tf.runtime import programs
 
 QUICK = {
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"
-}  # an environment in which JAX compiles sooner and computes later
+}  # environment in which JAX compiles faster and computes more slowly
 ROOT = str(Path(__file__).parent.parent)
 SHALLOW = ["--arch", "shallow", "--strategy", "cpu", "--precision", "float32", "--smoke"]
-TINY = ["--width", "0.0625", "--head-width", "16"]  # the smallest network that the flags give
+TINY = ["--width", "0.0625", "--head-width", "16"]  # the smallest network that the flags allow
 
 DATA = os.environ.get("VGG_TF_DATA")
 real_data = pytest.mark.skipif(
-    not DATA, reason="VGG_TF_DATA names no folder with the unpacked pictures"
+    not DATA, reason="VGG_TF_DATA is not set to a folder with the unpacked pictures"
 )
 needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="jax is not installed"

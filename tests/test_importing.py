@@ -43,7 +43,7 @@ def name_of(node):
         ("x = Path('x').read_text()", {"read_text"}),
     ],
 )
-def test_the_rule_sees_defaults_and_class_bodies_and_no_bodies_of_functions(code, names):
+def test_the_check_covers_defaults_and_class_bodies_but_no_function_bodies(code, names):
     assert {name_of(node) for node in run_at_import(ast.parse(code))} & READING == names
 
 
@@ -92,7 +92,7 @@ print(json.dumps([opened, sorted(k for k in {*before, *now} if before.get(k) != 
 """
 
 
-def test_importing_all_modules_opens_nothing_of_proc_and_leaves_the_environment():
+def test_importing_all_modules_opens_no_proc_file_and_keeps_the_environment():
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
     names = [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]
     result = subprocess.run(
@@ -105,7 +105,7 @@ def test_importing_all_modules_opens_nothing_of_proc_and_leaves_the_environment(
 # Programs and public names
 
 
-def test_importing_the_package_imports_neither_tensorflow_nor_keras_and_takes_under_200_ms():
+def test_importing_the_package_takes_under_200_ms_and_imports_no_framework():
     code = """
 import sys, time
 start = time.perf_counter()
@@ -121,8 +121,8 @@ print(seconds, *(name for name in ("tensorflow", "keras", "numpy") if name in sy
     assert all(len(result) == 1 for result in results), results
 
 
-# All programs in one process. A line for each: [program, CPU seconds, exit code, what it printed,
-# what it imported].
+# Runs all programs in one process. It prints a line for each: [program, CPU seconds, exit code,
+# output, imported frameworks].
 HELP = """
 import contextlib, io, json, os, runpy, sys, time
 for program in sys.argv[1:]:
@@ -139,11 +139,11 @@ for program in sys.argv[1:]:
 """
 
 
-def test_help_of_every_program_comes_well_within_a_second_and_without_tensorflow():
+def test_help_of_every_program_takes_under_a_second_and_needs_no_tensorflow():
     seconds = {}
     for _ in range(
         3
-    ):  # of the processor, so that other processes count little; the least of three, if need be
+    ):  # CPU seconds, which depend little on other processes; at most three attempts
         result = subprocess.run(
             [sys.executable, "-c", HELP, *PROGRAMS], capture_output=True, text=True
         )
@@ -154,7 +154,7 @@ def test_help_of_every_program_comes_well_within_a_second_and_without_tensorflow
             assert code == 0
             assert out.startswith(f"usage: python -m {program}")
             assert heavy == [], program
-        shared = rows[0][1]  # what all of them import, such as tyro
+        shared = rows[0][1]  # modules that all programs import, such as tyro
         for i, (program, more, *_) in enumerate(rows):
             seconds[program] = min(seconds.get(program, 9), more + shared * (i > 0))
         if max(seconds.values()) < 0.8:
@@ -162,7 +162,7 @@ def test_help_of_every_program_comes_well_within_a_second_and_without_tensorflow
     assert max(seconds.values()) < 0.8, seconds
 
 
-def test_the_public_names_are_there():
+def test_the_public_names_exist():
     import vgg_tf
 
     assert vgg_tf.__all__ == dir(vgg_tf)

@@ -170,10 +170,8 @@ def test_every_command_names_a_program():
     assert {(where, name) for where, name in commands if name not in {*PROGRAMS, "vgg_tf"}} == set()
 
 
-def test_code_in_docstrings_names_what_is_there():
-    """Check `module.name` in backticks: if a module or package of ours has that name, `name` is
-    in it.
-    """
+def test_names_of_our_modules_in_docstrings_exist():
+    """Check each `module.name` in backticks, if a module or package of ours has that name."""
     names = {}
     for path in MODULES:
         tree = ast.parse(path.read_text())
@@ -215,7 +213,7 @@ def test_the_readmes_python_runs(tmp_path, monkeypatch, uncompiled):
     exec(code, {})
 
 
-def test_no_file_names_a_path_of_a_machine():
+def test_no_file_contains_a_path_of_a_machine():
     for path in TEXTS:
         if path != Path(__file__):
             assert not re.search(r"(?<!\w)/(home|root|work|tmp)/", path.read_text()), path

@@ -28,7 +28,7 @@ def smoke(digits_run, tmp_path, monkeypatch):
     return shutil.copytree(digits_run, tmp_path / "runs" / "vgg11-digits-smoke")
 
 
-def test_the_digits_go_through_shards_training_and_test(digits_trained):
+def test_the_digits_become_shards_and_train_and_test_a_network(digits_trained):
     run, said, errors = (
         digits_trained / "run",
         (digits_trained / "said").read_text(),
@@ -57,7 +57,7 @@ def test_the_digits_go_through_shards_training_and_test(digits_trained):
     assert "oneDNN" not in errors + said, "TensorFlow's start-up noise is silenced"
 
 
-def test_a_finished_run_is_told_and_not_trained_again(smoke, digits_trained):
+def test_a_finished_run_is_reported_and_not_trained_again(smoke, digits_trained):
     before = {path: path.stat().st_mtime_ns for path in smoke.glob("[!.]*.*")}
     again = call("vgg_tf.train", *SMOKE)
     assert again.returncode == 0
@@ -76,7 +76,7 @@ def test_another_recipe_in_the_same_folder_is_refused(smoke):
     )
 
 
-def test_without_flags_vgg16_learns_the_digits_on_the_best_device():
+def test_the_default_flags_train_vgg16_on_the_digits_on_the_best_device():
     flags, _ = parse([])
     assert (flags.arch, flags.data, flags.recipe, flags.strategy, flags.precision) == (
         "vgg16",
@@ -89,7 +89,7 @@ def test_without_flags_vgg16_learns_the_digits_on_the_best_device():
 def test_evaluate_tests_all_images_and_refuses_other_classes(
     smoke, tmp_path, pictures_folder, uncompiled, monkeypatch
 ):
-    # 360 images take two CPU seconds, without the figures, which would take as long.
+    # 360 images take 2 s of CPU time. The figures would take another 2 s.
     monkeypatch.setattr(reports, "render_page", lambda *_: "")
     result = call("vgg_tf.evaluate", "runs/vgg11-digits-smoke", "--split", "test")
     assert re.search(
@@ -127,7 +127,7 @@ def test_class_folders_train_and_evaluate_to_the_same_error(tmp_path, monkeypatc
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow_known")
-def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path, monkeypatch):
+def test_one_picture_per_class_trains_without_validation_and_prints_so(tmp_path, monkeypatch):
     # One training run.
     monkeypatch.chdir(tmp_path)
     pictures(tmp_path / "data", n=1)
@@ -139,8 +139,8 @@ def test_one_picture_a_class_trains_without_validation_and_says_so(tmp_path, mon
 
 @pytest.mark.slow
 def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
-    # What a shell starts in the background does not hear Ctrl-C, nor do its children, unless it
-    # listens itself.
+    # A process in the background of a shell ignores Ctrl-C, and so do its children, unless it has a
+    # handler.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     words = [
         sys.executable,
@@ -162,14 +162,14 @@ def test_ctrl_c_ends_a_training_in_one_line(tmp_path):
                 break
         for _ in range(
             5
-        ):  # Python drops an interrupt that meets a destructor: press again, as a person would
+        ):  # Python loses an interrupt during a destructor, so repeat it, as a user would
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 _, errors = process.communicate(timeout=20)
                 break
         else:
             process.kill()
-            pytest.fail("Ctrl-C was not heard")
+            pytest.fail("Ctrl-C had no effect")
     assert process.returncode == 130
     assert errors.strip().endswith("interrupted; run the same command again to continue")
 
@@ -189,7 +189,7 @@ def test_the_readmes_main_command_learns_the_digits_to_under_3_percent_error(tmp
 
 @pytest.mark.slow
 @real_data
-def test_cifar_10_goes_from_60_000_files_to_shards_to_a_network_that_learns(tmp_path):
+def test_60_000_files_of_cifar_10_become_shards_and_a_network_that_learns(tmp_path):
     shards = tmp_path / "cifar-shards"
     result = call("tfrecords_tools.write", Path(DATA) / "cifar10", shards)
     assert result.returncode == 0, result.stderr
@@ -198,8 +198,8 @@ def test_cifar_10_goes_from_60_000_files_to_shards_to_a_network_that_learns(tmp_
         for split, values in json.loads((shards / "dataset.json").read_text())["splits"].items()
     }
     assert counts == {"train": 45_000, "validation": 5_000, "test": 10_000}
-    # CIFAR-10's mean RGB, as everyone's: 0.4914, 0.4822, 0.4465 of 255. JPEG and the held-out tenth
-    # move it a little.
+    # The well-known mean RGB of CIFAR-10 is 0.4914, 0.4822, 0.4465 of 255. JPEG and the held-out
+    # tenth change it slightly.
     mean = json.loads((shards / "dataset.json").read_text())["mean_rgb"]
     np.testing.assert_allclose(mean, 255 * np.array([0.4914, 0.4822, 0.4465]), atol=0.5)
     words = [

@@ -122,7 +122,7 @@ def inputs(once, tmp_path, monkeypatch):
         ),
     ],
 )
-def test_bad_input_is_answered_in_one_line_and_costs_nothing(inputs, run, words, message):
+def test_wrong_input_is_an_error_in_one_line_and_changes_no_file(inputs, run, words, message):
     result = run(*words)
     assert result.returncode != 0
     assert re.search(message, result.stderr or result.stdout), result.stderr + result.stdout
@@ -145,9 +145,7 @@ def test_bad_input_is_answered_in_one_line_and_costs_nothing(inputs, run, words,
         (["--track", "magic"], "Received: 'magic'"),
     ],
 )
-def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(
-    words, message, monkeypatch
-):
+def test_wrong_flags_are_refused_before_tensorflow_is_imported(words, message, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         parse(words)
@@ -161,7 +159,7 @@ def test_what_needs_no_tensorflow_is_refused_before_the_seconds_of_its_import(
         (["good", "thesis"], "thesis must be empty or have shards"),
     ],
 )
-def test_shards_that_are_refused_without_tensorflow_are_refused_before_its_import(
+def test_wrong_input_for_shards_is_refused_before_tensorflow_is_imported(
     words, message, inputs, monkeypatch
 ):
     monkeypatch.setattr(sys, "argv", ["write", *words])
@@ -171,7 +169,7 @@ def test_shards_that_are_refused_without_tensorflow_are_refused_before_its_impor
 
 
 @pytest.mark.parametrize("name", ["build_vgg", "process_path", "load_dataset"])
-def test_a_missing_tensorflow_is_one_line_with_the_pip_command(name):
+def test_a_missing_tensorflow_is_an_error_with_the_pip_command(name):
     code = f"""
 import sys
 class Absent:

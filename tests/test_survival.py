@@ -63,9 +63,9 @@ def whole(once):
 
 
 @pytest.mark.slow
-def test_kills_and_sigterm_at_random_moments_leave_no_trace_in_the_end(whole, tmp_path):
-    # Four processes. SIGTERM saves the epoch that ends within the grace, and leaves one that does
-    # not.
+def test_kills_and_sigterm_at_random_times_do_not_change_the_result(whole, tmp_path):
+    # Starts four processes. After SIGTERM, an epoch that ends within the grace period is saved, and
+    # another one is stopped.
     seed = random.randrange(10**6)
     moments, out = random.Random(seed), tmp_path / "run"
     epochs = epochs_done(whole)  # the plateau ends it early
@@ -75,9 +75,9 @@ def test_kills_and_sigterm_at_random_moments_leave_no_trace_in_the_end(whole, tm
         sorted(moments.sample(range(1, epochs // 2), 3)), blows, strict=True
     ):
         process = start(out, "--epochs", 30, "--grace", grace)
-        # SIGTERM after an epoch of this process: before, while it starts, it ends it as any other.
+        # Send SIGTERM after an epoch of this process. At its start, SIGTERM ends it immediately.
         wait_for_epoch(out, epoch if blow == signal.SIGKILL else max(epoch, epochs_done(out) + 1))
-        time.sleep(moments.uniform(0, 0.2))  # an epoch takes a tenth of one
+        time.sleep(moments.uniform(0, 0.2))  # an epoch takes 0.1 s
         process.send_signal(blow)
         code, said, errors = finish(process)
         if blow == signal.SIGKILL:
@@ -130,7 +130,7 @@ def test_sigterm_reaches_the_training_through_the_stages(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shallow_known")
-def test_a_run_in_a_bucket_ends_as_one_on_the_disk(tmp_path, capsys, monkeypatch):
+def test_a_run_in_a_bucket_ends_like_one_on_the_disk(tmp_path, capsys, monkeypatch):
     undrawn(monkeypatch)
     folder = f"ram://{tmp_path.name}/run"
     words = [*WORDS, "--epochs", "4", "--steps-per-epoch", "2", "--out"]

@@ -56,7 +56,7 @@ def four(once):
 @pytest.mark.parametrize(
     "name", [run_folder.LAST, "model.keras", pytest.param("log.csv", marks=pytest.mark.slow)]
 )
-def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, name):
+def test_a_full_disk_loses_no_saved_epoch(four, tmp_path, monkeypatch, name):
     # Two training runs, each of 1 s of CPU time.
     folder = tmp_path / "run"
     save, check = run_folder.Run.save_last, run_folder.Run.check_space
@@ -88,17 +88,17 @@ def test_a_full_disk_costs_no_epoch_that_was_saved(four, tmp_path, monkeypatch, 
     epochs = {
         run_folder.LAST: 2,
         "log.csv": 3,
-    }  # the state is written before the log, which follows from it
+    }  # the state is written before the log, and contains it
     assert (
         lines[0] == f"continuing after epoch {epochs[name]}"
         if name in epochs
-        else lines[0].startswith("a look")
+        else lines[0].startswith("check of one batch")
     )
     assert same_bits(four, folder)
 
 
 @pytest.mark.slow
-def test_a_full_disk_costs_a_curve_and_a_line_and_the_run_goes_on(
+def test_a_full_disk_costs_one_curve_with_a_note_and_the_run_continues(
     four, tmp_path, monkeypatch, capsys
 ):
     check = run_folder.Run.check_space
@@ -117,7 +117,7 @@ def test_a_full_disk_costs_a_curve_and_a_line_and_the_run_goes_on(
 
 
 @pytest.mark.usefixtures("shallow_known")
-def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_end(
+def test_the_same_command_continues_after_a_full_disk_to_the_same_result(
     all_trained, tmp_path, monkeypatch
 ):
     # Runs the whole program: it trains the second of its two epochs, and tests twice.
@@ -148,7 +148,7 @@ def test_the_program_goes_on_after_a_full_disk_by_the_same_command_to_the_same_e
     assert same_end(all_trained / "run", copied)
 
 
-def test_a_run_is_refused_where_the_disk_has_no_room_for_two_states_and_two_networks(
+def test_a_run_is_refused_if_the_disk_has_no_space_for_two_states_and_two_networks(
     tmp_path, monkeypatch
 ):
     # 138,357,544 weights of D (section 2.3), with momentum: 3.3 GB.

@@ -63,7 +63,7 @@ def main(arguments=None):
     size = _parse_size(flags.size)
     if flags.n < 1:
         raise ValueError(f"--n must be at least 1. Received: --n {flags.n}. Try --n 32.")
-    from vgg_tf.weights.reading import check_paths  # brings numpy, which --help does without
+    from vgg_tf.weights.reading import check_paths  # imports numpy, which --help does not need
 
     check_paths([flags.network])
     formats = list(SUFFIXES) if flags.format == "all" else [flags.format]

@@ -137,7 +137,7 @@ def test_every_function_that_draws_is_in_the_table():
 
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:20])
 @pytest.mark.parametrize("make", FIGURES, ids=lambda make: make.__name__)
-def test_every_figure_shows_any_name_as_it_is(make, name):
+def test_every_figure_shows_any_name_unchanged(make, name):
     figure = FIGURES[make](name)
     figure.draw_without_rendering()  # layout, formulas and fonts, in half the time of a rendering
     texts = displayed(figure)
@@ -149,7 +149,7 @@ def test_every_figure_shows_any_name_as_it_is(make, name):
     assert max(len(part) for part, _ in texts) < 120
 
 
-def test_any_name_is_drawn_letter_by_letter():
+def test_any_name_is_drawn_character_by_character():
     figure = drawing.Drawing(8, 8)
     for i, name in enumerate(NAMES):
         figure.text(0, i / len(NAMES), make_line(name))
@@ -158,7 +158,7 @@ def test_any_name_is_drawn_letter_by_letter():
     assert displayed(figure) == [(text, False) for text in shown]
 
 
-def test_a_cut_name_keeps_both_ends():
+def test_a_shortened_name_keeps_both_ends():
     assert [make_line("abcdefgh", n) for n in (9, 8, 7, 4)] == [
         "abcdefgh",
         "abcdefgh",

@@ -9,7 +9,7 @@ from vgg_tf.figures import markdown
 from vgg_tf.figures.markdown import make_markdown_table
 
 
-def test_numbers_in_words_stay_as_they_are_written():
+def test_numbers_in_strings_are_unchanged():
     rows = [["007", "1e5", "1,000", " 3.10 "], [1.50, None, 10**6, True]]
     header, *found = cells_of(make_markdown_table(["a", "b", "c", "d"], rows))
     assert header == ["a", "b", "c", "d"]
@@ -26,7 +26,7 @@ def test_numbers_in_words_stay_as_they_are_written():
         ("猫", "猫"),
     ],
 )
-def test_no_cell_ends_its_cell_or_its_line(name, shown):
+def test_a_text_stays_in_its_cell_and_its_line(name, shown):
     text = make_markdown_table(["name", "n"], [[name, 1], ["other", 2]])
     assert len(text.splitlines()) == 4
     assert cells_of(text) == [["name", "n"], [shown, "1"], ["other", "2"]]

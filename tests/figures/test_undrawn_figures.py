@@ -24,9 +24,7 @@ def broken(*_, **__):
     raise RuntimeError("no\nfont")
 
 
-def test_a_figure_that_matplotlib_cannot_draw_is_refused_with_its_path_and_the_old_one_stays(
-    tmp_path, monkeypatch
-):
+def test_an_error_of_matplotlib_names_the_path_and_keeps_the_old_figure(tmp_path, monkeypatch):
     figure, path = drawing.Drawing(1, 1), tmp_path / "a.png"
     drawing.save(figure, path)
     before = path.read_bytes()
@@ -37,7 +35,7 @@ def test_a_figure_that_matplotlib_cannot_draw_is_refused_with_its_path_and_the_o
     assert os.listdir(tmp_path) == ["a.png"]
 
 
-def test_an_error_of_a_figure_is_a_note_with_its_type_and_message_said_once(capsys):
+def test_an_error_of_a_figure_is_noted_once_with_its_type_and_message(capsys):
     noted = set()
     for what in ("a.png", "a.png", "b.png"):
         with programs.noting(what, noted):
@@ -46,14 +44,14 @@ def test_an_error_of_a_figure_is_a_note_with_its_type_and_message_said_once(caps
     assert capsys.readouterr().err == notes.format("a.png") + notes.format("b.png")
 
 
-def test_who_is_told_to_stop_stops(capsys):
+def test_ctrl_c_and_sigterm_are_no_notes_but_end_the_program(capsys):
     for stop in (KeyboardInterrupt, signals.PreemptedError):
         with pytest.raises(stop), programs.noting("a.png"):
             raise stop
     assert not capsys.readouterr().err
 
 
-def test_a_training_on_names_with_dollars_ends_and_failing_curves_are_noted_once(
+def test_a_training_run_with_failing_curves_ends_and_notes_them_once(
     tmp_path, capsys, monkeypatch, uncompiled
 ):
     """The curves are drawn three times: the first two fail, the third succeeds."""

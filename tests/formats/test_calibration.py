@@ -28,7 +28,7 @@ def levels_of(views):
 
 
 @pytest.mark.parametrize(("n", "others"), [(30, 20), (12, 7), (5, 0)])
-def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(
+def test_int8_is_calibrated_on_100_pictures_that_are_not_compared(
     n, others, file, tmp_path, monkeypatch
 ):
     opened = checkpoint.open_checkpoint(file)
@@ -44,9 +44,7 @@ def test_int8_is_calibrated_on_a_hundred_pictures_none_of_which_is_compared(
     assert (f"{20 - others} views of two photographs" in told) == (others < 20)
 
 
-def test_int8_is_calibrated_on_the_pictures_of_the_training_where_they_are_at_hand(
-    file, tmp_path, monkeypatch
-):
+def test_int8_is_calibrated_on_the_training_pictures_if_they_exist(file, tmp_path, monkeypatch):
     monkeypatch.setattr(calibration, "CALIBRATION", 40)
     for split, first in (("train", 0), ("test", 200)):
         for i, name in enumerate("ab"):

@@ -17,7 +17,7 @@ from vgg_tf.formats import coreml, round_trip
 pytestmark = pytest.mark.usefixtures("table")
 
 
-def test_the_program_writes_all_formats_and_what_it_found(done):
+def test_the_program_writes_all_formats_and_a_report(done):
     report = json.loads((done / "out/export.json").read_text())
     assert [row["format"] for row in report["formats"]] == list(round_trip.SUFFIXES)
     assert report["classes"] == list(CLASSES)
@@ -31,7 +31,7 @@ def test_the_program_writes_all_formats_and_what_it_found(done):
     assert report["calibrated_on"] == "20 views of two photographs of scikit-learn"
 
 
-def test_the_dots_of_a_run_are_no_suffix(file, tmp_path, monkeypatch):
+def test_a_dot_in_the_name_of_a_run_begins_no_suffix(file, tmp_path, monkeypatch):
     opened = checkpoint.open_checkpoint(file)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
@@ -43,8 +43,8 @@ def test_the_dots_of_a_run_are_no_suffix(file, tmp_path, monkeypatch):
         assert (tmp_path / "exports" / name / f"{name}.onnx").exists()
 
 
-@pytest.mark.slow  # a process of its own, on another engine
-def test_files_are_written_by_tensorflow_also_where_keras_is_to_run_on_jax(file, tmp_path):
+@pytest.mark.slow  # starts a process, on another engine
+def test_tensorflow_writes_the_files_even_if_keras_backend_is_jax(file, tmp_path):
     words = [str(file), "--format", "savedmodel", "--out", str(tmp_path), "--n", "2"]
     environment = os.environ | {"KERAS_BACKEND": "jax"}
     code = f"""
@@ -80,7 +80,7 @@ def test_a_keras_on_another_engine_is_refused(file, monkeypatch):
         (["--n", "0"], "--n must be at least 1"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(file, words, message, tmp_path):
+def test_wrong_flags_of_the_export_are_refused(file, words, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         export.main([str(file), "--out", str(tmp_path / "out"), *words])
     assert not (tmp_path / "out").exists()
@@ -90,7 +90,9 @@ def test_what_cannot_be_meant_is_refused(file, words, message, tmp_path):
     ("kind", "package"),
     [("onnx", "onnx"), ("litert", "ai_edge_litert.interpreter"), ("coreml", "coremltools")],
 )
-def test_a_missing_package_is_told_with_what_to_install(file, kind, package, tmp_path, monkeypatch):
+def test_a_missing_package_is_an_error_with_the_pip_command(
+    file, kind, package, tmp_path, monkeypatch
+):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ModuleNotFoundError, match=rf'pip install "vgg_tf\[{kind}\]"'):
         export.main([str(file), "--format", kind, "--out", str(tmp_path / "out"), "--n", "2"])

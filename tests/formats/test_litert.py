@@ -11,7 +11,7 @@ from vgg_tf.formats import litert, source_network
 pytestmark = pytest.mark.usefixtures("table")
 
 
-def test_int8_takes_the_pixels_as_they_are_and_agrees_mostly(tmp_path):
+def test_int8_takes_unscaled_pixels_and_mostly_agrees(tmp_path):
     network = network_of(tmp_path, width=1 / 2)  # large enough that most of the file is weights
     some = pixels(32, 32, 20)
     litert.write(network, str(tmp_path / "a.tflite"), "int8", some)

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("table")
         ("shallow_lrn", 32, None),
     ],
 )
-def test_a_file_gives_kerass_posteriors_and_tells_its_classes(kind, arch, crop, size, tmp_path):
+def test_a_file_returns_the_probabilities_of_keras_and_has_its_classes(
+    kind, arch, crop, size, tmp_path
+):
     room, name = ROOMS[kind]
     network = network_of(tmp_path, arch, crop, size)
     path = str(tmp_path / name)
@@ -35,7 +37,7 @@ def test_a_file_gives_kerass_posteriors_and_tells_its_classes(kind, arch, crop, 
     room.write(network, path)
     run, about = runtimes.open_model(path)
     found = source_network.compare(network, run, pixels(network.height, network.width))
-    assert found["log_posterior"] < 2e-4  # float32, other orders of summation
+    assert found["log_posterior"] < 2e-4  # float32 sums in another order
     assert found["top1_agreement"] == 1
     assert tuple(about["classes"]) == CLASSES
     assert about["layers"] == SHALLOW[arch].weight_layers
@@ -59,7 +61,7 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("kind", ["onnx", "coreml"])  # a file, and a folder
-def test_what_lies_there_stays_until_what_replaces_it_is_read_back(
+def test_an_old_export_stays_until_the_new_one_is_read_back(
     done, file, kind, tmp_path, monkeypatch
 ):
     name, out = f"shallow_bn{round_trip.SUFFIXES[kind]}", tmp_path / "out"
@@ -86,14 +88,14 @@ def test_what_lies_there_stays_until_what_replaces_it_is_read_back(
     assert sorted(os.listdir(out)) == sorted(["export.json", name])
 
 
-def test_a_file_with_other_layers_does_not_count(file, tmp_path, monkeypatch):
+def test_a_file_with_other_layers_is_removed(file, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx, "read_contents", lambda path: (3, []))
     with pytest.raises(ValueError, match=r"5 layers with equal weights. Received: 3 layers"):
         export.main([str(file), "--format", "onnx", "--out", str(tmp_path / "out"), "--n", "2"])
     assert os.listdir(tmp_path / "out") == []
 
 
-def test_a_full_disk_is_told_before(file, tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_before_the_export(file, tmp_path, monkeypatch):
     monkeypatch.setattr(
         round_trip.shutil, "disk_usage", lambda path: type("usage", (), {"free": 1000})()
     )

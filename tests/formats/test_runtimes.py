@@ -16,14 +16,14 @@ from vgg_tf.weights.reading import SHIPPED
 DATA = os.environ.get("VGG_TF_DATA")
 
 
-def test_it_is_at_most_8_mb_and_tells_its_classes():
+def test_it_has_at_most_8_mb_and_knows_its_classes():
     assert SHIPPED["cifar10"].stat().st_size <= 8e6
     network = open_checkpoint("cifar10")
     assert (network.arch, network.crop, network.scales("one")) == ("vgg11_bn", 32, (32,))
     assert network.classes[:3] == ("airplane", "automobile", "bird")
 
 
-def test_build_vgg_takes_it_by_its_name_with_its_width_and_head():
+def test_build_vgg_loads_it_by_name_with_its_width_and_head():
     model = build_vgg("vgg11_bn", weights="cifar10", input_shape=(32, 32, 3))
     assert model.get_layer("block1_conv1").filters == 32
     kernel = read_weights("cifar10").layers["fc1"]["kernel"]
@@ -37,8 +37,8 @@ def test_build_vgg_takes_it_by_its_name_with_its_width_and_head():
     )
 
 
-@pytest.mark.skipif(not DATA, reason="VGG_TF_DATA names no folder of real pictures")
-def test_its_error_on_a_tenth_of_the_test_images_is_what_the_readme_says(
+@pytest.mark.skipif(not DATA, reason="VGG_TF_DATA is not set to a folder of real pictures")
+def test_its_error_on_a_tenth_of_the_test_images_is_that_of_the_readme(
     tmp_path, monkeypatch, capsys
 ):
     readme = (Path(__file__).parents[2] / "README.md").read_text()

@@ -45,7 +45,7 @@ def ours(done, once):
 
 
 @pytest.mark.parametrize("kind", ["savedmodel", "litert", "onnx", "coreml"])
-def test_predict_runs_the_file_as_it_does_the_network(done, ours, kind, tmp_path, capsys):
+def test_predict_with_an_exported_file_agrees_with_the_network(done, ours, kind, tmp_path, capsys):
     ours, path = ours
     file = copied(
         done / "out" / f"vgg11_bn{round_trip.SUFFIXES[kind]}",
@@ -56,11 +56,11 @@ def test_predict_runs_the_file_as_it_does_the_network(done, ours, kind, tmp_path
     for a, b in zip(theirs["classes"], ours["classes"], strict=True):
         assert a["posterior"] == pytest.approx(
             b["posterior"], abs=0.02
-        )  # PIL's pixels are within a grey level
+        )  # PIL's pixels differ by at most a gray level
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
-def test_that_needs_no_tensorflow(done, suffix, tmp_path):
+def test_predict_with_an_exported_file_needs_no_tensorflow(done, suffix, tmp_path):
     path = picture(tmp_path / "a.png")
     code = (
         "import sys; from vgg_tf.predict import main;"
@@ -72,7 +72,7 @@ def test_that_needs_no_tensorflow(done, suffix, tmp_path):
     assert "église" in result.stdout
 
 
-def test_a_picture_that_cannot_be_read_is_named(done, tmp_path):
+def test_the_error_of_an_unreadable_picture_names_it(done, tmp_path):
     (tmp_path / "b.png").write_bytes(b"nothing")
     with pytest.raises(SystemExit, match=r"1 of 2 pictures could not be read:\n.*b\.png"):
         predict(
@@ -87,7 +87,7 @@ def test_a_picture_that_cannot_be_read_is_named(done, tmp_path):
 
 @pytest.mark.parametrize(
     "form", ["png", "tiff"]
-)  # of mode I;16, and I, in which older PILs open such a PNG
+)  # PIL's modes I;16 and I; older versions open such a PNG in mode I
 def test_sixteen_bit_pixels_keep_their_upper_byte(form):
     deep, file = np.random.default_rng(0).integers(0, 2**16, (32, 32), np.uint16), io.BytesIO()
     Image.fromarray(deep if form == "png" else deep.astype(np.int32)).save(file, form)
@@ -95,7 +95,9 @@ def test_sixteen_bit_pixels_keep_their_upper_byte(form):
     np.testing.assert_array_equal(found, np.repeat((deep >> 8)[:, :, None], 3, 2))
 
 
-def test_a_picture_of_too_many_pixels_is_listed_and_the_others_are_named(tmp_path, monkeypatch):
+def test_a_picture_with_too_many_pixels_is_listed_and_the_others_are_classified(
+    tmp_path, monkeypatch
+):
     about = {"scale": 32, "height": 32, "width": 32, "classes": ["a", "b"]}
     monkeypatch.setattr(
         runtimes, "open_model", lambda path: (lambda pixels: np.float32([[0.2, 0.8]]), about)
@@ -111,7 +113,7 @@ def test_a_picture_of_too_many_pixels_is_listed_and_the_others_are_named(tmp_pat
 
 
 @pytest.mark.parametrize("kind", ROOMS)
-def test_a_torn_or_foreign_file_is_refused(done, kind, tmp_path):
+def test_an_incomplete_or_third_party_file_is_refused(done, kind, tmp_path):
     path = tmp_path / ROOMS[kind][1]
     if kind in ("savedmodel", "coreml"):
         path.mkdir()

@@ -27,7 +27,7 @@ def test_the_saved_model_takes_encoded_pictures_and_stores_its_variables_once(tm
     assert size < 1.2 * 4 * network.model.count_params() + 20_000
 
 
-def test_something_else_in_the_place_of_a_folder_is_not_touched(file, tmp_path):
+def test_a_folder_that_is_not_a_saved_model_is_not_changed(file, tmp_path):
     (tmp_path / "shallow_bn-savedmodel").mkdir()
     Path(tmp_path, "shallow_bn-savedmodel/mine.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="overwrites SavedModels only"):

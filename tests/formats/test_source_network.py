@@ -11,7 +11,7 @@ from vgg_tf.formats import source_network
 pytestmark = pytest.mark.usefixtures("table")
 
 
-def test_a_digest_knows_neither_order_nor_the_sign_of_zero_but_every_number():
+def test_a_digest_depends_on_every_number_but_not_on_order_or_the_sign_of_zero():
     random = np.random.default_rng(0)
     array = np.where(random.random((50, 40)) < 0.5, np.float32(0.0), np.float32(-0.0))
     array[:10] = random.normal(size=(10, 40))
@@ -25,7 +25,7 @@ def test_a_digest_knows_neither_order_nor_the_sign_of_zero_but_every_number():
     )
 
 
-def test_the_comparison_sees_likely_mistakes(tmp_path):
+def test_the_comparison_finds_likely_mistakes(tmp_path):
     network = network_of(tmp_path)
     some = pixels(32, 32)
 
@@ -47,7 +47,7 @@ def test_the_comparison_sees_likely_mistakes(tmp_path):
         )
 
 
-def test_a_network_of_bfloat16_is_shipped_in_float32(file):
+def test_a_network_in_bfloat16_is_exported_in_float32(file):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         network = source_network.prepare_network(checkpoint.open_checkpoint(file))

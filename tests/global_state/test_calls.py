@@ -17,7 +17,7 @@ import keras
 import matplotlib
 import numpy as np
 import pytest
-import sklearn.svm  # noqa: F401 - what a first import changes is not ours
+import sklearn.svm  # noqa: F401 - changes by the first import are not those of a call
 import tensorflow as tf
 import tqdm  # noqa: F401
 import tyro._unsafe_cache  # noqa: F401
@@ -85,7 +85,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_call_leaves_the_process_as_it_was(name, place, monkeypatch):
+def test_a_call_does_not_change_the_process(name, place, monkeypatch):
     keras.config.set_dtype_policy(
         "float32"
     )  # else a change by one call would hide that of the next call
@@ -131,5 +131,5 @@ def called(notebook):
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
-def test_all_that_a_notebook_calls_is_in_the_table(notebook):
+def test_every_call_of_a_notebook_is_in_the_table(notebook):
     assert called(notebook) - (PUBLIC | OTHERS).keys() == set()

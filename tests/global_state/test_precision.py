@@ -13,7 +13,7 @@ from vgg_tf.records.splits import Split
 from vgg_tf.runtime import devices
 
 
-def test_a_scope_sets_the_precision_and_restores_that_before_also_after_an_error():
+def test_a_scope_sets_the_precision_and_restores_it_even_after_an_error():
     with BFLOAT16.scope():
         assert tiny().get_layer("fc1").compute_dtype == "bfloat16"
         with contextlib.suppress(KeyError), devices.choose("cpu", "float32").scope():
@@ -23,7 +23,7 @@ def test_a_scope_sets_the_precision_and_restores_that_before_also_after_an_error
     assert tiny().get_layer("fc1").compute_dtype == "float32"
 
 
-def test_who_takes_one_row_after_the_other_is_not_in_the_scope(place, uncompiled):
+def test_the_caller_of_a_generator_of_rows_is_not_in_the_scope(place, uncompiled):
     split = Split(
         ["1", "2"],
         np.zeros(2, np.int64),

@@ -61,7 +61,7 @@ said["settled"] = [asked, os.environ.pop("KERAS_BACKEND"), engines._settled, "ke
 engines._settled = False
 said["auto"] = ask("auto")
 said["tpu"] = ask("tpu")
-os.environ["KERAS_BACKEND"], engines._settled = "jax", False  # by the user
+os.environ["KERAS_BACKEND"], engines._settled = "jax", False  # set by the user
 said["cpu of jax"] = ask("cpu")
 print(json.dumps(said))
 """
@@ -99,7 +99,7 @@ def answers(once):
     return json.loads((once("devices", make) / "said.json").read_text())
 
 
-def test_a_cpu_is_tensorflows_unless_the_user_has_chosen_jax(answers):
+def test_a_cpu_runs_tensorflow_unless_the_user_has_chosen_jax(answers):
     kind, engine, replicas, backend, reason = answers["tensorflow"]["auto"]
     assert (kind, engine, replicas, backend) == ("cpu", "tensorflow", 1, "tensorflow")
     assert re.match(r"\d+ CPU cores?, ", reason)
@@ -115,7 +115,7 @@ def test_several_devices_of_jax_share_a_batch(answers):
     assert reason.endswith("Keras on JAX, DataParallel; set by KERAS_BACKEND")
 
 
-def test_a_keras_that_runs_on_the_other_engine_is_told_to_restart(answers):
+def test_keras_on_the_other_engine_is_an_error_that_asks_for_a_restart(answers):
     error = (
         "Keras was imported on tensorflow. Set KERAS_BACKEND=jax before the first import "
         "of keras or vgg_tf"
@@ -123,7 +123,7 @@ def test_a_keras_that_runs_on_the_other_engine_is_told_to_restart(answers):
     assert error in answers["tensorflow"]["cpu of jax"]
 
 
-def test_who_is_to_find_a_tpu_asks_other_processes_for_both_engines_before_keras_is_imported(
+def test_other_processes_look_for_a_tpu_with_both_engines_before_keras_is_imported(
     answers,
 ):
     assert answers["tensorflow"]["settled"] == [
@@ -134,12 +134,12 @@ def test_who_is_to_find_a_tpu_asks_other_processes_for_both_engines_before_keras
     ]
 
 
-def test_another_process_tells_what_an_engine_sees(monkeypatch):
+def test_another_process_finds_out_what_an_engine_sees(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     assert [engines.sees("jax", kind) for kind in ("cpu", "gpu")] == [
         True,
         False,
-    ]  # seconds: JAX is imported by each
+    ]  # takes seconds, as each process imports JAX
 
 
 # A machine with a TPU that only JAX sees: its chips are patched, and JAX's CPU replaces them.
@@ -160,18 +160,18 @@ print(json.dumps(keras.config.backend()))
 
 
 @pytest.mark.slow
-def test_a_tpu_that_only_jax_sees_is_taken_although_the_data_need_tensorflow_first(tmp_path):
+def test_a_tpu_that_only_jax_sees_is_used_although_the_data_need_tensorflow_first(tmp_path):
     # TensorFlow imports Keras, which fixes its backend, so the engine must be chosen before.
     assert said(started(TPU_OF_JAX.format(out=str(tmp_path / "run")))) == "jax"
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["policy"] == "mixed_bfloat16"
 
 
-def test_the_doctor_prints_what_another_process_sees(monkeypatch):
+def test_the_doctor_prints_the_devices_that_another_process_sees(monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     assert re.match("sees .*cpu.*0", doctor.ask_for_devices("jax", 0), re.IGNORECASE)
 
 
-def test_the_error_of_a_missing_tpu_names_the_engines_that_were_asked(answers):
+def test_the_error_of_a_missing_tpu_names_the_engines(answers):
     assert "No TPU found by TensorFlow or JAX" in answers["tensorflow"]["tpu"]
     assert "No TPU found by JAX" in answers["jax"]["tpu"]
 
@@ -191,21 +191,23 @@ def test_the_error_of_a_missing_tpu_names_the_engines_that_were_asked(answers):
         ),
     ],
 )
-def test_without_a_tpu_the_remedy_is_that_of_the_place(monkeypatch, place, remedy):
+def test_without_a_tpu_the_remedy_is_that_of_kaggle_colab_or_the_machine(
+    monkeypatch, place, remedy
+):
     for name, value in place.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(chips, "find_tpu_chips", lambda: (None, 0))
     assert remedy in doctor.explain_missing("tpu", ("tensorflow", "jax"))
 
 
-def test_chips_that_no_framework_takes_are_named_with_what_to_install(monkeypatch):
+def test_chips_that_no_framework_uses_are_named_with_what_to_install(monkeypatch):
     monkeypatch.setattr(chips, "find_tpu_chips", lambda: ("v5e", 8))
     message = doctor.explain_missing("tpu", ("tensorflow",))
     assert "No TPU found by TensorFlow. The machine has 8 chips of TPU v5e" in message
     assert 'pip install -U "jax[tpu]" keras tensorflow-cpu' in message
 
 
-def test_tpu_chips_are_told_from_googles_network_cards(tmp_path, monkeypatch):
+def test_tpu_chips_are_distinguished_from_network_cards_of_google(tmp_path, monkeypatch):
     # A Cloud machine with four v6e chips, one network card of the same vendor, and a disk.
     numbers = [("0x1ae0", "0x006f")] * 4 + [("0x1ae0", "0x0042"), ("0x8086", "0x006f")]
     for i, (vendor, device) in enumerate(numbers):
@@ -216,7 +218,7 @@ def test_tpu_chips_are_told_from_googles_network_cards(tmp_path, monkeypatch):
     assert chips.find_tpu_chips() == ("v6e", 4)
 
 
-def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
+def test_an_unknown_engine_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(
         ValueError, match=r"KERAS_BACKEND must be tensorflow or jax. Received: torch"
@@ -242,7 +244,7 @@ def test_an_engine_that_is_none_of_ours_is_refused(monkeypatch):
         ({"jax": "0.7.2", "libtpu": "0.0.21", "tensorflow-cpu": "2.21.0"}, 1, "nothing to fix"),
     ],
 )
-def test_the_doctor_knows_the_pairs_that_fail(versions, chips, remedy):
+def test_the_doctor_knows_incompatible_packages(versions, chips, remedy):
     assert any(remedy in line for line in doctor.list_remedies(versions, chips))
 
 
@@ -250,7 +252,7 @@ def test_the_doctor_knows_the_pairs_that_fail(versions, chips, remedy):
     ("plugin", "platforms"),
     [("jax-cuda12-plugin", "cuda,cpu"), ("jax-cuda13-plugin", "cuda,cpu"), ("none", "cpu")],
 )
-def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(
+def test_the_doctor_lets_jax_look_for_gpus_if_its_cuda_plugin_is_installed(
     plugin, platforms, monkeypatch
 ):
     def version(name):
@@ -274,7 +276,7 @@ def test_the_doctor_lets_jax_look_for_gpus_where_a_plugin_for_them_is_installed(
     assert asked == [platforms] * 2
 
 
-def test_a_tpu_that_another_program_holds_is_no_reason_to_train_for_ever_on_the_cpu(monkeypatch):
+def test_a_tpu_in_use_is_an_error_and_does_not_select_the_cpu(monkeypatch):
     for module, name, value in (
         (engines, "find_tpu_chips", lambda: ("v5e", 8)),
         (chips, "find_tpu_chips", lambda: ("v5e", 8)),

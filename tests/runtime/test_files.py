@@ -39,7 +39,7 @@ def test_only_local_paths_are_made_absolute(tmp_path, monkeypatch):
     assert files.make_absolute("gs://bucket/../x") == "gs://bucket/../x"
 
 
-def test_files_and_folders_are_told_apart_and_from_nothing(place):
+def test_files_folders_and_missing_paths_are_distinguished(place):
     put(f"{place}/folder/file")
     there = {
         name: (files.exists(f"{place}/{name}"), files.is_folder(f"{place}/{name}"))
@@ -49,14 +49,14 @@ def test_files_and_folders_are_told_apart_and_from_nothing(place):
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_the_names_in_a_folder_are_sorted_bare_and_whole(place, slash):
+def test_the_names_in_a_folder_are_sorted_and_without_the_path(place, slash):
     for name in ("b/deep/er", "a", "C", ".hidden", "ä", "10", "9"):
         put(f"{place}/{name}")
     assert files.list_names(place + slash) == sorted(["b", "a", "C", ".hidden", "ä", "10", "9"])
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_a_walk_finds_all_but_what_is_hidden_or_lies_in_hidden_folders(place, slash):
+def test_a_walk_finds_all_files_that_are_not_hidden_or_in_hidden_folders(place, slash):
     shown = ["a", "deep/er/c.d", "deep/b", "deep.er/x", "not.hidden", "z z/ä"]
     hidden = [
         ".x",
@@ -71,7 +71,7 @@ def test_a_walk_finds_all_but_what_is_hidden_or_lies_in_hidden_folders(place, sl
     assert files.walk(place + slash) == sorted(shown)
 
 
-def test_a_walk_below_a_hidden_folder_finds_what_is_there(place):
+def test_a_walk_from_a_hidden_folder_finds_its_files(place):
     put(f"{place}/.cache/set/a/1")
     assert files.walk(f"{place}/.cache") == ["set/a/1"]
 
@@ -100,7 +100,7 @@ def test_a_walk_of_an_empty_folder_finds_nothing(place):
         (25, -1),
     ],
 )
-def test_a_read_gives_the_bytes_that_a_slice_would(place, offset, length):
+def test_a_read_returns_the_same_bytes_as_a_slice(place, offset, length):
     content = bytes([0, 10, 13, 26, 255, 5, 6, 7, 8, 9])  # with ends of lines and of files
     put(f"{place}/file", content)
     assert (
@@ -109,19 +109,19 @@ def test_a_read_gives_the_bytes_that_a_slice_would(place, offset, length):
     )
 
 
-def test_the_size_is_that_of_the_bytes(place):
+def test_the_size_is_the_number_of_bytes(place):
     for n in (0, 1, 70_000):
         put(f"{place}/{n}", bytes(n))
         assert files.read_size(f"{place}/{n}") == n
 
 
 @pytest.mark.parametrize("look", [files.read, files.read_size, files.list_names])
-def test_what_is_not_there_is_an_error_that_names_it(place, look):
+def test_the_error_of_a_missing_file_names_it(place, look):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         look(f"{place}/nowhere")
 
 
-def test_an_unknown_file_system_is_an_error_that_names_path_and_scheme():
+def test_an_error_of_an_unknown_file_system_names_path_and_scheme():
     with pytest.raises(
         OSError, match=r"cannot read nosuch://x/y: .*scheme 'nosuch' not implemented"
     ):
@@ -135,7 +135,7 @@ def test_an_unknown_file_system_is_an_error_that_names_path_and_scheme():
 # Making and removing
 
 
-def test_a_folder_is_made_with_those_above_it_and_left_as_it_is_where_it_exists(place):
+def test_a_folder_is_made_with_its_parents_and_unchanged_if_it_exists(place):
     files.make_folder(f"{place}/a/b/c")
     put(f"{place}/a/b/c/file", b"kept")
     files.make_folder(f"{place}/a/b/c")
@@ -149,7 +149,7 @@ def test_a_folder_is_not_made_over_a_file(place):
     assert got(f"{place}/file") == b"kept"
 
 
-def test_removal_takes_a_file_or_a_folder_with_all_it_holds_and_nothing_beside(place):
+def test_removal_deletes_a_file_or_a_folder_with_its_contents_and_nothing_else(place):
     # TensorFlow's ram:// fails if the name of another folder begins with that of the removed one.
     beside = "other" if is_remote(place) else "folder2"
     for name in ("a", "ab", "folder/x", "folder/.hidden/y", f"{beside}/z"):
@@ -164,14 +164,14 @@ def test_removal_takes_a_file_or_a_folder_with_all_it_holds_and_nothing_beside(p
 # Writing
 
 
-def test_a_file_is_written_whole_over_what_was_there_and_nothing_else_is_left(place):
+def test_a_file_is_written_whole_over_an_old_one_and_no_other_file_remains(place):
     for content in (b"first, and longer", b"", b"\x00\r\n\xff"):
         files.write_whole(f"{place}/file", content)
         assert got(f"{place}/file") == content
     assert files.list_names(place) == ["file"]
 
 
-def test_an_interrupted_write_leaves_what_was_there(tmp_path):
+def test_an_interrupted_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "file"
     files.write_whole(path, b"old")
     with pytest.raises(TypeError, match="bytes-like"):
@@ -182,7 +182,7 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_interrupted_remote_write_leaves_what_was_there(tmp_path):
+def test_an_interrupted_remote_write_keeps_the_old_file(tmp_path):
     path = f"ram://{tmp_path.name}/file"
     files.write_whole(path, b"old")
     with pytest.raises(TypeError, match="bytes-like object is required"):
@@ -193,7 +193,7 @@ def test_an_interrupted_remote_write_leaves_what_was_there(tmp_path):
     assert files.list_names(f"ram://{tmp_path.name}") == ["file"]
 
 
-def test_while_it_is_written_a_file_has_another_and_a_hidden_name(tmp_path, monkeypatch):
+def test_a_file_has_a_hidden_temporary_name_while_it_is_written(tmp_path, monkeypatch):
     """A reader before the rename finds the old bytes."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
@@ -214,9 +214,7 @@ def test_while_it_is_written_a_file_has_another_and_a_hidden_name(tmp_path, monk
     assert path.read_bytes() == b"new"
 
 
-def test_a_full_disk_leaves_what_was_there_and_the_error_names_file_and_remedy(
-    tmp_path, monkeypatch
-):
+def test_a_full_disk_keeps_the_old_file_and_the_error_names_file_and_remedy(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_bytes(b"old")
     fill_disk(monkeypatch, path)
@@ -231,7 +229,7 @@ def test_a_full_disk_leaves_what_was_there_and_the_error_names_file_and_remedy(
     assert path.read_bytes() == b"old"
 
 
-def test_a_file_is_settled_by_a_rename_over_what_was_there(place):
+def test_a_file_is_settled_by_a_rename_over_the_old_one(place):
     put(f"{place}/final", b"old")
     put(f"{place}/making/part", b"new")
     files.settle(f"{place}/making/part", f"{place}/final")
@@ -242,12 +240,12 @@ def test_a_file_is_settled_by_a_rename_over_what_was_there(place):
 @pytest.mark.skipif(
     not os.path.exists("/proc/self/mem"), reason="needs a file that opens but cannot be read"
 )
-def test_a_file_that_fails_while_it_is_read_is_named():
+def test_the_error_of_a_file_that_cannot_be_read_names_it():
     with pytest.raises(OSError, match=r"Input/output error: '/proc/self/mem'"):
         files.read("/proc/self/mem")
 
 
-def test_a_file_that_cannot_be_asked_for_is_named():
+def test_the_error_of_a_remote_lookup_names_the_path():
     with pytest.raises(
         OSError,
         match="cannot look for nowhere://bucket/x: File system scheme 'nowhere' not implemented",

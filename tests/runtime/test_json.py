@@ -7,7 +7,7 @@ import pytest
 from vgg_tf.runtime import files
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_a_written_value_is_read_back(tmp_path):
     value = {"name": "é", "numbers": [1, 2.5, None], "nested": {"a": True}}
     files.write_json(tmp_path / "a.json", value)
     assert files.read_json(tmp_path / "a.json") == value
@@ -30,6 +30,6 @@ def test_a_damaged_file_is_named_in_one_line_with_what_to_do(content, message, t
     assert "\n" not in str(raised.value)
 
 
-def test_a_text_is_named_as_its_file_is():
+def test_the_error_of_a_json_text_names_its_file():
     with pytest.raises(ValueError, match=re.escape("x.onnx is not valid JSON")):
         files.parse_json("{", "x.onnx")

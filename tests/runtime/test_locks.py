@@ -10,7 +10,7 @@ import tensorflow as tf
 from vgg_tf.runtime import locks
 
 
-def test_a_second_writer_is_turned_away_with_the_given_words_until_the_first_is_done(tmp_path):
+def test_a_second_writer_is_refused_with_the_given_message_until_the_first_ends(tmp_path):
     lock = str(tmp_path / "lock")
     for _ in range(2):
         with locks.hold_lock(lock, "busy here"):
@@ -23,7 +23,7 @@ def test_a_second_writer_is_turned_away_with_the_given_words_until_the_first_is_
                 pass
 
 
-def test_an_error_within_lets_go_of_the_lock_and_passes_through(tmp_path):
+def test_an_error_releases_the_lock_and_is_raised(tmp_path):
     with (
         pytest.raises(ZeroDivisionError, match="division"),
         locks.hold_lock(str(tmp_path / "lock"), "busy"),
@@ -61,13 +61,13 @@ def test_another_process_holds_the_lock_until_it_is_killed(tmp_path):
         assert lock.exists()
 
 
-def test_a_lock_leaves_the_file_it_is_on_as_it_is(tmp_path):
+def test_a_lock_does_not_change_its_file(tmp_path):
     (tmp_path / "lock").write_text("kept")
     with locks.hold_lock(str(tmp_path / "lock"), "busy"):
         assert (tmp_path / "lock").read_text() == "kept"
 
 
-def test_nothing_is_held_on_remote_file_systems(tmp_path):
+def test_remote_file_systems_have_no_locks(tmp_path):
     lock = f"ram://{tmp_path.name}/lock"
     with locks.hold_lock(lock, "busy"), locks.hold_lock(lock, "busy"):
         assert not tf.io.gfile.exists(lock)

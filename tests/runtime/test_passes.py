@@ -52,7 +52,7 @@ def plain(folder, parallel=None):
 
 
 @pytest.mark.parametrize("parallel", [None, tf.data.AUTOTUNE])
-def test_process_path_shows_a_new_view_in_every_pass(folder, parallel):
+def test_process_path_gives_new_views_in_every_pass(folder, parallel):
     keras.utils.set_random_seed(0)  # from here on, tf.random.uniform inside the map would repeat
     dataset = plain(folder, parallel)
     seen = views(dataset) + views(dataset)
@@ -61,7 +61,7 @@ def test_process_path_shows_a_new_view_in_every_pass(folder, parallel):
     assert len(set(seen)) == len(seen) == (5 if parallel else 2) * FILES
 
 
-def test_process_path_shows_a_new_view_in_every_epoch_of_fit_and_under_a_strategy(folder):
+def test_process_path_gives_new_views_in_every_epoch_of_fit_under_a_strategy(folder):
     seen = []
 
     class Model(keras.Model):
@@ -83,7 +83,7 @@ def test_process_path_shows_a_new_view_in_every_epoch_of_fit_and_under_a_strateg
     assert len(set(seen)) == len(seen)
 
 
-def test_a_seed_fixes_the_view_of_a_file_and_no_two_calls_without_one_agree(folder):
+def test_a_seed_fixes_the_view_of_a_file_and_calls_without_a_seed_differ(folder):
     path = next(folder.glob("a/*"))
 
     def view(**options):
@@ -93,7 +93,7 @@ def test_a_seed_fixes_the_view_of_a_file_and_no_two_calls_without_one_agree(fold
     assert view() != view()
 
 
-def test_seeds_from_a_dataset_give_new_views_in_each_pass_and_the_same_ones_in_each_program(folder):
+def test_seeds_from_a_dataset_give_new_views_in_each_pass_and_repeat_in_each_program(folder):
     def program():
         paths = tf.data.Dataset.list_files(f"{folder}/*/*", shuffle=False)
         seeds = tf.data.Dataset.random(seed=0, rerandomize_each_iteration=True)
@@ -121,7 +121,7 @@ PASS = {"batch_size": 4, "size": 16, "scale": 16, "shift": 0.0, "padding": 2, "s
 @pytest.mark.parametrize(
     ("kind", "cache"), [("files", "bytes"), ("shards", "none"), ("shards", "pixels")]
 )
-def test_each_training_dataset_counts_its_passes_from_the_first_epoch_on(sources, kind, cache):
+def test_each_training_dataset_counts_its_passes_from_the_first_epoch(sources, kind, cache):
     # Takes 2 s, like the tests below: a pass over a dataset that counts takes 0.5 s to start.
     source, options = sources[kind]
     one = load_epochs(source, cache=cache, **PASS | options)
@@ -137,7 +137,7 @@ def test_each_training_dataset_counts_its_passes_from_the_first_epoch_on(sources
     assert [first, second] == [views(one(epoch)) for epoch in range(2)]
 
 
-def test_a_pass_that_is_left_early_is_counted_and_two_at_the_same_time_differ(sources):
+def test_an_interrupted_pass_counts_and_two_passes_at_the_same_time_differ(sources):
     source, options = sources["shards"]
     dataset = load_dataset(source, **PASS | options)
     next(iter(dataset))
@@ -166,7 +166,7 @@ def test_fit_reads_another_pass_of_load_dataset_in_each_epoch(sources):
     ]
 
 
-def test_passes_of_an_evaluation_are_all_the_same(sources):
+def test_all_passes_of_an_evaluation_are_equal(sources):
     source, options = sources["shards"]
     dataset = load_dataset(source, training=False, batch_size=5, size=16, **options)
     first, second = (
@@ -209,5 +209,5 @@ def test_the_input_uses_all_cores_of_a_host_with_64():
     assert throughput(disable_autotuner(slow_views(), threads=16)) < 0.5 * tuned
     nested = tf.data.Dataset.from_tensors(0).flat_map(
         lambda _: slow_views()
-    )  # as in a dataset that counts its passes
+    )  # like a dataset that counts its passes
     assert throughput(disable_autotuner(nested, threads=64)) > 0.85 * tuned

@@ -26,7 +26,7 @@ POD = {"TPU_WORKER_HOSTNAMES": "10.0.0.2,10.0.0.3", "TPU_WORKER_ID": "1"}
         (Hosts(), {"TPU_WORKER_HOSTNAMES": "localhost", "TPU_WORKER_ID": "0"}, Hosts("", 1, 0)),
     ],
 )
-def test_flags_say_who_is_who_and_else_slurm_or_the_pod(flags, environment, told):
+def test_flags_number_the_processes_or_else_slurm_or_the_pod(flags, environment, told):
     found = flags.complete(environment)
     assert (found.coordinator, max(found.processes, 1), found.process) == (
         told.coordinator,
@@ -35,7 +35,7 @@ def test_flags_say_who_is_who_and_else_slurm_or_the_pod(flags, environment, told
     )
 
 
-def test_several_tpu_slices_are_not_taken_for_one():
+def test_several_tpu_slices_are_refused_without_flags():
     with pytest.raises(ValueError, match=r"Received: MEGASCALE_NUM_SLICES=2. Give --coordinator"):
         Hosts().complete(POD | {"MEGASCALE_NUM_SLICES": "2"})
 

@@ -32,9 +32,7 @@ def columns(source, n, epoch=0, **options):
 
 
 @pytest.mark.parametrize("cache", ["none", "pixels"])
-def test_rows_of_several_processes_are_those_that_one_process_has_from_files_and_from_a_cache(
-    shards, files, cache
-):
+def test_several_processes_together_read_the_rows_of_one_process(shards, files, cache):
     source = shards if cache == "pixels" else files
     (alone,) = columns(source, 1, epoch=2, cache=cache)
     together = columns(source, 3, epoch=2, cache=cache)
@@ -47,9 +45,9 @@ def test_rows_of_several_processes_are_those_that_one_process_has_from_files_and
 
 @pytest.mark.parametrize(
     ("classes", "images"), [((), TRAIN), (("ant", "cow"), 25)]
-)  # a selection reads by a table of labels
+)  # a selection reads the labels from a table
 @pytest.mark.parametrize("n", [3, pytest.param(7, marks=pytest.mark.slow)])
-def test_from_shards_each_process_draws_from_its_own_and_all_have_the_same_number_of_batches(
+def test_each_process_reads_its_own_shards_and_all_have_the_same_number_of_batches(
     shards, n, classes, images
 ):
     options = {"selection": Selection(classes=classes), "batch_size": 2 * n}
@@ -84,7 +82,7 @@ def test_a_test_by_several_processes_counts_every_image_once(request, kind):
     )
 
 
-def test_batches_that_processes_cannot_share_and_splits_too_small_for_them_are_refused(shards):
+def test_batches_and_splits_that_the_processes_cannot_share_are_refused(shards):
     with pytest.raises(ValueError, match=r"a multiple of the 5 processes .* Received: 6\. Try 10"):
         columns(shards, 5)
     with pytest.raises(ValueError, match=r"each of 20 processes. Received: 16 images"):

@@ -21,7 +21,7 @@ def wait_for_epochs(run, more=2, seconds=200):
 
 
 @pytest.mark.slow
-def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_commands_continue(
+def test_a_lost_process_is_reported_within_a_minute_and_the_same_commands_continue(
     tmp_path,
 ):
     pytest.importorskip("jax")
@@ -38,7 +38,7 @@ def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_command
     for victim, blow in (
         (0, signal.SIGKILL),
         (1, signal.SIGSTOP),
-    ):  # killed, or a machine that hangs
+    ):  # a killed process, and a machine that hangs
         processes = start(words)
         wait_for_epochs(tmp_path / "run")
         child = int(
@@ -72,7 +72,7 @@ def test_a_lost_process_is_told_in_one_line_within_a_minute_and_the_same_command
 
 
 @pytest.mark.slow
-def test_a_process_with_other_flags_or_without_the_folder_ends_all_with_a_reason(tmp_path):
+def test_a_process_with_other_flags_ends_all_processes_with_a_reason(tmp_path):
     pytest.importorskip("jax")
     port = free_port()
     common = [

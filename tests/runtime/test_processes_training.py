@@ -149,7 +149,7 @@ def test_two_processes_train_and_test_as_one_does(tmp_path, alone, monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_processes_with_own_shards_train_as_one_on_the_same_batches_and_slurm_needs_no_flags(
+def test_two_processes_with_own_shards_train_as_one_and_slurm_needs_no_flags(
     tmp_path, alone, shards
 ):
     port = 61440 + free_port() % 4096  # JAX computes the port from the number of the job

@@ -61,7 +61,7 @@ def test_a_path_with_a_scheme_is_remote(path, remote):
         (KeyboardInterrupt("stop"), KeyboardInterrupt, "stop"),
     ],
 )
-def test_errors_of_files_become_oserrors_that_name_the_file_and_no_others_do(error, kind, message):
+def test_only_errors_of_files_become_oserrors_that_name_the_file(error, kind, message):
     with pytest.raises(kind, match=message) as raised, naming("x/y"):
         raise error
     assert type(raised.value) is kind

@@ -55,7 +55,7 @@ def fill(folder, content):
 
 
 @pytest.mark.parametrize("how", ["writing", "writing_folder"])
-def test_a_killed_writers_leftovers_go_at_the_next_write_of_the_same_name_and_a_live_ones_stay(
+def test_the_next_write_removes_leftovers_of_killed_writers_and_not_of_running_ones(
     tmp_path, writer, how
 ):
     dead, left = writer(how, tmp_path / "out")
@@ -71,7 +71,7 @@ def test_a_killed_writers_leftovers_go_at_the_next_write_of_the_same_name_and_a_
     assert (tmp_path / "out").exists()
 
 
-def test_the_one_writer_of_a_folder_removes_all_that_killed_ones_left_and_no_more(tmp_path, writer):
+def test_the_only_writer_of_a_folder_removes_all_leftovers_of_killed_writers(tmp_path, writer):
     dead, left = writer("writing", tmp_path / "some.png")
     _, live = writer("writing", tmp_path / "more.png")
     kill(dead)
@@ -84,7 +84,7 @@ def test_the_one_writer_of_a_folder_removes_all_that_killed_ones_left_and_no_mor
     assert not os.path.exists(left)
 
 
-def test_many_writers_of_one_folder_leave_one_that_is_whole(tmp_path):
+def test_many_writers_of_one_folder_leave_one_complete_folder(tmp_path):
     path, errors = tmp_path / "out", []
 
     def write(number):
@@ -105,9 +105,7 @@ def test_many_writers_of_one_folder_leave_one_that_is_whole(tmp_path):
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_an_old_folder_stays_where_an_error_comes_and_comes_back_where_the_rename_fails(
-    tmp_path, monkeypatch
-):
+def test_an_old_folder_stays_after_an_error_and_after_a_failed_rename(tmp_path, monkeypatch):
     path = tmp_path / "out"
     with files.writing_folder(path) as folder:
         fill(folder, "old")
@@ -132,7 +130,7 @@ def test_an_old_folder_stays_where_an_error_comes_and_comes_back_where_the_renam
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_a_folder_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+def test_a_folder_is_synced_before_it_gets_its_name(tmp_path, monkeypatch):
     synced, path, sync = [], tmp_path / "out", os.fsync
     monkeypatch.setattr(
         os,
@@ -153,7 +151,7 @@ def test_a_folder_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
-def test_a_written_file_has_the_mode_that_an_ordinary_open_gives(tmp_path, mask):
+def test_a_written_file_has_the_mode_of_an_ordinary_open(tmp_path, mask):
     before = os.umask(mask)
     try:
         files.write_whole(tmp_path / "file", b"1")
@@ -170,7 +168,7 @@ def test_a_long_name_can_be_written(tmp_path):
     assert os.listdir(tmp_path) == [name]
 
 
-def test_an_error_names_the_file_and_not_the_temporary_folder(tmp_path):
+def test_an_error_names_the_file_and_not_its_temporary_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"/missing/file'$"):
         files.write_whole(tmp_path / "missing" / "file", b"1")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from vgg_tf.runtime import files
 
-CALIBRATION = 100  # number of pictures for int8, other ones than those for the comparison
+CALIBRATION = 100  # number of pictures for int8, none of which is in the comparison
 PHOTOGRAPHS = "two photographs of scikit-learn"
 
 

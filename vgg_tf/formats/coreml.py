@@ -99,7 +99,7 @@ def read(path):
             spec = ct.utils.load_spec(path)
             about = files.parse_json(spec.description.metadata.userDefined["vgg_tf"], path)
             program = load(spec, spec.specificationVersion, os.path.join(path, WEIGHTS))
-        except Exception as error:  # of many libraries, without a common parent
+        except Exception as error:  # from several libraries, without a common base class
             raise ValueError(
                 f"{path} must be a complete Core ML package from vgg_tf. Received: "
                 f"{str(error).splitlines()[0][:200]}. Write it again with python -m vgg_tf.export."
