@@ -17,7 +17,7 @@ WRONG = [
     (
         "v5e:2x4,v9:1x1",
         "",
-        "Unknown topology 'v9:1x1'. Known: v3:2x2, v4:2x2x1, v5e:2x2, v5e:2x4, v6e:2x2.",
+        "Unknown topology 'v9:1x1'. Expected one of: v3:2x2, v4:2x2x1, v5e:2x2, v5e:2x4, v6e:2x2.",
     ),
     ("v5e:2x4,", "", "Unknown topology ''."),
     ("v5e:2x2,v5e:2x4", "--batch-size 4", STEP4),

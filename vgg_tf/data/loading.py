@@ -94,7 +94,7 @@ def load_dataset(
         cache: what stays in memory after the first pass: `"bytes"` (encoded images), `"pixels"`
             (decoded images, before any random step) or `"none"`.
         selection: a `selection.Selection` of classes, of images per class and of the share to hold
-            out. With a selection, our own shards are read once more at the start.
+            out. With a selection, our own shards are read again at the start.
         part: `(process, processes)`, if several processes share each batch. A training pass over
             shards reads other shards in each process. A training pass over files, or from a cache,
             takes rows of the batches of a single process. Other passes take a range of the split.

@@ -93,7 +93,7 @@ def profile(scores, batches, steps, folder, callbacks=lambda steps: None):
         steps: their number.
         folder: where the trace is written, for TensorBoard's profiler or Perfetto. Other files in
             it are kept.
-        callbacks: function of a number of steps to the Keras callbacks of a training of so many.
+        callbacks: function of a number of steps to the Keras callbacks of a training of that many.
 
     Returns:
         A `Profile`.
@@ -223,7 +223,7 @@ def _order(key):
     """Layers in the order of the network, then the rest."""
     stages = ("normalize", "block", "flatten", "fc", "predictions")
     stage = next((i for i, word in enumerate(stages) if key[0].startswith(word)), len(stages))
-    if stage == 1:  # convolution, normalisation and activation of the same number together
+    if stage == 1:  # convolution, normalization and activation of the same number together
         block, kind, number = re.match(r"block(\d+)_([a-z]+)(\d*)", key[0]).groups()
         return (
             stage,

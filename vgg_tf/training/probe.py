@@ -12,7 +12,7 @@ from vgg_tf.images import rescaling
 LOSS_LIMIT = 100.0  # nats; a first loss above it ends in NaN at the paper's learning rate
 IMAGES = 8  # looked at, at most
 _GROWN, _STARVED = 10.0, 0.01  # times the scale of the input
-# Standard deviation of logits that tell images and classes apart by nothing to speak of.
+# Standard deviation of logits of a network that separates neither images nor classes.
 _QUIET = 0.01
 
 
