@@ -222,8 +222,9 @@ def _write_report(folder, line, found, average, source, flags):
         ),
     }
     title = f"{' + '.join(network.name for network in networks)}: {flags.split}"
+    images = source.splits[flags.split]
     return reports.write_report(
-        folder, title, facts, found, average, source.splits[flags.split], source.classes
+        folder, title, facts, found, average, images, source.classes, source.texts
     )
 
 

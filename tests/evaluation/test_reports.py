@@ -6,6 +6,7 @@ import html.parser
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -151,3 +152,17 @@ def test_only_the_40_worst_of_many_classes_are_drawn():
     ).axes
     assert [bar.get_width() for bar in axes.patches] == list(range(59, 19, -1))
     assert "the worst 40 of 60 classes" in axes.get_xlabel()
+
+
+def test_the_page_shows_descriptions_and_the_tables_names(tmp_path, case):
+    images, posteriors, _ = case
+    names, texts = ("n01", "n02", "n03"), ("a tench", "a goldfish", "a <dog>")
+    found = metrics.compute_metrics(posteriors, images.labels, names)
+    page = reports.write_report(str(tmp_path), "test", {}, found, posteriors, images, names, texts)
+    html = re.sub('base64,[^"]*', "", Path(page).read_text())
+    for text in ("a tench", "a goldfish", "a &lt;dog&gt;"):
+        assert f"<td>{text}</td>" in html
+    assert "n01" not in html
+    assert "n01,n02,n03" in (tmp_path / "confusion.csv").read_text()
+    rows = json.loads((tmp_path / "report.json").read_text())["per_class"]
+    assert {row["class"] for row in rows} == set(names)

@@ -18,7 +18,7 @@ from vgg_tf.runtime import files, programs
 CURVES = 10  # maximum number of ROC curves; the classes with the smallest areas come first
 
 
-def write_report(folder, title, facts, found, posteriors, images, classes):
+def write_report(folder, title, facts, found, posteriors, images, classes, texts=()):
     """Write all files of an evaluation report into a folder.
 
     Args:
@@ -29,6 +29,8 @@ def write_report(folder, title, facts, found, posteriors, images, classes):
         posteriors: probabilities `[n, classes]`.
         images: the `splits.Split`, for names, labels and pictures.
         classes: class names.
+        texts: descriptions of the classes, such as words for synsets, which the page shows instead
+            of the names. The other files have the names.
 
     Returns:
         Path of the page.
@@ -50,20 +52,32 @@ def write_report(folder, title, facts, found, posteriors, images, classes):
             ]
         ),
     )
+    shown = tuple(texts) or classes
+    found = _describe_classes(found, dict(zip(classes, shown, strict=True)))
     figures = {
         "Error of each class": lambda: charts.draw_class_errors(found["per_class"]),
-        "Confusion matrix": lambda: charts.draw_confusion(counts, classes),
+        "Confusion matrix": lambda: charts.draw_confusion(counts, shown),
         "Calibration": lambda: charts.draw_calibration(found["calibration"]),
         "ROC curve of each class": lambda: charts.draw_roc(
-            _compute_curves(posteriors, labels, classes, found["per_class"])
+            _compute_curves(posteriors, labels, shown, found["per_class"])
         ),
     }
     if len(wrong := metrics.find_worst_mistakes(posteriors, labels, mistakes.SHOWN)):
         figures["Most confident mistakes"] = lambda: mistakes.draw_mistakes(
-            wrong, posteriors, images, classes
+            wrong, posteriors, images, shown
         )
     _write_text(folder, "report.html", render_page(title, facts, found, figures))
     return os.path.join(folder, "report.html")
+
+
+def _describe_classes(found, texts):
+    """Return metrics with descriptions of the classes instead of their names."""
+    per_class = [row | {"class": texts[row["class"]]} for row in found["per_class"]]
+    confused = [
+        row | {"true": texts[row["true"]], "predicted": texts[row["predicted"]]}
+        for row in found["confused"]
+    ]
+    return found | {"per_class": per_class, "confused": confused}
 
 
 def _write_text(folder, name, text):
