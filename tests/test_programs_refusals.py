@@ -85,7 +85,7 @@ def inputs(once, tmp_path, monkeypatch):
         pytest.param(
             call,
             ["vgg_tf.train", "--arch", "shallow", "--data", "bad-test", "--epochs", "1", *TINY],
-            r"error: what follows.*\n  cannot read test/class0/0.png",
+            r"error: Unreadable files or records: 1\..*\n  cannot read test/class0/0.png",
             marks=pytest.mark.slow,
         ),
         (
