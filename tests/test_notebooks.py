@@ -23,7 +23,7 @@ for name, n in (("vgg11", 5), ("vgg16", 1)):
 
 
 def few_digits(module):
-    every = module._digits
+    every = module._make_digits
 
     def some():
         source = every()
@@ -32,16 +32,16 @@ def few_digits(module):
         }
         return replace(source, splits=splits)
 
-    module._digits = some
+    module._make_digits = some
 
 
 def two_stages(module):
-    every = module.stages_of
-    module.stages_of = lambda *words: every(*words)[:2]
+    every = module.list_stages
+    module.list_stages = lambda *words: every(*words)[:2]
 
 
 CHANGES = {
-    "vgg_tf.paper.recipes": two_stages,
+    "vgg_tf.paper.stages": two_stages,
     # instead of five seconds
     "vgg_tf.training.probe": lambda module: setattr(
         module.measure_throughput, "__defaults__", (0.0,)
