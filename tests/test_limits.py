@@ -1,4 +1,4 @@
-"""Functions, argument lists and modules stay short enough to read at a glance."""
+"""Functions, argument lists and modules have limited lengths."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ TABLES = {"vgg_tf/paper/results.py"}  # matrices of numbers, whose rows the form
 
 
 def functions(path):
-    """Yield `(name, node)` of all functions of a file, with methods and inner functions."""
+    """Yield `(name, node)` of all functions of a file, including methods and inner functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield f"{path.relative_to(HERE)}: {node.name}", node
@@ -42,7 +42,7 @@ def test_no_function_has_more_than_60_lines():
     assert {name: n for name, n in long.items() if n > 60} == {}
 
 
-def test_only_public_functions_have_more_than_8_arguments_and_take_them_by_keyword():
+def test_only_public_functions_have_over_8_arguments_most_of_them_by_keyword():
     many = {name: arguments(node) for path in FILES for name, node in functions(path)}
     many = {name: counts for name, counts in many.items() if counts[1] > 8}
     public = set(vgg_tf.__all__)

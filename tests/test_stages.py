@@ -1,4 +1,4 @@
-"""The program trains the paper's stages one after the other, and continues them."""
+"""The program trains the paper's stages in order, and continues after an interruption."""
 
 import contextlib
 import functools
@@ -28,7 +28,7 @@ SHORT = [
 SHORT += ["--batch-size", "8"]
 
 
-def test_each_stage_takes_the_run_before_and_the_flags_of_all():
+def test_each_stage_inherits_from_the_previous_run_and_gets_all_other_flags():
     stages = plan_runs(Flags(data="shards", arch="vgg16"), ["--epochs", "3"])
     runs = [str(out) for _, out, _ in stages]
     assert runs == [
@@ -44,18 +44,18 @@ def test_each_stage_takes_the_run_before_and_the_flags_of_all():
 @pytest.mark.parametrize(
     "word", ["--learning-rate", "--scale=256", "--inherit", "--inherit_layers"]
 )
-def test_what_is_a_stages_own_is_refused(word):
-    with pytest.raises(ValueError, match=f"{word}: each stage has its own"):
+def test_flags_that_a_stage_sets_itself_are_refused(word):
+    with pytest.raises(ValueError, match=rf"Each stage sets its own .*\. Received: {word}\."):
         plan_runs(Flags(data="shards"), [word, "1"])
 
 
-# A and B with fewer convolutions: the paper copies four of them, and not A's fifth.
+# A and B with fewer convolutions: the paper copies four of A's, and not the fifth.
 A, B = ((3,), (3,), (3, 3), (3,), ()), ((3, 3), (3, 3), (3, 3), (3,), ())
 WORDS = ["--data", "digits", "--arch", "vgg13", "--size", "32", *SHORT]
 
 
 def stage(words, env):
-    """A stage in this process: that it is one of its own is a claim of test_survival.py."""
+    """Run a stage in this process; test_survival.py tests that it is a separate process."""
     assert env is not None
     result = call(*words)
     print(result.stdout, end="")
@@ -64,9 +64,7 @@ def stage(words, env):
 
 
 def run(*words):
-    """A program, in the current folder; its children in this process, of shallow networks, without
-    figures.
-    """
+    """Run a program and its stages in this process, with shallow networks and without figures."""
     with pytest.MonkeyPatch.context() as patch, shallow(A, ["vgg11"]), shallow(B, ["vgg13"]):
         patch.setattr(programs, "call", stage)
         undrawn(patch)
@@ -75,7 +73,7 @@ def run(*words):
 
 @pytest.fixture
 def trained(once, tmp_path, monkeypatch):
-    """What the chain has said. Its runs are below the current folder, for one test."""
+    """Return the output of the chain. A copy of its runs is in the current folder."""
 
     def make(folder):  # four trainings
         with contextlib.chdir(folder):
@@ -111,7 +109,7 @@ def test_the_chain_trains_every_stage_from_the_one_before(trained):
 
 
 @pytest.mark.slow
-def test_a_chain_that_was_moved_goes_on_with_the_stage_that_is_not_done(trained):
+def test_a_moved_chain_continues_with_the_unfinished_stage(trained):
     RUNS.rename("moved")
     last = Path("moved", "4-vgg13-S37-73")
     (last / "report.json").unlink()
@@ -119,7 +117,7 @@ def test_a_chain_that_was_moved_goes_on_with_the_stage_that_is_not_done(trained)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("is done; delete it or choose another --out to train again") == 3
     assert "continuing after epoch 1" in result.stdout
-    assert result.stdout.count("weights from") == 0, "the state has them"
+    assert result.stdout.count("weights from") == 0, "the state holds the weights"
     assert (last / "report.json").exists()
     result = run("vgg_tf.stages", *WORDS, "--out", "moved")
     assert result.returncode == 0, result.stderr
@@ -143,15 +141,15 @@ def test_the_plan_shows_images_and_hours_and_trains_nothing(tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_chain_is_not_given_other_flags(trained):
+def test_a_chain_with_other_flags_is_refused(trained):
     result = run("vgg_tf.stages", *WORDS, "--seed", "3")
     assert result.returncode == 1
-    assert "stage" not in result.stdout, "nothing is trained before all stages are looked at"
+    assert "stage" not in result.stdout, "all stages are checked before the first one is trained"
     assert "1-vgg11-S37 holds another run: seed 0 there, 3 here" in result.stderr
 
 
 @pytest.mark.slow
-def test_a_stage_of_other_weights_than_those_it_came_from_is_refused(trained):
+def test_a_stage_is_refused_if_the_weights_it_inherited_have_changed(trained):
     shutil.copy(RUNS / "2-vgg13-S37" / "model.keras", RUNS / "1-vgg11-S37" / "model.keras")
     result = run("vgg_tf.stages", *WORDS)
     assert result.returncode == 1
@@ -159,7 +157,7 @@ def test_a_stage_of_other_weights_than_those_it_came_from_is_refused(trained):
 
 
 @pytest.mark.slow
-def test_layers_that_stay_random_are_not_frozen(trained):
+def test_freezing_layers_with_random_weights_is_refused(trained):
     words = [
         "--arch",
         "vgg13",
@@ -177,8 +175,8 @@ def test_layers_that_stay_random_are_not_frozen(trained):
     result = run("vgg_tf.train", *words)
     assert result.returncode == 1
     assert (
-        "would keep random weights permanently in block1_conv2, block2_conv2. Give "
-        "--inherit-layers all-match" in result.stderr
+        "must freeze only inherited layers. Received: random weights in block1_conv2, "
+        "block2_conv2. Use --inherit-layers all-match" in result.stderr
     )
     result = run("vgg_tf.train", *words, "--inherit-layers", "all-matching")
     assert result.returncode == 0, result.stderr

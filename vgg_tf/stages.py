@@ -1,4 +1,4 @@
-"""Train as the paper did: `python -m vgg_tf.stages --arch vgg16 --data SHARDS`."""
+"""Train the paper's chain of runs: `python -m vgg_tf.stages --arch vgg16 --data SHARDS`."""
 
 import os
 import shlex
@@ -52,19 +52,19 @@ def plan_runs(flags, others):
 
     Args:
         flags: the `Flags`.
-        others: words for python -m vgg_tf.train, in all stages.
+        others: words for python -m vgg_tf.train in all stages.
 
     Returns:
         list of `(stage, out, arguments)`: the `stages.Stage`, its run folder, and the words for
         python -m vgg_tf.train.
 
     Raises:
-        ValueError: a word is one that the stages have themselves.
+        ValueError: a word is a flag that the stages set themselves.
     """
     if own := [word for word in others if word.split("=")[0].replace("_", "-") in OWN]:
         raise ValueError(
-            f"{', '.join(own)}: each stage has its own. Give it to python -m vgg_tf.train for a "
-            "single run."
+            f"Each stage sets its own {', '.join(OWN)}. Received: "
+            f"{', '.join(own)}. Omit it, or use python -m vgg_tf.train for a single run."
         )
     folder = flags.out or os.path.join(
         "runs", f"{flags.arch}-stages-{Path(flags.data).name.replace(':', '-')}"
@@ -96,14 +96,13 @@ def main(arguments=None):
         print(
             f"\nstage {i} of {len(stages)}: python -m vgg_tf.train {shlex.join(words)}", flush=True
         )
-        # A process each, so that a stage ends as its command by hand does, and gives all memory
-        # back.
+        # A process for each stage, so that it ends as its command does, and frees all memory.
         if code := programs.call(["vgg_tf.train", *words], env=make_child_environment()):
             sys.exit(code)
 
 
 def _check(stages):
-    """Open the data, and refuse flags that do not fit all stages, before any of them runs."""
+    """Open the data, and raise if the flags do not fit all stages, before any stage runs."""
     source = None
     for _, out, words in stages:
         flags, source = parse(words, source)
@@ -135,7 +134,7 @@ def _plan(stages, source):
         left += hours
         print(f"{name:24}{images:14,}{speed:10.1f}{hours:10.2f}  {words_before}", flush=True)
     print(
-        f"{'to be done':24}{'':24}{left:10.2f}  at most: a plateau after the last drop ends a "
+        f"{'remaining':24}{'':24}{left:10.2f}  at most: a plateau after the last drop ends a "
         "stage earlier"
     )
 

@@ -22,7 +22,7 @@ def main(arguments=None):
         return
     flags.together.complete().join()
     devices = choose(flags.strategy, flags.precision)
-    # Connects them now: later, one that is slower than half a minute would be given up.
+    # Connects the processes now. Later, one that is half a minute late would be dropped.
     devices.wait("all here")
     if devices.engine == "tensorflow" and devices.distribution and recipe.accumulate > 1:
         raise ValueError(
@@ -49,7 +49,7 @@ def main(arguments=None):
     if devices.process:
         devices.wait("run folder")
     with run_folder.open_run(out, settings, devices.process) as run:
-        # The digits take the same path as other data, with shards.
+        # The digits are written as shards too, so that they use the same code as other data.
         data = os.path.join(out, "shards") if flags.data == "digits" else source or flags.data
         if run.writes and not run.read_report():
             _write_collection(run, source, flags, data)
@@ -63,7 +63,7 @@ def main(arguments=None):
 
 
 def _write_collection(run, source, flags, data):
-    """Write the dataset.json of a run; of the digits, write the shards in its folder first."""
+    """Write the dataset.json of a run; for the digits, write their shards first."""
     from vgg_tf.records import statistics
 
     if flags.data == "digits":

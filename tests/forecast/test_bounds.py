@@ -1,4 +1,4 @@
-"""The search finds the largest batch in few compilations; the table is right by hand."""
+"""The search finds the largest batch in few compilations, and the table matches a calculation."""
 
 import pytest
 
@@ -14,13 +14,14 @@ from vgg_tf.forecast.bounds import (
 )
 
 
-def compiler(room, jump_above=10**9):
-    """A make-believe compiler for 8 devices of 16 GiB: 1 GiB of weights, 10 MiB an image, 4 GiB
-    more above a batch.
+def compiler(tried, jump_above=10**9):
+    """Return a fake compiler for 8 devices of 16 GiB that appends its batches to `tried`.
+
+    A device needs 1 GiB of weights, 10 MiB per image, and 4 GiB more above a batch.
     """
 
     def compiled(batch):
-        room.append(batch)
+        tried.append(batch)
         temporaries = batch // 8 * 10 * 2**20 + (4 * GIB if batch > jump_above else 0)
         fits = GIB + temporaries <= 16 * GIB
         return Step(8, batch, temporaries + GIB * fits, 16 * GIB, 1.0 * fits, 1.0 * fits, 0.0)
@@ -29,7 +30,7 @@ def compiler(room, jump_above=10**9):
 
 
 def searched(compiled, batch):
-    """The largest batch that the search finds to fit; None if none."""
+    """Return the largest batch that the search finds to fit; None if none fits."""
     steps = []
     while batch:
         steps.append(compiled(batch))
@@ -37,8 +38,8 @@ def searched(compiled, batch):
     return max((step.batch for step in steps if step.fits), default=None)
 
 
-def test_the_largest_batch_fills_the_memory_in_eights_of_a_device():
-    # 1000 + 5 * batch = 21000 at 4000, which is 62 times 64 and a half.
+def test_the_largest_batch_fills_the_memory_in_multiples_of_eight_per_device():
+    # 1000 + 5 * batch = 21000 at a batch of 4000, which is 62.5 times 64.
     assert (
         estimate_largest_batch(
             *(Step(8, batch, 1000 + 5 * batch, 21000, 1.0, 1.0, 0.0) for batch in (512, 1024))
@@ -48,59 +49,58 @@ def test_the_largest_batch_fills_the_memory_in_eights_of_a_device():
 
 
 @pytest.mark.parametrize("batch", [8, 256, 512, 4096])
-def test_where_memory_is_a_line_three_compilations_find_the_largest_batch(batch):
-    room = []
-    # 15 GiB of images of 10 MiB: 1,536 a device.
-    assert searched(compiler(room), batch) == 12288
-    assert len(room) == 3
+def test_three_compilations_find_the_largest_batch_if_memory_is_linear(batch):
+    tried = []
+    # 15 GiB of images of 10 MiB: 1,536 per device.
+    assert searched(compiler(tried), batch) == 12288
+    assert len(tried) == 3
 
 
 @pytest.mark.parametrize("batch", [6400, 8192, 12288, 12352, 16384, 65536, 2**20])
-def test_where_the_batch_or_twice_it_does_not_fit_the_search_is_short_and_finds_three_quarters(
+def test_the_search_from_a_batch_too_large_is_short_and_finds_three_quarters(
     batch,
 ):
-    room = []
-    assert 0.75 * 12288 <= searched(compiler(room), batch) <= 12288
-    assert len([batch for batch in room if batch <= 12288]) <= 3  # those take long
-    assert len(room) <= 16
+    tried = []
+    assert 0.75 * 12288 <= searched(compiler(tried), batch) <= 12288
+    assert len([batch for batch in tried if batch <= 12288]) <= 3  # these take long
+    assert len(tried) <= 16
 
 
-def test_where_memory_is_no_line_what_is_found_was_compiled_and_fits():
-    room = []
-    # With 4 GiB more there is room for 11 GiB of images above 5,000: 9,011 of them. The line says
+def test_the_largest_batch_was_compiled_and_fits_even_if_memory_is_not_linear():
+    tried = []
+    # With 4 GiB more above 5,000 images, 11 GiB hold 9,011 images. Linear extrapolation gives
     # 12,288, as above.
-    found = searched(compiler(room, jump_above=5000), 512)
-    assert room[:3] == [512, 1024, 12288]
-    assert found in room
+    found = searched(compiler(tried, jump_above=5000), 512)
+    assert tried[:3] == [512, 1024, 12288]
+    assert found in tried
     assert found <= 9011
-    assert len(room) == 4
+    assert len(tried) == 4
 
 
-def test_where_no_eight_images_a_device_fit_the_search_ends():
-    room = []
+def test_the_search_ends_if_eight_images_per_device_do_not_fit():
+    tried = []
 
     def compiled(batch):
-        room.append(batch)
+        tried.append(batch)
         return Step(8, batch, 100 * GIB, 16 * GIB, 0.0, 0.0, 0.0)
 
     assert searched(compiled, 2**20) is None
-    assert len(room) < 10
+    assert len(tried) < 10
 
 
-def test_what_xla_refused_does_not_fit_though_its_rounded_numbers_are_equal():
+def test_a_step_refused_by_xla_does_not_fit_even_if_the_rounded_sizes_are_equal():
     assert not Step(8, 64, 16 * GIB, 16 * GIB, 0.0, 0.0, 0.0).fits
 
 
-def test_the_table_says_what_a_pencil_says():
+def test_the_table_matches_a_calculation_by_hand():
     def step(devices, batch, gib, available, flops=0.0, traffic=0.0):
         return Step(devices, batch, int(gib * GIB), int(available * GIB), flops, traffic, 1.0)
 
-    # A tenth of a second at 197 TFLOP/s, half of it at 819 GB/s: 10,000 images/s, 36 M of them in
-    # an hour, ten times that.
+    # 0.1 s at 197 TFLOP/s, 0.05 s at 819 GB/s: 10,000 images/s, so an epoch of 36 M takes an hour.
     kaggle = step(8, 1000, 6, 15.75, 19.7e12, 40.95e9)
-    # A tenth of a second at 918 TFLOP/s, a fifth at 1,640 GB/s.
+    # 0.1 s at 918 TFLOP/s, 0.2 s at 1,640 GB/s.
     memory_bound = step(4, 1000, 7.5, 31.25, 91.8e12, 328e9)
-    # Half the batch in an eighth of a second at 61.5 TFLOP/s a core: 4,000 images/s.
+    # Half the batch in 0.125 s at 61.5 TFLOP/s per core: 4,000 images/s.
     half = step(8, 500, 10, 15.5, 7.6875e12, 1e9)
     rows = [
         Bounds("v5e:2x4", kaggle, step(8, 2560, 15.5, 15.75, 1.0, 1.0), 10, 36_000_000),

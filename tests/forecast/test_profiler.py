@@ -1,4 +1,4 @@
-"""The profile of a step names its layers, adds up, and tells what waits."""
+"""The profile of a step names its layers, adds up, and shows the time spent waiting for data."""
 
 import os
 import pickle
@@ -58,8 +58,8 @@ def found(once, request):
     return pickle.loads((once("profile", make) / "profile").read_bytes())
 
 
-def test_every_layer_is_named_forward_and_backward(found):
-    # The fixture traces a training, Muon included.
+def test_the_profile_names_the_forward_and_backward_pass_of_every_layer(found):
+    # The fixture traces a training with Muon.
     names = {(name, phase) for name, phase in found.parts}
     for block in range(1, 6):
         for name in (f"block{block}_conv1", f"block{block}_bn1", f"block{block}_pool"):
@@ -82,29 +82,30 @@ def test_parts_add_up_to_the_step_and_convolutions_take_most_of_the_layers(found
     assert 0.3 * found.step < sum(found.parts.values()) < os.cpu_count() * found.step
     layers = {
         name: seconds for name, seconds in found.parts.items() if name != ("optimizer", "")
-    }  # of 32 images: half of all
+    }  # of 32 images, Muon takes half of the time
     convolutions = sum(seconds for (name, _), seconds in layers.items() if "conv" in name)
     assert convolutions > 0.5 * sum(layers.values())
 
 
-def test_a_step_that_waits_for_data_is_told_so(found, network, tmp_path):
+def test_the_profile_shows_how_long_a_step_waits_for_data(found, network, tmp_path):
     slow = profiler.profile(network, batches(pause=0.5), 3, str(tmp_path))  # 5 s of pauses
     assert found.waiting < 0.1 * found.step
-    assert 0.12 < slow.waiting < 0.51  # the step's own time may pass in the pause
+    assert 0.12 < slow.waiting < 0.51  # computation may overlap the pause
     assert slow.input_alone == pytest.approx(32 / 0.5, rel=0.1)
     assert slow.batch == 32
-    assert re.search(r"waiting for it: [\d.]+ ms a step, \d\d\.\d\d%", str(slow))
+    assert re.search(r"waiting for the input: [\d.]+ ms a step, \d\d\.\d\d%", str(slow))
 
 
 def test_a_profile_of_more_steps_than_an_epoch_has_is_refused(tmp_path):
     with pytest.raises(
-        ValueError, match=r"An epoch has 12 steps here: --profile takes at most 10\."
+        ValueError,
+        match=r"--profile must be at most 10: an epoch has 12 steps, .* Received: --profile 11\.",
     ):
         profiler.profile(None, batches(), 11, str(tmp_path))
 
 
-def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, capsys):
-    # A training is traced. To measure all of the digits would take two seconds more.
+def test_the_flag_prints_the_table_and_creates_no_run_folder(tmp_path, monkeypatch, capsys):
+    # A training is traced. Measuring all digits would take two seconds more.
     monkeypatch.chdir(tmp_path)
     words = [
         "--arch",
@@ -121,7 +122,7 @@ def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, caps
         train.main([*words, "--out", "runs/a/"])
     said = capsys.readouterr().out
     assert re.search(
-        r"a step of 16 images: [\d.]+ ms, \d+ images/s\nthe input alone: [\d,]+ images/s", said
+        r"a step of 16 images: [\d.]+ ms, \d+ images/s\ninput alone: [\d,]+ images/s", said
     )
     assert re.search(r"\nblock1_conv1 +[\d.]+ +[\d.]+ +[\d.]+%", said)
     assert re.search(r"\noptimizer +[\d.]+", said)
@@ -129,7 +130,7 @@ def test_the_flag_prints_the_table_and_leaves_no_run(tmp_path, monkeypatch, caps
 
 
 @pytest.mark.slow
-def test_a_profile_on_jax_tells_kinds_of_operations(tmp_path):
+def test_a_profile_on_jax_lists_kinds_of_operations(tmp_path):
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     words = ["vgg_tf.train", "--arch", "shallow", "--profile", "3", "--strategy", "cpu"]
     result = shallow_program(*words, env=environment, cwd=tmp_path)

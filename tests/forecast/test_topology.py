@@ -1,4 +1,4 @@
-"""The operations of a step are counted, and every topology is known to libtpu."""
+"""The operations of a step are counted correctly, and libtpu knows every topology."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from vgg_tf.forecast.topology import count_flops
     ("arch", "width", "until"),
     [("vgg11", 1 / 16, None), ("vgg16", 1 / 16, None), ("vgg11", 1 / 16, "block4")],
 )
-def test_operations_are_those_of_counting_every_row_of_every_map(arch, width, until):
+def test_operations_equal_a_count_over_every_row_of_every_map(arch, width, until):
     model, first = (
         build_vgg(arch, initializer="zeros", width=width, freeze_until=until),
         f"{until or 'block1'}_conv1",
@@ -36,14 +36,14 @@ def test_operations_are_those_of_counting_every_row_of_every_map(arch, width, un
     assert count_flops(model) == pytest.approx(taps, rel=1e-12)
 
 
-def test_a_step_of_vgg16_has_90_gflop_an_image():
-    # XLA's own count of the compiled step is 90.0; 3 times 15.5 G multiplications and additions
-    # less the padding.
+def test_a_step_of_vgg16_has_90_gflop_per_image():
+    # XLA counts 90.0 for the compiled step: 3 times 15.5 G multiplications and additions, without
+    # the padding.
     assert count_flops(build_vgg("vgg16", initializer="zeros")) == pytest.approx(90e9, rel=0.01)
 
 
-# Devices that are here stand for those of the topology. One convolution, as JAX compiles each
-# operation on its own.
+# The devices of this machine replace those of the topology. One convolution only, because JAX
+# compiles each operation on its own.
 FROZEN = """
 import types
 from vgg_tf.forecast import topology
@@ -61,7 +61,7 @@ print(*(variable.path for variable in scores.trainable_variables))
 """
 
 
-def test_what_is_frozen_is_no_part_of_what_is_compiled_to_learn():
+def test_the_compiled_step_does_not_train_frozen_layers():
     pytest.importorskip("jax")
     result = subprocess.run(
         [sys.executable, "-c", FROZEN], capture_output=True, text=True

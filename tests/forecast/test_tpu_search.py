@@ -1,4 +1,4 @@
-"""The program checks its words first, and prints what each topology can do."""
+"""The program checks its flags first, and prints the bounds of each topology."""
 
 import json
 import os
@@ -10,16 +10,21 @@ import pytest
 
 from tests.making import cells_of
 
-STEP4 = "The 8 devices of v5e:2x4 share the images of a step, and 4 do not divide by it."
+KNOWN = "--topology must list only: v3:2x2, v4:2x2x1, v5e:2x2, v5e:2x4, v6e:2x2."
+STEP4 = "The images of a step must divide evenly among the 8 devices of v5e:2x4. Received: 4."
 
 
 WRONG = [
     (
         "v5e:2x4,v9:1x1",
         "",
-        "Unknown topology 'v9:1x1'. Expected one of: v3:2x2, v4:2x2x1, v5e:2x2, v5e:2x4, v6e:2x2.",
+        f"{KNOWN} Received: 'v9:1x1'. Correct or remove it.",
     ),
-    ("v5e:2x4,", "", "Unknown topology ''."),
+    (
+        "v5e:2x4,",
+        "",
+        f"{KNOWN} Received: ''.",
+    ),
     ("v5e:2x2,v5e:2x4", "--batch-size 4", STEP4),
     ("v5e:2x4", "--batch-size 32 --accumulate 8", STEP4),
     (
@@ -41,19 +46,19 @@ for words in json.loads(sys.argv[1]):
 """
 
 
-def test_all_words_are_checked_before_anything_is_built():
+def test_all_flags_are_checked_before_a_network_is_built():
     asked = json.dumps([[names, *words.split()] for names, words, _ in WRONG])
     result = subprocess.run([sys.executable, "-c", CHECK, asked], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     found = [json.loads(line) for line in result.stdout.splitlines()]
-    for (error, imported), (_, _, told) in zip(found, WRONG, strict=True):
-        assert error.startswith(f"error: {told}")  # which Python writes, with an exit code of 1
+    for (error, imported), (_, _, expected) in zip(found, WRONG, strict=True):
+        assert error.startswith(f"error: {expected}")  # Python prints it, and exits with 1
         assert "\n" not in error
         assert imported == []
 
 
-# The program with a compiler that needs nothing installed: 16 GiB a device of v5e and 32 of v6e, 64
-# MiB an image.
+# The program with a fake compiler: 16 GiB per device of v5e, 32 GiB per device of v6e, 64 MiB per
+# image.
 FAKE = """
 import importlib.util, sys, types
 from vgg_tf import preflight
@@ -85,7 +90,7 @@ programs.run(lambda: preflight.main(["--topology", "v5e:2x2,v6e:2x2", *sys.argv[
 @pytest.mark.parametrize(
     ("batch", "code", "first", "second"), [(2048, 1, "1,024", "2,048"), (1024, 0, "1,024", "2,048")]
 )
-def test_a_topology_without_the_memory_stops_no_other_and_is_told_by_the_exit_code(
+def test_a_topology_without_enough_memory_sets_the_exit_code_and_stops_no_other(
     batch, code, first, second
 ):
     result = subprocess.run(
@@ -98,18 +103,20 @@ def test_a_topology_without_the_memory_stops_no_other_and_is_told_by_the_exit_co
     assert [row[4] for row in rows] == [first, second]
 
 
-def test_a_step_is_a_part_of_a_batch_and_short_epochs_make_short_hours():
+def test_a_step_takes_a_part_of_a_batch_and_hours_follow_the_steps_per_epoch():
     words = "--batch-size 2048 --accumulate 2 --steps-per-epoch 10 --epochs 3".split()
     result = subprocess.run([sys.executable, "-c", FAKE, *words], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
-    assert "a batch of 2,048 images takes 2 steps of 1,024, which add up" in result.stdout
+    assert (
+        "a batch of 2,048 images takes 2 steps of 1,024, whose gradients are added" in result.stdout
+    )
     assert re.search(r"^   1,024 images a step: fits", result.stdout, re.M)
     assert "needed a device at 1,024 images a step" in result.stdout
     assert "3 epochs of 20,480 images" in result.stdout
 
 
 @pytest.mark.slow
-def test_a_small_net_compiles_for_eight_chips_and_its_bounds_are_marked_as_such(tmp_path):
+def test_a_small_network_compiles_for_eight_chips_and_bounds_are_marked_as_bounds(tmp_path):
     pytest.importorskip("libtpu")
     words = "--arch vgg11 --recipe cifar --width 0.25 --topology v5e:2x4 --batch-size 256".split()
     command = [sys.executable, "-m", "vgg_tf.preflight", *words]
@@ -130,7 +137,7 @@ def test_a_small_net_compiles_for_eight_chips_and_its_bounds_are_marked_as_such(
     )
 
 
-def test_without_libtpu_the_command_says_what_to_install():
+def test_without_libtpu_the_error_says_what_to_install():
     code = (
         "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n "
         "== 'libtpu' else f(n, *a)\n"

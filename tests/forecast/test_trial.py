@@ -1,4 +1,4 @@
-"""A short timing measures a training, even of one batch."""
+"""A few steps estimate a whole training, even one of a single batch."""
 
 import functools
 
@@ -7,8 +7,8 @@ from vgg_tf.forecast import trial
 from vgg_tf.training import probe
 
 
-def test_the_short_timing_goes_on_where_the_images_make_one_batch_only(tmp_path, monkeypatch):
-    # Two epochs, whose pipelines are traced, and the training step: a CPU second and a half.
+def test_the_estimate_repeats_the_images_if_they_fill_only_one_batch(tmp_path, monkeypatch):
+    # Traces the pipelines of two epochs and the training step: 1.5 s of CPU time.
     for label in "ab":
         for i in range(4):
             save(tmp_path / label / f"{i}.png", noise(40, 40, i))

@@ -1,11 +1,11 @@
-"""A table with `shallow`, runs that tests of several files read, and no drawing of curves."""
+"""Fixtures: the architecture `shallow`, runs shared by several files, and no drawing of curves."""
 
 import pytest
 
 
 @pytest.fixture(scope="module")
 def shallow_throughout():
-    """The table of architectures has `shallow` and `shallow_bn` for all tests of a file."""
+    """Add `shallow` and `shallow_bn` to the table of architectures for all tests of a file."""
     from tests.making import shallow
 
     with shallow():
@@ -14,9 +14,7 @@ def shallow_throughout():
 
 @pytest.fixture
 def undrawn_curves(monkeypatch):
-    """Curves take half a second, so only those of `whole`, which is trained before this, are
-    drawn.
-    """
+    """Skip the drawing of curves, which takes half a second; `whole` is drawn before this."""
     from vgg_tf.runs import run_folder
 
     monkeypatch.setattr(run_folder.Run, "draw", lambda run, make: None)
@@ -24,7 +22,7 @@ def undrawn_curves(monkeypatch):
 
 @pytest.fixture(scope="module")
 def whole(once, shallow_throughout):
-    """A run that nothing interrupts."""
+    """Return the folder of an uninterrupted run."""
     from tests.training.making_runs import train
 
     return once("whole_training", lambda folder: train(folder / "run")) / "run"
@@ -32,7 +30,7 @@ def whole(once, shallow_throughout):
 
 @pytest.fixture(scope="module")
 def stopped(once, shallow_throughout):
-    """The same run, interrupted after the third epoch."""
+    """Return the folder of the same run, interrupted after the third epoch."""
     from tests.training.making_runs import StopError, train
 
     def make(folder):

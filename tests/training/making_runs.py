@@ -1,4 +1,4 @@
-"""A recipe, pictures and runs of a network of one convolution, and what a run has left."""
+"""A recipe, pictures and runs of a network of one convolution, and the state of a run."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ from vgg_tf.training.model import build, compile_scores, drop_softmax, make_opti
 from vgg_tf.weights.inheritance import inherit_weights
 
 CLASSES = 4
-# With dropout, whose seeds a .keras file lacks, a plateau that fires, and averaged weights.
+# With dropout, whose seeds a .keras file lacks, a plateau that is reached, and averaged weights.
 RECIPE = Recipe(
     epochs=5,
     batch_size=8,
@@ -38,7 +38,7 @@ RECIPE = Recipe(
 
 
 def pictures(n, seed=0):
-    """Noise whose brightness tells the class."""
+    """Return noise images whose brightness depends on the class, and their labels."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, CLASSES, n).astype(np.int32)
     images = random.uniform(0, 80, (n, 32, 32, 3)) + 50 * labels[:, None, None, None]
@@ -89,8 +89,9 @@ def train(
     arch="shallow",
     **hooks,
 ):
-    """Train on 24 pictures, whose order depends on the epoch; raise StopError, as a kill would,
-    after a line.
+    """Train on 24 pictures, which depend on the epoch.
+
+    A line that begins with `stop` raises StopError, which interrupts the run as a kill would.
     """
     keras.utils.set_random_seed(recipe.seed)
     lines = []
@@ -124,7 +125,7 @@ def train(
 
 
 def compiled(model, recipe, steps):
-    """A network of scores that learns step by step: nothing is traced."""
+    """Compile a network of logits in eager mode, which traces nothing."""
     scores = drop_softmax(model)
     compile_scores(scores, make_optimizer(recipe, steps))
     scores.run_eagerly = True
@@ -132,7 +133,7 @@ def compiled(model, recipe, steps):
 
 
 def state_of(folder):
-    """All that the last state holds beyond the variables, but for the times."""
+    """Return the last state without its variables and times."""
     with safe_open(folder / run_folder.LAST, framework="numpy") as file:
         state = json.loads(file.metadata()["state"])
     for row in state["rows"]:

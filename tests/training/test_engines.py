@@ -1,5 +1,6 @@
-"""The same training on TensorFlow and on JAX, on one device and on several: each engine is a
-process of its own.
+"""Training gives the same result on TensorFlow and JAX, on one device and on several.
+
+Each engine runs in its own process.
 """
 
 import json
@@ -18,10 +19,10 @@ WAYS = [(engine, n) for engine, several in SEVERAL.items() for n in (1, several)
 NETWORKS = [
     ("shallow", 0.02),
     ("shallow_bn", 0.0),
-]  # and the share of Muon; moments are of the batch on all devices
+]  # and Muon's share; moments are those of the batch on all devices
 
-# Of each network: five steps on a batch of 8, then a test of 13 images in batches of 8, the last
-# one filled up.
+# For each network: five steps on batches of 8, then a test of 13 images in batches of 8, of which
+# the last one is padded.
 WORKER = """
 import json, sys
 import numpy as np
@@ -46,7 +47,7 @@ from vgg_tf.paper.recipes import Recipe
 random = np.random.default_rng(0)
 images = random.integers(0, 256, (53, 32, 32, 3)).astype(np.uint8)
 labels = random.integers(0, 4, 53).astype(np.int32)
-told = {}
+printed = {}
 def run(arch, muon, n):
     with scopes[n]():
         model = build_vgg(
@@ -85,19 +86,20 @@ def run(arch, muon, n):
     views = np.stack([found[i] for i in range(13)])
     weights = [variable.numpy() for variable in model.weights]
     np.savez(f"{out}{n}-{arch}", *weights, posteriors=posteriors, views=views)
-    told.setdefault(str(n), {})[arch] = history["loss"][0], errors
+    printed.setdefault(str(n), {})[arch] = history["loss"][0], errors
 
 with shallow(((3,), (3,), (), (), ())):
     for network in networks:
         for n in scopes:
             run(*network, n)
-print(json.dumps(told))
+print(json.dumps(printed))
 """
 
 
 def train(folder, engine):
-    """Loss and test errors of both networks on one device and on several; the folder gets weights
-    and posteriors.
+    """Return loss and test errors of both networks, on one device and on several.
+
+    Weights and probabilities are written into the folder.
     """
     n = str(SEVERAL[engine])
     environment = os.environ | {
@@ -113,23 +115,21 @@ def train(folder, engine):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """For each way: loss and errors of each network, and the path of its arrays without the
-    network's name.
-    """
+    """Return a pair for each way: loss and errors of each network, and the prefix of its arrays."""
     folder = tmp_path_factory.mktemp("engines")
-    with ThreadPoolExecutor(2) as pool:  # they spend half of their time on imports
-        told = dict(
+    with ThreadPoolExecutor(2) as pool:  # half of the time is spent on imports
+        printed = dict(
             zip(SEVERAL, pool.map(lambda engine: train(folder, engine), SEVERAL), strict=True)
         )
-    return [(told[engine][str(n)], folder / f"{engine}{n}") for engine, n in WAYS]
+    return [(printed[engine][str(n)], folder / f"{engine}{n}") for engine, n in WAYS]
 
 
 @needs_jax
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", [arch for arch, _ in NETWORKS])
-def test_five_steps_end_alike_on_both_engines_and_on_one_two_and_four_devices(results, arch):
-    # Tolerance: float32 sums in another order.
-    found = [(*told[arch], dict(np.load(f"{path}-{arch}.npz"))) for told, path in results]
+def test_five_steps_agree_on_both_engines_and_on_one_two_and_four_devices(results, arch):
+    # Tolerance: float32 sums in a different order.
+    found = [(*printed[arch], dict(np.load(f"{path}-{arch}.npz"))) for printed, path in results]
     loss, errors, weights = found[0]
     first = weights["arr_0"]
     start = np.random.default_rng(0).normal(0, (2 / 27) ** 0.5, first.shape)

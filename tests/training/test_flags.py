@@ -1,4 +1,4 @@
-"""Flags without inherited weights are refused, and data are opened once."""
+"""Flags that need inherited weights are refused without them, and data are opened once."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from vgg_tf.training import flags
 @pytest.mark.parametrize(
     ("word", "value"), [("--inherit-layers", "fc1"), ("--freeze-until", "block4")]
 )
-def test_what_needs_inherited_weights_is_refused_without_them(word, value):
+def test_flags_that_need_inherited_weights_are_refused_without_them(word, value):
     with pytest.raises(ValueError, match=f"{word} needs the weights of --inherit"):
         flags.parse(["--data", "digits", word, value])
 

@@ -1,4 +1,4 @@
-"""The loop learns, logs, keeps the best network, and stops where the loss is no number."""
+"""The loop learns, logs, keeps the best network, and stops at a loss of NaN or infinity."""
 
 import csv
 import dataclasses
@@ -39,7 +39,7 @@ def test_training_learns_and_keeps_the_best_network(tmp_path):
     assert evaluate(best, masked(13, 8))["top1_error"] == state.best[0]
 
 
-def test_the_log_has_a_row_an_epoch_and_the_curve_is_drawn(whole):
+def test_the_log_has_one_row_per_epoch_and_the_curve_is_drawn(whole):
     rows = list(csv.DictReader((whole / "log.csv").read_text().splitlines()))
     assert [(float(row["epoch"]), float(row["loss"])) for row in rows] == [
         (row["epoch"], row["loss"]) for row in state_of(whole)["rows"]
@@ -47,7 +47,7 @@ def test_the_log_has_a_row_an_epoch_and_the_curve_is_drawn(whole):
     assert (whole / "history.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run_and_the_folder_makes_way_for_the_fixed_command(
+def test_a_loss_of_nan_stops_the_run_and_the_folder_accepts_other_settings(
     tmp_path,
 ):
     with pytest.raises(
@@ -64,18 +64,16 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_the_folder_makes_way_for_
         )
 
 
-def test_an_epoch_that_explodes_in_its_last_step_is_not_kept(tmp_path):
-    # One step an epoch: the loss before the step is fine, the weights after it are not.
+def test_an_epoch_that_diverges_in_its_last_step_is_not_saved(tmp_path):
+    # One step per epoch: the loss before the step is finite, the weights after it are not.
     recipe = dataclasses.replace(RECIPE, batch_size=24, learning_rate=1e39)
-    with pytest.raises(FloatingPointError, match=r"not a number after epoch 1\."):
+    with pytest.raises(FloatingPointError, match=r"not finite after epoch 1\."):
         train(tmp_path / "run", recipe, batch=24, validated=False)
     assert not (tmp_path / "run" / run_folder.LAST).exists()
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
-def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_otherwise(
-    tmp_path, capsys
-):
+def test_a_network_that_fails_the_check_is_refused_unless_the_check_is_off(tmp_path, capsys):
     recipe = dataclasses.replace(RECIPE, initializer="ones", epochs=1)
     with pytest.raises(
         FloatingPointError,
@@ -94,10 +92,10 @@ def test_a_start_that_ends_in_nan_is_refused_before_the_first_step_unless_told_o
 
 
 @pytest.mark.slow
-def test_the_average_of_the_weights_is_kept_and_the_last_ones_are_trained_on(tmp_path):
-    # Without validation the last network is the best. Dropout 0 and one step an epoch: the last
-    # weights after k epochs are those of plain training, the network kept is average_k =
-    # average_(k-1) / 2 + weights_k / 2, average_1 = weights_1.
+def test_averaged_weights_are_saved_and_training_continues_from_the_last_ones(tmp_path):
+    # Without validation the last network is the best. With dropout 0 and one step per epoch, the
+    # last weights after k epochs equal those of training without averages. The saved network is
+    # average_k = average_(k-1) / 2 + weights_k / 2, with average_1 = weights_1.
     recipe = dataclasses.replace(RECIPE, dropout=0.0, batch_size=24)
     average = None
     for k in (1, 2, 3):

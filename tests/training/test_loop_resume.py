@@ -1,4 +1,4 @@
-"""A run that was interrupted ends with the bits of a run that was not."""
+"""An interrupted run ends bit for bit like an uninterrupted one."""
 
 import dataclasses
 import shutil
@@ -24,7 +24,7 @@ from vgg_tf.weights.normalization import read_statistics
 pytestmark = pytest.mark.usefixtures("shallow_throughout", "undrawn_curves")
 
 
-def test_an_interrupted_run_ends_with_the_bits_of_an_uninterrupted_one(whole, stopped, tmp_path):
+def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(whole, stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
     _, lines = train(folder)
     assert lines[0] == "continuing after epoch 3"
@@ -44,7 +44,7 @@ def test_the_state_holds_weights_dropout_seeds_and_optimizer(whole):
     )  # momentum and average
 
 
-def test_a_torn_state_falls_back_to_the_one_before(whole, stopped, tmp_path):
+def test_a_truncated_state_falls_back_to_the_previous_one(whole, stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
     path = folder / run_folder.LAST
     path.write_bytes(path.read_bytes()[:1000])
@@ -56,14 +56,14 @@ def test_a_torn_state_falls_back_to_the_one_before(whole, stopped, tmp_path):
     assert same_bits(whole, folder)
 
 
-def test_an_empty_state_counts_as_torn(stopped, tmp_path):
+def test_an_empty_state_counts_as_damaged(stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
     (folder / run_folder.LAST).write_bytes(b"")
     with pytest.raises(StopError, match=r"continuing after epoch 2$"):
         train(folder, stop="last.safetensors is damaged")
 
 
-def test_an_interrupted_run_that_inherited_ends_with_the_bits_and_the_mean_of_an_uninterrupted_one(
+def test_an_interrupted_run_that_inherited_weights_keeps_its_mean_and_bits(
     tmp_path,
 ):
     # The mean and std of the source's input are constants of the network, not variables.

@@ -1,4 +1,4 @@
-"""A model minimizes and counts what its recipe says, and batches fit the images."""
+"""The loss, optimizer and metrics follow the recipe, and batches fit the images."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ from vgg_tf.training.model import (
 pytestmark = pytest.mark.usefixtures("shallow_throughout")
 
 
-def test_before_a_block_nothing_learns_and_from_it_on_all_kernels_do():
+def test_kernels_before_freeze_until_stay_constant_and_all_others_change():
     recipe = dataclasses.replace(RECIPE, freeze_until="block4")
     with shallow(((3,), (), (), (3,), (3,))):
         model = build("shallow", recipe, collection())
@@ -39,7 +39,7 @@ def test_before_a_block_nothing_learns_and_from_it_on_all_kernels_do():
     assert changed == ["block4_conv1", "block5_conv1", "fc1", "fc2", "predictions"]
 
 
-def test_averages_and_batch_normalization_are_not_mixed():
+def test_averaged_weights_are_refused_with_batch_normalization():
     with pytest.raises(ValueError, match="--average must be 0 for vgg11_bn"):
         build("vgg11_bn", RECIPE, collection())
     assert (
@@ -47,12 +47,12 @@ def test_averages_and_batch_normalization_are_not_mixed():
     )
 
 
-def test_a_network_of_no_outputs_is_refused_and_not_given_those_of_the_collection():
+def test_zero_outputs_are_refused_and_not_replaced_by_the_number_of_classes():
     with pytest.raises(ValueError, match="classes must be at least 1"):
         build("vgg11", RECIPE, collection(), outputs=0)
 
 
-def test_evaluation_counts_every_image_once_whatever_the_batch():
+def test_evaluation_counts_every_image_once_for_any_batch_size():
     model = build_vgg(
         "shallow",
         input_shape=(32, 32, 3),
@@ -90,8 +90,8 @@ def test_the_loss_is_the_cross_entropy_with_the_smoothed_target(smoothing):
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
-def test_accumulating_two_halves_makes_the_update_of_the_whole_batch():
-    # Tolerance: float32 sums in another order.
+def test_accumulating_two_halves_gives_the_update_of_the_whole_batch():
+    # Tolerance: float32 sums in a different order.
     images, labels = pictures(16)
     results = []
     for parts in (1, 2):
@@ -107,13 +107,13 @@ def test_accumulating_two_halves_makes_the_update_of_the_whole_batch():
         )
 
 
-def test_the_average_has_its_momentum_per_update_also_with_accumulation():
+def test_the_momentum_of_averages_is_per_update_also_with_accumulation():
     for parts in (1, 4):
         optimizer = make_optimizer(dataclasses.replace(RECIPE, accumulate=parts), 10)
         assert optimizer.ema_momentum**parts == pytest.approx(0.9)
 
 
-def test_batches_are_divided_as_the_recipe_says():
+def test_batches_and_steps_follow_the_recipe():
     recipe = Recipe(batch_size=256, accumulate=2)
     assert plan_steps(recipe, 1000) == StepPlan(128, 6)
     assert plan_steps(dataclasses.replace(recipe, steps_per_epoch=2), 1000).steps == 4
@@ -122,7 +122,7 @@ def test_batches_are_divided_as_the_recipe_says():
     assert "33 training images are fewer than a batch of 256: batches of 32 instead" in small.note
 
 
-def test_the_smoke_of_every_recipe_fits_eight_devices():
+def test_a_smoke_run_of_every_recipe_fits_eight_devices():
     for name in ("paper", "cifar", "digits"):
         for accumulate in (1, 2):
             recipe = dataclasses.replace(
@@ -139,23 +139,23 @@ def test_the_smoke_of_every_recipe_fits_eight_devices():
             1000,
             {"batch_size": 100},
             8,
-            "8 devices share a batch, 100 does not divide by it. Try --batch-size 96",
+            "divide evenly among 8 devices. Received: 100. Try --batch-size 96",
         ),
         (
             1000,
             {"batch_size": 100, "accumulate": 2},
             8,
-            "50 does not divide by it. Try --batch-size 96",
+            "Received: 50. Try --batch-size 96",
         ),
         (
             1000,
             {"batch_size": 4},
             8,
-            "8 devices share a batch, 4 does not divide by it. Try --batch-size 8",
+            "divide evenly among 8 devices. Received: 4. Try --batch-size 8",
         ),
-        (3, {}, 8, "too few"),
+        (3, {}, 8, "needs at least 8 training images. Received: 3"),
     ],
 )
-def test_numbers_that_do_not_fit_the_images_are_refused(n, options, replicas, message):
+def test_batches_and_steps_that_do_not_fit_the_images_are_refused(n, options, replicas, message):
     with pytest.raises(ValueError, match=message):
         plan_steps(Recipe(**options), n, replicas)

@@ -1,6 +1,4 @@
-"""Muon's steps beside the same written with a singular value decomposition in numpy, and where they
-are refused.
-"""
+"""Muon's steps match a singular value decomposition in numpy, and need trainable convolutions."""
 
 import dataclasses
 import functools
@@ -20,9 +18,7 @@ from vgg_tf.training.optimizers import SGD
 
 
 def turned(matrix):
-    """Each singular value, as a share of the norm, goes thrice through the polynomial; the vectors
-    stay.
-    """
+    """Apply the polynomial three times to the singular values divided by the norm."""
     left, values, right = np.linalg.svd(matrix, full_matrices=False)
     values = values / np.linalg.norm(values)
     for _ in range(3):
@@ -31,7 +27,7 @@ def turned(matrix):
 
 
 @pytest.mark.parametrize("shape", [(9, 16), (16, 16), (72, 16), (72, 1)])
-def test_it_keeps_singular_vectors_and_brings_their_values_near_one(shape):
+def test_orthogonalize_keeps_singular_vectors_and_moves_the_values_near_one(shape):
     matrix = np.random.default_rng(0).normal(size=shape)
     found = optimizers.orthogonalize(tf.constant(matrix, tf.float32)).numpy()
     np.testing.assert_allclose(found, turned(matrix), atol=1e-5)  # float32 over ten products
@@ -40,7 +36,7 @@ def test_it_keeps_singular_vectors_and_brings_their_values_near_one(shape):
     assert values.max() < 1.3
 
 
-def test_in_bfloat16_it_is_the_same_but_for_rounding():
+def test_orthogonalize_in_bfloat16_differs_only_by_rounding():
     matrix = np.random.default_rng(0).normal(size=(72, 16))
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -57,7 +53,7 @@ def apply(optimizer, variables, gradients):
 
 
 @pytest.mark.parametrize("accumulate", [None, 2])
-def test_kernels_of_convolutions_turn_and_all_else_is_left_to_sgd(accumulate):
+def test_muon_updates_convolution_kernels_and_sgd_all_other_variables(accumulate):
     random = np.random.default_rng(0)
     shapes = (3, 3, 8, 4), (4,), (4, 5)
     starts, gradients = ([random.normal(size=shape) for shape in shapes] for _ in range(2))
@@ -88,7 +84,7 @@ def test_kernels_of_convolutions_turn_and_all_else_is_left_to_sgd(accumulate):
     np.testing.assert_allclose(kernel.numpy(), w, atol=1e-5)
 
 
-def test_the_norm_makes_the_step_of_sgd_along_the_kernel():
+def test_the_norm_changes_as_in_a_step_of_sgd_along_the_kernel():
     random = np.random.default_rng(0)
     start, gradient = random.normal(size=(2, 3, 3, 8, 4))
     along = (gradient * start).sum() / (start**2).sum() * start
@@ -105,7 +101,7 @@ def test_the_norm_makes_the_step_of_sgd_along_the_kernel():
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(1e6, np.exp(-1)), (-1e6, np.e)])
-def test_a_gradient_without_measure_scales_a_kernel_by_no_more_than_e(factor, expected):
+def test_a_huge_gradient_scales_the_norm_of_a_kernel_by_at_most_e(factor, expected):
     start = np.random.default_rng(0).normal(size=(3, 3, 8, 4))
     kernel = keras.Variable(start, dtype="float32")
     optimizers.Muon(0.1, share=1.0, momentum=0.9).apply(
@@ -116,7 +112,7 @@ def test_a_gradient_without_measure_scales_a_kernel_by_no_more_than_e(factor, ex
     )
 
 
-def test_a_recipe_turns_it_on_where_there_is_a_momentum():
+def test_a_recipe_selects_muon_and_requires_a_momentum():
     recipe = dataclasses.replace(choose_recipe("cifar", "vgg16_bn"), muon=0.05)
     optimizer = make_optimizer(recipe, 10)
     assert optimizer.share == 0.05 / recipe.learning_rate
@@ -131,7 +127,7 @@ def test_a_recipe_turns_it_on_where_there_is_a_momentum():
 
 
 @pytest.mark.parametrize("arch", ["shallow", "shallow_bn"])
-def test_decay_pulls_at_what_sgd_moves_alone_and_a_frozen_trunk_is_refused(arch):
+def test_only_kernels_of_sgd_have_weight_decay_and_a_frozen_trunk_is_refused(arch):
     recipe = dataclasses.replace(
         choose_recipe("cifar", arch), muon=0.05, l2=0.1, width=0.1, head_width=8
     )
@@ -139,18 +135,18 @@ def test_decay_pulls_at_what_sgd_moves_alone_and_a_frozen_trunk_is_refused(arch)
     with shallow(((3,), (), (), (), (3,))):
         model = build(arch, dataclasses.replace(recipe, freeze_until="block5"), collection)
         with pytest.raises(
-            ValueError, match=f"No convolution of {arch} learns: --muon would move nothing"
+            ValueError, match=f"--muon needs a trainable convolution. Received: none in {arch}"
         ):
             build(arch, dataclasses.replace(recipe, freeze_until="fc1"), collection)
     heads = [model.get_layer(name).kernel.numpy() for name in ("fc1", "fc2", "predictions")]
-    # Frozen kernels of blocks 1 to 4 have none either, as in all trainings.
+    # Frozen kernels of blocks 1 to 4 have no decay either, as without Muon.
     assert float(sum(model.losses)) == pytest.approx(
         0.05 * sum((kernel**2).sum() for kernel in heads), rel=1e-5
     )
 
 
 @pytest.mark.parametrize(("gradient", "most"), [(0.0, 0.0), (1.0, 1e-5)])
-def test_zeros_stay_finite(gradient, most):
+def test_a_kernel_of_zeros_stays_finite(gradient, most):
     optimizer, kernel = (
         optimizers.Muon(0.1, share=1.0, momentum=0.9),
         keras.Variable(np.zeros((3, 3, 4, 4)), dtype="float32"),
@@ -160,7 +156,7 @@ def test_zeros_stay_finite(gradient, most):
     assert np.abs(kernel.numpy()).max() <= most
 
 
-def test_runs_of_before_are_read_as_trained_by_sgd():
+def test_recipes_without_muon_are_read_as_sgd():
     written = to_json(Recipe(muon=0.1))
     assert written.pop("muon") == 0.1
     assert from_json(written).muon == 0

@@ -1,4 +1,4 @@
-"""The check of one batch failed tells of each initialiser what theory says of it."""
+"""The check of one batch gives each initializer the verdict that theory predicts."""
 
 import math
 import re
@@ -23,7 +23,7 @@ def net(arch="vgg11", **options):
 
 
 def chain(*kernels, **options):
-    """A network with these kernels in its first stages, and none in the others."""
+    """Build a network with these kernels in its first blocks, and none in the others."""
     with shallow((*kernels, *[()] * (5 - len(kernels)))):
         return net(options.pop("arch", "shallow"), **options)
 
@@ -44,9 +44,8 @@ def test_the_photographs_are_eight_different_views_of_the_size(pixels):
     assert len({view.tobytes() for view in pixels}) == 8
 
 
-def test_scales_and_loss_are_those_of_the_layers_outputs(pixels):
-    # The other route: each layer's output by a model of its own as it is trained, the loss by
-    # Keras.
+def test_scales_and_loss_match_those_of_the_layers_outputs(pixels):
+    # Expected: each layer's output from a model of its own in training mode, the loss from Keras.
     model, labels = chain((3,), (3,), arch="shallow_bn", dropout=0.0), np.arange(8) % 10
     found = probe(model, pixels, labels)
     for name, layer in (
@@ -65,7 +64,7 @@ def test_scales_and_loss_are_those_of_the_layers_outputs(pixels):
     assert list(found.scales) == ["normalize", *kernels]
 
 
-def test_the_look_leaves_moments_dropout_and_its_seeds_as_they_were(pixels):
+def test_the_check_changes_no_moments_no_dropout_rate_and_no_seeds(pixels):
     model = chain((3,), arch="shallow_bn")
     before = [variable.numpy() for variable in model.variables]
     first = probe(model, pixels)
@@ -81,9 +80,9 @@ def test_the_look_leaves_moments_dropout_and_its_seeds_as_they_were(pixels):
 
 
 @pytest.mark.parametrize("arch", ["vgg11_bn", "vgg19_bn"])
-def test_batch_normalisation_carries_any_start_as_it_does_in_training(pixels, arch):
-    # By the moments that a fresh network has, 0 and 1, the input's scale of 80 would reach the
-    # logits: a loss of hundreds.
+def test_batch_normalization_uses_the_moments_of_the_batch_as_in_training(pixels, arch):
+    # With a fresh network's moments of 0 and 1, the input's scale of 80 would reach the logits.
+    # The loss would be in the hundreds.
     found = probe(net(arch), pixels)
     assert not found.fatal
     assert found.scales["block5_conv1"] == pytest.approx(0.7, abs=0.1), (
@@ -91,18 +90,16 @@ def test_batch_normalisation_carries_any_start_as_it_does_in_training(pixels, ar
     )
 
 
-def test_only_eight_images_are_looked_at(pixels):
+def test_the_check_uses_only_eight_images(pixels):
     model = chain((3,))
     more = np.concatenate([pixels, np.zeros_like(pixels)])
     assert probe(model, more).scales == probe(model, pixels).scales
 
 
 @pytest.mark.parametrize(("std", "gain"), [(0.1, 4.8), (0.01, 0.48)])
-def test_a_gaussian_multiplies_the_signal_of_512_channels_by_std_times_the_root_of_half_its_inputs(
-    pixels, std, gain
-):
-    # He et al. 2015: sqrt(4608 / 2) * 0.1 = 4.8. Of a map of 8 by 8, (3 - 2 / 8)^2 of 9 inputs are
-    # not padding.
+def test_a_gaussian_scales_the_signal_by_std_times_the_root_of_half_the_inputs(pixels, std, gain):
+    # He et al. 2015: sqrt(4608 / 2) * 0.1 = 4.8 for 512 channels. In a map of 8 x 8, (3 - 2 / 8)^2
+    # of 9 inputs are not padding.
     name = {0.1: "paper", 0.01: "gaussian"}[std]
     scales = probe(
         chain((3,), (3,), (3,), (3, 3, 3), width=1.0, head_width=16, initializer=name), pixels
@@ -115,37 +112,37 @@ def test_a_gaussian_multiplies_the_signal_of_512_channels_by_std_times_the_root_
     ("initializer", "std", "verdict", "fatal"),
     [
         ("paper", None, r"explodes at block[34]_conv\d: first loss", True),
-        ("gaussian", None, r"starves at block1_conv2: logits of std", False),
-        ("glorot", None, "alive: first loss 2", False),
-        ("he", None, "too loud", True),
-        ("he", (58.0, 57.0, 57.0), "(alive|loud)", False),
-        ("torchvision", None, "alive", False),
-        ("auto", None, "alive", False),
-        ("auto", (58.0, 57.0, 57.0), "(alive|loud)", False),
+        ("gaussian", None, r"vanishes at block1_conv2: logits of std", False),
+        ("glorot", None, "ok: first loss 2", False),
+        ("he", None, "logits too large", True),
+        ("he", (58.0, 57.0, 57.0), "(ok|large loss)", False),
+        ("torchvision", None, "ok", False),
+        ("auto", None, "ok", False),
+        ("auto", (58.0, 57.0, 57.0), "(ok|large loss)", False),
     ],
 )
-def test_each_initialiser_gets_the_verdict_that_theory_and_practice_give_it(
+def test_each_initializer_gets_the_verdict_of_theory_and_practice(
     small_pixels, initializer, std, verdict, fatal
 ):
-    # At half the width and that head, as the effect depends on the number of inputs.
+    # Half the width and a head of 512, as the effect depends on the number of inputs.
     shape = {"input_shape": (32, 32, 3), "width": 0.5, "head_width": 512}
     found = probe(net("vgg13", **shape, initializer=initializer, std=std), small_pixels)
     assert found.fatal == fatal == (found.loss > LOSS_LIMIT)
     assert re.match(verdict, found.verdict), found.verdict
 
 
-def test_a_nan_is_told_with_its_layer(pixels):
+def test_the_verdict_on_nan_names_the_first_layer_with_it(pixels):
     model = chain((3,), (3,), (3,))
     layer = model.get_layer("block3_conv1")
     layer.kernel.assign(np.full(layer.kernel.shape, np.nan))
     found = probe(model, pixels)
     assert found.fatal
-    assert found.verdict == "not a number from block3_conv1 on"
+    assert found.verdict == "NaN or infinity from block3_conv1 on"
 
 
-def test_the_literal_gaussian_has_the_papers_variance_and_torchvisions_kernels_hes_over_outputs():
-    # Section 3.1: variance 1e-2. torchvision: 2 / (9 * outputs) for convolutions. Tolerance:
-    # 147,456 draws and more.
+def test_kernels_have_the_std_that_the_paper_and_torchvision_state():
+    # Section 3.1: variance 1e-2. torchvision: 2 / (9 * outputs) for convolutions. Tolerance: at
+    # least 147,456 draws.
     for name, expected in (
         ("paper", 0.1),
         ("gaussian", 0.01),
@@ -160,14 +157,14 @@ def test_the_literal_gaussian_has_the_papers_variance_and_torchvisions_kernels_h
         assert abs(kernel.mean()) < 0.01 * expected
 
 
-def test_every_kernel_of_a_named_initialiser_is_its_own_predictions_too():
+def test_a_named_initializer_sets_every_kernel_also_of_the_last_layer():
     model = chain((3,), initializer="paper", width=1.0, head_width=512, classes=100)
     assert model.get_layer("predictions").kernel.numpy().std() == pytest.approx(0.1, rel=0.02)
     assert model.get_layer("fc2").kernel.numpy().std() == pytest.approx(0.1, rel=0.02)
     assert all(not layer.bias.numpy().any() for layer in model.layers if hasattr(layer, "kernel"))
 
 
-def test_an_unknown_initialiser_is_answered_with_the_known_ones():
+def test_the_error_of_an_unknown_initializer_lists_the_known_ones():
     with pytest.raises(
         ValueError,
         match=r"one of: auto, paper, gaussian, glorot, he, torchvision, dirac, or the name of a",
@@ -176,7 +173,7 @@ def test_an_unknown_initialiser_is_answered_with_the_known_ones():
     assert all(row.source for row in INITIALIZERS.values())
 
 
-def test_speed_counts_the_images_after_the_first_step_until_the_time_is_up(pixels):
+def test_throughput_counts_the_images_after_the_first_step_until_the_time_is_up(pixels):
     scores = drop_softmax(chain((3,)))
     compile_scores(scores)
     asked = []
@@ -188,5 +185,5 @@ def test_speed_counts_the_images_after_the_first_step_until_the_time_is_up(pixel
 
     speed = measure_throughput(scores, batches(), seconds=0.2)
     assert 3 <= len(asked) < 1000
-    # All steps but the first fell into the time; the last one may exceed it.
+    # All steps but the first are in the measured time; the last one may exceed it.
     assert 8 * (len(asked) - 1) / speed >= 0.2

@@ -24,7 +24,7 @@ def test_durations_have_two_units_at_most(seconds, words):
     assert progress.format_duration(seconds) == words
 
 
-def test_a_training_of_more_than_two_days_is_warned_of_with_what_to_change():
+def test_the_estimate_of_more_than_two_days_says_what_to_change():
     assert "more than two days" not in progress.format_estimate(progress.LONG, 74)
     line = progress.format_estimate(progress.LONG + 1, 74)
     assert line.startswith("about 2 days 0 h for 74 epochs at this throughput; finished epochs are")
@@ -32,7 +32,7 @@ def test_a_training_of_more_than_two_days_is_warned_of_with_what_to_change():
         assert word in line
 
 
-def test_the_estimate_counts_all_epochs_to_come_and_is_made_once():
+def test_the_estimate_counts_all_remaining_epochs_and_is_printed_once():
     lines = []
     watch = progress.Watch(
         2, Recipe(epochs=5), 100, 8, False, lambda seconds: None, 0.0, lines.append
@@ -46,5 +46,5 @@ def test_the_estimate_counts_all_epochs_to_come_and_is_made_once():
     watch.last = (30.0, 81)
     watch.on_train_batch_begin(81)
     watch.on_train_end()
-    # 3 epochs of 100 steps without the 41 that are done, a quarter of a second each: 65 s.
+    # 3 epochs of 100 steps minus 41 finished steps, a quarter of a second each: 65 s.
     assert lines == ["about 1 min for 3 epochs at this throughput; finished epochs are kept"]

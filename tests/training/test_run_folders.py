@@ -15,7 +15,7 @@ from vgg_tf.training.model import build
 pytestmark = pytest.mark.usefixtures("shallow_throughout")
 
 
-def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_any_engine_loads(
+def test_a_network_with_synchronized_moments_is_saved_so_that_any_engine_loads_it(
     tmp_path,
 ):
     # Keras refuses synchronized=True on JAX.
@@ -34,7 +34,7 @@ def test_a_network_that_shares_its_moments_among_devices_is_saved_as_one_that_an
     ] * len(norms)
 
 
-def test_a_folder_with_another_run_is_left_alone(stopped, tmp_path):
+def test_a_folder_with_another_run_is_refused_and_unchanged(stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
     before = {path: path.read_bytes() for path in folder.iterdir()}
     other = dataclasses.replace(RECIPE, epochs=7, learning_rate=0.5)
@@ -46,7 +46,7 @@ def test_a_folder_with_another_run_is_left_alone(stopped, tmp_path):
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_a_folder_with_something_else_is_left_alone(tmp_path):
+def test_a_folder_with_other_files_is_refused_and_unchanged(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(
         FileExistsError, match=r"must be empty or contain a run\. Received: .* Choose another --out"
@@ -65,7 +65,7 @@ def test_a_run_has_one_writer_at_a_time(tmp_path):
         pass
 
 
-def test_settings_and_recipe_survive_their_json(tmp_path):
+def test_settings_and_recipe_are_equal_after_a_round_trip_through_json(tmp_path):
     recipe = dataclasses.replace(RECIPE, scale=(256, 512), freeze_until="block4")
     settings = Settings(
         "vgg13_bn", "somewhere", "abc", "float32", recipe, inherit="there", inherit_layers="fc1,fc2"
@@ -73,7 +73,7 @@ def test_settings_and_recipe_survive_their_json(tmp_path):
     assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 
-def test_a_folder_that_is_no_run_is_named(tmp_path):
+def test_the_error_names_a_folder_that_is_not_a_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="must be a run folder"):
         run_folder.read_run(tmp_path)
     (tmp_path / "recipe.json").write_text("{")

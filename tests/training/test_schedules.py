@@ -27,7 +27,7 @@ def test_schedules_follow_their_formulas(kind, warmup):
     np.testing.assert_allclose(rates, [formula(step) for step in range(100)], rtol=1e-4, atol=1e-6)
 
 
-def test_the_plateau_drops_the_rate_when_patience_is_over_and_stops_after_the_last_drop():
+def test_a_plateau_longer_than_patience_drops_the_learning_rate_and_finally_stops():
     plateau, story = Plateau(), []
     for error in [50, 40, 41, 40, 39, 39, 39, 39, 39, 39]:
         plateau, drop, stop = plateau.after(error, patience=2, most=2)

@@ -1,4 +1,4 @@
-"""A session inherits weights, and its first process alone notes which."""
+"""A session inherits weights once for all processes, and notes a head that is too large."""
 
 import types
 
@@ -16,13 +16,11 @@ from vgg_tf.training import session
         ("paper", (9.0,) * 3, (5.0,) * 3, True),
         ("all-matching", (9.0,) * 3, None, False),
         ("block1_conv1, fc1", (9.0,) * 3, (5.0,) * 3, True),
-        ("fc1,fc2", (9.0,) * 3, (5.0,) * 3, None),  # statistics stay at home
-        ("paper", None, None, None),  # not told
+        ("fc1,fc2", (9.0,) * 3, (5.0,) * 3, None),  # the statistics are not inherited
+        ("paper", None, None, None),  # unknown
     ],
 )
-def test_kernels_that_stay_random_suit_the_input_that_the_network_will_have(
-    layers, mean, std, expected
-):
+def test_random_kernels_fit_the_standardization_of_inherited_weights(layers, mean, std, expected):
     settings, weights = (
         types.SimpleNamespace(inherit_layers=layers),
         types.SimpleNamespace(mean=mean, std=std),
@@ -31,7 +29,7 @@ def test_kernels_that_stay_random_suit_the_input_that_the_network_will_have(
     assert session._standardized(None, settings) is None
 
 
-def test_of_several_processes_the_first_alone_notes_what_was_inherited(tmp_path, capsys):
+def test_only_the_first_process_writes_the_report_of_inherited_weights(tmp_path, capsys):
     source, target = (
         build_vgg("vgg11", input_shape=(32, 32, 3), classes=2, width=1 / 16, seed=i)
         for i in range(2)

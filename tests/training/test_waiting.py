@@ -1,5 +1,6 @@
-"""Steps do not wait for the device, and views stay fresh, in `fit` on JAX: one process for both,
-since Keras has one engine.
+"""In `fit` on JAX, steps do not wait for the device, and views change with each epoch.
+
+One process runs both, because a process has one Keras backend.
 """
 
 import json
@@ -28,7 +29,7 @@ tf.config.experimental.enable_op_determinism()
 
 
 class Result:
-    "A number that the device will have at some time; asking for it earlier waits."
+    "A number that the device computes; reading it earlier waits."
 
     def __init__(self, ready):
         self.ready = ready
@@ -39,7 +40,7 @@ class Result:
 
 
 class OnDevice(keras.Model):
-    "Each step takes 80 ms of a device that leaves the host alone, as an accelerator does."
+    "Each step takes 80 ms of a device, and no time of the host, as with an accelerator."
 
     def make_train_function(self, force=False):
         free = 0.0
@@ -54,7 +55,7 @@ class OnDevice(keras.Model):
 
 
 def batches():
-    "Takes 50 ms of the host for each batch, in the thread that calls."
+    "Takes 50 ms of the host for each batch, in the calling thread."
     for _ in range(STEPS):
         time.sleep(HOST)
         yield np.ones([4, 8], np.float32), np.zeros([4], np.int32)
@@ -78,7 +79,7 @@ def ours(seen):
 
 
 class Waits(keras.callbacks.Callback):
-    "A callback that does not say that it may run late."
+    "A callback without async_safe, for which Keras waits."
 
     def __init__(self, seen):
         super().__init__()
@@ -93,7 +94,7 @@ def pace(seen):
     return (end - start) / (last - first)
 
 
-for _ in range(5):  # the fastest of some, where other processes take the cores
+for _ in range(5):  # other processes may use the cores
     seen = fit(ours)
     if pace(seen) < 1.05 * DEVICE:
         break
@@ -143,15 +144,15 @@ def found(once):
 
 
 @needs_jax
-def test_a_step_takes_as_long_as_the_device_or_the_host_and_not_both(found):
-    # One process, with 4 s of waiting, for the first three tests. The device takes 80 ms, the host
-    # 50. A callback that Keras runs after each step makes them 130.
+def test_a_step_takes_the_time_of_the_device_or_of_the_host_but_not_of_both(found):
+    # One process, with 4 s of waiting, serves the first three tests. The device takes 80 ms, the
+    # host 50. With a callback that Keras runs after each step, a step takes 130.
     assert found["waiting"] > 0.125
     assert found["watched"] < 0.088
 
 
 @needs_jax
-def test_the_time_that_is_left_is_that_of_the_device_however_far_ahead_the_host_is(found):
+def test_the_remaining_time_is_that_of_the_device_even_if_the_host_is_ahead(found):
     left = [(done, seconds) for done, seconds in found["left"] if 5 < done < 20]
     assert len(left) >= 3
     for done, seconds in left:
@@ -159,7 +160,7 @@ def test_the_time_that_is_left_is_that_of_the_device_however_far_ahead_the_host_
 
 
 @needs_jax
-def test_views_are_fresh_in_every_epoch_of_fit_on_jax_also_where_operations_are_deterministic(
+def test_views_differ_in_every_epoch_on_jax_even_with_deterministic_operations(
     found,
 ):
     different, views = found["views"]
@@ -168,9 +169,9 @@ def test_views_are_fresh_in_every_epoch_of_fit_on_jax_also_where_operations_are_
 
 @pytest.fixture
 def watch():
-    told = []
-    watch = progress.Watch(2, Recipe(epochs=5), 100, 8, False, told.append, 3.0)
-    watch.told = told
+    calls = []
+    watch = progress.Watch(2, Recipe(epochs=5), 100, 8, False, calls.append, 3.0)
+    watch.calls = calls
     watch.on_train_begin()
     yield watch
     watch.on_train_end()
@@ -178,16 +179,16 @@ def watch():
 
 def test_steps_may_be_reported_late_and_not_in_order(watch):
     watch.on_train_batch_begin(0)
-    assert not watch.told  # nothing has ended, so nothing is known
+    assert not watch.calls  # no step has finished, so there is no estimate
     for step in (1, 0, 3, 2):
         watch.on_train_batch_end(step, {"loss": 1.0})
         watch.on_train_batch_begin(4)
-    assert watch.bar.n in (0, 4 * 8)  # tqdm counts nothing where it is not shown
+    assert watch.bar.n in (0, 4 * 8)  # tqdm does not count if it is hidden
     assert watch.last[1] == 4
-    assert watch.told[-1] == pytest.approx(3.0, abs=1.0)
+    assert watch.calls[-1] == pytest.approx(3.0, abs=1.0)
 
 
-def test_a_loss_that_is_no_number_ends_the_epoch_before_the_next_step(watch):
+def test_a_loss_of_nan_ends_the_epoch_before_the_next_step(watch):
     for step in range(49):
         watch.on_train_batch_end(step, {"loss": np.nan})
         watch.on_train_batch_begin(step + 1)
@@ -197,7 +198,7 @@ def test_a_loss_that_is_no_number_ends_the_epoch_before_the_next_step(watch):
         watch.on_train_batch_begin(51)
 
 
-def test_a_loss_that_is_no_number_at_the_last_step_ends_the_epoch(watch):
+def test_an_infinite_loss_at_the_last_step_ends_the_epoch(watch):
     watch.on_train_batch_end(49, {"loss": 1.0})
     watch.on_train_batch_end(99, {"loss": np.inf})
     with pytest.raises(FloatingPointError, match="The loss is inf at step 100 of epoch 3"):

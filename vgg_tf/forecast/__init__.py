@@ -1,1 +1,1 @@
-"""Speed, memory and time before a long training."""
+"""Estimates of throughput, memory and time before a long training."""

@@ -1,4 +1,4 @@
-"""What compiled training steps say about a chip: which batches fit, and the shortest time.
+"""Bounds from compiled training steps: which batches fit a chip, and the shortest time.
 
 The times are bounds from published numbers of the chips. Nothing was measured on a TPU.
 """
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from vgg_tf.figures.markdown import make_markdown_table
 
 GIB = 2**30
-# What Kaggle lends, and its hours a week, as Kaggle publishes them.
+# The free TPUs of Kaggle, and their hours per week, as Kaggle publishes them.
 KAGGLE, KAGGLE_HOURS = "v5e:2x4", 20
-# Compilations of batches that fit, which take minutes for VGG-16 on 2 cores; of those that do not,
-# a second.
+# Number of compilations of batches that fit. Each takes minutes for VGG-16 on 2 cores; a batch that
+# does not fit takes a second.
 FITTING = 3
 
 
@@ -19,11 +19,11 @@ FITTING = 3
 class Chip:
     """Published numbers of one JAX device (cloud.google.com/tpu/docs).
 
-    A device is a chip, and half a chip of v3 and v4.
+    A device is a chip, or half a chip for v3 and v4.
 
     Attributes:
         peak: bfloat16 multiplications and additions, TFLOP/s.
-        bandwidth: of its memory, GB/s.
+        bandwidth: memory bandwidth, GB/s.
     """
 
     peak: float
@@ -36,8 +36,8 @@ CHIPS = {
     "v5e": Chip(197, 819),
     "v6e": Chip(918, 1640),
 }
-# Those that libtpu is known to compile for in minutes, and their JAX devices; of others it refuses
-# some and never ends with some.
+# Topologies that libtpu compiles for in minutes, and their number of JAX devices. libtpu refuses
+# some others, and never finishes for some.
 TOPOLOGIES = {"v3:2x2": 8, "v4:2x2x1": 8, "v5e:2x2": 4, "v5e:2x4": 8, "v6e:2x2": 4}
 
 
@@ -45,8 +45,8 @@ def parse_topologies(words, batch):
     """Return the names of topologies in words separated by commas, each once.
 
     Args:
-        words: such as `v3:2x2,v5e:2x4`.
-        batch: images per step, which the devices of each topology must share evenly.
+        words: comma-separated names, such as `v3:2x2,v5e:2x4`.
+        batch: images per step. The devices of each topology must share them evenly.
 
     Returns:
         list of str.
@@ -58,12 +58,13 @@ def parse_topologies(words, batch):
     for name in names:
         if name not in TOPOLOGIES:
             raise ValueError(
-                f"Unknown topology {name!r}. Expected one of: {', '.join(TOPOLOGIES)}."
+                f"--topology must list only: {', '.join(TOPOLOGIES)}. Received: {name!r}. Correct "
+                "or remove it."
             )
         if batch % TOPOLOGIES[name]:
             raise ValueError(
-                f"The {TOPOLOGIES[name]} devices of {name} share the images of a step, and "
-                f"{batch} do not divide by it. Give another --batch-size or --accumulate."
+                f"The images of a step must divide evenly among the {TOPOLOGIES[name]} devices of "
+                f"{name}. Received: {batch}. Try another --batch-size or --accumulate."
             )
     return names
 
@@ -75,11 +76,12 @@ class Step:
     Attributes:
         devices: number of JAX devices.
         batch: images per step, on all devices.
-        needed: memory per device, bytes. For a step that does not fit, its temporaries alone.
+        needed: required memory per device, bytes. For a step that does not fit, only its
+            temporaries.
         available: memory of a device, bytes.
         flops: operations of a device, by XLA's count; 0 where the step does not fit.
         bytes: memory traffic of a device, by XLA's count; 0 where the step does not fit.
-        seconds: of the compilation.
+        seconds: duration of the compilation.
     """
 
     devices: int
@@ -102,7 +104,7 @@ class Step:
 
 
 def estimate_largest_batch(first, second):
-    """Return the batch that fills the memory, by the line through two steps that fit.
+    """Return the batch that fills the memory, by linear extrapolation of two steps that fit.
 
     Args:
         first: a `Step`.
@@ -112,7 +114,7 @@ def estimate_largest_batch(first, second):
         int, a multiple of 8 per device.
     """
     slope = (second.needed - first.needed) / (second.batch - first.batch)
-    if slope <= 0:  # so small that XLA's arrangement hides the batch
+    if slope <= 0:  # so small that XLA's memory layout hides the batch
         return second.batch
     eight = 8 * first.devices
     return int((first.available - first.needed) / slope + first.batch) // eight * eight
@@ -121,12 +123,12 @@ def estimate_largest_batch(first, second):
 def choose_next_batch(steps):
     """Return the batch to compile next, in search of the largest that fits.
 
-    While all fit it is twice the batch, then that of the line through the two. While none fits it
-    is half the batch, or less by the memory. Between one that fits and one that does not it is the
-    middle.
+    While all batches fit, the next one is twice the batch, and then the linear extrapolation of
+    two. While none fits, it is half the batch, or less where memory says so. Between a batch that
+    fits and one that does not, it is the middle.
 
     Args:
-        steps: the `Step`s so far, at least one.
+        steps: list of the `Step`s so far, at least one.
 
     Returns:
         int, a multiple of 8 per device; 0 ends the search.
@@ -150,13 +152,13 @@ def choose_next_batch(steps):
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is known of a training on one topology.
+    """Memory and time bounds of a training on one topology.
 
     Attributes:
-        topology: its name, such as `v5e:2x4`.
-        asked: the `Step` of the batch that was asked for.
-        largest: the `Step` of the largest batch that was compiled and fits; None if none did.
-        epochs: of the training.
+        topology: name of the topology, such as `v5e:2x4`.
+        asked: the `Step` of the requested batch.
+        largest: the `Step` of the largest compiled batch that fits; None if none fits.
+        epochs: number of epochs of the training.
         images: number of training images in an epoch.
     """
 
@@ -168,12 +170,12 @@ class Bounds:
 
     @property
     def step(self):
-        """The `Step` that the times are of: the asked one, else the largest that fits."""
+        """The `Step` of the times: the requested one if it fits, else the largest that fits."""
         return self.asked if self.asked.fits else self.largest
 
     @property
     def gflop(self):
-        """Operations of an image by XLA's count, in 1e9."""
+        """Operations per image by XLA's count, in 1e9."""
         return self.step.flops * self.step.devices / self.step.batch / 1e9
 
     @property
@@ -188,26 +190,26 @@ class Bounds:
 
     @property
     def floor(self):
-        """Seconds that a step takes at least."""
+        """Lower bound of the seconds of a step."""
         return max(self.compute, self.traffic)
 
     @property
     def speed(self):
-        """Images a second at most, on all devices."""
+        """Upper bound of the throughput of all devices, images/s."""
         return self.step.batch / self.floor
 
     @property
     def hours(self):
-        """Hours that the training takes at least."""
+        """Lower bound of the hours of the training."""
         return self.epochs * self.images / self.speed / 3600
 
     @property
     def weeks(self):
-        """Weeks of Kaggle's hours at least; None for what Kaggle does not lend."""
+        """Lower bound of the weeks of Kaggle's hours; None for TPUs that Kaggle does not offer."""
         return self.hours / KAGGLE_HOURS if self.topology == KAGGLE else None
 
 
-# Heading and cell of each column; those that follow from a step that fits are a dash without one.
+# Heading and cell of each column. Without a step that fits, the findings are dashes.
 _FACTS = {
     "topology": lambda row: row.topology,
     "devices": lambda row: f"{row.asked.devices}",
@@ -234,7 +236,7 @@ def format_table(rows):
     """Return a Markdown table with a line for each topology.
 
     Args:
-        rows: `Bounds` of the same network, batch and epochs.
+        rows: list of `Bounds` of the same network, batch and epochs.
 
     Returns:
         str.

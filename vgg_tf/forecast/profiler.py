@@ -1,4 +1,4 @@
-"""Profile training steps by TensorFlow's or JAX' profiler, and show the trace as a table."""
+"""Profile training steps with TensorFlow's or JAX's profiler, and show the trace as a table."""
 
 import collections
 import contextlib
@@ -15,24 +15,24 @@ LAYER = re.compile(
     r"/((?:block\d+_[a-z]+\d*|fc\d|predictions|normalize|flatten)(?:_dropout)?)(?:_\d+)*/"
 )
 OPERATION = re.compile(r"^(\S*?)(?::_?\w+)?$")
-WAITING = "IteratorGetNextOp::DoCompute"  # of TensorFlow's fit, for the next batch
-# Of the threads and devices that compute.
+WAITING = "IteratorGetNextOp::DoCompute"  # TensorFlow's fit waits for the next batch in it
+# Trace lines of the threads and devices that compute.
 KERNEL_LINES = ("tf_Compute", "tf_XLA", "XLA Ops", "Stream #")
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A step of training in parts.
+    """The parts of a training step.
 
     Attributes:
-        step: seconds.
+        step: duration of a step, in seconds.
         batch: images per step.
-        input_alone: throughput of the input where nothing else runs, images/s.
-        waiting: seconds per step in which it waits for data; None where the trace does not show
-            them (JAX).
-        parts: `{(what, "forward" or "backward" or ""): seconds per step}` of the operations. Those
-            of a CPU may run at the same time and share its cores: their sum is not the step's time.
-        device: what they ran on, by the profiler's name.
+        input_alone: throughput of the input while nothing else runs, images/s.
+        waiting: seconds per step spent waiting for data; None on JAX, whose trace does not show
+            them.
+        parts: `{(part, "forward" or "backward" or ""): seconds per step}` of the operations. On a
+            CPU they may run at the same time, so their sum is not the duration of a step.
+        device: the profiler's name of the device.
     """
 
     step: float
@@ -53,12 +53,12 @@ class Profile:
         lines = [
             f"a step of {self.batch} images: {1e3 * self.step:.1f} ms, "
             f"{self.batch / self.step:,.0f} images/s",
-            f"the input alone: {self.input_alone:,.0f} images/s, "
-            f"{self.input_alone * self.step / self.batch:.1f} times as many",
+            f"input alone: {self.input_alone:,.0f} images/s, "
+            f"{self.input_alone * self.step / self.batch:.1f} times the throughput of a step",
         ]
         if self.waiting is not None:
             lines.append(
-                f"waiting for it: {1e3 * self.waiting:.2f} ms a step, "
+                f"waiting for the input: {1e3 * self.waiting:.2f} ms a step, "
                 f"{self.waiting / self.step:.2%}"
             )
         lines += [
@@ -84,32 +84,34 @@ class Profile:
 
 
 def profile(scores, batches, steps, folder, callbacks=lambda steps: None):
-    """Train some steps under the profiler. The weights change.
+    """Profile some training steps. The weights change.
 
     Args:
         scores: a compiled network of logits.
         batches: function of the epoch to batches `(images, labels)`, a `tf.data.Dataset` of known
             length.
-        steps: their number.
-        folder: where the trace is written, for TensorBoard's profiler or Perfetto. Other files in
-            it are kept.
-        callbacks: function of a number of steps to the Keras callbacks of a training of that many.
+        steps: number of steps to profile.
+        folder: folder of the trace, for TensorBoard's profiler or Perfetto. Other files in it are
+            kept.
+        callbacks: function of a number of steps to the Keras callbacks of these steps.
 
     Returns:
         A `Profile`.
 
     Raises:
-        ValueError: an epoch has fewer steps.
+        ValueError: an epoch has too few steps.
     """
     images = batches(0)
     if (there := int(images.cardinality())) < steps + WARM_UP:
         raise ValueError(
-            f"An epoch has {there} steps here: --profile takes at most {there - WARM_UP}."
+            f"--profile must be at most {there - WARM_UP}: an epoch has {there} steps, "
+            f"of which {WARM_UP} are a warm-up. Received: --profile {steps}. Use fewer "
+            "steps, or more images."
         )
     scores.fit(
         images.take(WARM_UP), epochs=1, verbose=0, shuffle=False, callbacks=callbacks(WARM_UP)
     )
-    # On JAX those and their averages are the same arrays now, as in `training`.
+    # On JAX weights and averages now share their arrays, as in `training.loop`.
     for variable in scores.trainable_variables:
         variable.assign(variable.numpy())
     batch, alone = _alone(batches(1), steps)
@@ -134,7 +136,7 @@ def profile(scores, batches, steps, folder, callbacks=lambda steps: None):
 
 
 def _alone(batches, steps):
-    """Images a batch, and images/s of the input by itself after its first batch."""
+    """Return the images per batch, and the throughput of the input alone after its first batch."""
     found = iter(batches)
     batch, n, start = len(next(found)[1]), 0, time.perf_counter()
     for _, labels in found:
@@ -150,7 +152,7 @@ def _recording(folder):
         import jax
 
         options = jax.profiler.ProfileOptions()
-        options.python_tracer_level = 0  # its events would crowd out all others
+        options.python_tracer_level = 0  # its events would displace all others
         with jax.profiler.trace(folder, profiler_options=options):
             yield
         return
@@ -175,13 +177,13 @@ def read_trace(path):
     """Read the seconds of a trace's operations.
 
     Args:
-        path: of an .xplane.pb.
+        path: path of an .xplane.pb file.
 
     Returns:
-        device: name of what computed, the first accelerator if there is one, else the host. parts:
-        `{(what, phase): seconds}`: layers by their names where the trace has them, else kinds of
-            operations.
-        waiting: seconds in which the step waited for data, under TensorFlow.
+        device: str, name of the first accelerator, or of the host if there is none.
+        parts: dict `{(part, phase): seconds}`. A part is a layer if the trace names layers, else a
+            kind of operation.
+        waiting: float, seconds spent waiting for data. Only TensorFlow's traces show them.
     """
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -204,7 +206,7 @@ def read_trace(path):
 
 
 def _what(name):
-    """Return the part of a step an operation belongs to, and its phase; None for others."""
+    """Return the part and the phase of an operation; None if it does not belong to a step."""
     path = OPERATION.match(name)
     if not path or "::" in name or name == "ParallelFor":
         return None
@@ -220,7 +222,7 @@ def _what(name):
 
 
 def _order(key):
-    """Layers in the order of the network, then the rest."""
+    """Return a sort key: layers in the order of the network, then the rest."""
     stages = ("normalize", "block", "flatten", "fc", "predictions")
     stage = next((i for i, word in enumerate(stages) if key[0].startswith(word)), len(stages))
     if stage == 1:  # convolution, normalization and activation of the same number together

@@ -1,4 +1,4 @@
-"""Compile a training step for a TPU that is not attached: its memory and its operations.
+"""Memory and operations of a training step, compiled for a TPU that is not attached.
 
 libtpu compiles for a topology without the chips. The step is the one that Keras runs on JAX: the
 network and optimizer of the recipe, metrics, and uint8 images shared among all devices. The first
@@ -17,7 +17,7 @@ from vgg_tf.forecast.bounds import GIB, Step
 from vgg_tf.runtime import quiet, scopes
 
 _JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-# Without them libtpu would ask Google's servers for minutes.
+# Without them libtpu queries Google's servers for minutes.
 _LIBTPU = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_ACCELERATOR_TYPE": "v5litepod-8",
@@ -33,7 +33,7 @@ def set_environment():
 
 
 class Topology:
-    """TPU devices that are not here, and a network's training step on them."""
+    """TPU devices that are not attached, and a network's training step on them."""
 
     def __init__(self, name, arch, recipe, classes):
         """Build the network.
@@ -45,7 +45,7 @@ class Topology:
             classes: number of classes.
 
         Raises:
-            ValueError: Keras was imported on another backend before.
+            ValueError: Keras runs on another backend.
         """
         with set_environment():
             quiet.quiet_tensorflow()
@@ -56,8 +56,8 @@ class Topology:
 
             if (engine := keras.config.backend()) != "jax":
                 raise ValueError(
-                    f"A topology needs Keras on JAX, but Keras was imported on {engine}. "
-                    "Compile in a process of its own: python -m vgg_tf.preflight --topology."
+                    f"A topology needs Keras on JAX. Received: Keras on {engine}. Run "
+                    "python -m vgg_tf.preflight --topology in a separate process."
                 )
             found = topologies.get_topology_desc(platform="tpu", topology_name=name)
 
@@ -85,7 +85,7 @@ class Topology:
 
     @functools.cached_property
     def available(self):
-        """Memory of a device, bytes: what XLA says of a program that fits nowhere."""
+        """Memory of a device in bytes, from XLA's error for a program that is too large."""
         import jax
 
         everywhere = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
@@ -99,7 +99,7 @@ class Topology:
     def compile(self, batch):
         """Compile the step for `batch` images on all devices together.
 
-        With `recipe.accumulate` it is one of the parts of a batch.
+        With `recipe.accumulate`, the step takes one part of a batch.
 
         Args:
             batch: number of images.
@@ -139,7 +139,7 @@ class Topology:
             )
         seconds = time.perf_counter() - start
         memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
-        # Outputs lie in the place of the arguments they replace.
+        # Outputs reuse the memory of the arguments that they replace.
         needed = memory.argument_size_in_bytes + memory.temp_size_in_bytes
         needed += memory.output_size_in_bytes - memory.alias_size_in_bytes
         return Step(
@@ -154,7 +154,7 @@ class Topology:
 
 
 def _out_of_memory(error):
-    """Bytes needed and there, of XLA's error; any other error is raised."""
+    """Return the bytes needed and available from XLA's error; raise any other error."""
     units = {"K": 2**10, "M": 2**20, "G": GIB, "T": 2**40}
     found = re.search(
         r"\(([\d.]+)([KMGT])\) exceeds available HBM \(([\d.]+)([KMGT])\)", str(error)
@@ -168,15 +168,16 @@ def _out_of_memory(error):
 def count_flops(model):
     """Count the operations of a training step per image.
 
-    A weight and a position make a multiplication and an addition; padding does not count. The
-    backward pass takes twice the forward pass: to the weights, and to the input, which the first
-    trained layer does not need. Frozen layers before it run forward only.
+    A weight makes a multiplication and an addition at each position; padding does not count. The
+    backward pass takes twice the operations of the forward pass: for the gradient of the weights
+    and that of the input. The first trained layer needs no gradient of its input. Frozen layers
+    before it run forward only.
 
     Args:
         model: a network of `build_vgg` with its head, for crops of one size.
 
     Returns:
-        float.
+        float, operations per image.
     """
     total, below = 0, False  # whether a layer below learns
     for layer in model.layers:
@@ -186,8 +187,8 @@ def count_flops(model):
         if len(layer.kernel.shape) == 4:
             for side in layer.output.shape[1:3]:
                 reach = layer.kernel.shape[0]
-                # of `reach` rows under the kernel, reach // 2 are missing at either edge, one less
-                # a step inwards
+                # At each edge, reach // 2 of the kernel's rows are padding, and one fewer with
+                # each step inwards.
                 forward *= (side * reach - reach // 2 * (reach // 2 + 1)) / reach
         total += forward * (1 + layer.trainable + below)
         below = below or layer.trainable

@@ -22,7 +22,7 @@ def search(flags, name):
     if recipe.accumulate > 1:
         print(
             f"a batch of {recipe.batch_size:,} images takes {recipe.accumulate} steps of "
-            f"{batch:,}, which add up",
+            f"{batch:,}, whose gradients are added",
             flush=True,
         )
     while batch:
@@ -37,7 +37,7 @@ def search(flags, name):
         batch = bounds.choose_next_batch(steps)
         if batch and len(steps) == 2 and all(step.fits for step in steps):
             print(
-                f"the most images a step that fit, by the line through the two: {batch:,}",
+                f"largest batch by linear extrapolation: {batch:,} images a step",
                 flush=True,
             )
     largest = max((step for step in steps if step.fits), key=lambda step: step.batch, default=None)
@@ -46,22 +46,22 @@ def search(flags, name):
     row = bounds.Bounds(name, steps[0], largest, recipe.epochs, images)
     if largest is None:
         print(
-            "Fewer than 8 images a device might fit: take a smaller --size or --width, or more "
-            "chips.",
+            "no compiled step fits, fewer than 8 images a device might: use a smaller --size or "
+            "--width, or more chips",
             flush=True,
         )
         return row
     above = [step.batch for step in steps if not step.fits]
     print(
-        f"the most compiled that fit: {largest.batch:,}; "
-        + (f"{min(above):,} do not" if above else "more may")
+        f"largest compiled batch that fits: {largest.batch:,} images; "
+        + (f"{min(above):,} do not fit" if above else "more may fit")
     )
     _bounds(row, topology.count_flops(target.scores) / 1e9, _input_rate(recipe))
     return row
 
 
 def _bounds(row, counted, here):
-    """Print what the chip's published numbers allow, and what the host must deliver."""
+    """Print the bounds from the chip's published numbers, and the input that they require."""
     rate, cores = here
     step, kaggle = (
         row.step,
@@ -77,7 +77,7 @@ def _bounds(row, counted, here):
     print("BOUND, NOT MEASURED, from the published peak of the chip:")
     print(
         f"  a step of {step.batch:,} images takes at least {1e3 * row.floor:.0f} ms "
-        f"({1e3 * row.compute:.0f} of computing, {1e3 * row.traffic:.0f} of memory traffic): at "
+        f"({1e3 * row.compute:.0f} for operations, {1e3 * row.traffic:.0f} for memory traffic): at "
         f"most {row.speed:,.0f} images/s"
     )
     print(
@@ -87,15 +87,15 @@ def _bounds(row, counted, here):
     needed = row.speed / (rate / cores)
     print(
         f"the training input on this machine: {rate:,.0f} images/s on {cores} cores, measured "
-        f"on two photographs of 640 x 427; the bound asks for {needed:,.0f} such cores, 40 % of "
-        f"it for {0.4 * needed:,.0f}",
+        f"on two photographs of 640 x 427; the bound needs {needed:,.0f} such cores, 40 % of it "
+        f"needs {0.4 * needed:,.0f}",
         flush=True,
     )
 
 
 @functools.cache
 def _input_rate(recipe, seconds=5.0):
-    """Images a second of the recipe's training views, and the cores they had."""
+    """Return the throughput of the recipe's training views, in images/s, and the CPU cores."""
     from pathlib import Path
 
     import sklearn.datasets

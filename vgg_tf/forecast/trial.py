@@ -1,4 +1,4 @@
-"""Measure the throughput and the profile of a few steps of a temporary network."""
+"""Throughput and profile of a few training steps of a temporary network."""
 
 import itertools
 from dataclasses import replace
@@ -10,16 +10,16 @@ from vgg_tf.training.session import make_training_batches
 
 
 def time_training(arguments, source=None):
-    """Estimate the cost of a training, by a few seconds of steps of a temporary network.
+    """Estimate the cost of a training from a few seconds of steps of a temporary network.
 
     Args:
         arguments: as for `flags.parse`.
         source: as for `flags.parse`.
 
     Returns:
-        images: of the whole training, at most. throughput: images/s with the data the steps wait
-        for, in batches of at most 32. They are too
-            few for `muon`, whose own work is the same for a batch of any size.
+        images: int, upper bound of the images of the whole training.
+        throughput: float, images/s in batches of at most 32, data loading included. With `muon` it
+            is too low, because Muon's own work is the same for any batch.
     """
     flags, source = parse(arguments, source)
     scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)
@@ -38,8 +38,8 @@ def profile(flags, source, out):
     """Profile the steps of a temporary network. The trace is written next to the run folder.
 
     Args:
-        flags: of `flags.parse`.
-        source: of `flags.parse`.
+        flags: flags from `flags.parse`.
+        source: source from `flags.parse`.
         out: the run folder.
 
     Returns:

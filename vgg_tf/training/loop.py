@@ -1,4 +1,4 @@
-"""Train a network epoch by epoch, into a run folder that survives any interruption."""
+"""Train a network epoch by epoch, in a run folder that keeps every finished epoch."""
 
 import math
 import time
@@ -24,9 +24,9 @@ class Feed:
         steps: steps per epoch.
         batch: images per step.
         training: function of the epoch, from 0, to batches `(images, labels)`.
-        validation: batches `(images, labels, mask)`. Without them the last network is the best.
-        sample: batches of which the first is checked before the first step. None takes those of
-            validation, or else of training.
+        validation: batches `(images, labels, mask)`. If None, the last network is the best.
+        sample: batches of which the first is checked before the first step. The default is the
+            validation batches, or the training batches if there are none.
     """
 
     steps: int
@@ -49,7 +49,7 @@ class Hooks:
         begin: called before the first step of a run that starts from scratch, such as to inherit
             weights.
         heed: called before each step with the seconds until the next state is saved. It may raise
-            to end the training. What was saved before is kept (see `signals.Notice`).
+            to end the training. Saved states are kept (see `signals.Notice`).
         track: called with all rows of the log, before the first epoch and after each epoch.
     """
 
@@ -60,23 +60,23 @@ class Hooks:
 
 
 def train(run, model, feed, hooks=Hooks(), task=None, check=True):
-    """Train to the end of the recipe, or on from the last saved state of the run folder.
+    """Train until the recipe ends, starting at the last saved state of the run folder, if any.
 
     Args:
         run: the open `run_folder.Run`.
-        model: the network. Afterwards its weights are the last epoch's; the best are in `run.best`.
+        model: the network. It ends with the weights of the last epoch; `run.best` has the best.
         feed: the `Feed`.
         hooks: the `Hooks`.
-        task: the `Task`; None is classification.
-        check: refuse a start that ends in NaN, by a check of one batch. Without it, the verdict is
-            only printed.
+        task: the `Task`. The default is classification.
+        check: raise if the check of one batch predicts a loss of NaN. If False, the result of the
+            check is only printed.
 
     Returns:
         The final `state.State`.
 
     Raises:
-        FloatingPointError: the loss is not a number, or will not be one; the message says what to
-            look at. The run folder is as before.
+        FloatingPointError: the loss is NaN or infinity, or the check of one batch failed. The
+            message says what to change. The run folder is unchanged.
         OSError: the disk has no space for the run.
     """
     recipe = run.settings.recipe
@@ -91,7 +91,7 @@ def train(run, model, feed, hooks=Hooks(), task=None, check=True):
         hooks.begin()
         task.look(model, feed.first(), recipe, check, hooks.say)
     if feed.validation is None:
-        stays = ", and without a plateau the learning rate stays as it is"
+        stays = ", and the learning rate stays constant without a plateau"
         hooks.say(
             f"no validation: the last network is kept{stays * (recipe.schedule == 'plateau')}"
         )
@@ -127,7 +127,7 @@ def train(run, model, feed, hooks=Hooks(), task=None, check=True):
         if time.perf_counter() - drawn > DRAW_EVERY:
             _draw(run, state)
             drawn = time.perf_counter()
-    run.write_log(state)  # again: the kill may have come between the last state and its log
+    run.write_log(state)  # again: a kill may have come between the last state and its log
     _draw(run, state)
     return state
 
@@ -136,10 +136,10 @@ def _add_epoch(state, row, checked, keep_last):
     """Return the state after an epoch, and whether its network is the best so far.
 
     Args:
-        state: the one before.
-        row: of the log, of the training.
-        checked: what the task's `evaluate` found; empty without validation.
-        keep_last: the last network is always the best.
+        state: the state before the epoch.
+        row: training part of the row of the log.
+        checked: result of the task's `evaluate`; empty without validation.
+        keep_last: whether the last network is always the best.
     """
     error, loss = checked.get("top1_error"), checked.get("loss")
     row = row | {
@@ -160,34 +160,34 @@ def _draw(run, state):
 
 
 def _check_finite(validation_loss, scores, recipe, epoch):
-    """Refuse an epoch that exploded in its last steps, which the running loss does not show."""
+    """Raise if the epoch diverged in its last steps, which the running loss does not show."""
     finite = validation_loss is None or math.isfinite(validation_loss)
     if not finite or not all(
         np.isfinite(variable.numpy()).all() for variable in scores.trainable_variables
     ):
-        raise progress.make_explosion_error("not a number after", recipe, epoch)
+        raise progress.make_explosion_error("not finite after", recipe, epoch)
 
 
 def _train_epoch(scores, watch, batches):
     """Train one epoch, and return its row of the log.
 
-    Where the recipe averages, `fit` ends with the averages in place of the weights. The averages
-    are tested. Training continues from the weights in `watch.last_weights`.
+    If the recipe averages weights, `fit` replaces the weights by their averages at the end. The
+    averages are tested. Training continues from the weights in `watch.last_weights`.
 
     Args:
         scores: compiled network of logits.
         watch: the `progress.Watch`.
-        batches: of the epoch.
+        batches: batches of the epoch.
 
     Returns:
         dict.
     """
     rate = float(keras.ops.convert_to_numpy(scores.optimizer.learning_rate))
     start = time.perf_counter()
-    # shuffle=False: the batches come in their own order, and fit would warn.
+    # shuffle=False: the order of the batches is fixed, and fit would warn.
     values = scores.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[watch]).history
     seconds = time.perf_counter() - start
-    # On JAX weights and averages are the same arrays now, which the next step would give away.
+    # On JAX weights and averages now share their arrays, which the next step would donate.
     if watch.last_weights:
         for variable in scores.trainable_variables:
             variable.assign(variable.numpy())
@@ -203,7 +203,7 @@ def _train_epoch(scores, watch, batches):
 
 
 def _after_plateau(state, recipe, optimizer, say):
-    """Apply the rule of the plateau to the last epoch, and return the state."""
+    """Apply the plateau rule to the last epoch, and return the new state."""
     error = state.rows[-1]["validation_error"]
     plateau, drop, stop = state.plateau.after(error, recipe.patience, recipe.drops)
     if drop:
@@ -211,5 +211,5 @@ def _after_plateau(state, recipe, optimizer, say):
         optimizer.learning_rate = rate
         say(f"plateau at epoch {state.epoch}: learning rate {rate:.3g}")
     if stop:
-        say(f"plateau at epoch {state.epoch} after the last drop: done")
+        say(f"plateau at epoch {state.epoch} after the last drop: training ends")
     return replace(state, plateau=plateau, stopped=stop)

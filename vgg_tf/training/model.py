@@ -1,4 +1,4 @@
-"""A compiled network from a recipe: layers, loss, optimizer, batch size."""
+"""A compiled network from a recipe: layers, loss, optimizer and batch size."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +22,8 @@ class StepPlan:
     """Batches and steps of an epoch.
 
     Attributes:
-        batch: images per step: the batch of the recipe, or one of its parts with `accumulate`.
-        steps: steps per epoch. `accumulate` of them make an update.
+        batch: images per step: the recipe's batch, or one part of it with `accumulate`.
+        steps: steps per epoch. An update takes `accumulate` steps.
         note: a line for the user, or None.
     """
 
@@ -33,7 +33,9 @@ class StepPlan:
 
 
 def plan_steps(recipe, n, replicas=1):
-    """Divide training images into batches. Fewer images than a batch make a smaller batch.
+    """Divide training images into batches.
+
+    If the images do not fill a batch of the recipe, the batch is smaller.
 
     Args:
         recipe: the `Recipe`.
@@ -44,7 +46,7 @@ def plan_steps(recipe, n, replicas=1):
         The `StepPlan`.
 
     Raises:
-        ValueError: the numbers do not fit together.
+        ValueError: too few images, or a batch that the devices cannot share evenly.
     """
     parts, note = recipe.accumulate, None
     batch = recipe.micro_batch_size
@@ -56,18 +58,20 @@ def plan_steps(recipe, n, replicas=1):
         )
         if not batch:
             raise ValueError(
-                f"{n} training images are too few for {parts} parts on {replicas} devices."
+                f"--accumulate {parts} on {replicas} devices needs at least {parts * replicas} "
+                f"training images. Received: {n}. Add images, or lower --accumulate."
             )
     if batch % replicas:
         good = max(1, batch // replicas) * replicas * parts
         raise ValueError(
-            f"{replicas} devices share a batch, {batch} does not divide by it. Try --batch-size "
-            f"{good}."
+            f"The images of a step must divide evenly among {replicas} devices. Received: {batch}. "
+            f"Try --batch-size {good}."
         )
     updates = n // (batch * parts)
     if recipe.steps_per_epoch > updates:
         raise ValueError(
-            f"{n} images make {updates} updates of {batch * parts}. Lower --steps-per-epoch or "
+            f"--steps-per-epoch must be at most {updates}: {n} images make {updates} updates of "
+            f"{batch * parts}. Received: --steps-per-epoch {recipe.steps_per_epoch}. Lower it, or "
             "--batch-size."
         )
     return StepPlan(batch, (recipe.steps_per_epoch or updates) * parts, note)
@@ -75,7 +79,7 @@ def plan_steps(recipe, n, replicas=1):
 
 @dataclass(frozen=True)
 class Task:
-    """What a network is trained to do.
+    """The task that a network is trained for.
 
     Attributes:
         compile: function of the network, up to its layer `predictions`, and an optimizer. It makes
@@ -103,14 +107,14 @@ def make_classification_task(recipe):
 
 
 def build(arch, recipe, collection, standardized=None, outputs=None):
-    """Build the network of a recipe, with random weights and the statistics of the images inside.
+    """Build the network of a recipe, with random weights and the statistics of its images.
 
     Args:
         arch: name of the architecture.
         recipe: the `Recipe`.
         collection: the `Collection` of the images.
-        standardized: whether the input will be divided by a std once weights bring their own
-            statistics. The initializer of the kernels depends on it. None is what the recipe says.
+        standardized: whether inherited weights will divide the input by a std. The initializer of
+            the kernels depends on it. The default is the recipe's `standardize`.
         outputs: number of outputs instead of class probabilities, without a softmax.
 
     Returns:
@@ -167,7 +171,7 @@ def make_cross_entropy(smoothing=0.0):
 def drop_softmax(model):
     """Return the same network up to its logits, with the same variables.
 
-    It is what is trained: a softmax would lose digits.
+    Training uses the logits, because a softmax would lose precision.
     """
     return make_faster(
         keras.Model(model.input, model.get_layer("predictions").output, name=model.name)
@@ -177,11 +181,11 @@ def drop_softmax(model):
 def compile_scores(scores, optimizer="sgd", smoothing=0.0):
     """Compile a network of logits, with metrics that count each image of a masked batch once.
 
-    The loss that Keras reports for masked batches is diluted by the mask, so the loss is also a
-    metric. XLA is off in TensorFlow: on CPUs it is ten times slower for these convolutions, and
-    under TensorFlow's strategies it fails. JAX always compiles with XLA. One call makes one step:
-    more fail under TensorFlow's strategies (keras#19246), and on JAX Keras makes them one by one
-    anyway.
+    For masked batches, Keras averages the loss over masked images too. So the loss is also a
+    metric. XLA is off in TensorFlow: it is ten times slower for these convolutions on CPUs, and
+    fails under TensorFlow's strategies. JAX always compiles with XLA. Each call runs one step.
+    Several steps per call fail under TensorFlow's strategies (keras#19246). On JAX, Keras runs
+    them one at a time.
 
     Args:
         scores: network of logits.
@@ -189,7 +193,7 @@ def compile_scores(scores, optimizer="sgd", smoothing=0.0):
         smoothing: as for `make_cross_entropy`.
     """
     for layer in scores.layers:
-        # JAX takes the moments of the whole batch by itself.
+        # JAX computes the moments of the whole batch on its own.
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = is_shared_by_tensorflow()
     classes = scores.output.shape[-1]
@@ -252,14 +256,14 @@ def make_optimizer(recipe, steps):
 
 
 def check_first_batch(model, batches, recipe, check, say):
-    """Print how a fresh network takes one batch, and refuse one that cannot train.
+    """Check a fresh network on one batch, and print the result.
 
     Args:
         model: the network.
-        batches: of which the first is taken.
+        batches: batches `(images, labels)` or `(images, labels, mask)`. Only the first is used.
         recipe: the `Recipe`.
-        check: whether to refuse.
-        say: called with the verdict.
+        check: whether to raise if the check fails.
+        say: called with the result.
 
     Raises:
         FloatingPointError: the loss would become NaN.

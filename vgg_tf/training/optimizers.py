@@ -31,24 +31,25 @@ class SGD(keras.optimizers.SGD):
         )
 
 
-# Of degree 1, 3, 5: takes singular values from 0..1 to about 1, fast.
+# Coefficients of degree 1, 3 and 5. It takes singular values of 0..1 to about 1 in few steps.
 POLYNOMIAL = 3.4445, -4.7750, 2.0315
 ITERATIONS = 3
 MOMENTUM = 0.6  # Nesterov's form
-TINY = 1e-7  # keeps what is all zeros from 0 / 0
+TINY = 1e-7  # prevents 0 / 0 for a kernel or gradient of zeros
 
 
 class Muon(SGD):
-    """SGD with momentum, in which Muon turns convolution kernels and SGD changes their norm.
+    """SGD with momentum, in which Muon rotates convolution kernels and SGD changes their norm.
 
-    A kernel, as a matrix `[side * side * channels, filters]`, is scaled to the norm sqrt(filters),
-    the norm of filters of length 1. Then `share` times the learning rate times a matrix with
-    singular values near 1 is subtracted. Then it gets its old norm times exp(-r). To first order,
-    SGD's own step along the kernel, without momentum, shortens it by the fraction r. Under batch
-    normalization r is 0.
+    The update of a kernel, as a matrix `[side * side * channels, filters]`, has three steps:
+
+    1. Scale it to the norm sqrt(filters), which is the norm of filters of length 1.
+    2. Subtract `share` times the learning rate times a matrix with singular values near 1.
+    3. Scale it to its old norm times exp(-r). To first order, a step of SGD along the kernel,
+       without momentum, shortens it by the fraction r. Under batch normalization r is 0.
 
     Args:
-        learning_rate: of all other variables; a number or a schedule.
+        learning_rate: learning rate of all other variables; a number or a schedule.
         share: factor of the learning rate for convolution kernels.
         options: further arguments of `keras.optimizers.SGD`; `momentum` above 0.
     """
@@ -85,15 +86,15 @@ def is_moved_by_muon(variable):
 
 
 def remove_decay(model):
-    """Remove the weight decay of the kernels that Muon moves.
+    """Remove the weight decay of the kernels that Muon updates.
 
-    The gradient of the loss alone changes their norm.
+    Only the gradient of the loss changes their norm.
 
     Args:
         model: the network.
 
     Raises:
-        ValueError: no kernel would be moved.
+        ValueError: no convolution is trainable.
     """
     moved = [
         layer
@@ -102,8 +103,8 @@ def remove_decay(model):
     ]
     if not moved:
         raise ValueError(
-            f"No convolution of {model.name} learns: --muon would move nothing. Give --muon 0, "
-            "or freeze less."
+            f"--muon needs a trainable convolution. Received: none in {model.name}. Use --muon 0, "
+            "or freeze fewer layers."
         )
     for layer in moved:
         layer.kernel_regularizer = layer.kernel.regularizer = None

@@ -10,15 +10,15 @@ import numpy as np
 from vgg_tf.images import rescaling
 
 LOSS_LIMIT = 100.0  # nats; a first loss above it ends in NaN at the paper's learning rate
-IMAGES = 8  # looked at, at most
-_GROWN, _STARVED = 10.0, 0.01  # times the scale of the input
+IMAGES = 8  # checked at most
+_GROWN, _STARVED = 10.0, 0.01  # relative to the scale of the input
 # Standard deviation of logits of a network that separates neither images nor classes.
 _QUIET = 0.01
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What one batch shows of a network.
+    """The result of a check on one batch.
 
     Attributes:
         scales: root mean square of the outputs of `normalize` (the input) and of each layer with
@@ -27,7 +27,7 @@ class Probe:
         loss: cross-entropy, in nats.
         guessing: loss of guessing, ln(classes).
         fatal: the loss is NaN, or above `LOSS_LIMIT`.
-        verdict: in words.
+        verdict: the result in words.
     """
 
     scales: dict[str, float]
@@ -68,7 +68,7 @@ def probe(model, pixels, labels=None):
 
 
 def _as_trained(network, pixels):
-    """Return float32 outputs of all layers in training mode; the moments are kept."""
+    """Return float32 outputs of all layers in training mode; restore the moments afterwards."""
     kept = [variable.numpy() for variable in network.non_trainable_variables]
     rates = {
         layer: layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)
@@ -108,23 +108,23 @@ def _judge(scales, logits, loss, guessing):
     starved = next((name for name, scale in scales.items() if scale < _STARVED * start), None)
     fatal = not loss <= LOSS_LIMIT
     if broken:
-        verdict = f"not a number from {broken} on"
+        verdict = f"NaN or infinity from {broken} on"
     elif fatal and grown:
         verdict = f"explodes at {grown}: {versus}, it will be NaN"
     elif fatal:
         verdict = (
-            f"too loud, the input's scale of {start:.3g} reaches the logits: {versus}, it "
+            f"logits too large, the input's scale of {start:.3g} reaches them: {versus}, it "
             "will be NaN"
         )
     elif logits < _QUIET:
         verdict = (
-            f"starves{f' at {starved}' if starved else ''}: logits of std {logits:.2g} "
+            f"vanishes{f' at {starved}' if starved else ''}: logits of std {logits:.2g} "
             f"do not separate classes, {versus}"
         )
     elif loss > 2 * guessing:
-        verdict = f"loud: {versus}; use a warm-up"
+        verdict = f"large loss: {versus}; use a warm-up"
     else:
-        verdict = f"alive: {versus}"
+        verdict = f"ok: {versus}"
     return Probe(scales, logits, loss, guessing, fatal, verdict)
 
 
@@ -151,12 +151,12 @@ def load_photographs(size):
 
 
 def measure_throughput(scores, batches, seconds=5.0):
-    """Measure the throughput of training steps, with the data they wait for, after the first step.
+    """Measure the throughput of training steps, data loading included, after the first step.
 
     Args:
         scores: a compiled network. Its weights change.
         batches: iterable of batches `(images, labels)`, at least two.
-        seconds: duration of the measurement; at least one step.
+        seconds: duration of the measurement, in seconds; at least one step is measured.
 
     Returns:
         float, images/s.
@@ -164,7 +164,7 @@ def measure_throughput(scores, batches, seconds=5.0):
     start, n = None, 0
     for pixels, labels in batches:
         scores.train_on_batch(pixels, labels)
-        if start is None:  # the first step builds everything
+        if start is None:  # the first step compiles
             start = time.perf_counter()
             continue
         n += len(labels)

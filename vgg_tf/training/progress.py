@@ -7,17 +7,17 @@ import time
 
 import keras
 
-LOOK_EVERY = 50  # steps between two looks at the loss
-ESTIMATE_AFTER = 5  # steps and seconds after the first step, from which on the rest is estimated
-LONG = 2 * 24 * 3600  # seconds of a training that deserves a warning
+LOOK_EVERY = 50  # steps between two checks of the loss
+ESTIMATE_AFTER = 5  # steps, and seconds, after the first step and before the estimate
+LONG = 2 * 24 * 3600  # seconds; a longer training gets a warning
 
 
 def format_epoch(row, state, recipe):
-    """Return an epoch in one line.
+    """Return the log line of an epoch.
 
     Args:
-        row: of the log.
-        state: the `state.State` after it.
+        row: row of the log.
+        state: the `state.State` after the epoch.
         recipe: the `Recipe`.
 
     Returns:
@@ -42,7 +42,7 @@ def format_epoch(row, state, recipe):
 
 
 def format_duration(seconds):
-    """Return a duration in words, of two units at most.
+    """Return a duration in words, in at most two units.
 
     Args:
         seconds: float, 0 or more.
@@ -66,11 +66,11 @@ def format_duration(seconds):
 
 
 def format_estimate(seconds, epochs):
-    """Return the duration of a training, and what to change where it is long.
+    """Return the duration of a training, and what to change if it is long.
 
     Args:
-        seconds: of all remaining epochs.
-        epochs: their number.
+        seconds: duration of all remaining epochs.
+        epochs: number of remaining epochs.
 
     Returns:
         str, one line.
@@ -88,23 +88,23 @@ def format_estimate(seconds, epochs):
 
 
 def make_explosion_error(what, recipe, epoch):
-    """Make the error of a training whose loss is `what` epoch number `epoch`, from 0."""
+    """Make the error of a loss that is not finite; `what` says where in `epoch` (from 0)."""
     rate = recipe.learning_rate
     return FloatingPointError(
-        f"The loss is {what} epoch {epoch + 1}. Look at the learning rate ({rate:g}; try "
-        f"--learning-rate {rate / 10:g}), the initializer ({recipe.initializer}; a Gaussian of "
-        "std 0.1 explodes, auto does not) and the images. The run folder holds the last good "
-        "epoch, if there was one; other numbers then want another --out."
+        f"The loss is {what} epoch {epoch + 1}. Received: --learning-rate {rate:g}, --initializer "
+        f"{recipe.initializer}. Try --learning-rate {rate / 10:g} or --initializer auto, and check "
+        "the images. The run folder keeps the last good epoch, if any; other settings then need "
+        "another --out."
     )
 
 
 class Watch(keras.callbacks.Callback):
-    """Progress bar with throughput and ETA; stops the epoch at NaN, or when time is up.
+    """Progress bar with throughput and ETA that stops the epoch at NaN, or when time is up.
 
-    Keras calls `on_train_batch_end` in threads of its own, as a device finishes its steps
-    (`async_safe`). Otherwise it would wait for the device after each step, and the next batch would
-    be made while the device is idle. So that method only takes notes. Errors and output come before
-    the next step, in the main thread.
+    Keras calls `on_train_batch_end` in its own threads, as a device finishes its steps
+    (`async_safe`). Otherwise Keras would wait for the device after each step, and the device would
+    be idle while the next batch is made. So that method only takes notes. Errors and output come
+    before the next step, in the main thread.
     """
 
     async_safe = True
@@ -117,16 +117,16 @@ class Watch(keras.callbacks.Callback):
             recipe: the `Recipe`.
             steps: steps of the epoch.
             batch: images per step.
-            shown: draw the bar where there is a terminal.
+            shown: whether to draw the bar, if the output is a terminal.
             heed: called before each step with the seconds until the epoch is saved. It may raise.
-            after: seconds of these that follow the last step.
+            after: seconds from the last step until the epoch is saved.
             say: called once with an estimate of the whole training; None for no estimate.
         """
         super().__init__()
         self.epoch, self.recipe, self.steps, self.batch = epoch, recipe, steps, batch
         self.shown, self.heed, self.after, self.say = shown, heed, after, say
         self.bar = None
-        # Of the steps that have ended: when, and how many there were; the first compiles.
+        # Time and number of finished steps, for the first report and the last; step 1 compiles.
         self.first = self.last = (0.0, 0)
         self.loss = (0, 0.0)  # the last step whose loss was read, and the loss
         self.last_weights = []

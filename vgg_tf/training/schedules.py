@@ -1,4 +1,4 @@
-"""Learning-rate schedules: functions of the step. The plateau rule is `state.Plateau`."""
+"""Learning-rate schedules as functions of the step. The plateau rule is `state.Plateau`."""
 
 import math
 
@@ -9,15 +9,15 @@ import keras
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Learning rate of each step of the optimizer, counted from 0.
 
-    With accumulation each part of a batch is a step.
+    With accumulation, each part of a batch is a step.
 
     Args:
         kind: `step`, `cosine` or `one-cycle`, as in `Recipe.schedule`.
         peak: highest learning rate.
         total: number of steps.
         warmup: number of steps of the warm-up.
-        factor: of each drop, for `step`.
-        drops: their number, for `step`.
+        factor: factor of each drop, for `step`.
+        drops: number of drops, for `step`.
     """
 
     def __init__(self, kind, peak, total, warmup=0, factor=0.1, drops=3):
@@ -37,12 +37,12 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         if self.kind == "step":
             drops = keras.ops.floor(step * (self.drops + 1) / self.total)
             return self.peak * keras.ops.power(self.factor, drops)
-        rise = (step + 1) / max(self.warmup, 1)  # the first step moves, too
+        rise = (step + 1) / max(self.warmup, 1)  # not 0 at the first step
         left = keras.ops.clip((self.total - step) / max(self.total - self.warmup, 1), 0.0, 1.0)
         fall = left if self.kind == "one-cycle" else 0.5 - 0.5 * keras.ops.cos(math.pi * left)
         return self.peak * (keras.ops.minimum(rise, fall) if self.warmup else fall)
 
     def get_config(self):
-        """Return the arguments that make the schedule again."""
+        """Return the arguments of the constructor."""
         names = ("kind", "peak", "total", "warmup", "factor", "drops")
         return {name: getattr(self, name) for name in names}

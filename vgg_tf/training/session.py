@@ -9,16 +9,16 @@ from vgg_tf.runs import tracking
 from vgg_tf.runtime import files, signals
 
 SMOKE_BATCHES = 2  # tested in a smoke run
-FEW_CLASSES, SMALL_CROP = 100, 128  # up to which a head of 4096 is noted; the crop in pixels
+FEW_CLASSES, SMALL_CROP = 100, 128  # at most; a wider head than needed is noted. Crop in pixels
 
 
 def read_inherited_weights(flags, out):
     """Read the weights to inherit, before anything else is done.
 
-    A run that has begun does not need them any more.
+    A run that has begun no longer needs them.
 
     Args:
-        flags: of the program.
+        flags: flags of the program.
         out: the run folder.
 
     Returns:
@@ -48,8 +48,8 @@ def train_and_test(run, collection, data, devices, weights, flags):
         collection: the `Collection` of the data.
         data: the source.
         devices: the `Devices`.
-        weights: to inherit, or None.
-        flags: of the program.
+        weights: the `Weights` to inherit, or None.
+        flags: flags of the program.
     """
     from vgg_tf.data.unreadable import naming_the_unreadable
     from vgg_tf.training import loop
@@ -80,9 +80,9 @@ def train_and_test(run, collection, data, devices, weights, flags):
         errors = _test(run, load(tested, devices.part)) if tested else {}
     if tested != "test":
         say(
-            f"no test split: the error is that of {tested}, which chose the network"
+            f"no test split: the reported error is that of {tested}, which selected the network"
             if tested
-            else "no images to test on"
+            else "no test and no validation split: the network is not tested"
         )
     seconds = sum(row["seconds"] for row in state.rows)
     n = collection.count_images(tested) if tested else 0
@@ -102,11 +102,11 @@ def train_and_test(run, collection, data, devices, weights, flags):
 
 
 def announce(settings, counts, collection, devices, say=print):
-    """Print what is trained on which images, and where.
+    """Print the network, its images and the devices.
 
     Args:
         settings: the `Settings` of the run.
-        counts: images of each split.
+        counts: number of images of each split.
         collection: the `Collection` of the images.
         devices: the `Devices`.
         say: called with the line.
@@ -120,7 +120,7 @@ def announce(settings, counts, collection, devices, say=print):
 
 
 def describe_network(model, crop):
-    """Return notes on the size of a network, and on a head that is larger than it need be.
+    """Return notes on the size of a network, and on a head that is larger than needed.
 
     Args:
         model: the network.
@@ -130,7 +130,7 @@ def describe_network(model, crop):
         list of str.
     """
     parameters = model.count_params()
-    # model.keras has the weights, each of two states the weights and their momentum.
+    # model.keras holds the weights; each of two states holds the weights and their momentum.
     notes = [f"{parameters:,} parameters; run folder: about {20 * parameters / 1e6:,.0f} MB"]
     width, classes = (model.get_layer(name).kernel.shape[-1] for name in ("fc1", "predictions"))
     if width >= HEAD_WIDTH and classes <= FEW_CLASSES and crop <= SMALL_CROP:
@@ -144,12 +144,12 @@ def describe_network(model, crop):
 
 @contextlib.contextmanager
 def following(run, devices, grace, track=""):
-    """Within, train on the devices: SIGTERM is handled and the rows of the log are tracked.
+    """Return a context of the devices that handles SIGTERM and tracks the rows of the log.
 
     Args:
         run: the open `run_folder.Run`.
         devices: the `Devices`.
-        grace: seconds that SIGTERM leaves.
+        grace: seconds between SIGTERM and the kill.
         track: names of trackers, as for `tracking.open_trackers`.
 
     Yields:
@@ -164,7 +164,7 @@ def following(run, devices, grace, track=""):
 
 
 def _make_feed(data, settings, collection, plan, devices, load):
-    """Make the `loop.Feed` of a training; a schedule may need a validation split."""
+    """Make the `loop.Feed`; raise if the schedule needs a validation split that is missing."""
     from vgg_tf.training import loop
 
     recipe, validation = settings.recipe, None
@@ -184,7 +184,7 @@ def _make_feed(data, settings, collection, plan, devices, load):
 
 
 def _load_center_crops(data, recipe, plan, smoke, split, part, cache="none"):
-    """Read the center crops of a split as batches; the first ones only in a smoke run."""
+    """Read the center crops of a split as batches; a smoke run takes only the first ones."""
     from vgg_tf.data.batches import Plan, make_epochs
     from vgg_tf.images.augmentation import View
 
@@ -223,7 +223,7 @@ def make_training_batches(data, recipe, collection, plan, part=(0, 1)):
 
 
 def _layers(settings):
-    """Return the layers to inherit, as `inheritance.inherit_weights` takes them."""
+    """Return the layers to inherit, as `inheritance.inherit_weights` expects them."""
     words = settings.inherit_layers
     return (
         words if words in ("paper", "all-matching") else [name.strip() for name in words.split(",")]
@@ -231,7 +231,7 @@ def _layers(settings):
 
 
 def _standardized(weights, settings):
-    """Return whether the input will be divided by the std of inherited weights; or None."""
+    """Return whether inherited weights divide the input by a std; None if they do not decide."""
     if weights is None or weights.mean is None:
         return None
     layers = _layers(settings)
@@ -255,8 +255,9 @@ def _inherit(run, model, weights, classes):
         layer.name for layer in model.layers if not layer.trainable and layer.name in left
     ]:
         raise ValueError(
-            f"--freeze-until {settings.recipe.freeze_until} would keep random weights permanently "
-            f"in {', '.join(stuck)}. Give --inherit-layers all-matching, or freeze less."
+            f"--freeze-until {settings.recipe.freeze_until} must freeze only inherited layers. "
+            f"Received: random weights in {', '.join(stuck)}. Use --inherit-layers all-matching, "
+            "or freeze fewer layers."
         )
     if run.writes:
         files.write_whole(note, f"{report}\n".encode())
