@@ -35,12 +35,16 @@ def main(arguments=None):
     for finding in findings:
         print(finding)
     if findings:
+        damaged = programs.count(len({finding.file for finding in findings}), "file")
         print(
-            f"{len(findings)} errors in {len({finding.file for finding in findings})} files. "
+            f"{programs.count(len(findings), 'error')} in {damaged}. "
             "Delete these shards and run the command that wrote them again."
         )
         sys.exit(1)
-    print(f"{flags.shards}: {shards} shards, {n:,} records, no errors")
+    print(
+        f"{flags.shards}: {programs.count(shards, 'shard')}, {programs.count(n, 'record')}, no "
+        "errors"
+    )
 
 
 if __name__ == "__main__":

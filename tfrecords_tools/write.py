@@ -82,7 +82,8 @@ def main(arguments=None):
     boxes = sum(values["boxes"] for values in collection.splits.values())
     n = sum(values["images"] for values in collection.splits.values())
     print(
-        f"{flags.out}: {shards} shards, {n:,} images, {boxes:,} boxes; {len(notes) - left_out} "
+        f"{flags.out}: {shards} shards, {programs.count(n, 'image')}, "
+        f"{programs.count(boxes, 'box', 'boxes')}; {len(notes) - left_out} "
         f"changed and {left_out} left out, listed in dataset.json"
     )
 

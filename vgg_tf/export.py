@@ -95,7 +95,8 @@ def main(arguments=None):
             "Install what they name, or choose another --format."
         )
     print(
-        f"{len(rows)} files written to {folder} and read back; largest difference of a log "
+        f"{programs.count(len(rows), 'file')} written to {folder} and read back; largest "
+        "difference of a log "
         f"probability in float32: {_format_largest(rows)}"
     )
 

@@ -58,10 +58,13 @@ def predict(words):
     with devices.scope():
         rows, bad = _locate(paths, localizer, rater, flags)
     files.write_json(os.path.join(flags.out, "boxes.json"), rows)
-    print(f"{len(rows):,} pictures; {flags.out}")
+    print(f"{programs.count(len(rows), 'picture')}; {flags.out}")
     if bad:
         listed = "\n  ".join(bad)
-        sys.exit(f"error: {len(bad)} of {len(paths)} pictures could not be read:\n  {listed}")
+        sys.exit(
+            f"error: {len(bad)} of {programs.count(len(paths), 'picture')} could not be read:\n  "
+            f"{listed}"
+        )
 
 
 def _check_label(flags, localizer, rater):

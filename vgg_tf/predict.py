@@ -133,14 +133,15 @@ def _say(flags, rows, bad, classes, texts):
     text = _FORMATS[flags.format](found, bad)
     if flags.out:
         files.write_whole(flags.out, text.encode("utf-8", "surrogateescape"))
-        print(f"{len(found):,} pictures; {flags.out}")
+        print(f"{programs.count(len(found), 'picture')}; {flags.out}")
     else:
         # File names may not be valid UTF-8.
         sys.stdout.write(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     if bad:
         listed = "\n  ".join(bad.values())
         sys.exit(
-            f"error: {len(bad)} of {len(found) + len(bad)} pictures could not be read:\n  {listed}"
+            f"error: {len(bad)} of {programs.count(len(found) + len(bad), 'picture')} could not be "
+            f"read:\n  {listed}"
         )
 
 

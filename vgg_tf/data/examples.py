@@ -7,7 +7,7 @@ from vgg_tf.data.selection import EVERYTHING
 from vgg_tf.records.annotations import Boxes
 from vgg_tf.records.collection import Collection, holds_shards, list_shards
 from vgg_tf.records.framing import Record, walk_records
-from vgg_tf.runtime import quiet
+from vgg_tf.runtime import programs, quiet
 
 
 class Example(NamedTuple):
@@ -121,7 +121,11 @@ def show(source, out, split="train", n=24, seed=0, selection=EVERYTHING):
     for example in read_examples(source, split, n, seed, selection):
         image = decode_named(example.encoded, example.name)
         h, w, _ = image.shape
-        boxes = f", {len(example.boxes.names)} boxes" if example.boxes.names else ""
+        boxes = (
+            f", {programs.count(len(example.boxes.names), 'box', 'boxes')}"
+            if example.boxes.names
+            else ""
+        )
         print(
             f"{example.where}: {example.class_name} ({example.label}), {w} x {h}, "
             f"{len(example.encoded):,} bytes{boxes}"
@@ -133,4 +137,4 @@ def show(source, out, split="train", n=24, seed=0, selection=EVERYTHING):
         pixels, titles, [example.boxes for example in shown], f"{source}, {split}"
     )
     drawing.save(sheet, out, dpi=150)
-    print(f"{out}: {len(shown)} images")
+    print(f"{out}: {programs.count(len(shown), 'image')}")

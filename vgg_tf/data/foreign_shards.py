@@ -125,7 +125,7 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
         how = "as given" if labels_from is not None else "found from the labels"
         notes.append(f"labels {labels[0]} to {labels[-1]}: first class is {base}, {how}")
         if base + len(labels) <= labels[-1]:
-            notes.append(f"{labels[-1] - base + 1 - len(labels)} classes have no images")
+            notes.append(f"{labels[-1] - base + 1 - len(labels)} of the classes have no images")
     for split, scan in scans.items() if ours else ():
         ours.compare(folder, split, scan.counts)
     names, texts = known or _name_classes(scans, base, labels[-1] + 1 - base)

@@ -13,7 +13,7 @@ from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper import protocols
 from vgg_tf.records.collection import RECIPE_FILE
 from vgg_tf.runs import run_folder
-from vgg_tf.runtime import files, remote
+from vgg_tf.runtime import files, programs, remote
 from vgg_tf.weights import reading
 from vgg_tf.weights.container import Weights
 from vgg_tf.weights.inheritance import load_weights
@@ -271,4 +271,5 @@ def _choose_folder(path, fingerprint):
 
 def _name_some(classes):
     """Return the number of classes and the first three names, for messages."""
-    return f"{len(classes)} classes ({', '.join(classes[:3])}{', ...' * (len(classes) > 3)})"
+    number = programs.count(len(classes), "class", "classes")
+    return f"{number} ({', '.join(classes[:3])}{', ...' * (len(classes) > 3)})"

@@ -73,12 +73,14 @@ def draw_field(network, picture, layer, unit):
     model, _, view = open_network_and_view(network, picture)
     seen = heatmaps.find_receptive_field(model, layer)
     h, w, _ = heatmaps.compute_features(model, view, layer).shape
-    row, column = map(int, unit.split(",")) if unit else (h // 2, w // 2)
-    if not (0 <= row < h and 0 <= column < w):
+    words = unit.split(",") if unit else (str(h // 2), str(w // 2))
+    numbers = [int(word) for word in words if word.strip().isdecimal()]
+    if not (len(numbers) == len(words) == 2 and numbers[0] < h and numbers[1] < w):
         raise ValueError(
             f"--unit must be between 0,0 and {h - 1},{w - 1} in {layer}. Received: --unit {unit}. "
             f"Try --unit {h // 2},{w // 2}."
         )
+    row, column = numbers
     return networks.draw_field(view, seen.of(row, column), f"{layer} at {row}, {column}")
 
 
@@ -115,10 +117,11 @@ def find_label(word, opened):
         return None
     if opened.classes and word in opened.classes:
         return opened.classes.index(word)
-    if not word.isdigit():
+    if not (word.isdecimal() and (not opened.number or int(word) < opened.number)):
+        numbers = f"0 to {opened.number - 1}" if opened.number else "numbers from 0"
         raise ValueError(
             f"--label must be a class of {opened.path}. Received: --label {word}. Choose from: "
-            f"{', '.join(opened.classes or ['numbers from 0'])}."
+            f"{', '.join(opened.classes or [numbers])}."
         )
     return int(word)
 

@@ -13,6 +13,7 @@ import numpy as np
 from vgg_tf.evaluation.evaluator import Evaluator
 from vgg_tf.evaluation.image_reader import READ, ImageReader, read_bytes
 from vgg_tf.evaluation.posterior_store import FOLDERS, Store
+from vgg_tf.runtime import programs
 
 SAVE_EVERY = 60  # seconds
 SHOWN = 20  # unreadable images that an error lists
@@ -99,7 +100,7 @@ def _compute(trained, images, stores, numbers, devices, batch_size, say, describ
         _save(stores, part)
     seconds = time.perf_counter() - start
     rate = f"{seconds:.0f} s, {len(numbers) / seconds:.3g} images/s"
-    say(f"{trained.name}, {_words(units)}: {len(numbers):,} images, {rate}")
+    say(f"{trained.name}, {_words(units)}: {programs.count(len(numbers), 'image')}, {rate}")
     return reader.problems
 
 
@@ -188,7 +189,8 @@ def refuse_unreadable(problems):
         more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         listed = "".join(f"\n  {problem}" for problem in list(problems.values())[:SHOWN])
         raise ValueError(
-            f"{len(problems)} images cannot be used. Repair or remove them:{listed}{more}"
+            f"{programs.count(len(problems), 'image')} cannot be used. Repair or remove "
+            f"them:{listed}{more}"
         )
 
 

@@ -102,7 +102,13 @@ def profile(scores, batches, steps, folder, callbacks=lambda steps: None):
         ValueError: an epoch has too few steps.
     """
     images = batches(0)
-    if (there := int(images.cardinality())) < steps + WARM_UP:
+    if (there := int(images.cardinality())) <= WARM_UP:
+        raise ValueError(
+            f"--profile needs an epoch of more than {WARM_UP} steps, which are a warm-up. "
+            "Received: "
+            f"{there} steps. Lower --batch-size, or use more images."
+        )
+    if there < steps + WARM_UP:
         raise ValueError(
             f"--profile must be at most {there - WARM_UP}: an epoch has {there} steps, "
             f"of which {WARM_UP} are a warm-up. Received: --profile {steps}. Use fewer "

@@ -22,7 +22,7 @@ def time_training(arguments, source=None):
             is too low, because Muon's own work is the same for any batch.
     """
     flags, source = parse(arguments, source)
-    scores, batches, plan, devices = _thrown_away(flags, source, batch_size=32)
+    scores, batches, plan, devices = _make_temporary(flags, source, batch_size=32)
 
     from vgg_tf.data.unreadable import naming_the_unreadable
     from vgg_tf.training.probe import measure_throughput
@@ -49,7 +49,7 @@ def profile(flags, source, out):
     from vgg_tf.forecast import profiler
     from vgg_tf.training import progress
 
-    scores, batches, plan, devices = _thrown_away(flags, source)
+    scores, batches, plan, devices = _make_temporary(flags, source)
     print(devices.reason)
 
     def callbacks(steps):
@@ -69,7 +69,7 @@ def profile(flags, source, out):
         return profiler.profile(scores, batches, flags.profile, f"{out}-profile", callbacks)
 
 
-def _thrown_away(flags, source, batch_size=None):
+def _make_temporary(flags, source, batch_size=None):
     """Return a compiled temporary network, its batches by epoch, the plan and the devices."""
     recipe, devices = flags.numbers, choose(flags.strategy, flags.precision)
 

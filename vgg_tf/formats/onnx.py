@@ -213,9 +213,11 @@ def read_contents(path):
     Raises:
         ModuleNotFoundError: The package onnx is not installed.
     """
-    import onnx
-    from onnx import numpy_helper
-
+    try:
+        import onnx
+        from onnx import numpy_helper
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(NEEDED.format(error), name=error.name) from None
     graph = onnx.load(path).graph
     layers = sum(node.op_type in ("Conv", "Gemm") for node in graph.node)
     return layers, [

@@ -31,10 +31,11 @@ def draw_runs(runs, what):
                 f"{run} must contain log.csv, which training writes after the first epoch. "
                 "Received: no log.csv. Give a folder of python -m vgg_tf.train."
             )
-        rows = [row for row in csv.DictReader(files.read_text(path).splitlines()) if row[what]]
-        if not rows:
+        table = csv.DictReader(files.read_text(path).splitlines())
+        if not (rows := [row for row in table if row.get(what)]):
             raise ValueError(
-                f"{path} must have values of {what}. Received: none. Choose another column."
+                f"{path} must have values of {what}. Received: none. Choose one of "
+                f"{', '.join(table.fieldnames or ())}."
             )
         epochs = [int(row["epoch"]) for row in rows]
         lines[run] = (epochs, [float(row[what]) for row in rows], f"C{i % 10}-")

@@ -185,7 +185,7 @@ def _make_form(kind, leaves, groups, hint):
 
 def _make_field(leaf, hint):
     options = {"help": leaf.help}
-    if leaf.default in ("", (), None):
+    if leaf.default in ("", (), None, tyro.MISSING):
         options["help_behavior_hint"] = ""
     if leaf.name in hint:
         options["help_behavior_hint"] = hint[leaf.name]

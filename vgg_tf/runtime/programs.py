@@ -73,6 +73,20 @@ def _is_ours(error):
     )
 
 
+def count(n, noun, nouns=None):
+    """Return a number with its noun, such as `1 picture` or `1,234 classes`.
+
+    Args:
+        n: Integer, 0 or more.
+        noun: Word for one.
+        nouns: Word for several; the default is `noun` with an s.
+
+    Returns:
+        str.
+    """
+    return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"
+
+
 def call(words, said=None, **options):
     """Run another program of this project, and pass SIGTERM on to it.
 

@@ -7,6 +7,8 @@ import time
 
 import keras
 
+from vgg_tf.runtime import programs
+
 LOOK_EVERY = 50  # steps between two checks of the loss
 ESTIMATE_AFTER = 5  # steps, and seconds, after the first step and before the estimate
 LONG = 2 * 24 * 3600  # seconds; a longer training gets a warning
@@ -76,7 +78,8 @@ def format_estimate(seconds, epochs):
         str, one line.
     """
     line = (
-        f"about {format_duration(seconds)} for {epochs} epochs at this throughput; finished epochs "
+        f"about {format_duration(seconds)} for {programs.count(epochs, 'epoch')} at this "
+        "throughput; finished epochs "
         "are kept"
     )
     if seconds > LONG:
