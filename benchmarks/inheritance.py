@@ -36,7 +36,10 @@ def main(arguments=None):
         "--out", type=Path, default=Path("runs/inheritance"), help="folder for the runs"
     )
     parser.add_argument(
-        "--figure", type=Path, default=Path("results/inheritance.png"), help="file of the figure"
+        "--figure",
+        type=Path,
+        default=Path("docs/images/inheritance.png"),
+        help="file of the figure",
     )
     parser.add_argument(
         "--epochs", type=int, default=8, help="epochs; the long run has twice as many"

@@ -1,4 +1,4 @@
-"""Write docs/errors.md, a table of all error messages: `python docs/errors.py`."""
+"""Write docs/reference/errors.md, a table of all error messages: `python docs/errors.py`."""
 
 import ast
 from pathlib import Path
@@ -75,4 +75,4 @@ def make_page():
 
 
 if __name__ == "__main__":
-    (ROOT / "docs" / "errors.md").write_text(make_page())
+    (ROOT / "docs" / "reference" / "errors.md").write_text(make_page())

@@ -1,8 +1,8 @@
 """Every error says what was received, and stands in the table of the docs."""
 
-import importlib.util
 from pathlib import Path
 
+from docs import errors
 from tests.making import ROOT
 
 # Parts of a message, to which the caller adds the name of the file.
@@ -15,16 +15,7 @@ PARTS = {
 }
 
 
-def load_errors():
-    """Load docs/errors.py, which is not part of the package."""
-    spec = importlib.util.spec_from_file_location("errors", Path(ROOT, "docs", "errors.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_every_error_says_what_was_received():
-    errors = load_errors()
     files = [
         path for name in ("vgg_tf", "tfrecords_tools") for path in Path(ROOT, name).rglob("*.py")
     ]
@@ -38,8 +29,8 @@ def test_every_error_says_what_was_received():
 
 
 def test_the_table_of_the_docs_is_that_of_the_code():
-    page = Path(ROOT, "docs", "errors.md").read_text()
-    assert page == load_errors().make_page(), "run python docs/errors.py"
+    page = Path(ROOT, "docs", "reference", "errors.md").read_text()
+    assert page == errors.make_page(), "run python docs/errors.py"
 
 
 def test_a_message_is_read_from_the_syntax_tree(tmp_path):
@@ -51,7 +42,7 @@ def test_a_message_is_read_from_the_syntax_tree(tmp_path):
         "sys.exit('n={}'.format(3))\n"
         "raise TypeError(where + 'c')\n"
     )
-    found = [row[1:] for row in load_errors().find_messages(path)]
+    found = [row[1:] for row in errors.find_messages(path)]
     assert sorted(found) == [
         ("OSError", "plain", False),
         ("TypeError", "{where}c", True),

@@ -46,6 +46,7 @@ def test_the_digits_become_shards_and_train_and_test_a_network(digits_trained):
         *names,
         "recipe.json",
         "report.json",
+        "result.json",
         "shards",
     ]
     closing = said.splitlines()[-1]

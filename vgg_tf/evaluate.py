@@ -88,7 +88,7 @@ def main(arguments=None):
 
     from vgg_tf.evaluation import metrics
     from vgg_tf.evaluation.averaging import average_posteriors
-    from vgg_tf.runs import run_folder
+    from vgg_tf.runs import results, run_folder
 
     run_folder.refuse_run(flags.out)
     start = time.perf_counter()
@@ -107,6 +107,19 @@ def main(arguments=None):
     folder = flags.out or _choose_folder(networks, lines, source, flags)
     if flags.preset == "none":
         where = _write_report(folder, lines[0], found[0], averages[0], source, flags)
+        networks, (first, *_), _ = lines[0]
+        results.write_result(
+            folder,
+            ("vgg_tf.evaluate", arguments),
+            devices,
+            found[0],
+            arch=" + ".join(network.arch for network in networks),
+            data=source.name,
+            split=flags.split,
+            protocol=first.name,
+            scales=list(first.scales),
+            seconds=time.perf_counter() - start,
+        )
         words = f"{flags.split} {_format_errors(found[0])}"
     else:
         where = _write_table(folder, lines, found)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import tyro
 
-from vgg_tf.localization.flags import PROG, Evaluate, Predict, Train
+from vgg_tf.localization.flags import COMMANDS, PROG, Predict
 from vgg_tf.localization.session import train
 from vgg_tf.localization.testing import evaluate, make_rater, parse_scales
 from vgg_tf.runtime import command_line, files, programs, quiet
@@ -26,9 +26,7 @@ def main(arguments=None):
     if words and words[0] in commands:
         commands[words[0]](words[1:])
         return
-    tyro.extras.subcommand_cli_from_dict(
-        {"train": Train, "evaluate": Evaluate, "predict": Predict}, args=words, prog=PROG
-    )
+    tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog=PROG)
 
 
 def predict(words):

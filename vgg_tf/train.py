@@ -59,7 +59,7 @@ def main(arguments=None):
             print(f"{out} is done; delete it or choose another --out to train again")
             print(format_result(report))
         elif not report:
-            train_and_test(run, run.read_collection(), data, devices, weights, flags)
+            train_and_test(run, run.read_collection(), data, devices, weights, flags, arguments)
 
 
 def _write_collection(run, source, flags, data):

@@ -51,7 +51,7 @@ def test_inheritance_prints_errors_and_draws_curves(run, made):
     assert head == ["training", "images seen", "validation error", "test top-1 / top-5 error"]
     assert [row[0] for row in rows] == ["vgg11", "vgg16-from-vgg11", "vgg16", "vgg16-long"]
     assert all(0 <= error <= 100 for row in rows for error in numbers(row[2:]))
-    assert Path("results/inheritance.png").stat().st_size > 5000
+    assert Path("docs/images/inheritance.png").stat().st_size > 5000
 
 
 def test_localization_compares_boxes_of_a_network_with_constant_boxes(run, made, start):

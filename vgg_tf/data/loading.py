@@ -43,7 +43,7 @@ def load_dataset(
     A pass over the dataset is one epoch. A training dataset has a new order and new views in each
     pass. Both depend only on `seed`, the epoch and the images, not on threads or devices.
 
-    Example:
+    Examples:
         Batches of a training pass have images and labels:
 
         >>> from vgg_tf import load_dataset
@@ -162,7 +162,7 @@ def load_epochs(
     Use it if each pass must have the number of its epoch. The arguments are those of
     `load_dataset`, without `epoch`.
 
-    Example:
+    Examples:
         >>> from vgg_tf import load_epochs
         >>> read_epoch = load_epochs("digits", batch_size=32, size=32, cache="pixels")
         >>> for epoch in range(2):

@@ -31,7 +31,7 @@ def decode_predictions(
         ValueError: the shape does not fit the classes, a value is NaN or infinity, or `top` is
             below 1.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from vgg_tf import decode_predictions
         >>> decode_predictions(np.array([[0.1, 0.6, 0.3]]), ["cat", "dog", "owl"], top=2)

@@ -7,6 +7,8 @@ import warnings
 
 import numpy as np
 
+from vgg_tf.runs.results import compute_interval
+
 BINS = 15  # of the calibration curve, as in Guo et al. 2017 (arXiv:1706.04599)
 CONFUSED = 20  # pairs of classes in a report
 TINY = 1e-38  # lower bound of probabilities in the loss, which keeps it finite
@@ -123,14 +125,6 @@ def rank_labels(posteriors, labels):
     own = posteriors[np.arange(len(labels)), labels][:, np.newaxis]
     before = np.arange(posteriors.shape[1]) < np.asarray(labels)[:, np.newaxis]
     return ((posteriors > own) | ((posteriors == own) & before)).sum(1)
-
-
-def compute_interval(wrong, n):
-    """Return Wilson's 95 % interval of the error of `wrong` among `n`: two numbers in %."""
-    from scipy.stats import binomtest
-
-    low, high = binomtest(wrong, n).proportion_ci(0.95, method="wilson")
-    return [100 * float(low), 100 * float(high)]
 
 
 def compute_area(posteriors, positive):

@@ -64,7 +64,7 @@ def extract(
         ValueError: a scale is below the network's crop, or images cannot be read; the message
             names them.
 
-    Example:
+    Examples:
         >>> import os, tempfile
         >>> import numpy as np
         >>> from vgg_tf import build_vgg, extract, write_weights

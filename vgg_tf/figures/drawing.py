@@ -33,7 +33,7 @@ def make_line(words, letters=100):
     Returns:
         str, for titles and labels of axes and ticks. For legends, use `add_legend`.
 
-    Example:
+    Examples:
         >>> print(make_line("cost_$5_vs_$6"))
         cost_\$5_vs_\$6
         >>> print(make_line("one, two, three", 8))

@@ -17,7 +17,7 @@ def make_markdown_table(header, rows):
     Returns:
         str, without a newline at the end.
 
-    Example:
+    Examples:
         >>> print(make_markdown_table(["class", "n"], [["cat | dog", 3]]))
         | class      | n   |
         |------------|-----|

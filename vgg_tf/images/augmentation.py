@@ -12,7 +12,7 @@ class View:
 
     Views are hashable, so graphs can be cached by view.
 
-    Example:
+    Examples:
         >>> View(crop=32, scale=(32, 36), shift=0.0).center_scale
         34
 

@@ -69,7 +69,7 @@ def process_path(
         TypeError: An unknown keyword, or one of an older version.
         ValueError: `crop`, `scale`, `shift`, `padding` or `cutout` is out of range.
 
-    Example:
+    Examples:
         >>> import os, tempfile
         >>> folder = tempfile.TemporaryDirectory()
         >>> path = os.path.join(folder.name, "cat", "1.png")

@@ -117,3 +117,6 @@ class Predict:
     scales: str = "one"
     out: str = "boxes"
     strategy: StrategyName = "auto"
+
+
+COMMANDS = {"train": Train, "evaluate": Evaluate, "predict": Predict}

@@ -25,7 +25,7 @@ def convert_head(model: keras.Model, dense: bool = True) -> keras.Model:
     Raises:
         ValueError: The network has no head, or it is not from `build_vgg`.
 
-    Example:
+    Examples:
         >>> from vgg_tf import build_vgg
         >>> model = build_vgg(
         ...     "vgg11", input_shape=(32, 32, 3), classes=2, width=0.0625, head_width=16

@@ -1,6 +1,6 @@
 """Initial values of kernels, as data; biases start at 0 everywhere.
 
-Example:
+Examples:
     >>> INITIALIZERS["he"].source
     'He et al. 2015, fan-in'
 """

@@ -106,7 +106,7 @@ def build_vgg(
         FileNotFoundError: The path `weights` does not exist.
         OSError: The ImageNet weights could not be downloaded.
 
-    Example:
+    Examples:
         >>> model = build_vgg(
         ...     "vgg11", input_shape=(32, 32, 3), classes=2, width=0.0625, head_width=16
         ... )

@@ -1,6 +1,6 @@
 """Table 1 of the paper as data, without Keras: the layers of each network.
 
-Example:
+Examples:
     >>> ARCHITECTURES["vgg16"].weight_layers
     16
     >>> IMAGENET_MEAN  # RGB 0..255

@@ -1,6 +1,6 @@
 """Named recipes: the paper's, and others for small images.
 
-Example:
+Examples:
     >>> RECIPES["paper384"].scale
     (384, 384)
 """

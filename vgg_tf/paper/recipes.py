@@ -1,11 +1,14 @@
 """Section 3.1 as data, without Keras: every number of a training run, in one dataclass."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from vgg_tf.images.augmentation import View
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def _scale(words):
@@ -31,7 +34,7 @@ Scale = Annotated[
 class Recipe:
     """Numbers of a training run. The defaults are the paper's for S=256 (section 3.1).
 
-    Example:
+    Examples:
         >>> recipe = Recipe(epochs=10, scale=(256, 512))
         >>> recipe.learning_rate, recipe.evaluation_scale
         (0.01, 384)
@@ -180,11 +183,11 @@ class Recipe:
         """Images a step: the batch, or one of the parts that `accumulate` adds up."""
         return self.batch_size // self.accumulate
 
-    def view(self, covariance=None):
+    def view(self, covariance: "np.ndarray | None" = None) -> View:
         """Return the random views of the training images, an `augmentation.View`.
 
         Args:
-            covariance: `[3, 3]`, of their colors, for the RGB shift.
+            covariance: `[3, 3]`, of their colors, for the RGB shift; None without one.
         """
         return View(
             self.size,

@@ -10,6 +10,7 @@
 | previous.safetensors | complete state after the epoch before the last one |
 | log.csv, history.png | one row or point per epoch |
 | tensorboard, wandb | folders of the trackers, if any |
+| result.json | errors with intervals, command, commit, machine and date of the run |
 | report.json | result of the run; exists only if the run has ended |
 
 The network in model.keras takes raw RGB and returns probabilities.

@@ -1,6 +1,9 @@
 """The accelerators and CPU instructions of this machine, found without a framework."""
 
 import contextlib
+import os
+import platform
+import re
 from pathlib import Path
 
 # PCI device numbers of Google's TPU chips (jax/_src/hardware_utils.py). Google's network cards have
@@ -15,6 +18,13 @@ TPU_CHIPS = {
     "0x006f": "v6e",
     "0x0076": "v7x",
 }
+# Instructions of x86 CPUs for matrices, the widest first.
+_WIDEST = (
+    ("amx_bf16", "AMX"),
+    ("avx512_bf16", "AVX512-BF16"),
+    ("avx512f", "AVX-512"),
+    ("avx2", "AVX2"),
+)
 GPUS = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA, WSL on Windows, AMD
 
 
@@ -57,6 +67,21 @@ def has_amx():
 def has_avx2_only():
     """Return whether the CPU is an x86 and its widest vectors are those of AVX2 (32 bytes)."""
     return _has_flag("avx2") and not _has_flag("avx512f")
+
+
+def describe_cpu():
+    """Return the cores, the name and the widest arithmetic of the CPU in one line.
+
+    Returns:
+        str, such as `2 cores, AMD EPYC 9B45 with AVX512-BF16`.
+    """
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*: (.*)$", info.read_text() if info.exists() else "", re.M)
+    name = re.sub(r"\((R|TM)\)", "", found[1]) if found else platform.processor()
+    widest = next((words for flag, words in _WIDEST if _has_flag(flag)), None)
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = f"{n} core{'s' * (n != 1)}"
+    return f"{cores}, {name or platform.machine()}{f' with {widest}' if widest else ''}"
 
 
 def _has_flag(flag):

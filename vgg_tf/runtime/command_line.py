@@ -52,7 +52,7 @@ def parse_flags(kind, words, prog, default=None, groups=None, hint=None):
     """
     words = sys.argv[1:] if words is None else list(words)
     check_words(kind, words, prog)
-    leaves = {leaf.name: leaf for leaf in _list_leaves(kind, default)}
+    leaves = {leaf.name: leaf for leaf in list_leaves(kind, default)}
     form = _make_form(kind, leaves, groups or {"": list(leaves)}, hint or {})
     found = tyro.cli(form, args=words, prog=prog, config=(tyro.conf.OmitArgPrefixes,))
     values = {}
@@ -103,7 +103,7 @@ def check_words(kind, words, prog):
     """
     print_version(words)
     kinds = kind if isinstance(kind, tuple) else (kind,)
-    leaves = [leaf for each in kinds for leaf in _list_leaves(each, None)]
+    leaves = [leaf for each in kinds for leaf in list_leaves(each, None)]
     flags = {"--" + leaf.name.replace("_", "-") for leaf in leaves}
     flags |= {"--no-" + leaf.name.replace("_", "-") for leaf in leaves if leaf.kind is bool}
     known = flags | {"--help", "--version", "--"}
@@ -120,7 +120,7 @@ def check_words(kind, words, prog):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Leaf:
+class Leaf:
     """A flag: its name, its type with annotations, its help and its default."""
 
     name: str
@@ -129,16 +129,16 @@ class _Leaf:
     default: object
 
 
-def _list_leaves(kind, default):
+def list_leaves(kind, default):
     """Yield the flags of a dataclass, those of its dataclasses among them."""
     hints, texts = get_type_hints(kind, include_extras=True), _read_help(kind)
     for field in dataclasses.fields(kind):
         hint, value = hints[field.name], _find_default(field, default)
         plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         if dataclasses.is_dataclass(plain):
-            yield from _list_leaves(plain, value)
+            yield from list_leaves(plain, value)
         else:
-            yield _Leaf(field.name, hint, texts.get(field.name, ""), value)
+            yield Leaf(field.name, hint, texts.get(field.name, ""), value)
 
 
 def _find_default(field, default):

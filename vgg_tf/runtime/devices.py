@@ -129,7 +129,7 @@ def strategy(word: StrategyName = "auto", precision: Precision = "auto") -> Devi
     Returns:
         `Devices`. Build and train the model inside its `scope()`.
 
-    Example:
+    Examples:
         >>> from vgg_tf import build_vgg, strategy
         >>> devices = strategy("cpu", "float32")  # doctest: +ELLIPSIS
         devices: ... float32, ...

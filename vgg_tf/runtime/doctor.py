@@ -5,6 +5,7 @@ framework sees.
 """
 
 import os
+import platform
 import subprocess
 import sys
 from importlib import metadata
@@ -20,13 +21,31 @@ _PACKAGES = (
     "jaxlib",
     "libtpu",
     "numpy",
+    "h5py",
+    "safetensors",
+)
+_ENVIRONMENT = (
+    "KERAS_BACKEND",
+    "KERAS_HOME",
+    "JAX_PLATFORMS",
+    "XLA_FLAGS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "CUDA_VISIBLE_DEVICES",
+    "TPU_WORKER_HOSTNAMES",
+    "KAGGLE_KERNEL_RUN_TYPE",
+    "COLAB_RELEASE_TAG",
 )
 
 
 def print_report():
     """Print installed versions, the devices that each framework sees, and what to fix."""
     versions = {name: find_version(name) for name in _PACKAGES}
-    print(f"Python {sys.version.split()[0]}")
+    print(f"Paste this report into an issue.\nvgg_tf {metadata.version('vgg_tf')}")
+    print(f"Python {sys.version.split()[0]} on {platform.platform()}")
+    print(f"CPU: {chips.describe_cpu()}")
+    for name in _ENVIRONMENT:
+        if name in os.environ:
+            print(f"{name}={os.environ[name]}")
     for name, version in versions.items():
         print(f"  {name:16}{version or '-'}")
     generation, n = chips.find_tpu_chips()

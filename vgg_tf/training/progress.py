@@ -52,7 +52,7 @@ def format_duration(seconds):
     Returns:
         str, such as `3 h 20 min`.
 
-    Example:
+    Examples:
         >>> format_duration(12_000)
         '3 h 20 min'
     """

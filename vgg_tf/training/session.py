@@ -5,7 +5,7 @@ import functools
 from dataclasses import replace
 
 from vgg_tf.paper.architectures import HEAD_WIDTH
-from vgg_tf.runs import tracking
+from vgg_tf.runs import results, tracking
 from vgg_tf.runtime import files, signals
 
 SMOKE_BATCHES = 2  # tested in a smoke run
@@ -40,7 +40,7 @@ def read_inherited_weights(flags, out):
     return weights, weights.fingerprint()
 
 
-def train_and_test(run, collection, data, devices, weights, flags):
+def train_and_test(run, collection, data, devices, weights, flags, words=None):
     """Train the network of a run, test the best one, write the report, and print the result.
 
     Args:
@@ -50,6 +50,7 @@ def train_and_test(run, collection, data, devices, weights, flags):
         devices: the `Devices`.
         weights: the `Weights` to inherit, or None.
         flags: flags of the program.
+        words: the words of the command line, for `result.json`; None takes those of this process.
     """
     from vgg_tf.data.unreadable import naming_the_unreadable
     from vgg_tf.training import loop
@@ -96,9 +97,26 @@ def train_and_test(run, collection, data, devices, weights, flags):
         "best_epoch": state.best_epoch,
         "parameters": model.count_params(),
     }
+    if run.writes:
+        _write_result(run, report, devices, flags.smoke, words)
     run.write_report(report)
     say(format_result(report))
     devices.wait("report")
+
+
+def _write_result(run, report, devices, smoke, words):
+    results.write_result(
+        run.folder,
+        ("vgg_tf.train", words),
+        devices,
+        report,
+        arch=run.settings.arch,
+        data=run.settings.data,
+        protocol="center",
+        seed=run.settings.recipe.seed,
+        note="a trial with tiny numbers (--smoke)" if smoke else None,
+        **{key: report[key] for key in ("parameters", "split", "seconds", "images_per_second")},
+    )
 
 
 def announce(settings, counts, collection, devices, say=print):

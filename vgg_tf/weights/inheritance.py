@@ -98,7 +98,7 @@ def inherit_weights(
         ValueError: No layer could be copied, `layers` has unknown names, or the source cannot be
             read (see `read_weights`). The target is unchanged.
 
-    Example:
+    Examples:
         >>> from vgg_tf import build_vgg, inherit_weights
         >>> options = dict(input_shape=(32, 32, 3), classes=2, width=0.0625, head_width=16)
         >>> shallow = build_vgg("vgg11", **options)
@@ -148,7 +148,7 @@ def load_weights(
         ValueError: A layer is missing in source or target, or has another shape. Or the source
             cannot be read (see `read_weights`). The target is unchanged.
 
-    Example:
+    Examples:
         >>> from vgg_tf import build_vgg, load_weights
         >>> options = dict(input_shape=(32, 32, 3), classes=2, width=0.0625, head_width=16)
         >>> first, second = build_vgg("vgg11", **options), build_vgg("vgg11", **options)

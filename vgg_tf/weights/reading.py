@@ -52,7 +52,7 @@ def read_weights(source: "str | os.PathLike[str] | keras.Model | Weights") -> We
         ValueError: The source has no weights of a VGG network, is damaged or a pickle, refers to
             other files, or has NaN or infinity.
 
-    Example:
+    Examples:
         >>> weights = read_weights("cifar10")
         >>> weights.form
         'names of torchvision or timm'

@@ -45,7 +45,7 @@ def write_weights(
             weight is out of the range of float16.
         OSError: The file cannot be written.
 
-    Example:
+    Examples:
         >>> import os, tempfile
         >>> from vgg_tf import build_vgg, read_weights
         >>> options = dict(input_shape=(32, 32, 3), classes=2, width=0.0625, head_width=16)
