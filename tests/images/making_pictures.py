@@ -58,8 +58,13 @@ FORMATS = JPEGS | LOSSLESS
 
 
 def decoded_by_pil(contents):
+    """Return the pixels that PIL decodes; those with alpha over white."""
     image = Image.open(io.BytesIO(contents))
-    return np.asarray(image)[:, :, :3] if image.mode == "RGBA" else np.asarray(image.convert("RGB"))
+    if image.mode != "RGBA":
+        return np.asarray(image.convert("RGB"))
+    pixels = np.asarray(image).astype(float)
+    share = pixels[:, :, 3:] / 255
+    return np.round(pixels[:, :, :3] * share + 255 * (1 - share)).astype(int)
 
 
 def rescaled_by_pil(picture, new_h, new_w):

@@ -21,7 +21,7 @@ def test_every_format_decodes_to_the_pixels_of_pil(call):
     for kind, content, got in zip(FORMATS, contents, call(decoding.decode, contents), strict=True):
         assert got.dtype == np.uint8
         # Builds of libjpeg differ by a level in the inverse DCT and the color conversion.
-        tolerance = 1 if kind in JPEGS else 0
+        tolerance = 1 if kind in JPEGS or "alpha" in kind else 0
         np.testing.assert_allclose(
             got.astype(int), decoded_by_pil(content), rtol=0, atol=tolerance, err_msg=kind
         )
@@ -73,6 +73,6 @@ def test_an_orientation_tag_is_not_applied(call):
 def test_bytes_that_are_not_a_complete_image_raise_an_error(contents):
     with pytest.raises(
         tf.errors.InvalidArgumentError,
-        match=r"(?i)empty|unknown image|incomplete|invalid jpeg|invalid png",
+        match=r"(?i)empty|not a picture|incomplete|invalid jpeg|invalid png",
     ):
         decoding.decode(contents)

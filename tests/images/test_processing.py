@@ -1,10 +1,13 @@
 """process_path returns a view and the label of the folder, and its errors name the file."""
 
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from tests.images.making_pictures import coordinates, encode
+from tests.images.making_pictures import coordinates, encode, with_alpha
 from tests.images.making_views import both_ways, columns, eagerly, in_tf_data
 from vgg_tf.images import decoding
 from vgg_tf.images.processing import process_path
@@ -96,7 +99,7 @@ def test_a_file_that_is_not_an_image_raises_an_error_that_names_it(
     with open(photos[0], "wb") as file:
         file.write(contents)
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match=r"(?s)not a JPEG, PNG, GIF or BMP.*cat 1\.png"
+        tf.errors.InvalidArgumentError, match=r"(?s)not a JPEG, PNG, GIF, BMP or WebP.*cat 1\.png"
     ):
         call(lambda path: process_path(path, CLASSES, 16, 18, training=training), photos)
 
@@ -116,3 +119,76 @@ def test_keywords_of_the_old_version_raise_an_error_that_names_the_new_ones(phot
         match=rf"crop= instead of cut=, scale= .* shift= .*max_delta=.*Received: {names}\.",
     ):
         process_path(photos[0], CLASSES, **old)
+
+
+COLORS = [[9.0, 3.0, 0.0], [3.0, 5.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+def test_a_covariance_may_be_a_tensor_also_inside_a_dataset(photos):
+    outside = tf.constant(COLORS)
+
+    def look(covariance):
+        return lambda path: process_path(path, CLASSES, 16, 18, seed=1, covariance=covariance())[0]
+
+    expected = eagerly(look(lambda: COLORS), photos[:1])
+    for make in (lambda: outside, lambda: tf.constant(COLORS), lambda: np.array(COLORS)):
+        for call in (eagerly, in_tf_data):
+            np.testing.assert_array_equal(call(look(make), photos[:1]), expected)
+    with pytest.raises(ValueError, match="covariance must have the same values for all images"):
+        in_tf_data(
+            lambda path, colors: process_path(path, CLASSES, 16, 18, covariance=colors),
+            photos[:1],
+            [COLORS],
+        )
+
+
+UNUSED = [{"padding": 16}, {"cutout": -1}, {"shift": -1.0}, {"covariance": [[1.0]]}]
+
+
+@pytest.mark.parametrize("unused", UNUSED)
+def test_the_center_crop_ignores_the_numbers_of_random_views(photos, unused):
+    expected, _ = process_path(photos[0], CLASSES, 16, 18, training=False)
+    found, _ = process_path(photos[0], CLASSES, 16, 18, training=False, **unused)
+    np.testing.assert_array_equal(found, expected)
+    if "covariance" not in unused:
+        with pytest.raises(ValueError, match=r"Received: "):
+            process_path(photos[0], CLASSES, 16, 18, **unused)
+
+
+STILL = coordinates(18, 21)
+TURNED = Image.fromarray(STILL[::-1].copy())
+MOVING = {"save_all": True, "append_images": [TURNED], "lossless": True}
+WEBP = {
+    "lossy": (STILL, {"quality": 90}),
+    "lossless": (STILL, {"lossless": True}),
+    "alpha": (with_alpha(STILL), {"lossless": True, "exact": True}),
+    "lossy with alpha": (with_alpha(STILL), {}),
+    "animation": (STILL, MOVING),
+    "animation with metadata": (STILL, MOVING | {"icc_profile": b"x" * 99}),
+    "lossy animation": (STILL, MOVING | {"lossless": False}),
+    "animation with alpha": (with_alpha(STILL), MOVING),
+}
+
+
+@both_ways
+@pytest.mark.parametrize("name", WEBP)
+def test_every_kind_of_webp_is_read_as_pil_reads_it(call, tmp_path, name):
+    picture, options = WEBP[name]
+    contents = encode(picture, "webp", **options)
+    (tmp_path / "cat").mkdir()
+    path = tmp_path / "cat" / "1.dat"  # the content counts, not the suffix
+    path.write_bytes(contents)
+    ((got, _),) = call(
+        lambda path: process_path(path, CLASSES, 18, 18, training=False), [str(path)]
+    )
+    first = Image.open(io.BytesIO(contents)).convert("RGBA")  # the first frame, over white
+    white = Image.alpha_composite(Image.new("RGBA", first.size, "white"), first)
+    np.testing.assert_array_equal(got, make_center_view(np.array(white)[:, :, :3], 18, 18))
+
+
+@pytest.mark.parametrize("name", ["lossy", "alpha", "animation"])
+@pytest.mark.parametrize("n", [14, 20, 21, 30, -9])
+def test_a_webp_that_is_cut_off_is_an_error(name, n):
+    picture, options = WEBP[name]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"."):
+        decoding.decode(encode(picture, "webp", **options)[:n])

@@ -16,7 +16,13 @@ from tests.images.making_pictures import (
 from tests.images.making_views import both_ways, columns
 from tests.making import noise
 from vgg_tf.images import decoding
-from vgg_tf.images.rescaling import compute_rescaled_size, crop_of_rescaled, make_center_view
+from vgg_tf.images.rescaling import (
+    check_proportions,
+    compute_rescaled_size,
+    crop_of_rescaled,
+    is_too_narrow,
+    make_center_view,
+)
 
 
 @both_ways
@@ -155,3 +161,15 @@ def test_the_torchvision_center_view_differs_by_at_most_one_level_from_torchvisi
         assert difference.max() <= 1
         assert (difference > 0).mean() < 0.4
     assert cut_down >= 4  # sizes for which truncation and rounding differ
+
+
+@both_ways
+def test_images_of_over_50_megapixels_after_rescaling_are_too_narrow(call):
+    sizes = [(32, 10**6), (10**6, 32), (32, 24_414), (32, 24_415), (24_414, 32), (9000, 9000)]
+    narrow = [True, True, False, True, False, False]
+    assert [is_too_narrow(*size, 256) for size in sizes] == narrow
+    found = call(lambda size: is_too_narrow(size[0], size[1], 256), np.array(sizes, np.int64))
+    assert [bool(value) for value in found] == narrow
+    check_proportions(32, 24_414, 256, "a.png")
+    with pytest.raises(ValueError, match=r"^a\.png is too long and narrow: .* 50 megapixels\. Rec"):
+        check_proportions(32, 10**6, 256, "a.png")

@@ -42,8 +42,8 @@ def choose_views(flags, opened, network, calibrate):
         `Views`.
     """
     from vgg_tf.data import opening
-    from vgg_tf.data.folders import find_pictures
     from vgg_tf.images import decoding
+    from vgg_tf.layouts.folders import find_pictures
     from vgg_tf.records.splits import Split
 
     def views(split, numbers):

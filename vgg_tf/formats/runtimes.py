@@ -1,10 +1,10 @@
 """Run exported files on pictures, without TensorFlow if the runtime does not need it."""
 
-import io
 import os
 
 import numpy as np
 
+from vgg_tf.images.flattening import decode_by_pillow
 from vgg_tf.runtime import files
 
 SUFFIXES = (".onnx", ".tflite", ".mlpackage")
@@ -67,16 +67,11 @@ def cut_view(contents, about, name):
         ValueError: The file is not a picture, or has more pixels than PIL allows. The message names
             it.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(contents)) as image:
-            # 16-bit gray: TensorFlow keeps the upper byte, but PIL's convert would clip.
-            deep = image.mode.startswith("I")
-            picture = (
-                Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if deep else image
-            ).convert("RGB")
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+        picture = Image.fromarray(decode_by_pillow(contents))
+    except ValueError as error:
         raise ValueError(f"cannot read {name}: {error}") from None
     w, h = picture.size
     smaller, scale = min(w, h), about["scale"]

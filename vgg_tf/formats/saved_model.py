@@ -31,7 +31,7 @@ class _Served(tf.Module):
             }
 
         def view(contents):
-            whole = rescaling.rescale(decoding.decode(contents), network.scale)
+            whole = rescaling.rescale(decoding.decode_exportable(contents), network.scale)
             corner = (tf.shape(whole)[:2] - (network.height, network.width)) // 2
             cut = whole[
                 corner[0] : corner[0] + network.height, corner[1] : corner[1] + network.width
@@ -67,7 +67,7 @@ def write(network, path):
     """Write a network as a SavedModel, whole or not at all.
 
     The signature `serving_default` takes `image`, uint8 `[n, h, w, 3]`, RGB. The signature
-    `encoded` takes `contents`, strings `[n]`: JPEG, PNG, GIF or BMP files, which it rescales and
+    `encoded` takes `contents`, strings `[n]`: JPEG or PNG files, which it rescales and
     crops. Both return `posteriors`, float32 `[n, classes]`, and `classes`, strings.
 
     Args:

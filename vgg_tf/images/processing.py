@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from vgg_tf.images.augmentation import View
 from vgg_tf.images.colors import IMAGENET_COVARIANCE
-from vgg_tf.images.decoding import PNG, decode, is_bmp, is_jpeg, make_key
+from vgg_tf.images.decoding import decode, is_jpeg, is_png, make_key
 from vgg_tf.images.rescaling import make_center_view
 from vgg_tf.images.views import make_train_view
 from vgg_tf.runtime.passes import draw_fresh_seed
@@ -34,7 +34,7 @@ def process_path(
     repeats the views of the first pass.
 
     Args:
-        path: Scalar string, `.../<class name>/<file>`: a JPEG, PNG, GIF or BMP image.
+        path: Scalar string, `.../<class name>/<file>`: a JPEG, PNG, GIF, BMP or WebP image.
         class_names: Names of the classes. The label is the position of the file's folder in them.
         crop: Side of the square crop, in pixels. Defaults to 224.
         scale: Smaller side of the image after rescaling, in pixels, at least `crop`. A pair
@@ -67,7 +67,8 @@ def process_path(
             which does not name the file.
         NotFoundError: The file does not exist.
         TypeError: An unknown keyword, or one of an older version.
-        ValueError: `crop`, `scale`, `shift`, `padding` or `cutout` is out of range.
+        ValueError: `crop` or `scale` is out of range; with `training=True` also `shift`, `padding`
+            or `cutout`, or `covariance` is a tensor whose values depend on the dataset.
 
     Examples:
         >>> import os, tempfile
@@ -98,7 +99,9 @@ def process_path(
             "shift= (of the RGB colors) instead of max_delta= (of the hue). Received: "
             f"{', '.join(old)}. Use the new keywords."
         )
-    view = View(crop, scale, flip, shift, covariance, padding, cutout)
+    # The center crop ignores the other arguments, which may be out of range.
+    random = (flip, shift, _read_static(covariance), padding, cutout) if training else ()
+    view = View(crop, scale, *random)
     contents, label = _read_labeled(tf.convert_to_tensor(path), class_names)
     if training:
         pair = tf.stack(
@@ -106,6 +109,19 @@ def process_path(
         )
         return make_train_view(contents, pair, view), label
     return make_center_view(decode(contents), view.crop, view.center_scale), label
+
+
+def _read_static(covariance):
+    """Return the values of a covariance that may be a constant of the graph of a Dataset.map."""
+    if not tf.is_tensor(covariance):
+        return covariance
+    values = tf.get_static_value(covariance)
+    if values is None:
+        raise ValueError(
+            f"covariance must have the same values for all images. Received: {covariance}. Compute "
+            "it before Dataset.map."
+        )
+    return values
 
 
 def _read_labeled(path, class_names):
@@ -116,15 +132,14 @@ def _read_labeled(path, class_names):
     known = tf.debugging.Assert(
         tf.reduce_any(matches), ["The folder of the image is not in class_names. Received:", path]
     )
-    start = tf.strings.substr(contents, 0, 4)
+    head = tf.strings.substr(contents, 0, 12)
     is_image = (
         is_jpeg(contents)
-        | is_bmp(contents)
-        | (start == PNG)
-        | (tf.strings.substr(start, 0, 3) == b"GIF")
+        | is_png(contents)
+        | tf.strings.regex_full_match(head, r"(?s)(GIF8|BM|RIFF\C{4}WEBP)\C*")
     )
     readable = tf.debugging.Assert(
-        is_image, ["The file is not a JPEG, PNG, GIF or BMP image. Received:", path]
+        is_image, ["The file is not a JPEG, PNG, GIF, BMP or WebP image. Received:", path]
     )
     with tf.control_dependencies([op for op in (known, readable) if op is not None]):
         label = tf.argmax(matches, output_type=tf.int64)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vgg_tf.images.augmentation import View
 from vgg_tf.images.colors import IMAGENET_COVARIANCE, compute_shift
-from vgg_tf.images.decoding import decode, is_jpeg
+from vgg_tf.images.decoding import decode, has_windows
 from vgg_tf.images.rescaling import compute_rescaled_size, resample, to_pixels, turn_upright
 
 
@@ -27,7 +27,7 @@ def make_train_view(contents, seed, view=View()):
         uint8 `[crop, crop, 3]`, RGB 0..255.
     """
     contents = tf.convert_to_tensor(contents)
-    jpeg = is_jpeg(contents)
+    jpeg = has_windows(contents)
 
     def whole():
         image = decode(contents)
