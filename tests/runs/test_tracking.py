@@ -20,10 +20,19 @@ def made_rows(n, **others):
 
 
 def test_without_validation_a_tracker_receives_no_empty_values(tmp_path):
-    rows = made_rows(3, validation_loss=None, validation_error=None, validation_top5_error=None)
+    columns = [column for column in tracking.LOGS if column.startswith("validation")]
+    rows = made_rows(3, **dict.fromkeys(columns))
     with tracking.open_trackers("tensorboard", SimpleNamespace(folder=tmp_path)) as track:
         track(rows)
     assert tensorboard(tmp_path) == {"train": in_float32(rows, TENSORBOARD["train"])}
+
+
+def test_a_tracker_receives_the_recall_of_the_rows_that_have_it(tmp_path):
+    first, second = made_rows(2)
+    del first["validation_recall"]  # of an earlier version
+    with tracking.open_trackers("tensorboard", SimpleNamespace(folder=tmp_path)) as track:
+        track((first, second))
+    assert tensorboard(tmp_path)["validation"]["epoch_mean_class_recall"] == [(2, 0.5)]
 
 
 class Callback:

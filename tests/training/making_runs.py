@@ -15,7 +15,13 @@ from vgg_tf.records.statistics import Measures
 from vgg_tf.runs import run_folder
 from vgg_tf.runs.settings import Settings
 from vgg_tf.training import loop
-from vgg_tf.training.model import build, compile_scores, drop_softmax, make_optimizer
+from vgg_tf.training.model import (
+    build,
+    compile_scores,
+    drop_softmax,
+    make_classification_task,
+    make_optimizer,
+)
 from vgg_tf.weights.inheritance import inherit_weights
 
 CLASSES = 4
@@ -62,12 +68,15 @@ def masked(n, batch, seed=1):
 
 @functools.cache
 def collection():
-    images, labels = pictures(32)
+    (images, labels), (_, others) = pictures(32), pictures(13, seed=1)
     measures = Measures()
     for image in images:
         measures.add(*measure_colors(image), min(image.shape[:2]), 100)
-    split = Split([str(i) for i in range(32)], labels.astype(np.int64), [b""] * 32)
-    return measures.make_collection(Source("noise", tuple("abcd"), {"train": split}))
+    splits = {
+        split: Split([str(i) for i in range(len(y))], y.astype(np.int64), [b""] * len(y))
+        for split, y in (("train", labels), ("validation", others))
+    }
+    return measures.make_collection(Source("noise", tuple("abcd"), splits))
 
 
 def open_run(folder, recipe=RECIPE, arch="shallow"):
@@ -119,15 +128,16 @@ def train(
                 masked(13, 8) if validated else None,
             ),
             loop.Hooks(say, begin, **hooks),
+            make_classification_task(recipe, collection().splits),
             check=check,
         )
     return state, lines
 
 
-def compiled(model, recipe, steps):
+def compiled(model, recipe, steps, **options):
     """Compile a network of logits in eager mode, which traces nothing."""
     scores = drop_softmax(model)
-    compile_scores(scores, make_optimizer(recipe, steps))
+    compile_scores(scores, make_optimizer(recipe, steps), **options)
     scores.run_eagerly = True
     return scores
 

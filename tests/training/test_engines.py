@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from tests.making import ROOT, needs_jax
+from tests.training.slow_loss import slow_loss
 
 SEVERAL = {"tensorflow": 2, "jax": 4}
 WAYS = [(engine, n) for engine, several in SEVERAL.items() for n in (1, several)]
-NETWORKS = [
-    ("shallow", 0.02),
-    ("shallow_bn", 0.0),
-]  # and Muon's share; moments are those of the batch on all devices
+NETWORKS = [  # Muon's share, smoothing, class weights; moments are those of the whole batch
+    ("shallow", 0.02, 0.0, None),
+    ("shallow_bn", 0.0, 0.1, [0.5, 3.0, 0.0, 1.25]),
+]
 
 # For each network: five steps on batches of 8, then a test of 13 images in batches of 8, of which
 # the last one is padded.
@@ -40,6 +41,7 @@ if engine == "tensorflow":
     mirrored = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(several)])
     scopes = {1: devices.scope, several: mirrored.scope}
 from tests.making import shallow
+from vgg_tf.training.cross_entropy import make_cross_entropy
 from vgg_tf.training.model import compile_scores, drop_softmax, evaluate, make_optimizer
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.evaluation.evaluator import Evaluator
@@ -47,8 +49,10 @@ from vgg_tf.paper.recipes import Recipe
 random = np.random.default_rng(0)
 images = random.integers(0, 256, (53, 32, 32, 3)).astype(np.uint8)
 labels = random.integers(0, 4, 53).astype(np.int32)
-printed = {}
-def run(arch, muon, n):
+logits = random.normal(0, 3, (53, 4)).astype(np.float32)
+nats = make_cross_entropy(0.1, (0.5, 3.0, 0.0, 1.25))(labels, logits)
+printed = {"loss": keras.ops.convert_to_numpy(nats).tolist()}
+def run(arch, muon, smoothing, weights, n):
     with scopes[n]():
         model = build_vgg(
             arch,
@@ -66,7 +70,8 @@ def run(arch, muon, n):
                 values = np.random.default_rng(i).normal(0, deviation, shape)
                 variable.assign(values.astype(np.float32))
         scores = drop_softmax(model)
-        compile_scores(scores, make_optimizer(Recipe(learning_rate=0.02, muon=muon), 5))
+        optimizer = make_optimizer(Recipe(learning_rate=0.02, muon=muon), 5)
+        compile_scores(scores, optimizer, smoothing, weights, recall=True)
         assert type(scores.optimizer).__name__ == ("Muon" if muon else "SGD")
         data = tf.data.Dataset.from_tensor_slices((images[:40], labels[:40]))
         data = data.batch(8, drop_remainder=True)
@@ -115,21 +120,26 @@ def train(folder, engine):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Return a pair for each way: loss and errors of each network, and the prefix of its arrays."""
+    """Return results for each way, and weighted losses for each engine.
+
+    Those of a way are loss and errors of each network, and the prefix of its arrays.
+    """
     folder = tmp_path_factory.mktemp("engines")
     with ThreadPoolExecutor(2) as pool:  # half of the time is spent on imports
         printed = dict(
             zip(SEVERAL, pool.map(lambda engine: train(folder, engine), SEVERAL), strict=True)
         )
-    return [(printed[engine][str(n)], folder / f"{engine}{n}") for engine, n in WAYS]
+    ways = [(printed[engine][str(n)], folder / f"{engine}{n}") for engine, n in WAYS]
+    return ways, {engine: printed[engine]["loss"] for engine in SEVERAL}
 
 
 @needs_jax
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", [arch for arch, _ in NETWORKS])
+@pytest.mark.parametrize("arch", [arch for arch, *_ in NETWORKS])
 def test_five_steps_agree_on_both_engines_and_on_one_two_and_four_devices(results, arch):
     # Tolerance: float32 sums in a different order.
-    found = [(*printed[arch], dict(np.load(f"{path}-{arch}.npz"))) for printed, path in results]
+    ways, _ = results
+    found = [(*printed[arch], dict(np.load(f"{path}-{arch}.npz"))) for printed, path in ways]
     loss, errors, weights = found[0]
     first = weights["arr_0"]
     start = np.random.default_rng(0).normal(0, (2 / 27) ** 0.5, first.shape)
@@ -141,3 +151,14 @@ def test_five_steps_agree_on_both_engines_and_on_one_two_and_four_devices(result
                 others[name], value, rtol=1e-4, atol=1e-4, err_msg=f"{engine} {n} {name}"
             )
     assert np.abs(first - start).max() > 1e-3
+
+
+@needs_jax
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", SEVERAL)
+def test_the_loss_with_class_weights_is_that_of_a_slow_loop(results, engine):
+    random = np.random.default_rng(0)
+    random.integers(0, 256, (53, 32, 32, 3))  # the images of the worker
+    labels, logits = random.integers(0, 4, 53), random.normal(0, 3, (53, 4)).astype(np.float32)
+    expected = slow_loss(labels, logits, 0.1, (0.5, 3.0, 0.0, 1.25))
+    np.testing.assert_allclose(results[1][engine], expected, rtol=1e-5)

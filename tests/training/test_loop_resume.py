@@ -80,3 +80,17 @@ def test_an_interrupted_run_that_inherited_weights_keeps_its_mean_and_bits(
     assert lines[0] == "continuing after epoch 1"
     assert same_bits(whole, parts)
     assert read_statistics(keras.saving.load_model(parts / "model.keras")) == ((9, 8, 7), None)
+
+
+# 3 s: three networks are traced.
+def test_an_interrupted_run_with_class_weights_ends_with_the_same_bits_and_the_same_log(tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=2, class_weights="balanced", average=0.0)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(whole, recipe)
+    with pytest.raises(StopError):
+        train(parts, recipe, stop="epoch 1/")
+    _, lines = train(parts, recipe)
+    assert lines[0] == "continuing after epoch 1"
+    assert state_of(parts) == state_of(whole)
+    assert same_bits(whole, parts)
+    assert "mean class recall" in lines[-1]

@@ -11,13 +11,13 @@ from tests.training.making_runs import RECIPE, collection, compiled, masked, pic
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.presets import choose_recipe, shrink
 from vgg_tf.paper.recipes import Recipe
+from vgg_tf.training.cross_entropy import make_cross_entropy
 from vgg_tf.training.model import (
     StepPlan,
     build,
     compile_scores,
     drop_softmax,
     evaluate,
-    make_cross_entropy,
     make_optimizer,
     plan_steps,
 )
@@ -90,13 +90,15 @@ def test_the_loss_is_the_cross_entropy_with_the_smoothed_target(smoothing):
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
-def test_accumulating_two_halves_gives_the_update_of_the_whole_batch():
+@pytest.mark.parametrize("weights", [None, (0.5, 3.0, 1.0, 0.25)])
+def test_accumulating_two_halves_gives_the_update_of_the_whole_batch(weights):
     # Tolerance: float32 sums in a different order.
     images, labels = pictures(16)
     results = []
     for parts in (1, 2):
         recipe = dataclasses.replace(RECIPE, accumulate=parts, dropout=0.0, average=0.0)
-        scores = compiled(build("shallow", recipe, collection()), recipe, 2 * parts)
+        model = build("shallow", recipe, collection())
+        scores = compiled(model, recipe, 2 * parts, weights=weights)
         data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(8 // parts)
         scores.fit(data, verbose=0, shuffle=False)
         results.append(scores.get_weights())

@@ -9,7 +9,9 @@ import pytest
 
 from tests.training.making_runs import RECIPE, collection, open_run
 from vgg_tf.runs import run_folder
+from vgg_tf.runs.curves import draw_runs
 from vgg_tf.runs.settings import Settings
+from vgg_tf.runs.state import State
 from vgg_tf.training.model import build
 
 pytestmark = pytest.mark.usefixtures("shallow_throughout")
@@ -71,6 +73,27 @@ def test_settings_and_recipe_are_equal_after_a_round_trip_through_json(tmp_path)
         "vgg13_bn", "somewhere", "abc", "float32", recipe, inherit="there", inherit_layers="fc1,fc2"
     )
     assert Settings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_a_run_of_an_earlier_version_continues_its_log_with_the_recall(tmp_path):
+    rows = ({"epoch": 1, "loss": 2.5}, {"epoch": 2, "loss": 1.5, "validation_recall": 50.0})
+    with open_run(tmp_path / "run") as run:
+        run.write_log(State(rows=rows))
+    log = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    assert log == ["epoch,loss,validation_recall", "1,2.5,", "2,1.5,50.0"]
+    assert draw_runs([str(tmp_path / "run")], "validation_recall").axes[0].lines[0].get_xdata() == 2
+
+
+def test_the_recipe_of_an_earlier_version_has_no_class_weights_and_continues(tmp_path):
+    with open_run(tmp_path / "run") as run:
+        values = json.loads((tmp_path / "run" / "recipe.json").read_text())
+        assert values["recipe"].pop("class_weights") == "none"
+        there = Settings.from_json(values)
+        assert there.recipe.class_weights == "none"
+        assert there.differences(run.settings) == ""
+        weighted = dataclasses.replace(RECIPE, class_weights="balanced")
+        difference = there.differences(dataclasses.replace(run.settings, recipe=weighted))
+        assert difference == "class_weights none there, balanced here"
 
 
 def test_the_error_names_a_folder_that_is_not_a_run(tmp_path):

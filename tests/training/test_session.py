@@ -1,51 +1,10 @@
-"""A session inherits weights once for all processes, and notes a head that is too large."""
-
-import types
+"""A session notes a head that is too large, and ends with the result in one line."""
 
 import numpy as np
 import pytest
 
-from vgg_tf import build_vgg, read_weights, write_weights
-from vgg_tf.paper.recipes import Recipe
+from vgg_tf import build_vgg
 from vgg_tf.training import session
-
-
-@pytest.mark.parametrize(
-    ("layers", "mean", "std", "expected"),
-    [
-        ("paper", (9.0,) * 3, (5.0,) * 3, True),
-        ("all-matching", (9.0,) * 3, None, False),
-        ("block1_conv1, fc1", (9.0,) * 3, (5.0,) * 3, True),
-        ("fc1,fc2", (9.0,) * 3, (5.0,) * 3, None),  # the statistics are not inherited
-        ("paper", None, None, None),  # unknown
-    ],
-)
-def test_random_kernels_fit_the_standardization_of_inherited_weights(layers, mean, std, expected):
-    settings, weights = (
-        types.SimpleNamespace(inherit_layers=layers),
-        types.SimpleNamespace(mean=mean, std=std),
-    )
-    assert session._standardized(weights, settings) is expected
-    assert session._standardized(None, settings) is None
-
-
-def test_only_the_first_process_writes_the_report_of_inherited_weights(tmp_path, capsys):
-    source, target = (
-        build_vgg("vgg11", input_shape=(32, 32, 3), classes=2, width=1 / 16, seed=i)
-        for i in range(2)
-    )
-    write_weights(source, tmp_path / "w.safetensors")
-    settings = types.SimpleNamespace(inherit_layers="all-matching", recipe=Recipe())
-    for writes in (False, True):
-        run = types.SimpleNamespace(
-            path=lambda name: str(tmp_path / name), settings=settings, writes=writes
-        )
-        session._inherit(run, target, read_weights(tmp_path / "w.safetensors"), None)
-        np.testing.assert_array_equal(
-            target.get_layer("fc1").kernel.numpy(), source.get_layer("fc1").kernel.numpy()
-        )
-        assert (tmp_path / "inherited.txt").exists() == writes
-        assert ("11 layers copied" in capsys.readouterr().out) == writes
 
 
 @pytest.mark.parametrize(
@@ -65,3 +24,22 @@ def test_a_head_of_4096_for_few_classes_and_small_crops_is_noted(head_width, cla
     total = sum(int(np.prod(weight.shape)) for weight in model.weights)
     assert size == f"{total:,} parameters; run folder: about {20 * total / 1e6:,.0f} MB"
     assert ["--head-width 512" in note for note in others] == [True] * noted
+
+
+@pytest.mark.parametrize(
+    ("tested", "line"),
+    [
+        (
+            {"split": "test", "top1_error": 12.5, "top5_error": 0.0, "mean_class_recall": 0.7116},
+            "test top-1 error 12.50 %, top-5 0.00 %, mean class recall 71.2 %, n=1,200",
+        ),
+        (  # of equal classes, or of an earlier version
+            {"split": "validation", "top1_error": 12.5, "top5_error": 0.0},
+            "validation top-1 error 12.50 %, top-5 0.00 %, n=1,200",
+        ),
+        ({"split": None}, "not tested, n=1,200"),
+    ],
+)
+def test_the_closing_line_has_the_mean_class_recall_where_the_report_has_it(tested, line):
+    report = {"n": 1200, "seconds": 61.3, "images_per_second": 99.6, **tested}
+    assert session.format_result(report) == f"{line}, 61 s, 100 images/s"

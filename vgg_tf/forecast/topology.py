@@ -61,6 +61,7 @@ class Topology:
                 )
             found = topologies.get_topology_desc(platform="tpu", topology_name=name)
 
+        from vgg_tf.training.class_balance import compute_class_weights
         from vgg_tf.training.model import build, compile_scores, drop_softmax, make_optimizer
 
         self.recipe = recipe
@@ -69,7 +70,8 @@ class Topology:
         with scopes.set_precision("mixed_bfloat16"):
             model = build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
             self.scores = drop_softmax(model)
-            compile_scores(self.scores, make_optimizer(recipe, 1), recipe.label_smoothing)
+            weights = compute_class_weights(recipe.class_weights, (1,) * classes)
+            compile_scores(self.scores, make_optimizer(recipe, 1), recipe.label_smoothing, weights)
             self.scores.optimizer.build(self.scores.trainable_variables)
             images, labels = (
                 np.zeros((2, recipe.size, recipe.size, 3), np.uint8),

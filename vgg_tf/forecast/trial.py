@@ -3,7 +3,6 @@
 import itertools
 from dataclasses import replace
 
-from vgg_tf.records.collection import Collection
 from vgg_tf.runtime.devices import choose
 from vgg_tf.training.flags import parse
 from vgg_tf.training.session import make_training_batches
@@ -27,7 +26,7 @@ def time_training(arguments, source=None):
     from vgg_tf.data.unreadable import naming_the_unreadable
     from vgg_tf.training.probe import measure_throughput
 
-    with devices.scope(), naming_the_unreadable(source or flags.data):
+    with devices.scope(), naming_the_unreadable(source):
         speed = measure_throughput(
             scores, itertools.chain.from_iterable(map(batches, itertools.count()))
         )
@@ -65,7 +64,7 @@ def profile(flags, source, out):
             )
         ]
 
-    with devices.scope(), unreadable.naming_the_unreadable(source or flags.data):
+    with devices.scope(), unreadable.naming_the_unreadable(source):
         return profiler.profile(scores, batches, flags.profile, f"{out}-profile", callbacks)
 
 
@@ -76,19 +75,20 @@ def _make_temporary(flags, source, batch_size=None):
     from vgg_tf.records import statistics
     from vgg_tf.training.model import (
         build,
-        compile_scores,
         drop_softmax,
+        make_classification_task,
         make_optimizer,
         plan_steps,
     )
 
-    collection = statistics.measure(source) if source else Collection.read(flags.data)
+    collection = statistics.measure(source)
     plan = plan_steps(recipe, collection.count_images("train"), devices.replicas)
     with devices.scope():
         scores = drop_softmax(build(flags.arch, recipe, collection))
-        compile_scores(scores, make_optimizer(recipe, plan.steps), recipe.label_smoothing)
+        task = make_classification_task(recipe, collection.splits)
+        task.compile(scores, make_optimizer(recipe, plan.steps))
     batch = min(plan.batch, batch_size * devices.replicas) if batch_size else plan.batch
     batches = make_training_batches(
-        source or flags.data, recipe, collection, replace(plan, batch=batch, steps=None)
+        source, recipe, collection, replace(plan, batch=batch, steps=None)
     )
     return scores, batches, plan, devices

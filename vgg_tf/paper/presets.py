@@ -69,6 +69,7 @@ SMALL_BOXES = Recipe(
     scale=(64, 80),
     cache="bytes",
 )
+SMOKE_RATE = 1e-2  # highest learning rate of `shrink`
 
 
 def choose_recipe(name, arch, smaller_side=None, source=None):
@@ -109,11 +110,22 @@ def check_fit(arch, recipe):
         )
 
 
+def check_batch_size(recipe, n):
+    """Raise a ValueError if a batch that the user asked for is larger than the training images."""
+    if recipe.batch_size > n:
+        raise ValueError(
+            f"--batch-size must be at most {n}, the number of training images. Received: "
+            f"--batch-size {recipe.batch_size}. Lower it, or remove the flag."
+        )
+
+
 def shrink(recipe):
     """Return the recipe with tiny numbers, to check a run end to end.
 
     It trains a network of an eighth of the width, for two epochs of two steps. The batch can be
-    split over up to eight devices.
+    split over up to eight devices. The learning rate is low, because the four steps may be of one
+    image each. `model.plan_steps` takes smaller batches, and then fewer steps,
+    if there are fewer images.
 
     Args:
         recipe: The `Recipe` to shrink.
@@ -126,6 +138,7 @@ def shrink(recipe):
         epochs=2,
         steps_per_epoch=2,
         batch_size=8 * recipe.accumulate,
+        learning_rate=min(recipe.learning_rate, SMOKE_RATE),
         width=recipe.width / 8,
         head_width=32,
         cache="none",

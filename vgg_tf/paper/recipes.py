@@ -1,33 +1,14 @@
 """Section 3.1 as data, without Keras: every number of a training run, in one dataclass."""
 
+import math
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import tyro
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from vgg_tf.images.augmentation import View
+from vgg_tf.paper.scales import Scale
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-def _scale(words):
-    low, _, high = words[0].partition(",")
-    return (int(low), int(high or low))
-
-
-Scale = Annotated[
-    tuple[int, int],
-    tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="S|S_MIN,S_MAX",
-        instance_from_str=_scale,
-        is_instance=lambda value: isinstance(value, tuple) and len(value) == 2,
-        str_from_instance=lambda pair: [
-            str(pair[0]) if pair[0] == pair[1] else f"{pair[0]},{pair[1]}"
-        ],
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -66,6 +47,9 @@ class Recipe:
             none, nor do kernels under Muon.
         dropout: Fraction of the outputs of fc1 and fc2 that are set to zero in training.
         label_smoothing: Fraction of the target that is spread evenly over all classes.
+        class_weights: balanced weights the loss of each image, so that all classes count equally:
+            by the mean number of images of a class, divided by that of the image's class. Errors
+            are counted without weights. Box regression has no such weights.
         average: Momentum of the running average of the weights, per update, such as 0.999. The
             average is what is tested. 0 keeps no average. It does not work with batch
             normalization, whose moments belong to the last weights.
@@ -110,6 +94,7 @@ class Recipe:
     l2: float = 5e-4
     dropout: float = 0.5
     label_smoothing: float = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
     average: float = 0.0
     size: int = 224
     scale: Scale = (256, 256)
@@ -128,6 +113,7 @@ class Recipe:
 
     def __post_init__(self):
         """Refuse numbers that cannot be meant."""
+        _check_choices(self)
         low, high = self.scale
         checks = {
             "epochs": (self.epochs >= 1, "at least 1"),
@@ -211,8 +197,75 @@ def to_json(recipe):
 
 
 def from_json(values):
-    """Return the recipe of a dict of `to_json`."""
-    return Recipe(**values | {"scale": tuple(values["scale"])})
+    """Return the recipe of a dict of `to_json`.
+
+    Args:
+        values: Names to values; a name that is missing has its default.
+
+    Returns:
+        The `Recipe`.
+
+    Raises:
+        ValueError: A value has the wrong type or is out of range; the message names it.
+        TypeError: A name is unknown.
+    """
+    return Recipe(**read_values(values))
+
+
+def read_values(values):
+    """Return the values of a JSON object as values of a `Recipe`.
+
+    Args:
+        values: dict of names to JSON values. Unknown names are not checked.
+
+    Returns:
+        dict, with the pair `(S_MIN, S_MAX)` for a scale that is an int or a list.
+
+    Raises:
+        ValueError: It is not a dict, or a value has the wrong type; the message names it.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"A recipe must be a JSON object of names and values. Received: {values!r}. Write it "
+            'like {"epochs": 10, "scale": [256, 512]}.'
+        )
+    kinds, read = {field.name: field.type for field in fields(Recipe)}, {}
+    for name, value in values.items():
+        expected, fits = _KINDS.get(kinds.get(name), ("", lambda value: True))
+        if not fits(value):
+            raise ValueError(
+                f"{name} must be {expected}. Received: {value!r}. Change it, or omit it for the "
+                "default."
+            )
+        if name == "scale":
+            value = (value,) if isinstance(value, int) else value
+            value = (value[0], value[-1])
+        read[name] = value
+    return read
+
+
+def _is_scale(value):
+    sides = value if isinstance(value, list | tuple) else [value]
+    return len(sides) in (1, 2) and all(type(side) is int for side in sides)
+
+
+# The type of a field, to what its values must be in JSON. Literals: `_check_choices`.
+_KINDS = {
+    int: ("an integer", lambda value: type(value) is int),
+    float: ("a finite number", lambda value: type(value) in (int, float) and math.isfinite(value)),
+    bool: ("true or false", lambda value: type(value) is bool),
+    str: ("a text in quotes", lambda value: type(value) is str),
+    Scale: ("an integer S, or a list [S_MIN, S_MAX]", _is_scale),
+}
+
+
+def _check_choices(recipe):
+    """Raise a ValueError if a value is not among the choices of its field."""
+    for field in fields(recipe):
+        value = getattr(recipe, field.name)
+        if get_origin(field.type) is Literal and value not in get_args(field.type):
+            flag, choices = "--" + field.name.replace("_", "-"), ", ".join(get_args(field.type))
+            raise ValueError(f"{flag} must be one of {choices}. Received: {value!r}. Choose one.")
 
 
 def describe_differences(old, new):

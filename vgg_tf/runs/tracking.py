@@ -22,6 +22,7 @@ LOGS = {  # column of log.csv: name in Keras' logs
     "validation_loss": "val_loss",
     "validation_error": "val_top1_error",
     "validation_top5_error": "val_top5_error",
+    "validation_recall": "val_mean_class_recall",  # only where the classes are unequal
 }
 
 
@@ -119,7 +120,7 @@ class _Tracker:
         for row in rows[self.told[-1][0] :]:
             self.optimizer.learning_rate = tf.constant(row["learning_rate"], tf.float64)
             self.callback.on_epoch_end(
-                row["epoch"], {LOGS[key]: row[key] for key in LOGS if row[key] is not None}
+                row["epoch"], {LOGS[key]: row[key] for key in LOGS if row.get(key) is not None}
             )
             self.told.append((row["epoch"], time.monotonic()))
         self._keep(max(epoch for epoch, when in self.told if time.monotonic() - when >= self.delay))

@@ -11,7 +11,7 @@ import tyro
 from vgg_tf.data.selection import Selection
 from vgg_tf.paper import presets, recipes
 from vgg_tf.paper.architectures import find_architecture
-from vgg_tf.records.collection import RECIPE_FILE, Collection, holds_shards, is_word
+from vgg_tf.records.collection import RECIPE_FILE, is_word
 from vgg_tf.runs import tracking
 from vgg_tf.runtime import command_line, files, processes, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName
@@ -22,10 +22,19 @@ PROG = "python -m vgg_tf.train"
 GROUPS = {
     "": ("arch", "data", "out", "inherit", "epochs", "strategy"),
     "network": ("inherit_layers", "freeze_until", "width", "head_width", "initializer"),
-    "data": ("classes", "prefix", "limit_per_class", "labels_from", "hold_out", "cache"),
+    "data": (
+        "classes",
+        "prefix",
+        "limit_per_class",
+        "labels_from",
+        "keys",
+        "skip_bad",
+        "hold_out",
+        "cache",
+    ),
     "recipe": (
         *("recipe", "config", "smoke", "steps_per_epoch", "batch_size", "accumulate", "dropout"),
-        *("label_smoothing", "average", "standardize", "seed"),
+        *("label_smoothing", "class_weights", "average", "standardize", "seed"),
     ),
     "augmentation": ("size", "scale", "test_scale", "padding", "cutout", "flip", "rgb_shift"),
     "optimizer": (
@@ -41,7 +50,7 @@ NUMBERS = tuple(number.name for number in fields(recipes.Recipe))
 
 @dataclass(frozen=True)
 class Words:
-    """The flags that the defaults of all others depend on.
+    """The flags that are read before all others, such as those that choose their defaults.
 
     Attributes:
         arch: Architecture: vgg11, vgg11_lrn, vgg13, vgg16c, vgg16 or vgg19. Add _bn for batch
@@ -57,6 +66,8 @@ class Words:
         config: JSON file, or run folder, whose recipe is the default of all numbers instead.
         smoke: Run everything with tiny numbers, to see that it works. The errors mean nothing.
         strategy: Where to train. auto is the first of tpu, gpu and cpu that TensorFlow or JAX sees.
+        profile: Number of steps to profile on a temporary network, instead of training. The trace
+            is written to OUT-profile, for TensorBoard's profiler.
         together: Several processes.
         selection: Classes and images.
     """
@@ -69,6 +80,7 @@ class Words:
     config: str = ""
     smoke: bool = False
     strategy: StrategyName = "auto"
+    profile: int = 0
     together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(
         default_factory=processes.Hosts
     )
@@ -98,8 +110,6 @@ class Flags(Words):
             float32.
         inherit_layers: Layers to copy: paper (the seven that the paper copies from A),
             all-matching, or names separated by commas.
-        profile: Number of steps to profile on a temporary network, instead of training. The trace
-            is written to OUT-profile, for TensorBoard's profiler.
         check: Check one batch first, and refuse a start whose loss would become NaN.
         grace: Seconds between SIGTERM and the end. An epoch that ends within them is saved. One
             that does not is stopped at once, with exit code 75.
@@ -110,7 +120,6 @@ class Flags(Words):
 
     precision: Precision = "auto"
     inherit_layers: str = "paper"
-    profile: int = 0
     check: bool = True
     grace: float = 25.0
     track: str = ""
@@ -130,7 +139,7 @@ def parse(arguments=None, source=None, check_inherit=False):
 
     Returns:
         flags: the `Flags`.
-        source: the opened `splits.Source`, or None where the data are shards.
+        source: the opened `splits.Source`.
 
     Raises:
         ValueError: flags that do not fit together.
@@ -141,24 +150,26 @@ def parse(arguments=None, source=None, check_inherit=False):
     plain = [word for word in arguments if word not in ("-h", "--help")]
     words, _ = tyro.cli(Words, args=plain, return_unknown_args=True, prog=PROG)
     find_architecture(words.arch)
-    smaller_side, hint = None, {}
+    smaller_side, hint, selection = None, {}, words.selection
     if plain == arguments:
-        if check_inherit:
+        if check_inherit and not words.profile:  # the temporary network inherits no weights
             _check_inherited(words)
         settle(words.strategy, several=words.together.complete().processes > 1)
-        if source is None and holds_shards(words.data) and not words.selection:
-            smaller_side = Collection.read(words.data).smaller_side
-        else:
-            from vgg_tf.data import opening  # brings numpy, a third of the time of --help
+        from vgg_tf.data import opening  # brings numpy, a third of the time of --help
+        from vgg_tf.runs.resuming import keep_hold_out_rule
 
-            source = source or opening.open_source(words.data, words.selection)
-            smaller_side = source.measure_smaller_side() if words.recipe == "auto" else None
+        selection = keep_hold_out_rule(words.folder, words.selection)
+        source = source or opening.open_source(words.data, selection)
+        smaller_side = source.measure_smaller_side() if words.recipe == "auto" else None
     elif words.recipe == "auto" and words.data != "digits" and not words.config:
         hint = dict.fromkeys(NUMBERS, "(default: by the recipe)")
     recipe = presets.choose_recipe(words.recipe, words.arch, smaller_side, words.data)
     if words.config:
         recipe = read_recipe(words.config, recipe)
-    default = Flags(numbers=presets.shrink(recipe) if words.smoke else recipe)
+    default = Flags(
+        selection=Selection(hold_out_rule=selection.hold_out_rule),
+        numbers=presets.shrink(recipe) if words.smoke else recipe,
+    )
     flags = command_line.parse_flags(Flags, arguments, PROG, default, GROUPS, hint)
     presets.check_fit(flags.arch, flags.numbers)
     tracking.check_trackers(flags.track)
@@ -212,11 +223,12 @@ def read_recipe(path, default):
         )
     values = files.read_json(place, "Give a recipe.json of a run folder.")
     values = values.get("recipe", values)
-    if unknown := sorted(set(values) - set(NUMBERS)):
+    if unknown := sorted(set(values) - set(NUMBERS)) if isinstance(values, dict) else ():
         raise ValueError(
             f"{place} must hold numbers of a recipe. Received: {', '.join(unknown)}. Known: "
             f"{', '.join(NUMBERS)}."
         )
-    if "scale" in values:
-        values = values | {"scale": tuple(values["scale"])}
-    return replace(default, **values)
+    try:
+        return replace(default, **recipes.read_values(values))
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None

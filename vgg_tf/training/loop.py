@@ -67,7 +67,7 @@ def train(run, model, feed, hooks=Hooks(), task=None, check=True):
         model: the network. It ends with the weights of the last epoch; `run.best` has the best.
         feed: the `Feed`.
         hooks: the `Hooks`.
-        task: the `Task`. The default is classification.
+        task: the `Task`. The default is classification, without weights of classes.
         check: raise if the check of one batch predicts a loss of NaN. If False, the result of the
             check is only printed.
 
@@ -147,6 +147,8 @@ def _add_epoch(state, row, checked, keep_last):
         "validation_loss": loss,
         "validation_error": error,
     }
+    if "mean_class_recall" in checked:
+        row["validation_recall"] = 100 * checked["mean_class_recall"]
     state = replace(state, epoch=state.epoch + 1, rows=(*state.rows, row))
     if checked and not keep_last and not (error, loss) < state.best:
         return state, False

@@ -12,6 +12,8 @@ from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.architectures import find_architecture
 from vgg_tf.paper.presets import check_fit
 from vgg_tf.runtime.engines import is_shared_by_tensorflow
+from vgg_tf.training.class_balance import MeanClassRecall, are_unequal, compute_class_weights
+from vgg_tf.training.cross_entropy import make_cross_entropy
 from vgg_tf.training.optimizers import SGD, Muon, remove_decay
 from vgg_tf.training.probe import probe
 from vgg_tf.training.schedules import Schedule
@@ -32,7 +34,7 @@ class StepPlan:
     note: str | None = None
 
 
-def plan_steps(recipe, n, replicas=1):
+def plan_steps(recipe, n, replicas=1, smoke=False):
     """Divide training images into batches.
 
     If the images do not fill a batch of the recipe, the batch is smaller.
@@ -41,6 +43,8 @@ def plan_steps(recipe, n, replicas=1):
         recipe: the `Recipe`.
         n: number of training images.
         replicas: number of devices that share a batch.
+        smoke: whether the numbers are those of `presets.shrink`. If the images do not make its
+            steps, the batches are smaller, and then the steps are fewer.
 
     Returns:
         The `StepPlan`.
@@ -48,19 +52,8 @@ def plan_steps(recipe, n, replicas=1):
     Raises:
         ValueError: too few images, or a batch that the devices cannot share evenly.
     """
-    parts, note = recipe.accumulate, None
-    batch = recipe.micro_batch_size
-    if n < batch * parts:
-        batch = n // parts // replicas * replicas
-        note = (
-            f"{n} training images are fewer than a batch of {recipe.batch_size}: batches of "
-            f"{batch * parts} instead"
-        )
-        if not batch:
-            raise ValueError(
-                f"--accumulate {parts} on {replicas} devices needs at least {parts * replicas} "
-                f"training images. Received: {n}. Add images, or lower --accumulate."
-            )
+    parts, asked = recipe.accumulate, recipe.steps_per_epoch
+    batch, note = _fit_batch(recipe, n, replicas, asked if smoke else 1)
     if batch % replicas:
         good = max(1, batch // replicas) * replicas * parts
         raise ValueError(
@@ -68,13 +61,34 @@ def plan_steps(recipe, n, replicas=1):
             f"Try --batch-size {good}."
         )
     updates = n // (batch * parts)
-    if recipe.steps_per_epoch > updates:
+    asked = min(asked, updates) if smoke else asked
+    if asked > updates:
         raise ValueError(
             f"--steps-per-epoch must be at most {updates}: {n} images make {updates} updates of "
-            f"{batch * parts}. Received: --steps-per-epoch {recipe.steps_per_epoch}. Lower it, or "
-            "--batch-size."
+            f"{batch * parts}. Received: --steps-per-epoch {asked}. Lower it, or --batch-size."
         )
-    return StepPlan(batch, (recipe.steps_per_epoch or updates) * parts, note)
+    return StepPlan(batch, (asked or updates) * parts, note)
+
+
+def _fit_batch(recipe, n, replicas, updates):
+    """Return the images of a step for this number of updates, and a note if they are fewer."""
+    parts, batch, updates = recipe.accumulate, recipe.micro_batch_size, max(1, updates)
+    if n >= batch * parts * updates:
+        return batch, None
+    fewest = parts * replicas
+    if n < fewest:
+        cause = f"--accumulate {parts} on {replicas}" if parts > 1 else f"Training on {replicas}"
+        remedy = "lower --accumulate" if parts > 1 else "train on fewer devices"
+        raise ValueError(
+            f"{cause} devices needs at least {fewest} training images. Received: {n}. Add images, "
+            f"or {remedy}."
+        )
+    fitting = max(1, n // (fewest * updates)) * replicas
+    lack = "a batch" if updates == 1 else f"{updates} batches"
+    return fitting, (
+        f"{n} training images are fewer than {lack} of {recipe.batch_size}: batches of "
+        f"{fitting * parts} instead"
+    )
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,7 @@ class Task:
         compile: function of the network, up to its layer `predictions`, and an optimizer. It makes
             a metric `top1`.
         evaluate: function of the network and batches. It returns a dict of `top1_error` (%), `loss`
-            and perhaps `top5_error`.
+            and perhaps `top5_error` (%) and `mean_class_recall` (0..1).
         look: function that checks the whole network on batches before the first step.
         keep_last: keep the last network, not the one with the lowest validation error. Use it where
             the learning rate ends near zero and the validation images are few.
@@ -97,13 +111,26 @@ class Task:
     keep_last: bool = False
 
 
-def make_classification_task(recipe):
-    """Return the `Task` of classification."""
-    return Task(
-        lambda scores, optimizer: compile_scores(scores, optimizer, recipe.label_smoothing),
-        evaluate,
-        check_first_batch,
-    )
+def make_classification_task(recipe, splits=None):
+    """Return the `Task` of classification.
+
+    Args:
+        recipe: the `Recipe`.
+        splits: those of the `Collection` of the images. The numbers of images of the classes of
+            `train` decide the weights of the classes. Those of `validation` decide whether the mean
+            class recall is computed. None computes neither.
+
+    Returns:
+        A `Task`.
+    """
+    counts = {split: values["per_class"] for split, values in (splits or {}).items()}
+    weights = compute_class_weights(recipe.class_weights, counts.get("train", ()))
+    recall = are_unequal(counts.get("validation", ()))
+
+    def compiled(scores, optimizer):
+        compile_scores(scores, optimizer, recipe.label_smoothing, weights, recall)
+
+    return Task(compiled, evaluate, check_first_batch)
 
 
 def build(arch, recipe, collection, standardized=None, outputs=None):
@@ -146,28 +173,6 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
     return model
 
 
-def make_cross_entropy(smoothing=0.0):
-    """Make the loss on logits: int labels `[B]` and logits `[B, classes]` to `[B]`, in nats.
-
-    Args:
-        smoothing: fraction of the target that is spread evenly over all classes.
-
-    Returns:
-        A function of labels and logits.
-    """
-
-    def loss(labels, scores):
-        labels = keras.ops.reshape(labels, (-1,))
-        plain = keras.ops.sparse_categorical_crossentropy(labels, scores, from_logits=True)
-        if not smoothing:
-            return plain
-        return (1 - smoothing) * plain - smoothing * keras.ops.mean(
-            keras.ops.log_softmax(scores), axis=-1
-        )
-
-    return loss
-
-
 def drop_softmax(model):
     """Return the same network up to its logits, with the same variables.
 
@@ -178,7 +183,7 @@ def drop_softmax(model):
     )
 
 
-def compile_scores(scores, optimizer="sgd", smoothing=0.0):
+def compile_scores(scores, optimizer="sgd", smoothing=0.0, weights=None, recall=False):
     """Compile a network of logits, with metrics that count each image of a masked batch once.
 
     For masked batches, Keras averages the loss over masked images too. So the loss is also a
@@ -190,7 +195,9 @@ def compile_scores(scores, optimizer="sgd", smoothing=0.0):
     Args:
         scores: network of logits.
         optimizer: a Keras optimizer, or its name.
-        smoothing: as for `make_cross_entropy`.
+        smoothing: as for `cross_entropy.make_cross_entropy`.
+        weights: as for `cross_entropy.make_cross_entropy`. The metrics are not weighted.
+        recall: whether the mean class recall is one of the metrics.
     """
     for layer in scores.layers:
         # JAX computes the moments of the whole batch on its own.
@@ -199,11 +206,12 @@ def compile_scores(scores, optimizer="sgd", smoothing=0.0):
     classes = scores.output.shape[-1]
     scores.compile(
         optimizer,
-        make_cross_entropy(smoothing),
+        make_cross_entropy(smoothing, weights),
         weighted_metrics=[
             keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
             keras.metrics.SparseCategoricalAccuracy(name="top1"),
             keras.metrics.SparseTopKCategoricalAccuracy(min(5, classes), name="top5"),
+            *([MeanClassRecall(classes)] if recall else []),
         ],
         jit_compile=keras.config.backend() == "jax",
     )
@@ -217,14 +225,18 @@ def evaluate(scores, batches):
         batches: of `(images, labels, mask)`.
 
     Returns:
-        dict: `top1_error` and `top5_error` in %, `loss` in nats.
+        dict: `top1_error` and `top5_error` in %, `loss` in nats, and `mean_class_recall` in 0..1
+        where it is a metric of the network.
     """
     values = scores.evaluate(batches, verbose=0, return_dict=True)
-    return {
+    found = {
         "top1_error": 100 * (1 - float(values["top1"])),
         "top5_error": 100 * (1 - float(values["top5"])),
         "loss": float(values["cross_entropy"]),
     }
+    if "mean_class_recall" in values:
+        found["mean_class_recall"] = float(values["mean_class_recall"])
+    return found
 
 
 def make_optimizer(recipe, steps):

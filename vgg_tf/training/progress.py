@@ -35,6 +35,8 @@ def format_epoch(row, state, recipe):
         words.append(f"validation error {row['validation_error']:.2f} %{best}")
         if row["validation_top5_error"] is not None:
             words.append(f"top-5 {row['validation_top5_error']:.2f} %")
+        if (recall := row.get("validation_recall")) is not None:
+            words.append(f"mean class recall {recall:.2f} %")
     words += [
         f"rate {row['learning_rate']:.3g}",
         f"{row['images_per_second']:.0f} images/s",

@@ -2,42 +2,16 @@
 
 import contextlib
 import functools
+import sys
 from dataclasses import replace
 
+from vgg_tf.paper import presets
 from vgg_tf.paper.architectures import HEAD_WIDTH
 from vgg_tf.runs import results, tracking
-from vgg_tf.runtime import files, signals
+from vgg_tf.runtime import signals
 
 SMOKE_BATCHES = 2  # tested in a smoke run
 FEW_CLASSES, SMALL_CROP = 100, 128  # at most; a wider head than needed is noted. Crop in pixels
-
-
-def read_inherited_weights(flags, out):
-    """Read the weights to inherit, before anything else is done.
-
-    A run that has begun no longer needs them.
-
-    Args:
-        flags: flags of the program.
-        out: the run folder.
-
-    Returns:
-        weights: `Weights`, or None.
-        fingerprint: str, empty without weights to inherit.
-    """
-    from vgg_tf.runs import run_folder
-    from vgg_tf.weights.imagenet import fetch_imagenet_weights
-    from vgg_tf.weights.reading import read_weights
-
-    if not flags.inherit:
-        return None, ""
-    if flags.inherit == "imagenet":
-        weights = fetch_imagenet_weights(flags.arch)
-    elif run_folder.has_begun(out) and not files.exists(flags.inherit):
-        return None, run_folder.read_run(out).settings.inherit_fingerprint
-    else:
-        weights = read_weights(flags.inherit)
-    return weights, weights.fingerprint()
 
 
 def train_and_test(run, collection, data, devices, weights, flags, words=None):
@@ -52,56 +26,66 @@ def train_and_test(run, collection, data, devices, weights, flags, words=None):
         flags: flags of the program.
         words: the words of the command line, for `result.json`; None takes those of this process.
     """
+    from vgg_tf.data.describing import list_notes
     from vgg_tf.data.unreadable import naming_the_unreadable
+    from vgg_tf.runs import run_folder
     from vgg_tf.training import loop
-    from vgg_tf.training.model import build, plan_steps
+    from vgg_tf.training.class_balance import describe_balance
+    from vgg_tf.training.inheriting import divides_by_std, inherit
+    from vgg_tf.training.model import build, make_classification_task, plan_steps
 
     settings = run.settings
-    plan = plan_steps(settings.recipe, collection.count_images("train"), devices.replicas)
+    images = collection.count_images("train")
+    if _have_batch_size(words) and not run_folder.has_begun(run.folder):
+        presets.check_batch_size(settings.recipe, images)
+    plan = plan_steps(settings.recipe, images, devices.replicas, flags.smoke)
     say = print if run.writes else lambda line: None
     counts = {split: values["images"] for split, values in collection.splits.items()}
     announce(settings, counts, collection, devices, say)
-    for note in filter(None, (*collection.notes[:5], plan.note)):
+    per_class = collection.splits["train"]["per_class"]
+    balance = describe_balance(settings.recipe.class_weights, per_class)
+    notes = list_notes(collection.notes, settings.data)
+    for note in filter(None, (*notes, plan.note, balance)):
         say(f"  {note}")
     load = functools.partial(_load_center_crops, data, settings.recipe, plan, flags.smoke)
     feed = _make_feed(data, settings, collection, plan, devices, load)
-    tested = next((split for split in ("test", "validation") if split in collection.splits), None)
     with (
         naming_the_unreadable(data),
         following(run, devices, flags.grace, flags.track) as hooks,
     ):
-        model = build(settings.arch, settings.recipe, collection, _standardized(weights, settings))
+        standardized = divides_by_std(weights, settings)
+        model = build(settings.arch, settings.recipe, collection, standardized)
         for note in describe_network(model, settings.recipe.size):
             say(f"  {note}")
         hooks = replace(
-            hooks, say=say, begin=lambda: _inherit(run, model, weights, collection.classes)
+            hooks, say=say, begin=lambda: inherit(run, model, weights, collection.classes)
         )
-        state = loop.train(run, model, feed, hooks, check=flags.check)
+        task = make_classification_task(settings.recipe, collection.splits)
+        state = loop.train(run, model, feed, hooks, task, check=flags.check)
         devices.wait("best network")
-        errors = _test(run, load(tested, devices.part)) if tested else {}
-    if tested != "test":
-        say(
-            f"no test split: the reported error is that of {tested}, which selected the network"
-            if tested
-            else "no test and no validation split: the network is not tested"
-        )
+        tested = _test(run, collection, lambda split: load(split, devices.part), say)
     seconds = sum(row["seconds"] for row in state.rows)
-    n = collection.count_images(tested) if tested else 0
+    if flags.smoke:
+        tested["n"] = min(tested["n"], SMOKE_BATCHES * plan.batch)
     report = {
-        "split": tested,
-        "n": min(n, SMOKE_BATCHES * plan.batch) if flags.smoke else n,
-        **errors,
+        **tested,
         "seconds": seconds,
         "images_per_second": plan.steps * plan.batch * len(state.rows) / seconds,
         "epochs": state.epoch,
         "best_epoch": state.best_epoch,
         "parameters": model.count_params(),
+        "class_weights": settings.recipe.class_weights,
     }
     if run.writes:
         _write_result(run, report, devices, flags.smoke, words)
     run.write_report(report)
     say(format_result(report))
     devices.wait("report")
+
+
+def _have_batch_size(words):
+    words = sys.argv[1:] if words is None else words
+    return any(str(word).replace("_", "-").startswith("--batch-size") for word in words)
 
 
 def _write_result(run, report, devices, smoke, words):
@@ -211,13 +195,32 @@ def _load_center_crops(data, recipe, plan, smoke, split, part, cache="none"):
     return batches.take(SMOKE_BATCHES if smoke else -1)
 
 
-def _test(run, batches):
-    """Return the errors of the best network of a run."""
+def _test(run, collection, load, say):
+    """Test the best network of a run on the test split, or on the validation split without one.
+
+    Args:
+        run: the open `run_folder.Run`.
+        collection: the `Collection` of the data.
+        load: function of the name of a split to its batches.
+        say: called with a note if there is no test split.
+
+    Returns:
+        dict: `split`, or None without any; `n`, its number of images; and the result of
+        `model.evaluate`, with the mean class recall where the classes of the split are unequal.
+    """
+    from vgg_tf.training.class_balance import are_unequal
     from vgg_tf.training.model import compile_scores, drop_softmax, evaluate
 
+    tested = next((split for split in ("test", "validation") if split in collection.splits), None)
+    if tested is None:
+        say("no test and no validation split: the network is not tested")
+        return {"split": None, "n": 0}
     best = drop_softmax(run.load_best())
-    compile_scores(best)
-    return evaluate(best, batches)
+    compile_scores(best, recall=are_unequal(collection.splits[tested]["per_class"]))
+    errors = evaluate(best, load(tested))
+    if tested != "test":
+        say(f"no test split: the reported error is that of {tested}, which selected the network")
+    return {"split": tested, "n": collection.count_images(tested), **errors}
 
 
 def make_training_batches(data, recipe, collection, plan, part=(0, 1)):
@@ -240,50 +243,12 @@ def make_training_batches(data, recipe, collection, plan, part=(0, 1)):
     return make_epochs(data, "train", view, batches)
 
 
-def _layers(settings):
-    """Return the layers to inherit, as `inheritance.inherit_weights` expects them."""
-    words = settings.inherit_layers
-    return (
-        words if words in ("paper", "all-matching") else [name.strip() for name in words.split(",")]
-    )
-
-
-def _standardized(weights, settings):
-    """Return whether inherited weights divide the input by a std; None if they do not decide."""
-    if weights is None or weights.mean is None:
-        return None
-    layers = _layers(settings)
-    return weights.std is not None if isinstance(layers, str) or "block1_conv1" in layers else None
-
-
-def _inherit(run, model, weights, classes):
-    """Copy the weights to inherit, and note in the run folder which layers were copied."""
-    from vgg_tf.weights.inheritance import inherit_weights
-
-    note, settings = run.path("inherited.txt"), run.settings
-    if run.writes:
-        files.remove(note)  # of a run that never began
-    if weights is None:
-        return
-    report = inherit_weights(
-        weights, model, _layers(settings), classes, say=print if run.writes else None
-    )
-    left = {*report.random, *report.skipped}
-    if stuck := [
-        layer.name for layer in model.layers if not layer.trainable and layer.name in left
-    ]:
-        raise ValueError(
-            f"--freeze-until {settings.recipe.freeze_until} must freeze only inherited layers. "
-            f"Received: random weights in {', '.join(stuck)}. Use --inherit-layers all-matching, "
-            "or freeze fewer layers."
-        )
-    if run.writes:
-        files.write_whole(note, f"{report}\n".encode())
-
-
 def format_result(report):
-    """Return the result in one line: errors in %, n, seconds of training, throughput."""
-    errors = "not tested"
+    """Return the result in one line: errors and recall in %, n, seconds of training, throughput."""
+    words = ["not tested"]
     if report["split"]:
-        errors = "{split} top-1 error {top1_error:.2f} %, top-5 {top5_error:.2f} %".format(**report)
-    return errors + ", n={n:,}, {seconds:.0f} s, {images_per_second:.0f} images/s".format(**report)
+        words = ["{split} top-1 error {top1_error:.2f} %", "top-5 {top5_error:.2f} %"]
+    if "mean_class_recall" in report:
+        words.append(f"mean class recall {100 * report['mean_class_recall']:.1f} %")
+    words += ["n={n:,}", "{seconds:.0f} s", "{images_per_second:.0f} images/s"]
+    return ", ".join(words).format(**report)
