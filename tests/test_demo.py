@@ -155,7 +155,10 @@ def test_too_many_bytes_or_pixels_are_refused(place):
     status, answer = classify(place.server, bytes(demo_network.LARGEST + 1))
     assert status == 413
     assert answer["error"].startswith("The picture must have at most 20.0 MB. Received: 20.0 MB")
-    for size, message in (((20_000, 20_000), "is too large"), ((32, 2 * 10**6), "long and narrow")):
+    for size, message in (
+        ((20_000, 20_000), "is too large"),
+        ((32, 2 * 10**6), "The picture is too long and narrow: rescaled to "),
+    ):
         status, answer = classify(place.server, make_bmp(*size))
         assert status == 400
         assert message in answer["error"]
@@ -258,7 +261,7 @@ def test_the_program_prints_its_address_and_serves_until_ctrl_c(place, monkeypat
 
     monkeypatch.setattr(demo_server.DemoServer, "serve_forever", serve)
     monkeypatch.setattr("webbrowser.open", opened.append)
-    words = ["--strategy", "cpu", "--precision", "float32", "--open"]
+    words = ["--strategy", "cpu", "--precision", "float32", "--browse"]
     with pytest.raises(KeyboardInterrupt):
         demo.main([place.weights, *words])
     found = re.search(r"^demo: (.*) \(Ctrl-C stops it\)$", capsys.readouterr().out, re.M)

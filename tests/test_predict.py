@@ -157,7 +157,7 @@ def test_weights_without_class_names_use_a_file_of_names_or_numbers(
         ),
         (
             ("run", "nothing*.png"),
-            r"A picture must be a file, a folder with .bmp, .gif, .jpeg, .jpg, .png, "
+            r"A picture must be a file, a folder with JPEG, PNG, GIF, BMP, WebP images, "
             r"or a pattern of files. Received: nothing\*.png",
         ),
         (("run", "run"), "a folder with .*, or a pattern of files. Received: run. Check the path"),
@@ -172,3 +172,14 @@ def test_weights_without_class_names_use_a_file_of_names_or_numbers(
 def test_invalid_pictures_and_flags_are_refused_with_a_reason(here, words, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         call(*words)
+
+
+def test_a_long_and_narrow_picture_is_refused_before_it_is_rescaled(here, tmp_path, capsys):
+    (tmp_path / "long.bmp").write_bytes(b"")
+    PIL.Image.new("RGB", (60_000, 32)).save(tmp_path / "long.bmp")
+    with pytest.raises(ValueError, match="too long and narrow") as expected:
+        rescaling.check_proportions(32, 60_000, 256, tmp_path / "long.bmp")
+    with pytest.raises(SystemExit) as caught:
+        call("run", tmp_path / "long.bmp", "--scales", "32,256")
+    said = caught.value.code
+    assert said == f"error: 1 of 1 picture could not be read:\n  {expected.value}"

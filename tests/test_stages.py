@@ -42,7 +42,7 @@ def test_each_stage_inherits_from_the_previous_run_and_gets_all_other_flags():
 
 
 @pytest.mark.parametrize(
-    "word", ["--learning-rate", "--scale=256", "--inherit", "--inherit_layers"]
+    "word", ["--learning-rate", "--scale=256", "--inherit", "--inherit_layers", "--config"]
 )
 def test_flags_that_a_stage_sets_itself_are_refused(word):
     with pytest.raises(ValueError, match=rf"Each stage sets its own .*\. Received: {word}\."):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests.making import cells_of, noise, save
 from vgg_tf import build_vgg, write_weights
+from vgg_tf.runtime import quiet
 from vgg_tf.visualize import WHAT
 from vgg_tf.visualize import main as visualize
 
@@ -125,3 +126,24 @@ def test_unknown_names_raise_an_error_that_lists_the_known_ones(
 def test_a_run_without_a_log_raises_an_error(place):
     with pytest.raises(FileNotFoundError, match=r"must contain log\.csv.* Received: no log\.csv"):
         visualize(["curves", str(place / "data")])
+
+
+@pytest.mark.parametrize("what", [name for name in WHAT if name not in ("curves", "table")])
+def test_each_command_that_imports_tensorflow_does_so_quietly(
+    what, place, tmp_path, monkeypatch, uncompiled
+):
+    class Quieted(Exception):  # noqa: N818 - it ends the command and is no error
+        pass
+
+    def stop():
+        raise Quieted
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(quiet, "quiet_tensorflow", stop)
+    words = commands(place)[what]
+    if what == "network":  # only Keras' plot needs Keras
+        monkeypatch.setattr("shutil.which", str)
+        monkeypatch.setattr("importlib.util.find_spec", str)
+        words = [*words, "--style", "graph"]
+    with pytest.raises(Quieted):
+        visualize([what, *words])

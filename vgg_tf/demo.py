@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from vgg_tf.runtime import command_line, files, programs, quiet
+from vgg_tf.runtime import command_line, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose
 from vgg_tf.runtime.engines import settle
 
@@ -19,24 +19,24 @@ class Flags:
     this computer can open it, and the pictures stay on this computer.
 
     Attributes:
-        network: Run folder of python -m vgg_tf.train, weight
+        network: Required. Run folder of python -m vgg_tf.train, weight
             file (.keras, .weights.h5, .safetensors), or cifar10.
         boxes: Run folder of python -m vgg_tf.localize train, to draw the box of the object. A run
             with a box for each class needs the classes of the network.
         classes: Class names for weights that do not contain them: a run or shard folder, or a text
             file with one name per line.
         port: Port of the page; 0 is 8000, or any free port if 8000 is in use.
-        open: Open the page in the browser.
+        browse: Open the page in the browser.
         precision: Precision of weight files, as for vgg_tf.train. A run always has the precision
             of its training.
         strategy: Device: auto is the first of tpu, gpu and cpu that is available.
     """
 
-    network: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    network: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""
     boxes: str = ""
     classes: str = ""
     port: int = 0
-    open: bool = False
+    browse: bool = False
     precision: Precision = "auto"
     strategy: StrategyName = "auto"
 
@@ -48,6 +48,7 @@ def main(arguments=None):
         arguments: list of words; None takes the command line.
     """
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.demo")
+    command_line.check_network(flags.network)
     from vgg_tf.weights.reading import check_paths
 
     check_paths([flags.network, *filter(None, [flags.boxes])])
@@ -55,11 +56,12 @@ def main(arguments=None):
     quiet.quiet_tensorflow()
 
     from vgg_tf.evaluation.checkpoint import open_checkpoint
+    from vgg_tf.evaluation.class_names import read_classes
     from vgg_tf.evaluation.demo_network import Demo
     from vgg_tf.evaluation.demo_server import open_server
 
     network = open_checkpoint(flags.network)
-    classes, texts = _read_classes(flags, network)
+    classes, texts = read_classes(network, flags.classes)
     devices = choose(flags.strategy, flags.precision)
     print(devices.reason, file=sys.stderr)
     with devices.scope():
@@ -67,33 +69,11 @@ def main(arguments=None):
         demo = Demo(network, devices, classes, texts, locate)
     with open_server(demo, flags.port) as server:
         print(f"demo: {server.url} (Ctrl-C stops it)")
-        if flags.open:
+        if flags.browse:
             import webbrowser
 
             webbrowser.open(server.url)
         server.serve_forever()
-
-
-def _read_classes(flags, network):
-    """Return the class names, and the descriptions of the classes or an empty tuple."""
-    from vgg_tf.records.collection import Collection
-
-    if network.classes and flags.classes:
-        raise ValueError(
-            f"--classes must be omitted: {network.path} contains its class names. Received: "
-            f"--classes {flags.classes}. Remove it."
-        )
-    if network.classes:
-        return network.classes, network.texts
-    if not flags.classes:
-        return tuple(f"class {i}" for i in range(network.number)), ()
-    if files.is_folder(flags.classes):
-        collection = Collection.read(flags.classes)
-        classes, texts = collection.classes, collection.texts
-    else:
-        classes, texts = files.read_text(flags.classes).splitlines(), ()
-    network.check_classes(classes, flags.classes)
-    return classes, texts
 
 
 def _open_boxes(flags, network):

@@ -28,7 +28,7 @@ class Flags:
     names.
 
     Attributes:
-        network: Run folder of python -m vgg_tf.train, a file with weights, or cifar10.
+        network: Required. Run folder of python -m vgg_tf.train, a file with weights, or cifar10.
         format: Format of the file: savedmodel, litert (TensorFlow Lite, float32), litert-float16,
             litert-int8, onnx, coreml, or all of them.
         size: Input size HxW in pixels, such as 224x320. The default is the training crop. At larger
@@ -40,7 +40,7 @@ class Flags:
         n: Number of pictures for the comparison.
     """
 
-    network: Annotated[str, tyro.conf.Positional]
+    network: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""
     format: FormatName = "all"
     size: str = ""
     out: str = ""
@@ -60,6 +60,7 @@ def main(arguments=None):
         ValueError: A flag is wrong, or no format was written.
     """
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.export")
+    command_line.check_network(flags.network)
     size = _parse_size(flags.size)
     if flags.n < 1:
         raise ValueError(f"--n must be at least 1. Received: --n {flags.n}. Try --n 32.")

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from vgg_tf.data.folders import find_pictures
+from vgg_tf.layouts.folders import find_pictures
 from vgg_tf.paper.protocols import ProtocolName
 from vgg_tf.runtime import command_line, files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose
@@ -72,7 +72,7 @@ def main(arguments=None):
         arguments: list of words; None takes the command line.
 
     Raises:
-        ValueError: --top is below 1.
+        ValueError: --top is below 1, or no network is given.
     """
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.predict")
     if flags.top < 1:
@@ -80,6 +80,7 @@ def main(arguments=None):
     if flags.model:
         _by_model(flags)
         return
+    command_line.check_network(flags.network)
     from vgg_tf.weights.reading import check_paths
 
     check_paths([flags.network])
@@ -89,13 +90,14 @@ def main(arguments=None):
     quiet.quiet_tensorflow()
 
     from vgg_tf.evaluation.checkpoint import open_checkpoint
+    from vgg_tf.evaluation.class_names import describe_classes, read_classes
     from vgg_tf.evaluation.image_reader import ImageReader
     from vgg_tf.evaluation.posteriors import compute_rows
     from vgg_tf.paper import protocols
     from vgg_tf.records.splits import Split
 
     network = open_checkpoint(flags.network)
-    classes, texts = _classes(flags, network)
+    shown = describe_classes(*read_classes(network, flags.classes))
     protocol = protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
     devices = choose(flags.strategy, flags.precision)
     print(devices.reason, file=sys.stderr)
@@ -106,7 +108,7 @@ def main(arguments=None):
     ):
         rows[number] = units.mean(0)
     bad = {paths[number]: problem for number, problem in sorted(reader.problems.items())}
-    _say(flags, {paths[number]: rows[number] for number in sorted(rows)}, bad, classes, texts)
+    _say(flags, {paths[number]: rows[number] for number in sorted(rows)}, bad, shown)
 
 
 def _by_model(flags):
@@ -119,17 +121,17 @@ def _by_model(flags):
     if os.path.isdir(flags.model):
         quiet.quiet_tensorflow()
     rows, bad, classes = runtimes.classify(flags.model, find_pictures(words))
-    _say(flags, rows, bad, classes, {})
+    _say(flags, rows, bad, classes)
 
 
-def _say(flags, rows, bad, classes, texts):
+def _say(flags, rows, bad, classes):
     """Write the classes; list the pictures that could not be read, with exit code 1."""
     from vgg_tf.evaluation.class_names import decode_predictions
 
     found = {}
     for path, row in rows.items():
         named = decode_predictions(row[np.newaxis], classes, flags.top)[0]
-        found[path] = [(texts.get(name, name), posterior) for name, _, posterior in named]
+        found[path] = [(name, posterior) for name, _, posterior in named]
     text = _FORMATS[flags.format](found, bad)
     if flags.out:
         files.write_whole(flags.out, text.encode("utf-8", "surrogateescape"))
@@ -143,28 +145,6 @@ def _say(flags, rows, bad, classes, texts):
             f"error: {len(bad)} of {programs.count(len(found) + len(bad), 'picture')} could not be "
             f"read:\n  {listed}"
         )
-
-
-def _classes(flags, network):
-    """Return the class names, and `{name: text}` for classes with a description."""
-    from vgg_tf.records.collection import Collection
-
-    if network.classes and flags.classes:
-        raise ValueError(
-            f"--classes must be omitted: {network.path} contains its class names. Received: "
-            f"--classes {flags.classes}. Remove it."
-        )
-    if network.classes:
-        return network.classes, dict(zip(network.classes, network.texts, strict=False))
-    if not flags.classes:
-        return [f"class {i}" for i in range(network.number)], {}
-    if files.is_folder(flags.classes):
-        collection = Collection.read(flags.classes)
-        classes, texts = collection.classes, collection.texts
-    else:
-        classes, texts = files.read_text(flags.classes).splitlines(), ()
-    network.check_classes(classes, flags.classes)
-    return classes, dict(zip(classes, texts, strict=False))
 
 
 def _as_text(found, bad):

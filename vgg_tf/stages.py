@@ -17,7 +17,7 @@ from vgg_tf.runtime.engines import make_child_environment
 from vgg_tf.training.flags import Flags as TrainFlags
 from vgg_tf.training.flags import parse
 
-OWN = ("--recipe", "--scale", "--learning-rate", "--inherit", "--inherit-layers")
+OWN = ("--recipe", "--config", "--scale", "--learning-rate", "--inherit", "--inherit-layers")
 
 PROG = "python -m vgg_tf.stages"
 

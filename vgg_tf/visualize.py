@@ -33,6 +33,7 @@ def classes(source: Argument[str], out: str = "classes.png"):
         source: Folder, tfds:NAME or digits.
         out: File of the figure; its suffix sets the format.
     """
+    quiet.quiet_tensorflow()
     from vgg_tf.data.drawings import draw_class_counts
 
     _save(draw_class_counts(source), out)

@@ -1,9 +1,11 @@
 """Class names of the highest probabilities."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from vgg_tf.evaluation.class_names import decode_predictions
+from vgg_tf.evaluation.class_names import decode_predictions, describe_classes, read_classes
 from vgg_tf.records.collection import Collection
 
 POSTERIORS = np.float32([[0.1, 0.6, 0.3], [0.5, 0.25, 0.25]])
@@ -42,7 +44,8 @@ def test_a_run_folder_provides_the_names_and_their_texts(tmp_path):
     assert decode_predictions(POSTERIORS, tmp_path, top=1)[0] == [
         ("n02", "goldfish", pytest.approx(0.6))
     ]
-    assert decode_predictions(POSTERIORS, collection(), top=1)[1] == [("n01", "n01", 0.5)]
+    for of in (collection(), collection(texts=("", "goldfish", "shark"))):
+        assert decode_predictions(POSTERIORS, of, top=1)[1] == [("n01", "n01", 0.5)]
 
 
 def test_the_format_is_that_of_keras_applications():
@@ -57,3 +60,33 @@ def test_probabilities_of_a_wrong_shape_are_refused(posteriors):
         ValueError, match=r"posteriors must have shape \[B, 3\] for 3 classes. Received"
     ):
         decode_predictions(posteriors, ["cat", "dog", "owl"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "shown"),
+    [
+        ((), ("n01", "n02", "n03")),
+        (("tench", "goldfish", "shark"), ("tench", "goldfish", "shark")),
+        (("tench", "", "shark"), ("tench", "n02", "shark")),
+        (("crane", "owl", "crane"), ("crane (n01)", "owl", "crane (n03)")),
+        (("", "", "n01"), ("n01 (n01)", "n02", "n01 (n03)")),
+    ],
+)
+def test_a_person_reads_texts_and_a_name_where_a_text_is_missing_or_repeated(texts, shown):
+    assert describe_classes(("n01", "n02", "n03"), texts) == shown
+
+
+def test_classes_come_from_the_network_a_folder_a_file_or_numbers(tmp_path):
+    checked = []
+    options = {"number": 3, "path": "net", "check_classes": lambda *words: checked.append(words)}
+    named = SimpleNamespace(classes=("a", "b", "c"), texts=("A", "B", "C"), **options)
+    unnamed = SimpleNamespace(classes=None, texts=(), **options)
+    assert read_classes(named, "") == (named.classes, named.texts)
+    with pytest.raises(ValueError, match=r"net contains its class names\. Received: --classes x"):
+        read_classes(named, "x")
+    assert read_classes(unnamed, "") == (("class 0", "class 1", "class 2"), ())
+    collection(texts=("tench", "", "shark")).write(tmp_path)
+    (tmp_path / "names.txt").write_text("x\ny\nz\n")
+    assert read_classes(unnamed, tmp_path) == (("n01", "n02", "n03"), ("tench", "", "shark"))
+    assert read_classes(unnamed, tmp_path / "names.txt") == (("x", "y", "z"), ())
+    assert [classes for classes, _ in checked] == [("n01", "n02", "n03"), ("x", "y", "z")]

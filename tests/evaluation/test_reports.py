@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from vgg_tf.evaluation import metrics, reports
+from vgg_tf.evaluation import class_names, metrics, reports
 from vgg_tf.figures import charts
 from vgg_tf.records.splits import Split
 
@@ -166,3 +166,20 @@ def test_the_page_shows_descriptions_and_the_tables_names(tmp_path, case):
     assert "n01,n02,n03" in (tmp_path / "confusion.csv").read_text()
     rows = json.loads((tmp_path / "report.json").read_text())["per_class"]
     assert {row["class"] for row in rows} == set(names)
+
+
+def test_classes_with_the_same_text_or_none_keep_their_rows_and_curves(tmp_path):
+    names, texts = ("n1", "n2", "n3", "n4"), ("crane", "", "crane", "owl")
+    labels = np.arange(4).repeat(2)
+    images = Split([f"{i}.png" for i in range(8)], labels, [b""] * 8)
+    posteriors = np.eye(4)[labels]  # perfect, so all areas under the curves are equal
+    found = metrics.compute_metrics(posteriors, labels, names)
+    page = reports.write_report(str(tmp_path), "test", {}, found, posteriors, images, names, texts)
+    shown = ("crane (n1)", "n2", "crane (n3)", "owl")
+    html = Path(page).read_text()
+    assert [text for text in shown if f"<td>{text}</td>" not in html] == []
+    per_class = found["per_class"]
+    curves = reports._compute_curves(
+        posteriors, labels, class_names.describe_classes(names, texts), per_class
+    )
+    assert list(curves) == [f"{text} (1.0000)" for text in shown]

@@ -1,9 +1,13 @@
 """convert_head gives each window the logits of the fully connected head, and converts back."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
+from tests.making import ROOT
 from tests.models.making_networks import answer, noise, scrambled, tiny
 from vgg_tf.models.conversion import convert_head
 
@@ -106,3 +110,24 @@ def test_converting_a_network_without_a_head_raises_an_error():
         match=r"needs a network of build_vgg with its head .* Received: vgg11 with the layers",
     ):
         convert_head(tiny(include_top=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from vgg_tf import convert_head; import keras; keras.saving.load_model(PATH)",
+        "from vgg_tf.runs import run_folder; import types; "
+        "run_folder.Run.load_best(types.SimpleNamespace(best=PATH))",
+    ],
+)
+def test_a_process_that_has_not_built_a_network_loads_one_of_vgg11_lrn(code):
+    # Takes 5 s, for a process of its own, where nothing else has imported the layer.
+    path = f"{ROOT}/tests/references/vgg11_lrn.keras"
+    result = subprocess.run(
+        [sys.executable, "-c", code.replace("PATH", repr(path))],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert result.returncode == 0, result.stderr

@@ -5,7 +5,7 @@ import pytest
 from tests.making import noise, save
 from tests.runtime.making_processes import TEST, TRAIN
 from vgg_tf.data import opening
-from vgg_tf.data.writing import write
+from vgg_tf.writing.write import write
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+from importlib import metadata
 from typing import Literal
 
 import pytest
 import tyro
 
-from vgg_tf import evaluate, export, predict, preflight, stages, transfer, visualize
+from vgg_tf import demo, evaluate, export, predict, preflight, stages, transfer, visualize
 from vgg_tf import localize as localize_program
 from vgg_tf.paper.presets import RECIPES
 from vgg_tf.paper.recipes import Recipe, to_json
@@ -114,6 +115,7 @@ def test_flags_of_every_spelling_that_exists_pass():
         stages.main,
         evaluate.main,
         predict.main,
+        demo.main,
         localize_program.main,
         transfer.main,
         export.main,
@@ -126,6 +128,32 @@ def test_every_program_prints_its_version(main, capsys):
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out.startswith("vgg_tf ")
+
+
+def test_a_clone_that_is_not_installed_has_no_version(monkeypatch):
+    def find(name, version=metadata.version):
+        if name == "vgg_tf":
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", find)
+    assert command_line.format_version().startswith("vgg_tf not installed (keras ")
+
+
+@pytest.mark.parametrize(
+    ("main", "words", "message"),
+    [
+        (predict.main, [], "A network is required. Received: ''. Give a run folder of"),
+        (demo.main, [], "A network is required. Received: ''. Give a run folder of"),
+        (export.main, [], "A network is required. Received: ''. Give a run folder of"),
+        (evaluate.main, [], "At least one network is required. Received: 0. Give a run folder of"),
+        (transfer.main, [], "A source of pictures is required. Received: ''. Give a folder,"),
+        (localize_program.main, ["predict"], "A run is required. Received: ''. Give a run folder"),
+    ],
+)
+def test_a_program_without_arguments_names_what_it_needs(main, words, message):
+    with pytest.raises(ValueError, match=message):
+        main(words)
 
 
 def test_a_recipe_is_read_from_a_run_folder_a_file_or_some_numbers(tmp_path):
@@ -147,7 +175,20 @@ def test_a_recipe_is_read_from_a_run_folder_a_file_or_some_numbers(tmp_path):
         ("{", r"a\.json is not valid JSON"),
         ("[1]", r"a\.json must (hold|contain) a JSON object"),
         ('{"epochz": 7}', r"Received: epochz\. Known: epochs, "),
-        ('{"epochs": 0}', r"--epochs must be at least 1"),
+        ('{"epochs": 0}', r"a\.json: --epochs must be at least 1"),
+        ('{"epochs": "ten"}', r"a\.json: epochs must be an integer\. Received: 'ten'"),
+        ('{"epochs": true}', r"a\.json: epochs must be an integer\. Received: True"),
+        ('{"l2": null}', r"a\.json: l2 must be a finite number\. Received: None"),
+        ('{"width": Infinity}', r"a\.json: width must be a finite number\. Received: inf"),
+        ('{"flip": "no"}', r"a\.json: flip must be true or false\. Received: 'no'"),
+        ('{"initializer": 3}', r"a\.json: initializer must be a text in quotes\. Received: 3"),
+        ('{"schedule": "wild"}', r"a\.json: --schedule must be one of plateau, .* 'wild'"),
+        ('{"cache": ["bytes"]}', r"a\.json: --cache must be one of none, .* \['bytes'\]"),
+        ('{"scale": "256,512"}', r"a\.json: scale must be an integer S, or .* '256,512'"),
+        ('{"scale": [32, 40, 48]}', r"a\.json: scale must be an integer S, or .* 48\]"),
+        ('{"scale": []}', r"a\.json: scale must be an integer S, or a list .* Received: \[\]"),
+        ('{"recipe": [1]}', r"a\.json: A recipe must be a JSON object .* Received: \[1\]"),
+        ('{"recipe": "cifar"}', r"a\.json: A recipe must be a JSON object .* 'cifar'"),
     ],
 )
 def test_a_file_that_is_not_a_recipe_is_refused_by_name(text, message, tmp_path):
@@ -156,6 +197,17 @@ def test_a_file_that_is_not_a_recipe_is_refused_by_name(text, message, tmp_path)
         path.write_text(text)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         read_recipe(str(path), Recipe())
+
+
+@pytest.mark.parametrize(
+    ("text", "scale"),
+    [("256", (256, 256)), ("[256]", (256, 256)), ("[256, 512]", (256, 512))],
+)
+def test_a_scale_is_one_or_two_integers_and_a_rate_may_be_an_integer(text, scale, tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(f'{{"scale": {text}, "learning_rate": 1}}')
+    recipe = read_recipe(str(path), Recipe())
+    assert (recipe.scale, recipe.learning_rate) == (scale, 1)
 
 
 def test_the_recipe_of_config_is_the_default_of_the_flags(tmp_path):

@@ -253,7 +253,7 @@ def test_the_doctor_knows_incompatible_packages(versions, chips, remedy):
     [("jax-cuda12-plugin", "cuda,cpu"), ("jax-cuda13-plugin", "cuda,cpu"), ("none", "cpu")],
 )
 def test_the_doctor_lets_jax_look_for_gpus_if_its_cuda_plugin_is_installed(
-    plugin, platforms, monkeypatch
+    plugin, platforms, monkeypatch, capsys
 ):
     def version(name):
         if name != plugin:
@@ -274,6 +274,7 @@ def test_the_doctor_lets_jax_look_for_gpus_if_its_cuda_plugin_is_installed(
         monkeypatch.setattr(place, name, value)
     doctor.print_report()
     assert asked == [platforms] * 2
+    assert "\nvgg_tf not installed\n" in capsys.readouterr().out
 
 
 def test_a_tpu_in_use_is_an_error_and_does_not_select_the_cpu(monkeypatch):

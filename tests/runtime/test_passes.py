@@ -12,8 +12,8 @@ from tests.making import noise, save
 from vgg_tf import load_dataset, load_epochs, process_path
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
-from vgg_tf.data.writing import write
 from vgg_tf.runtime.pipelines import BATCHES, disable_autotuner
+from vgg_tf.writing.write import write
 
 FILES = 12
 

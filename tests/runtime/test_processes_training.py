@@ -62,6 +62,7 @@ from tests.making import shallow
 from vgg_tf import train
 from vgg_tf.training.flags import parse
 from vgg_tf.data import loading
+from vgg_tf.records.collection import Collection
 from vgg_tf.runs import run_folder
 from vgg_tf.runs.settings import Settings
 from vgg_tf.runtime import devices
@@ -80,7 +81,7 @@ def training_batches(epoch):
 with shallow():
     train.main([*json.loads(digits), "--out", f"{folder}/digits"])
     flags, _ = parse([*own, shards])
-    recipe, collection = flags.numbers, train.Collection.read(shards)
+    recipe, collection = flags.numbers, Collection.read(shards)
     device = devices.choose("cpu")
     import keras
     keras.utils.set_random_seed(recipe.seed)

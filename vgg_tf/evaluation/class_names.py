@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from vgg_tf.records.collection import Collection
+from vgg_tf.runtime import files
 
 
 def decode_predictions(
@@ -59,6 +61,63 @@ def decode_predictions(
     best = np.argsort(-posteriors, axis=1, kind="stable")[:, :top]
     texts = texts or classes
     return [
-        [(classes[i], texts[i], float(row[i])) for i in indices]
+        [(classes[i], texts[i] or classes[i], float(row[i])) for i in indices]
         for row, indices in zip(posteriors, best, strict=True)
     ]
+
+
+def read_classes(network, path):
+    """Return the classes of a network that the user runs.
+
+    Args:
+        network: a `checkpoint.Checkpoint`.
+        path: value of --classes: a run or shard folder, or a text file with one name per line.
+            Empty for the class names that the network contains, else `class 0`, `class 1` and so
+            on.
+
+    Returns:
+        classes: class names, in the order of the labels.
+        texts: descriptions of the classes; may be empty.
+
+    Raises:
+        ValueError: the network contains class names and `path` is not empty, or the number of
+            classes differs.
+        FileNotFoundError: `path` does not exist.
+    """
+    if network.classes and path:
+        raise ValueError(
+            f"--classes must be omitted: {network.path} contains its class names. Received: "
+            f"--classes {path}. Remove it."
+        )
+    if network.classes:
+        return network.classes, network.texts
+    if not path:
+        return tuple(f"class {i}" for i in range(network.number)), ()
+    if files.is_folder(path):
+        collection = Collection.read(path)
+        classes, texts = collection.classes, collection.texts
+    else:
+        classes, texts = tuple(files.read_text(path).splitlines()), ()
+    network.check_classes(classes, path)
+    return classes, texts
+
+
+def describe_classes(classes, texts=()):
+    """Return what a person reads instead of the class names.
+
+    Args:
+        classes: class names.
+        texts: descriptions of the classes, such as words for synsets; may be empty.
+
+    Returns:
+        Tuple of str: the descriptions, or the name where a description is empty. A description of
+        several classes is followed by the name, such as `crane (n02012849)`.
+    """
+    if not texts:
+        return tuple(classes)
+    shown = [text or name for name, text in zip(classes, texts, strict=True)]
+    counts = Counter(shown)
+    return tuple(
+        f"{text} ({name})" if counts[text] > 1 else text
+        for name, text in zip(classes, shown, strict=True)
+    )

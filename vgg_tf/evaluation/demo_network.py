@@ -7,18 +7,17 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from vgg_tf.evaluation.class_names import decode_predictions
+from vgg_tf.evaluation.class_names import decode_predictions, describe_classes
 from vgg_tf.evaluation.evaluator import Evaluator
 from vgg_tf.figures.networks import HEAT
 from vgg_tf.images import decoding
-from vgg_tf.images.rescaling import compute_rescaled_size, make_center_view
+from vgg_tf.images.rescaling import check_proportions, compute_rescaled_size, make_center_view
 from vgg_tf.models import heatmaps
 from vgg_tf.paper.protocols import Protocol
 from vgg_tf.records.splits import Split
 
 TOP = 5  # classes per picture
 LARGEST = 20 * 10**6  # bytes of an encoded picture
-MOST_RESCALED = 5 * 10**7  # pixels of a rescaled picture, which a long and narrow picture exceeds
 
 
 class Demo:
@@ -42,7 +41,7 @@ class Demo:
                 and whether the box is for this class.
         """
         self._devices, self._least, self._locate = devices, network.least, locate
-        self._texts, self._crop = list(texts or classes), network.crop
+        self._texts, self._crop = list(describe_classes(classes, texts)), network.crop
         (self._scale,) = network.scales("one")
         units = Protocol("center", (self._scale,), network.crop).units
         with devices.scope():
@@ -70,17 +69,12 @@ class Demo:
             ValueError: the picture cannot be decoded, or is too small or too large.
         """
         w, h = Split(["The picture"], np.zeros(1, np.int64), [contents]).read_size(0)
-        smaller, larger = sorted((w, h))
-        if smaller < self._least:
+        if min(w, h) < self._least:
             raise ValueError(
                 f"The picture must have sides of at least {self._least} pixels. Received: {w} x "
                 f"{h}. Choose a larger picture."
             )
-        if larger / smaller * self._scale**2 > MOST_RESCALED:
-            raise ValueError(
-                f"The picture is too long and narrow. Received: {w} x {h} pixels. Choose a picture "
-                "that is closer to a square."
-            )
+        check_proportions(h, w, self._scale, "The picture")
         return decoding.decode_named(contents, "the picture")
 
     def read_label(self, word):

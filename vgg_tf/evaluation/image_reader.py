@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from vgg_tf.images import decoding
+from vgg_tf.images.rescaling import check_proportions, is_too_narrow
 from vgg_tf.runtime.pipelines import disable_autotuner
 
 READ = 32  # images per call
@@ -37,22 +38,31 @@ class ImageReader:
             `(number, views)` of each image that can be read.
         """
         numbers, seen = np.array(numbers, np.int64), set()
+        largest = max(scale for scale, _ in evaluator.units)
         # as_numpy_iterator would take a third of the time for small images.
-        for number, side, found in self._make_dataset(numbers, evaluator):
-            number, side = int(number), int(side)
+        for number, sides, found in self._make_dataset(numbers, evaluator, largest):
+            number, (h, w) = int(number), sides.numpy().tolist()
             seen.add(number)
-            if side < self.least:
-                name = self.images.names[number]
-                self.problems[number] = (
-                    f"{name} has a side of {side} pixels, less than {self.least}"
-                )
+            if problem := self._describe_size(number, h, w, largest):
+                self.problems[number] = problem
             else:
                 yield number, [view.numpy() for view in found]
         for number in sorted(set(numbers.tolist()) - seen):
             self.problems[number] = self._describe_problem(number)
 
-    def _make_dataset(self, numbers, evaluator):
-        """Return a dataset of `(number, smaller side, views)`, without damaged images."""
+    def _describe_size(self, i, h, w, scale):
+        """Return why an image of this size cannot be used at a scale; None if it can be."""
+        name = self.images.names[i]
+        if min(h, w) < self.least:
+            return f"{name} has a side of {min(h, w)} pixels, less than {self.least}"
+        try:
+            check_proportions(h, w, scale, name)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _make_dataset(self, numbers, evaluator, largest):
+        """Return a dataset of `(number, (height, width), views)`, without damaged images."""
         least = self.least
 
         def read(some):
@@ -62,12 +72,11 @@ class ImageReader:
 
         def cut(i, contents):
             pixels = decoding.decode(contents)
-            side = tf.reduce_min(tf.shape(pixels)[:2])
-            # Images that are too small are not enlarged: a line of 1 pixel would take gigabytes.
-            pixels = tf.cond(
-                side < least, lambda: tf.zeros([least, least, 3], tf.uint8), lambda: pixels
-            )
-            return i, side, evaluator.cut_views(tf.ensure_shape(pixels, [None, None, 3]))
+            sides = tf.shape(pixels, tf.int64)[:2]
+            # Images that are too small or too narrow are not enlarged, which would take gigabytes.
+            unfit = (tf.reduce_min(sides) < least) | is_too_narrow(sides[0], sides[1], largest)
+            pixels = tf.cond(unfit, lambda: tf.zeros([least, least, 3], tf.uint8), lambda: pixels)
+            return i, sides, evaluator.cut_views(tf.ensure_shape(pixels, [None, None, 3]))
 
         # One Python call per image would take most of the time.
         chunks = tf.data.Dataset.from_tensor_slices(numbers).batch(READ)

@@ -16,7 +16,6 @@ from vgg_tf.evaluation.posterior_store import FOLDERS, Store
 from vgg_tf.runtime import programs
 
 SAVE_EVERY = 60  # seconds
-SHOWN = 20  # unreadable images that an error lists
 
 
 def compute_posteriors(
@@ -186,11 +185,10 @@ def _within(scope, rows):
 def refuse_unreadable(problems):
     """Raise a ValueError that lists the images that cannot be read, if there are any."""
     if problems:
-        more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        listed = "".join(f"\n  {problem}" for problem in list(problems.values())[:SHOWN])
         raise ValueError(
-            f"{programs.count(len(problems), 'image')} cannot be used. Repair or remove "
-            f"them:{listed}{more}"
+            f"{programs.count(len(problems), 'image')} cannot be used. Fix or remove them, or "
+            "leave them out with --skip-bad (evaluate, transfer):\n  "
+            f"{programs.format_list(list(map(str, problems.values())))}"
         )
 
 

@@ -12,6 +12,7 @@ from importlib import resources
 import numpy as np
 
 from vgg_tf.evaluation import metrics, mistakes
+from vgg_tf.evaluation.class_names import describe_classes
 from vgg_tf.figures import charts
 from vgg_tf.runtime import files, programs
 
@@ -30,7 +31,7 @@ def write_report(folder, title, facts, found, posteriors, images, classes, texts
         images: the `splits.Split`, for names, labels and pictures.
         classes: class names.
         texts: descriptions of the classes, such as words for synsets, which the page shows instead
-            of the names. The other files have the names.
+            of the names; see `class_names.describe_classes`. The other files have the names.
 
     Returns:
         Path of the page.
@@ -52,7 +53,7 @@ def write_report(folder, title, facts, found, posteriors, images, classes, texts
             ]
         ),
     )
-    shown = tuple(texts) or classes
+    shown = describe_classes(classes, texts)
     found = _describe_classes(found, dict(zip(classes, shown, strict=True)))
     figures = {
         "Error of each class": lambda: charts.draw_class_errors(found["per_class"]),

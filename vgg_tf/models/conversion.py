@@ -2,6 +2,8 @@
 
 import keras
 
+# Registers the layer of A-LRN, so that keras.saving.load_model can read a network to convert.
+from vgg_tf.models import lrn  # noqa: F401
 from vgg_tf.weights.inheritance import load_weights
 
 

@@ -2,13 +2,14 @@
 
 import dataclasses
 import difflib
-import importlib.metadata
 import platform
 import sys
 from typing import Annotated, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import tyro
+
+from vgg_tf.runtime.doctor import find_version
 
 # Flags of other programs, and what they are called here.
 OTHER_NAMES = {
@@ -79,14 +80,25 @@ def print_version(words):
 
 def format_version():
     """Return the versions of vgg_tf and of what it runs on, in one line."""
-    names = []
-    for name in PACKAGES:
-        try:
-            names.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    own = importlib.metadata.version("vgg_tf")
+    names = [f"{name} {version}" for name in PACKAGES if (version := find_version(name))]
+    own = find_version("vgg_tf") or "not installed"
     return f"vgg_tf {own} ({', '.join([*names, f'Python {platform.python_version()}'])})"
+
+
+def check_network(word):
+    """Raise a ValueError if a program that needs a network is called without one.
+
+    Args:
+        word: the network of the command line; empty without one.
+
+    Raises:
+        ValueError: the word is empty.
+    """
+    if not word:
+        raise ValueError(
+            f"A network is required. Received: {word!r}. Give a run folder of python -m "
+            "vgg_tf.train, a weight file, or cifar10."
+        )
 
 
 def check_words(kind, words, prog):
@@ -130,9 +142,14 @@ class Leaf:
 
 
 def list_leaves(kind, default):
-    """Yield the flags of a dataclass, those of its dataclasses among them."""
+    """Yield the flags of a dataclass, those of its dataclasses among them.
+
+    A field with the metadata `{"flag": False}` is not a flag. It keeps its default.
+    """
     hints, texts = get_type_hints(kind, include_extras=True), _read_help(kind)
     for field in dataclasses.fields(kind):
+        if not field.metadata.get("flag", True):
+            continue
         hint, value = hints[field.name], _find_default(field, default)
         plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         if dataclasses.is_dataclass(plain):
@@ -201,5 +218,6 @@ def _assemble(kind, values, default):
             own[field.name] = values[field.name]
         else:
             value = _find_default(field, default)
-            own[field.name] = _assemble(type(value), values, value)
+            nested = dataclasses.is_dataclass(value)
+            own[field.name] = _assemble(type(value), values, value) if nested else value
     return kind(**own)

@@ -40,7 +40,8 @@ _ENVIRONMENT = (
 def print_report():
     """Print installed versions, the devices that each framework sees, and what to fix."""
     versions = {name: find_version(name) for name in _PACKAGES}
-    print(f"Paste this report into an issue.\nvgg_tf {metadata.version('vgg_tf')}")
+    own = find_version("vgg_tf") or "not installed"
+    print(f"Paste this report into an issue.\nvgg_tf {own}")
     print(f"Python {sys.version.split()[0]} on {platform.platform()}")
     print(f"CPU: {chips.describe_cpu()}")
     for name in _ENVIRONMENT:
@@ -57,7 +58,10 @@ def print_report():
 
 
 def find_version(name):
-    """Return the version of an installed package; None if it is not installed."""
+    """Return the version of an installed package; None if it is not installed.
+
+    A clone of the repository runs without an installation, so vgg_tf itself may have none.
+    """
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import traceback
 
+from vgg_tf.runtime import files
 from vgg_tf.runtime.quiet import TENSORFLOW_MISSING, lacks_tensorflow
 from vgg_tf.runtime.signals import PREEMPTED, TERMINATED, Notice, PreemptedError
 
 # If our modules raise these errors, the message is for the user. From other modules they are bugs
 # and keep their traceback.
 _OUR_FAULTS = (ValueError, FloatingPointError)
+LONGEST_LIST = 20  # lines in a message; the rest of a list is counted
 
 
 def run(main):
@@ -85,6 +87,28 @@ def count(n, noun, nouns=None):
         str.
     """
     return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"
+
+
+def format_list(lines, path=None):
+    """Return the first 20 lines of a list for a message, and how many more there are.
+
+    Args:
+        lines: Sequence of str.
+        path: File into which all lines are written if there are more. None writes no file.
+
+    Returns:
+        str, lines that are indented from the second one on.
+    """
+    if len(lines) <= LONGEST_LIST:
+        return "\n  ".join(lines)
+    more = f"and {len(lines) - LONGEST_LIST:,} more"
+    if path:
+        try:
+            files.write_whole(path, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
+            more += f"; all of them are in {path}"
+        except OSError as error:  # a folder without write permission must not hide the list
+            more += f" ({path} was not written: {error})"
+    return "\n  ".join([*lines[:LONGEST_LIST], more])
 
 
 def call(words, said=None, **options):
