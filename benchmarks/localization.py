@@ -60,7 +60,7 @@ def main(arguments=None):
 
 def _write_split(source, seed, folder):
     """Write shards with a random fifth of each class in the test split."""
-    from vgg_tf.data.writing import write
+    from vgg_tf.writing.write import write
 
     images = source.splits["train"]
     random, train, test = np.random.default_rng(seed), [], []

@@ -82,7 +82,7 @@ def main(arguments=None):
 
 def _read_images(folder, n):
     """Return the contents of `n` evenly spaced image files of a folder."""
-    from vgg_tf.data import folders
+    from vgg_tf.layouts import folders
     from vgg_tf.runtime import files
 
     paths = folders.find_pictures((folder,))

@@ -61,7 +61,7 @@ def _link(paths, linked, copies):
 
 def _make_ways(source, paths, out):
     """Return the ways: functions without arguments, by name."""
-    from vgg_tf.data.writing import write
+    from vgg_tf.writing.write import write
 
     return {
         "decoding alone": lambda: _decode(paths),

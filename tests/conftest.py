@@ -89,7 +89,7 @@ def digits_run(digits_trained):
 def digits_shards(once):
     """Return scikit-learn's digits as shards: train, validation and test."""
     from vgg_tf.data import opening
-    from vgg_tf.data.writing import write
+    from vgg_tf.writing.write import write
 
     def make(folder):
         write(opening.open_source("digits"), folder / "shards", progress=False)

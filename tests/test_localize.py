@@ -14,9 +14,9 @@ from tests.making_boxes import pictures
 from vgg_tf import build_vgg, evaluate, read_weights, write_weights
 from vgg_tf.data import opening
 from vgg_tf.data.selection import Selection
-from vgg_tf.data.writing import write
 from vgg_tf.localization import inputs
 from vgg_tf.localize import main as localize
+from vgg_tf.writing.write import write
 
 FEW = (
     "--epochs 2 --batch-size 8 --size 32 --scale 32,40 --test-scale 32 --precision float32"
@@ -171,6 +171,12 @@ def test_predict_draws_boxes_and_writes_them_in_pixels(place, tmp_path, uncompil
             ]
         )
     assert len(json.loads((tmp_path / "b/boxes.json").read_text())) == 1
+    Image.new("RGB", (60_000, 32)).save(tmp_path / "long.png")
+    words = ["--label", "red", "--scales", "256", "--out", str(tmp_path / "c")]
+    with pytest.raises(
+        SystemExit, match=r"1 of 1 picture .*\n.*long\.png is too long and narrow: "
+    ):
+        localize(["predict", str(place / "pcr"), str(tmp_path / "long.png"), *words])
 
 
 def test_invalid_flags_and_runs_are_refused(place, digits_run):
@@ -250,6 +256,6 @@ def test_an_error_of_the_training_names_a_damaged_picture(place, tmp_path, monke
         *FEW,
     ]
     with pytest.raises(
-        ValueError, match=rf"Unreadable .*: 1. Fix or remove these files:\n.*{damaged.name}"
+        ValueError, match=rf"Unreadable .*: 1. Fix or remove these files.*:\n.*{damaged.name}"
     ):
         localize([*words, "--epochs", "1", "--freeze-until", "fc1", "--out", str(tmp_path / "run")])

@@ -7,6 +7,7 @@ from tests.making import ROOT
 
 # Parts of a message, to which the caller adds the name of the file.
 PARTS = {
+    "vgg_tf/images/flattening.py",
     "vgg_tf/records/annotations.py",
     "vgg_tf/records/collection.py",
     "vgg_tf/records/schema.py",

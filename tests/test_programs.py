@@ -51,7 +51,9 @@ def test_the_digits_become_shards_and_train_and_test_a_network(digits_trained):
     ]
     closing = said.splitlines()[-1]
     assert re.fullmatch(
-        r"test top-1 error [\d.]+ %, top-5 [\d.]+ %, n=16, \d+ s, \d+ images/s", closing
+        r"test top-1 error [\d.]+ %, top-5 [\d.]+ %, mean class recall [\d.]+ %, n=16, "
+        r"\d+ s, \d+ images/s",
+        closing,
     )
     assert len([line for line in said.splitlines() if line.startswith("epoch")]) == 2
     assert "Traceback" not in errors

@@ -118,7 +118,7 @@ def inputs(once, tmp_path, monkeypatch):
         (
             call,
             ["tfrecords_tools.write", "bad", "out"],
-            r"(?s)error: 24 of 24 images cannot be read.*class2/7\.png.*\n$",
+            r"(?s)error: 24 of 24 images cannot be read.*class2/3\.png.*\n$",
         ),
     ],
 )

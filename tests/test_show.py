@@ -11,10 +11,10 @@ from tfrecords_tools import show
 from vgg_tf.data import examples
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
-from vgg_tf.data.writing import write
 from vgg_tf.figures import sheets
 from vgg_tf.records.annotations import NO_BOXES, Boxes
 from vgg_tf.runtime import programs
+from vgg_tf.writing.write import write
 
 
 @pytest.fixture

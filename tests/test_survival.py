@@ -156,7 +156,7 @@ def test_a_run_in_a_bucket_ends_like_one_on_the_disk(tmp_path, capsys, monkeypat
         reading.read_weights(folder).fingerprint(),
     )
     assert here == there
-    closing = said.splitlines()[-1].split(", n=")[0]
+    closing = said.splitlines()[-1].split(", mean class recall")[0]
     evaluate.main([folder, "--strategy", "cpu"])
     assert (
         re.sub(r" \([^)]*\)", "", capsys.readouterr().out.splitlines()[-1].split(", loss")[0])

@@ -124,7 +124,7 @@ def test_invalid_flags_are_refused(place, words, message):
 def test_a_damaged_picture_is_named(place, uncompiled):
     Path("pictures/red/0.png").write_bytes(b"no picture")
     with pytest.raises(
-        ValueError, match=r"1 images cannot be used. Repair or remove them:\n.*red/0\.png"
+        ValueError, match=r"1 image cannot be used. Fix or remove them, or leave .*:\n.*red/0\.png"
     ):
         run()
 

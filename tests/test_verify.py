@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tests.making import call, noise, program, save
 from vgg_tf.data.opening import open_source
-from vgg_tf.data.writing import write
 from vgg_tf.records.integrity import verify
+from vgg_tf.writing.write import write
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ WRONG = [
         (set_box([0, 0, 1, 1], 2), "labels of boxes must be between 0 and 1"),
     ],
     [
-        (set_word("image/encoded", b"Dear diary"), "Unknown image file format"),
+        (set_word("image/encoded", b"Dear diary"), "it is not a picture"),
         (set_word("image/encoded", b""), "the file is empty"),
         (lambda feature: feature.pop("image/encoded"), "it has no feature image/encoded"),
         (

@@ -4,14 +4,15 @@ Each image is decoded once, to find damaged ones and to measure colors and sizes
 final name when it is complete, so the same command continues an interrupted run.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import tyro
 
 from vgg_tf.data.selection import Selection
-from vgg_tf.data.writing import write
+from vgg_tf.records.copies import COPIES
 from vgg_tf.runtime import command_line, programs
+from vgg_tf.writing.write import keep_hold_out_rule, write
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,6 @@ class Flags:
         seed: Seed of the order of the images.
         check: Decode each image to find damaged ones. Without this, bytes are copied, and colors
             are measured on 128 images.
-        skip_bad: Skip unreadable images and list them in dataset.json. Without this, unreadable
-            images are an error.
         runner: Program that writes: local is this process on all cores; beam is Apache Beam, for
             Dataflow, Flink or Spark.
         beam_args: Flags of Apache Beam in one string, such as "--runner=FlinkRunner". Dataflow
@@ -43,7 +42,6 @@ class Flags:
     shards: int = 0
     seed: int = 0
     check: bool = True
-    skip_bad: bool = False
     runner: Literal["local", "beam"] = "local"
     beam_args: str = ""
     selection: Annotated[Selection, tyro.conf.arg(name="")] = field(default_factory=Selection)
@@ -60,8 +58,11 @@ def main(arguments=None):
             f"--beam-args requires --runner beam. Received: --runner {flags.runner}. Add --runner "
             "beam, or remove --beam-args."
         )
-    source = opening.open_source(flags.source, flags.selection, flags.skip_bad)
-    counts = ", ".join(f"{len(images):,} {split}" for split, images in source.splits.items())
+    selection = keep_hold_out_rule(flags.out, flags.selection)
+    source = opening.open_source(
+        flags.source, replace(selection, skip_bad=False), flags.selection.skip_bad
+    )
+    counts = ", ".join(f"{source.count_images(split):,} {split}" for split in source.splits)
     print(
         f"{flags.source}: {counts} images of {len(source.classes)} classes",
         *source.notes,
@@ -70,20 +71,23 @@ def main(arguments=None):
     )
     run = None
     if flags.runner == "beam":
-        from vgg_tf.records import beam
+        from vgg_tf.writing import beam
 
         run = beam.make_runner(flags.beam_args)
     collection = write(
-        source, flags.out, flags.shards, flags.seed, flags.check, flags.skip_bad, run
+        source, flags.out, flags.shards, flags.seed, flags.check, flags.selection.skip_bad, run
     )
     shards = ", ".join(f"{values['shards']} {split}" for split, values in collection.splits.items())
     notes = collection.notes[len(source.notes) :]
     left_out = sum(note.startswith("left out: ") for note in notes)
+    copies = [note for note in notes if note.startswith(COPIES)]
+    for note in copies:
+        print(f"  {note}")
     boxes = sum(values["boxes"] for values in collection.splits.values())
     n = sum(values["images"] for values in collection.splits.values())
     print(
         f"{flags.out}: {shards} shards, {programs.count(n, 'image')}, "
-        f"{programs.count(boxes, 'box', 'boxes')}; {len(notes) - left_out} "
+        f"{programs.count(boxes, 'box', 'boxes')}; {len(notes) - left_out - len(copies)} "
         f"changed and {left_out} left out, listed in dataset.json"
     )
 

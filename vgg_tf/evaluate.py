@@ -26,6 +26,9 @@ class Flags:
         data: Images to test on: a folder of shards or of class folders, tfds:NAME, or digits. The
             default is the data of the first run.
         labels_from: The first label of --data, 0 or 1, if the shards do not define it.
+        keys: Keys of the features of --data, such as image=picture,label=species, if the shards do
+            not show them.
+        skip_bad: Leave out pictures that cannot be read, with a note.
         split: Split to test on: train, validation or test.
         protocol: Views of each image: center (the center crop), ten-crop (four corners and the
             center, also flipped), padded-ten-crop (the same with a mirrored border), multi-crop (a
@@ -49,6 +52,8 @@ class Flags:
     ]
     data: str | None = None
     labels_from: Literal[0, 1] | None = None
+    keys: str = ""
+    skip_bad: bool = False
     split: str = "test"
     protocol: ProtocolName = "center"
     scales: str = "one"
@@ -86,6 +91,7 @@ def main(arguments=None):
     settle(flags.strategy, several=together.processes > 1)
     quiet.quiet_tensorflow()
 
+    from vgg_tf.data.describing import list_notes
     from vgg_tf.evaluation import metrics
     from vgg_tf.evaluation.averaging import average_posteriors
     from vgg_tf.runs import results, run_folder
@@ -97,7 +103,7 @@ def main(arguments=None):
     together.join()
     devices = choose(flags.strategy, flags.precision)
     _agree(devices, networks, source, flags)
-    print(devices.reason)
+    print(devices.reason, *list_notes(source.notes, source.name), sep="\n  ")
 
     averages = average_posteriors(lines, source, flags.split, devices, flags.batch_size)
     if devices.process:
@@ -130,6 +136,7 @@ def main(arguments=None):
 def _open_networks(flags):
     """Return the networks and the source that they are tested on, whose classes match."""
     from vgg_tf.data import opening
+    from vgg_tf.data.training_images import note_training_images
     from vgg_tf.evaluation import checkpoint
 
     networks = [checkpoint.open_checkpoint(path) for path in flags.networks]
@@ -140,10 +147,21 @@ def _open_networks(flags):
             "--data. Give a folder, tfds:NAME or digits."
         )
     selections = [network.selection for network in networks]
-    source = opening.open_tested(flags.split, selections, first.data, flags.data, flags.labels_from)
+    source = opening.open_tested(
+        flags.split,
+        selections,
+        first.data,
+        flags.data,
+        flags.labels_from,
+        flags.keys,
+        flags.skip_bad,
+    )
     for network in networks:
         network.check_classes(source.classes, source.name)
     source.count_images(flags.split)
+    runs = [network.run for network in networks if network.run]
+    if flags.data or flags.split != "train":
+        source = note_training_images(source, flags.split, runs)
     return networks, source
 
 

@@ -34,15 +34,22 @@ def predict(words):
 
     Args:
         words: words of the command line.
+
+    Raises:
+        ValueError: no run is given.
     """
     flags = command_line.parse_flags(Predict, words, f"{PROG} predict")
+    if not flags.run:
+        raise ValueError(
+            f"A run is required. Received: {flags.run!r}. Give a run folder of {PROG} train."
+        )
     from vgg_tf.weights.reading import check_paths
 
     check_paths([flags.run, *flags.classifier])
     settle(flags.strategy)
     quiet.quiet_tensorflow()
 
-    from vgg_tf.data.folders import find_pictures
+    from vgg_tf.layouts.folders import find_pictures
     from vgg_tf.localization import inference
 
     paths = find_pictures(flags.pictures)
@@ -94,7 +101,7 @@ def _locate(paths, localizer, rater, flags):
     """
     from tqdm import tqdm
 
-    from vgg_tf.images import decoding
+    from vgg_tf.images import decoding, rescaling
     from vgg_tf.localization import inference, reports
 
     rows, bad, classes = [], [], localizer.classes
@@ -102,6 +109,7 @@ def _locate(paths, localizer, rater, flags):
     for number, path in enumerate(tqdm(paths, "locate", unit=" pictures", disable=None)):
         try:
             picture = decoding.decode_named(files.read(path), path)
+            rescaling.check_proportions(*picture.shape[:2], max(scales[0]), path)
         except (ValueError, OSError) as error:
             bad.append(str(error))
             continue

@@ -5,12 +5,14 @@ Without data it trains on handwritten digits.
 
 import os
 
+from vgg_tf.data.describing import describe_briefly
 from vgg_tf.forecast.trial import profile
-from vgg_tf.records.collection import Collection, holds_shards
-from vgg_tf.runtime import processes
+from vgg_tf.records.collection import COLLECTION_FILE
+from vgg_tf.runtime import files, processes
 from vgg_tf.runtime.devices import choose
 from vgg_tf.training.flags import parse
-from vgg_tf.training.session import format_result, read_inherited_weights, train_and_test
+from vgg_tf.training.inheriting import read_inherited_weights
+from vgg_tf.training.session import format_result, train_and_test
 
 
 def main(arguments=None):
@@ -31,9 +33,11 @@ def main(arguments=None):
         )
 
     from vgg_tf.runs import run_folder
+    from vgg_tf.runs.resuming import keep_contents
     from vgg_tf.runs.settings import Settings
 
-    fingerprint = source.fingerprint() if source else Collection.read(flags.data).fingerprint
+    shards = source.collection
+    fingerprint = shards.fingerprint if shards else source.fingerprint()
     weights, inherit = read_inherited_weights(flags, out)
     settings = Settings(
         flags.arch,
@@ -49,8 +53,9 @@ def main(arguments=None):
     if devices.process:
         devices.wait("run folder")
     with run_folder.open_run(out, settings, devices.process) as run:
+        keep_contents(run, source)
         # The digits are written as shards too, so that they use the same code as other data.
-        data = os.path.join(out, "shards") if flags.data == "digits" else source or flags.data
+        data = os.path.join(out, "shards") if flags.data == "digits" else source
         if run.writes and not run.read_report():
             _write_collection(run, source, flags, data)
         if run.writes:
@@ -59,6 +64,8 @@ def main(arguments=None):
             print(f"{out} is done; delete it or choose another --out to train again")
             print(format_result(report))
         elif not report:
+            if run.writes:
+                print(describe_briefly(source))
             train_and_test(run, run.read_collection(), data, devices, weights, flags, arguments)
 
 
@@ -67,16 +74,16 @@ def _write_collection(run, source, flags, data):
     from vgg_tf.records import statistics
 
     if flags.data == "digits":
-        from vgg_tf.data.writing import write
+        from vgg_tf.writing.write import write
 
         collection = write(source, data, progress=False)
     # The run's own dataset.json.
-    elif holds_shards(run.folder) and (
+    elif files.exists(run.path(COLLECTION_FILE)) and (
         run.read_collection().fingerprint == run.settings.fingerprint
     ):
         collection = run.read_collection()
     else:
-        collection = statistics.measure(source) if source else Collection.read(flags.data)
+        collection = statistics.measure(source)
     collection.write(run.folder)
 
 

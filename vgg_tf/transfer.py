@@ -19,8 +19,8 @@ class Flags:
     """Compute descriptors of pictures, and train linear SVMs on them.
 
     Attributes:
-        source: Pictures: a folder of class folders, of pictures with Pascal VOC annotations or of
-            shards, tfds:NAME, or digits.
+        source: Required. Pictures: a folder of class folders, of pictures with Pascal VOC
+            annotations or of shards, tfds:NAME, or digits.
         weights: Networks, with or without a head: run folders, weight files or cifar10.
             Descriptors of several networks are stacked.
         scales: Smaller side of the rescaled picture (Q in the paper), in pixels, such as 256
@@ -42,7 +42,7 @@ class Flags:
         selection: Classes and images to use.
     """
 
-    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")] = ""
     weights: tuple[str, ...] = ("cifar10",)
     scales: str = "one"
     aggregate: Literal["average", "stack", "max"] = "stack"
@@ -66,20 +66,10 @@ def main(arguments=None):
         arguments: list of words; None takes the command line.
 
     Raises:
-        ValueError: --train, --test or --splits is below 1, or --weights is empty.
+        ValueError: --train, --test or --splits is below 1, or the source or --weights is empty.
     """
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.transfer")
-    for name in ("train", "test", "splits"):
-        if getattr(flags, name) < 1:
-            raise ValueError(
-                f"--{name} must be at least 1. Received: --{name} {getattr(flags, name)}. Try "
-                f"--{name} {getattr(Flags, name)}."
-            )
-    if not flags.weights:
-        raise ValueError(
-            f"--weights must name at least one network. Received: {len(flags.weights)}. Give a run "
-            "folder, a weight file, or cifar10."
-        )
+    _check_flags(flags)
     from vgg_tf.weights.reading import check_paths
 
     check_paths(flags.weights)
@@ -127,6 +117,26 @@ def main(arguments=None):
         f"{words}n={len(rows):,}, {rows.shape[1]:,} numbers per picture, "
         f"{time.perf_counter() - start:.0f} s; {folder}"
     )
+
+
+def _check_flags(flags):
+    """Raise a ValueError if the source or --weights is empty, or a number is below 1."""
+    if not flags.source:
+        raise ValueError(
+            f"A source of pictures is required. Received: {flags.source!r}. Give a folder, "
+            "tfds:NAME or digits."
+        )
+    for name in ("train", "test", "splits"):
+        if getattr(flags, name) < 1:
+            raise ValueError(
+                f"--{name} must be at least 1. Received: --{name} {getattr(flags, name)}. Try "
+                f"--{name} {getattr(Flags, name)}."
+            )
+    if not flags.weights:
+        raise ValueError(
+            f"--weights must name at least one network. Received: {len(flags.weights)}. Give a run "
+            "folder, a weight file, or cifar10."
+        )
 
 
 if __name__ == "__main__":

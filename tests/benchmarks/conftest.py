@@ -10,8 +10,8 @@ from tests.making import noise, save, uncompile, undrawn
 from vgg_tf import build_vgg, write_weights
 from vgg_tf.data import opening
 from vgg_tf.data.selection import Selection
-from vgg_tf.data.writing import write
 from vgg_tf.paper.architectures import ARCHITECTURES
+from vgg_tf.writing.write import write
 
 
 def of_one_convolution(monkeypatch, stages=1):

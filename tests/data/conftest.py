@@ -23,8 +23,8 @@ from tests.data.making_shards import slim_folder
 from tests.data.making_zoo import CHECK, make_zoo, quietly
 from tests.making import noise, save
 from vgg_tf.data.opening import open_source
-from vgg_tf.data.writing import write
-from vgg_tf.records import encoding
+from vgg_tf.writing import encoding
+from vgg_tf.writing.write import write
 
 
 @pytest.fixture

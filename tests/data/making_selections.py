@@ -6,12 +6,12 @@ from PIL import Image
 
 
 def fill(root, **counts):
-    """Write images, `train__cat=3` into `root/train/cat/`, and return the path of `root`."""
-    for name, n in counts.items():
+    """Write distinct images, `train__cat=3` into `root/train/cat/`, and return `root`."""
+    for k, (name, n) in enumerate(counts.items()):
         folder = root.joinpath(*name.split("__"))
         folder.mkdir(parents=True, exist_ok=True)
         for i in range(n):
-            Image.new("RGB", (4, 4), (i, 0, 0)).save(folder / f"{i:03d}.png")
+            Image.new("RGB", (4, 4), (i, k, 0)).save(folder / f"{i:03d}.png")
     return str(root)
 
 

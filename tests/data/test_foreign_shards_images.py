@@ -12,9 +12,9 @@ from tests.making import noise, save
 from vgg_tf.data.loading import load_dataset
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
-from vgg_tf.data.writing import write
 from vgg_tf.records import schema
 from vgg_tf.records.collection import list_shards
+from vgg_tf.writing.write import write
 
 
 def test_empty_shards_do_not_change_the_images(tmp_path):

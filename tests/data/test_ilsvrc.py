@@ -26,13 +26,14 @@ from vgg_tf.data.selection import Selection
 from vgg_tf.runtime import files
 
 
-def check_all(source, below, places):
+def check_all(source, below, places, notes=()):
     """Check that a source has the images of the fixture.
 
     Args:
         source: the source.
         below: prefix of its names.
         places: folder that its names are relative to.
+        notes: what is noted about other files.
     """
     assert source.classes == tuple(SYNSETS)
     assert source.texts == tuple(SYNSETS.values())
@@ -53,7 +54,7 @@ def check_all(source, below, places):
             assert part.read(i) == (places / name).read_bytes()
     assert boxes(source, "train") == FROM_XML
     assert boxes(source, "validation") == FROM_TABLE
-    assert source.notes == ("the competition's test images have no labels: left out",)
+    assert source.notes == (*notes, "the competition's test images have no labels: left out")
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -91,7 +92,7 @@ def test_tables_may_have_windows_line_ends(kaggle):
     check_all(open_source(kaggle), "ILSVRC/", kaggle)
 
 
-def test_hidden_files_and_files_that_are_not_images_are_ignored(kaggle):
+def test_hidden_files_and_files_that_are_not_images_are_counted(kaggle):
     data = kaggle / "ILSVRC" / "Data" / "CLS-LOC"
     for name in (
         "train/.DS_Store",
@@ -103,9 +104,15 @@ def test_hidden_files_and_files_that_are_not_images_are_ignored(kaggle):
         put(data / name, "x")
     put(data / "val" / "README.txt", "x")
     put(data / "train" / ".trash" / "x.JPEG", "x")
-    check_all(open_source(kaggle), "ILSVRC/", kaggle)
+    others = (
+        "not images in train/: 1 .tar",
+        "skipped in train/: 2 hidden folders, 1 .DS_Store, 1 ._*",
+        "not images in val/: 1 .txt",
+        "skipped in val/: 1 hidden file",
+    )
+    check_all(open_source(kaggle), "ILSVRC/", kaggle, others)
     (data / "train" / "n00000000").mkdir()
-    assert open_source(kaggle).notes[0] == "1 folders in train/ hold no images, first n00000000"
+    assert open_source(kaggle).notes[0] == "1 folder without images in train/: n00000000"
 
 
 def test_xml_has_priority_over_the_table(kaggle):

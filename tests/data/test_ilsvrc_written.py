@@ -25,7 +25,7 @@ from tests.data.making_annotated import (
 )
 from tests.making import save
 from vgg_tf.data.opening import open_source
-from vgg_tf.data.writing import write
+from vgg_tf.writing.write import write
 
 
 @pytest.fixture
@@ -141,7 +141,10 @@ def test_the_competitions_images_are_stored_with_boxes_and_notes(rough, tmp_path
     }
     test, *changed, first, second = facts["notes"]
     assert test == "the competition's test images have no labels: left out"
+    folder = f"ILSVRC/Data/CLS-LOC/train/{DOG}"
     assert changed == [
+        "1 image: boxes end far outside of the picture, and are cut at its edge, first "
+        f"{folder}/{DOG}_18.JPEG",
         f"{CMYK}: CMYK, as JPEG of quality 95",
         f"{PNG}: 1 boxes of other classes left out",
     ]

@@ -21,11 +21,11 @@ from tests.data.making_passes import (
 from tests.making import noise, save
 from vgg_tf.data.loading import load_dataset
 from vgg_tf.data.opening import open_source
-from vgg_tf.data.writing import write
 from vgg_tf.images import colors
 from vgg_tf.images.processing import process_path
 from vgg_tf.records.collection import Collection
 from vgg_tf.records.splits import Source, Split
+from vgg_tf.writing.write import write
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -155,3 +155,11 @@ def test_process_path_and_records_give_the_same_pixels_for_jpeg_png_and_gray(tmp
     assert {(view.numpy().tobytes(), int(label)) for view, label in map(look, paths)} == expected
     piped = tf.data.Dataset.from_tensor_slices(paths).map(look)
     assert {(view.tobytes(), label) for view, label in piped.as_numpy_iterator()} == expected
+
+
+@pytest.mark.parametrize("unused", [{"padding": 16}, {"cutout": -1}, {"shift": -1.0}])
+def test_evaluation_ignores_the_numbers_of_random_views(folder, unused):
+    options = TESTED | {"training": False} | unused
+    assert load_dataset(folder, **options).element_spec[0].dtype == tf.uint8
+    with pytest.raises(ValueError, match=r"Received: "):
+        load_dataset(folder, **options | {"training": True})

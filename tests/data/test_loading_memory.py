@@ -10,8 +10,8 @@ import pytest
 
 from tests.making import noise, save
 from vgg_tf.data.opening import open_source
-from vgg_tf.data.writing import write
 from vgg_tf.records.collection import Collection
+from vgg_tf.writing.write import write
 
 MEMORY = """
 import sys

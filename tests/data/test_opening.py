@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from tests.data.making_pictures import fill, names
 from vgg_tf.data.opening import open_source, open_tested
 from vgg_tf.data.selection import Selection, find_least_held_out
-from vgg_tf.data.writing import write
+from vgg_tf.writing.write import write
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +213,19 @@ def test_a_missing_folder_is_an_error_with_the_kinds_of_sources(tmp_path):
         match=r"No folder '.*nowhere'. Give digits, tfds:NAME, a folder of class folders",
     ):
         open_source(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("d/ant/000.png", r"file: d/ant/000\.png\. .* shards: d/ant or d\. Unpack"),
+        ("d/train.tfrecord", r"file: d/train\.tfrecord\. .* shards: d\. Unpack"),
+        ("x.zip", r"file: x\.zip\. .* shards\. Unpack"),
+    ],
+)
+def test_a_file_is_answered_with_its_folder(tmp_path, monkeypatch, name, words):
+    monkeypatch.chdir(fill(tmp_path, d__ant=1))
+    (tmp_path / "d" / "train.tfrecord").write_bytes(b"x")
+    (tmp_path / "x.zip").write_bytes(b"x")
+    with pytest.raises(NotADirectoryError, match=f"must be a folder. Received a {words}"):
+        open_source(name)

@@ -1,6 +1,7 @@
 """Images with annotations have the classes of their objects; bad files are reported."""
 
 import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,12 @@ from tests.data.making_annotated import (
 )
 from tests.making import DATA, noise, real_data, save
 from vgg_tf.data.opening import open_source
-from vgg_tf.data.writing import write
+from vgg_tf.writing.write import write
 
 
 def picture(root, name, *objects, folders=("images", "annotations"), size=(WIDTH, HEIGHT)):
     """Write an image, and an annotation if there are objects; None writes an empty one."""
-    save(root / folders[0] / name, noise(HEIGHT, WIDTH))
+    save(root / folders[0] / name, noise(HEIGHT, WIDTH, zlib.crc32(name.encode())))  # no copies
     if objects:
         path = (root / folders[1] / name).with_suffix(".xml")
         annotate(path, *(thing for thing in objects if thing), size=size)
@@ -46,7 +47,6 @@ def test_the_class_of_an_image_is_that_of_its_objects(tmp_path, folders):
             ("kangaroo", 0, 0, 50, 40),
             folders=folders,
         )
-    put(tmp_path / "ImageSets" / "Main" / "train.txt", "0\n")
     source = open_source(tmp_path)
     assert source.classes == ("kangaroo", "raccoon")
     assert source.texts == ()
@@ -189,10 +189,11 @@ def test_objects_of_one_class_are_refused(tmp_path):
         open_source(tmp_path)
 
 
-def test_folders_named_images_and_annotations_without_xml_are_class_folders(tmp_path):
+def test_folders_named_images_and_annotations_without_xml_may_be_classes_and_are_refused(tmp_path):
     for name in ("images", "annotations"):
         save(tmp_path / name / "1.png", noise(4, 4))
-    assert open_source(tmp_path).classes == ("annotations", "images")
+    with pytest.raises(ValueError, match="Received: annotations/, images/, which may be parts"):
+        open_source(tmp_path)
 
 
 def test_records_store_boxes_with_their_own_labels(tmp_path):

@@ -13,7 +13,7 @@ from tests.data.making_selections import counts, fill
 from tests.making import save
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import EVERYTHING, Selection
-from vgg_tf.data.writing import write
+from vgg_tf.writing.write import write
 
 
 def test_a_limit_draws_the_same_images_every_time_in_any_process(tmp_path):

@@ -10,9 +10,9 @@ from tests.data.making_shards import drawn, labels_of, png
 from tests.making import noise
 from vgg_tf.data.loading import load_dataset
 from vgg_tf.data.opening import open_source
-from vgg_tf.data.writing import write
 from vgg_tf.records import schema
 from vgg_tf.records.collection import list_shards
+from vgg_tf.writing.write import write
 
 
 @pytest.fixture

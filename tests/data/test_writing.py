@@ -10,10 +10,10 @@ from PIL import Image
 
 from tests.data.making_zoo import KEPT, contents, examples, filenames, opened, quietly, smooth
 from tests.making import noise, save
-from vgg_tf.data import writing
-from vgg_tf.records import shard_plan
 from vgg_tf.records.collection import Collection
 from vgg_tf.runtime import files
+from vgg_tf.writing import shard_plan
+from vgg_tf.writing import write as writing
 
 
 def test_every_image_is_exactly_once_in_the_shards_of_its_split(finished):
@@ -31,7 +31,7 @@ def test_every_image_is_exactly_once_in_the_shards_of_its_split(finished):
         assert (example["image/width"], example["image/height"]) == opened(zoo / name).size
 
 
-def test_the_folder_has_only_the_shards_and_dataset_json(zoo, tmp_path):
+def test_the_folder_has_only_the_shards_and_what_describes_them(zoo, tmp_path):
     collection = quietly(zoo, tmp_path / "out", shards=5)
     assert {split: values["shards"] for split, values in collection.splits.items()} == {
         "train": 5,
@@ -42,7 +42,7 @@ def test_the_folder_has_only_the_shards_and_dataset_json(zoo, tmp_path):
         "validation-00000-of-00001",
         "test-00000-of-00001",
     ]
-    assert set(contents(tmp_path / "out")) == {*shards, "dataset.json"}
+    assert set(contents(tmp_path / "out")) == {*shards, "dataset.json", "contents.npz"}
     assert not (tmp_path / "out" / ".writing").exists()
     assert Collection.read(tmp_path / "out") == collection
     assert collection.splits["train"]["per_class"] == [14, 14]
@@ -183,6 +183,7 @@ def test_shards_on_a_remote_file_system_equal_local_shards(finished, zoo, tmp_pa
     collection = quietly(zoo, out, shards=3)
     assert quietly(zoo, out, shards=3) == collection == Collection.read(finished / "out")
     assert files.list_names(out) == sorted(local)
+    del local["contents.npz"]
     for name, content in local.items():
         assert files.read(f"{out}/{name}") == content
     # Remote images can be read, too.

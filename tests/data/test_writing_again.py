@@ -38,6 +38,7 @@ def test_a_shard_restored_with_another_number_of_images_is_removed(zoo, tmp_path
     before = contents(tmp_path / "out")
     path = tmp_path / "out" / "train-00000-of-00001"
     path.unlink()
+    (tmp_path / "out" / "contents.npz").unlink()  # as in folders of earlier versions
     good = (zoo / "train/bee/7.png").read_bytes()
     (zoo / "train/bee/7.png").write_bytes(b"")
     with pytest.raises(
@@ -58,6 +59,7 @@ def test_a_shard_restored_with_another_number_of_images_is_removed(zoo, tmp_path
     assert not path.exists()
     damage(zoo)
     quietly(zoo, tmp_path / "out", shards=1, skip_bad=True)
+    del before["contents.npz"]
     assert contents(tmp_path / "out") == before
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.data.making_zoo import contents, damage, quietly
 from tests.making import call
-from vgg_tf.records import beam
+from vgg_tf.writing import beam
 
 
 @pytest.mark.slow

@@ -32,8 +32,9 @@ def killed(once):
         )
         (root / "in" / "b").mkdir()
         for i in range(24):
+            # Bytes after the end of a PNG file change no pixel, but the files are no copies.
             (root / "in" / "ab"[i % 2] / f"{i:02d}.png").write_bytes(
-                (root / "in" / "a" / "0.png").read_bytes()
+                (root / "in" / "a" / "0.png").read_bytes() + bytes([i])
             )
         out = root / "out"
         command = [

@@ -8,12 +8,12 @@ import pytest
 from tests.evaluate.making_reports import FEW, call, digits, predictions, put_few, report
 from tests.making import cells_of
 from vgg_tf.data import opening
-from vgg_tf.data.writing import write
 from vgg_tf.evaluate import PresetName
 from vgg_tf.images import decoding, rescaling
 from vgg_tf.paper.protocols import PROTOCOLS, ProtocolName
 from vgg_tf.paper.results import PRESETS
 from vgg_tf.runs import run_folder
+from vgg_tf.writing.write import write
 
 
 def test_the_choices_of_flags_are_the_protocols_and_the_tables():

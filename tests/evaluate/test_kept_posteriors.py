@@ -4,9 +4,11 @@ import re
 import shutil
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from tests.evaluate.making_reports import FEW, call, predictions, put, put_few, report
+from vgg_tf.images.rescaling import check_proportions
 from vgg_tf.runs import run_folder
 
 
@@ -80,17 +82,21 @@ def test_unreadable_images_are_named_and_only_they_are_computed_after_a_repair(
     put_few(tmp_path / "data")
     bad = sorted(tmp_path.glob("data/train/*/*.png"))[3:5]
     whole = [path.read_bytes() for path in bad]
-    for path in bad:
-        path.write_bytes(path.read_bytes()[:50])
+    bad[0].write_bytes(whole[0][:50])
+    PIL.Image.new("RGB", (60_000, 32)).save(bad[1])
+    words = ("run", "--data", "data", "--split", "train", "--scales", "256")
     with pytest.raises(ValueError, match="2 images cannot be used") as error:
-        call("run", "--data", "data", "--split", "train")
+        call(*words)
+    with pytest.raises(ValueError, match="too long and narrow") as narrow:
+        check_proportions(32, 60_000, 256, bad[1].relative_to(tmp_path / "data" / "train"))
+    assert str(narrow.value) in str(error.value)
     assert str(error.value).count(".png") == 2
     assert all(path.name in str(error.value) for path in bad)
     for path, content in zip(bad, whole, strict=True):
         path.write_bytes(content)
     capsys.readouterr()
-    call("run", "--data", "data", "--split", "train")
-    assert "center at 32: 2 images" in capsys.readouterr().out
+    call(*words)
+    assert "center at 256: 2 images" in capsys.readouterr().out
 
 
 def test_a_truncated_file_of_probabilities_is_named(seen):

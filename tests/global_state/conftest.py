@@ -8,10 +8,10 @@ import vgg_tf
 from tests.global_state.making_calls import BFLOAT16, picture, tiny
 from tests.making import save
 from vgg_tf.data import opening
-from vgg_tf.data.writing import write
 from vgg_tf.records import statistics
 from vgg_tf.runs import run_folder
 from vgg_tf.runs.settings import Settings
+from vgg_tf.writing.write import write
 
 XML = (
     "<annotation><size><width>40</width><height>40</height></size><object><name>{}</name>"

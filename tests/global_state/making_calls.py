@@ -7,7 +7,6 @@ import numpy as np
 import vgg_tf
 from vgg_tf import evaluate, export, localize, preflight, stages, train, transfer, visualize
 from vgg_tf.data import opening
-from vgg_tf.data.writing import write
 from vgg_tf.figures import networks
 from vgg_tf.forecast import trial
 from vgg_tf.images.rescaling import make_center_view
@@ -16,6 +15,7 @@ from vgg_tf.records import integrity
 from vgg_tf.runs import run_folder
 from vgg_tf.runtime import devices, programs
 from vgg_tf.training import probe
+from vgg_tf.writing.write import write
 
 BFLOAT16 = devices.Devices(
     "cpu", "tensorflow", 1, None, "mixed_bfloat16", "bfloat16 on any processor"

@@ -55,6 +55,7 @@ def test_empty_boxes_and_pictures_without_a_box_are_skipped_and_named():
     )  # clipped at the border
     assert found.sizes == [(80, 60)] * 2
     assert found.notes == (
+        "2 images: boxes end far outside of the picture, and are cut at its edge, first 1.png",
         "1.png: skipped 2 boxes without an area in the picture",
         "2.png: skipped 1 box without an area in the picture",
         "2.png: skipped, has no box of a",

@@ -50,7 +50,7 @@ def boxed(boxes):
 
 def test_corners_are_fractions_of_the_size_in_the_file(xml):
     path = xml(voc(item("cat", 20, 10, 100, 90), item("dog", 0, 0, 200, 100), size=(200, 100)))
-    for width, height in ((200, 100), (100, 50), (50, 100)):
+    for width, height in ((200, 100), (100, 50), (1, 1)):
         assert boxed(annotations.read_xml(path, width, height)) == [
             ("cat", 0.1, 0.1, 0.5, 0.9),
             ("dog", 0, 0, 1, 1),
@@ -130,6 +130,11 @@ def test_names_are_read_in_the_declared_encoding(xml, head, encoding):
         voc(item("cat", 1, "inf", 3, 4)),
         voc(item("cat", 1, 2, 3, 4).replace("ymin", "Ymin")),
         voc("<object><name>cat</name></object>"),
+        voc(item("cat", 1, 2, 3, 4, more="<bndbox><xmin>1</xmin></bndbox>")),
+        voc(item("cat", 1, 2, 3, 4)) + voc(),
+        voc(item("cat", 1, 2, 3, 4)).replace(
+            "<segmented>", "<size><width>9</width></size><segmented>"
+        ),
         voc(item("cat", 1, 2, 3, 4).replace("name", "label")),
         voc(item("cat", 1, 2, 3, 4), size=("wide", 3)),
         voc(item("cat", 1, 2, 3, 4), size=("nan", 3)),
@@ -150,19 +155,13 @@ def test_the_error_for_a_missing_annotation_names_it(tmp_path):
         annotations.read_xml(str(tmp_path / "gone.xml"), 10, 10)
 
 
-@pytest.mark.parametrize("size", [(200, 100), None])
-def test_areas_are_in_square_pixels_with_and_without_a_size(xml, size):
-    path = xml(
-        voc(
-            item("cat", 10, 10, 30, 20),
-            item("dog", 150, 90, 100, 40),
-            item("cat", 5, 5, 5, 9),
-            size=size,
-        )
-    )
-    names, areas = zip(*annotations.read_areas(path), strict=True)
-    assert names == ("cat", "dog", "cat")
-    assert areas == pytest.approx((20 * 10, 50 * 50, 0), rel=1e-4)
+@pytest.mark.parametrize(
+    ("size", "clipped"), [((200, 100), 100 * 20), (None, 150 * 20), ((0, 9), 150 * 20)]
+)
+def test_areas_are_in_square_pixels_and_clipped_to_a_known_size(size, clipped):
+    corners = np.array([[10, 10, 30, 20], [150, 90, 100, 40], [5, 5, 5, 9], [100, 0, 250, 20.0]])
+    areas = annotations.compute_areas(corners, size)
+    assert areas.tolist() == [20 * 10, 50 * 50, 0, clipped]
 
 
 @real_data

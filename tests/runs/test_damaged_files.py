@@ -40,6 +40,25 @@ def test_the_error_about_a_damaged_recipe_names_it(run, tmp_path, text, message)
         run_folder.read_run(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("schedule", "wild", "--schedule must be one of"),
+        ("cache", 3, "--cache must be one of"),
+        ("flip", "no", "flip must be true or false"),
+        ("epochs", "ten", "epochs must be an integer"),
+        ("scale", "large", "scale must be an integer S"),
+    ],
+)
+def test_the_error_about_a_wrong_value_of_a_recipe_names_it(run, tmp_path, name, value, message):
+    values = run.settings.to_json()
+    (tmp_path / "recipe.json").write_text(
+        json.dumps(values | {"recipe": values["recipe"] | {name: value}})
+    )
+    with pytest.raises(ValueError, match=rf"recipe\.json must hold .*{message}.*{value}"):
+        run_folder.read_run(tmp_path)
+
+
 @pytest.mark.parametrize("key", ["state", "statistics"])
 def test_the_error_about_a_damaged_state_names_it(tmp_path, key):
     layer = keras.layers.Dense(1)

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from importlib import metadata
 from types import SimpleNamespace
 
 import pytest
@@ -35,6 +36,15 @@ def test_a_run_without_a_test_has_no_errors(tmp_path):
     results.write_result(tmp_path, ("vgg_tf.train", []), CPU, {"n": 0}, split=None)
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["top1"] is result["top5"] is result["split"] is None
+
+
+def test_the_result_of_a_clone_that_is_not_installed_has_no_version(tmp_path, monkeypatch):
+    def find(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", find)
+    results.write_result(tmp_path, ("vgg_tf.train", []), CPU, {"n": 0})
+    assert json.loads((tmp_path / "result.json").read_text())["version"] is None
 
 
 def test_an_unknown_fact_is_refused(tmp_path):

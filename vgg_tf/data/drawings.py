@@ -10,7 +10,6 @@ from vgg_tf.figures import charts, sheets
 from vgg_tf.images import decoding
 from vgg_tf.images.rescaling import rescale
 from vgg_tf.images.views import locate_view, make_train_view
-from vgg_tf.records.collection import Collection, holds_shards
 from vgg_tf.runtime import files
 
 
@@ -23,18 +22,11 @@ def draw_class_counts(source):
     Returns:
         A matplotlib `Figure`.
     """
-    if holds_shards(source):
-        collection = Collection.read(source)
-        names = collection.classes
-        per_class = {name: split["per_class"] for name, split in collection.splits.items()}
-    else:
-        opened = opening.open_source(source)
-        names = opened.classes
-        per_class = {
-            name: np.bincount(part.labels, minlength=len(names)).tolist()
-            for name, part in opened.splits.items()
-        }
-    return charts.draw_counts(names, per_class, f"images of {os.path.basename(source.rstrip('/'))}")
+    opened = opening.open_source(source)
+    per_class = opened.count_per_class()
+    return charts.draw_counts(
+        opened.classes, per_class, f"images of {os.path.basename(source.rstrip('/'))}"
+    )
 
 
 def draw_view_steps(picture, view, seed):

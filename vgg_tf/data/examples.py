@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from vgg_tf.data.selection import EVERYTHING
 from vgg_tf.records.annotations import Boxes
-from vgg_tf.records.collection import Collection, holds_shards, list_shards
+from vgg_tf.records.collection import list_shards
 from vgg_tf.records.framing import Record, walk_records
 from vgg_tf.runtime import programs, quiet
 
@@ -48,15 +48,15 @@ def read_examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
     Raises:
         ValueError: the split does not exist, or an image cannot be read; the message names it.
     """
-    if holds_shards(source) and not selection:
-        yield from itertools.islice(_read_ours(source, split), n)
-        return
     import numpy as np
 
     from vgg_tf.data import opening
     from vgg_tf.images.decoding import decode_named
 
     opened = opening.open_source(str(source), selection)
+    if opened.collection:
+        yield from itertools.islice(_read_ours(opened, split), n)
+        return
     images = np.arange(opened.count_images(split))
     for i in np.sort(np.random.default_rng(seed).permutation(images)[:n]):
         part, label = opened.splits[split], int(opened.splits[split].labels[i])
@@ -69,9 +69,8 @@ def read_examples(source, split="train", n=24, seed=0, selection=EVERYTHING):
 
 def _read_ours(source, split):
     """Yield the images of our own shards, in order."""
-    collection = Collection.read(source)
-    collection.count_images(split)
-    for path in list_shards(source, collection, split):
+    source.count_images(split)
+    for path in list_shards(source.name, source.collection, split):
         for record, what in walk_records(path):
             if what:
                 raise ValueError(f"{record}: {what}")

@@ -1,92 +1,36 @@
-"""Third-party shards: TF-Slim, Cloud TPU, TensorFlow Datasets.
+"""Third-party shards: TF-Slim, Cloud TPU, TensorFlow Datasets, Kaggle and others.
 
 Labels of TF-Slim and Cloud TPU start at 1, those of TensorFlow Datasets at 0, and others vary. The
 number of the first class follows from the labels, or the user gives it. There is no default.
 """
 
-import re
+import os
 
 import numpy as np
 
-from vgg_tf.records import collection, schema
-from vgg_tf.records.scanning import scan_shards
-from vgg_tf.records.splits import SPLIT_NAMES, Source
+from vgg_tf.records import keys, schema, unpacking
+from vgg_tf.records.scanning import scan_shards, unpack_shards
+from vgg_tf.records.splits import Source
 from vgg_tf.runtime import files
 
-# train-00000-of-01024, flowers_train_00000-of-00005.tfrecord, mnist-train.tfrecord-00000-of-00001.
-SHARD = re.compile(
-    r"(?:.+[-_./])?(?P<split>train|validation|valid|val|test)[-_.]"
-    r"(?:(?P<suffix>[a-z]\w*)-)?(?P<index>\d{5})-of-(?P<count>\d{5})(?:\.tfrecords?)?"
-)
+NAMED = 20  # shards without records that are named
 
 
-def find_shards(folder):
-    """Find third-party shards in a folder, or in its folders of splits such as `train/`.
-
-    Args:
-        folder: path of the folder.
-
-    Returns:
-        `{split: [path of each shard, in order]}`; may be empty.
-
-    Raises:
-        FileNotFoundError: shards of a split are missing; the message names them.
-        ValueError: a split has two sets of shards, or shards in another format than TFRecord.
-    """
-    splits = {}
-    for (split, _, count), shards in sorted(_group_shards(folder).items()):
-        count = int(count)
-        if split in splits:
-            raise ValueError(
-                f"{folder} must have one set of {split} shards. Received two: {splits[split][0]} "
-                f"and {folder}/{next(iter(shards.values()))}. Move one set to another folder."
-            )
-        if missing := sorted(set(range(count)) - set(shards)):
-            raise FileNotFoundError(
-                f"{folder} must have all {count} {split} shards. Received "
-                f"{next(iter(shards.values()))} without the numbers "
-                f"{', '.join(map(str, missing[:5]))} ({len(missing)} missing). Download them."
-            )
-        splits[split] = [f"{folder}/{shards[i]}" for i in range(count)]
-    return splits
-
-
-def _group_shards(folder):
-    """Return `{(split, prefix of the names, count): {index: name}}` of a folder's shards."""
-    found, there = {}, files.list_names(folder) if files.is_folder(folder) else []
-    for below in [
-        name
-        for name in there
-        if name.lower() in SPLIT_NAMES and files.is_folder(f"{folder}/{name}")
-    ]:
-        there += [
-            f"{below}/{name}" for name in files.list_names(f"{folder}/{below}")
-        ]  # the layout of Cloud TPU
-    for name in there:
-        if match := SHARD.fullmatch(name):
-            if match["suffix"] not in (None, "tfrecord", "tfrecords"):
-                raise ValueError(
-                    f"Shards must be TFRecord files. Received: {folder}/{name}. Prepare the "
-                    "dataset again with file_format='tfrecord'."
-                )
-            of_set = found.setdefault(
-                (SPLIT_NAMES[match["split"]], name[: match.start("index")], match["count"]), {}
-            )
-            of_set[int(match["index"])] = name
-    return found
-
-
-def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
+def open_shards(
+    folder, splits, labels_from=None, progress=True, classes=None, ours=None, given_keys=""
+):
     """Return a source of the records of shards, third-party or our own.
 
     All shards are read once.
 
     Args:
         folder: path of the folder.
-        splits: `{split: [path of each shard]}`, as `find_shards` returns it.
+        splits: `{split: [path of each shard]}`, as in `shard_files.Found`.
         labels_from: 0 or 1, the number of the first class; None to find it from the labels.
         progress: whether to show a bar with throughput and ETA on the standard error.
         classes: names of the classes if they are known. Labels then count from 0.
+        ours: the `collection.Collection` of shards of vgg_tf; None for third-party shards.
+        given_keys: keys of the features, as for `keys.parse_keys`; empty to find them.
 
     Returns:
         A `splits.Source` whose contents are `framing.Record`s.
@@ -95,21 +39,28 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
         ValueError: shards are damaged, images have no labels, or the labels do not show the number
             of the first class; the message names the record or the folder.
     """
-    ours = collection.Collection.read(folder) if collection.holds_shards(folder) else None
-    known = (
-        (classes, ()) if classes else (ours.classes, ours.texts) if ours else _read_classes(folder)
-    )
+    if classes or ours:
+        known = (classes, ()) if classes else (ours.classes, ours.texts)
+    else:
+        known = _read_classes(os.path.dirname(next(iter(splits.values()))[0]))
     if known and labels_from:
         raise ValueError(
             "--labels-from is only for shards without class names. Received: --labels-from "
             f"{labels_from} for {folder}, which has class names. Remove the flag."
         )
-    scans = {split: scan_shards(paths, progress) for split, paths in splits.items()}
-    scans, notes = _drop_unlabeled(scans, known, labels_from)
+    if ours:
+        scans, notes = {split: scan_shards(splits[split], progress) for split in splits}, []
+    else:
+        scans, notes = _scan(splits, progress, given_keys)
+        known = _number_names(scans, known)
+    scans, unlabeled = _drop_unlabeled(scans, known, labels_from)
+    notes += unlabeled
     if "train" not in scans and not ours:
         raise ValueError(
             f"{folder} must have train shards with labels. Received: {', '.join(splits)} shards, "
-            f"with labels in {', '.join(scans) or 'no split'}. Add train shards with labels."
+            f"with labels in {', '.join(scans) or 'no split'}: "
+            f"{keys.look_at(splits.get('train') or next(iter(splits.values())))}. Add train shards "
+            "with labels, or name the keys, such as --keys image=KEY,label=KEY."
         )
     for split, scan in scans.items():
         if (scan.labels < 0).any():
@@ -131,6 +82,62 @@ def open_shards(folder, splits, labels_from=None, progress=True, classes=None):
     names, texts = known or _name_classes(scans, base, labels[-1] + 1 - base)
     found = {split: scan.make_split(base, names) for split, scan in scans.items()}
     return Source(str(folder), tuple(names), found, tuple(notes), tuple(texts))
+
+
+def _scan(splits, progress, given_keys):
+    """Scan third-party shards.
+
+    Args:
+        splits: as for `open_shards`.
+        progress: as for `open_shards`.
+        given_keys: as for `open_shards`.
+
+    Returns:
+        scans: `{split: scanning.Scan}` of the splits with records.
+        notes: a list of notes about compressed shards and shards without records.
+
+    Raises:
+        ValueError: as for `open_shards`.
+    """
+    scans, notes, copies, form = {}, [], [], None
+    for split in sorted(splits, key=lambda split: split != "train"):
+        paths = splits[split]
+        plain = unpack_shards(paths, progress)
+        form = keys.find_form(keys.look_at(plain), given_keys, form)
+        copies += [copy for copy, path in zip(plain, paths, strict=True) if copy != path]
+        counts = [0] * len(paths)
+        if split == "train" or any(map(files.read_size, plain)):
+            scans[split] = scan_shards(paths, progress, form, plain)
+            counts = scans[split].counts
+        names = [os.path.basename(path) for path, n in zip(paths, counts, strict=True) if not n]
+        notes += [f"{name} has no records" for name in names[:NAMED]]
+        notes += [f"and {len(names) - NAMED} more shards without records"] * (len(names) > NAMED)
+    # In the order of `splits` again.
+    return {split: scans[split] for split in splits if split in scans}, [
+        *unpacking.describe(copies),
+        *notes,
+    ]
+
+
+def _number_names(scans, known):
+    """Number the classes of shards that have names of classes, but no labels.
+
+    Args:
+        scans: `{split: scanning.Scan}`, whose labels are replaced.
+        known: class names and their descriptions, or None.
+
+    Returns:
+        Class names and their descriptions; `known` if the shards have labels.
+    """
+    nameless = [scan for scan in scans.values() if not scan.form.label]
+    if not nameless:
+        return known
+    there = np.unique(np.concatenate([scan.synsets.astype(bytes) for scan in nameless]))
+    there = there[there != b""]
+    for scan in nameless:
+        at = np.searchsorted(there, scan.synsets.astype(bytes))
+        scan.labels = np.where(scan.synsets == b"", -1, at)
+    return [name.decode(errors="replace") for name in there.tolist()], ()
 
 
 def _read_classes(folder):

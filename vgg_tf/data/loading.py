@@ -199,6 +199,8 @@ def load_epochs(
     if training is None:
         training = split == "train"
     scale = scale or round(size * 256 / 224)
-    view = View(size, scale, flip, shift, covariance, padding, cutout)
+    # Evaluation uses only the crop and the scale: the other arguments may be out of range.
+    random = (flip, shift, covariance, padding, cutout) if training else ()
+    view = View(size, scale, *random)
     plan = Plan(batch_size, training, steps, seed, cache, part)
     return make_epochs(source, split, view, plan, selection)

@@ -3,8 +3,7 @@
 The images are in files, in our own shards or in third-party shards.
 """
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -14,10 +13,11 @@ from vgg_tf.data.selection import EVERYTHING
 from vgg_tf.data.shards import Shards, add_key
 from vgg_tf.images import decoding
 from vgg_tf.images.colors import IMAGENET_COVARIANCE
-from vgg_tf.records.collection import Collection, holds_shards, list_shards
+from vgg_tf.records import schema
+from vgg_tf.records.collection import list_shards
 from vgg_tf.records.framing import Record
-from vgg_tf.records.scanning import find_form
 from vgg_tf.records.splits import Source
+from vgg_tf.records.unpacking import get_plain
 
 SHUFFLE_BYTES = 256 * 2**20  # maximum size of the shuffle buffer
 AUTO = tf.data.AUTOTUNE
@@ -89,24 +89,24 @@ def open_reader(source, split, selection, share):
     Raises:
         ValueError: several processes read shards of an earlier version, which have no counts.
     """
-    if holds_shards(source) and not selection:
-        collection = Collection.read(source)
-        n, paths = collection.count_images(split), list_shards(source, collection, split)
+    source = ensure_opened(source, selection)
+    n = source.count_images(split)
+    if collection := source.collection:
+        paths = list_shards(source.name, collection, split)
         counts = collection.splits[split].get("per_shard")
         if counts is None and share.processes > 1:
             raise ValueError(
-                f"dataset.json of {source} must have the number of images per shard. Received: a "
+                f"dataset.json of {source.name} must have the number of images per shard. "
+                "Received: a "
                 "file of an earlier version. Write the shards again."
             )
         shards = Shards(paths, counts, n, len(collection.classes))
         return _make_shard_reader(
             shards, share, collection.bytes_per_image, collection.covariance_rgb
         )
-    source = ensure_opened(source, selection)
-    n = source.count_images(split)
     images_of = source.splits[split]
     if isinstance(images_of.contents[0], Record):
-        return _make_record_reader(images_of, share)
+        return _make_record_reader(images_of, share, source.covariance)
     return _make_file_reader(images_of, n, share)
 
 
@@ -127,7 +127,7 @@ def _make_shard_reader(shards, share, bytes_per_image, covariance):
     return Reader(shards.n, covariance, ordered, shuffled)
 
 
-def _make_record_reader(split, share):
+def _make_record_reader(split, share, covariance):
     """Return the reader of some records of shards.
 
     Random access is slow, so whole shards are read and the other records are dropped.
@@ -135,23 +135,24 @@ def _make_record_reader(split, share):
     Args:
         split: a `splits.Split` of records.
         share: the `Share` of this process.
+        covariance: of the colors, or None.
 
     Returns:
         A `Reader`.
     """
-    shards = {}
+    shards, packed, form = {}, set(), split.contents[0].form or schema.SLIM
     for record, label in zip(split.contents, split.labels.tolist(), strict=True):
         shards.setdefault(record.path, {})[record.index] = label
+        if record.packed:
+            packed.add(record.path)
     counts = np.array([max(labels) + 1 for labels in shards.values()])
     table = np.full(counts.sum(), -1)
     for start, labels in zip(np.cumsum([0, *counts[:-1]]), shards.values(), strict=True):
         table[start + np.array(list(labels))] = list(labels.values())
-    form = find_form(list(shards))
-    folder = os.path.dirname(next(iter(shards)))
-    ours = holds_shards(folder)
-    covariance = Collection.read(folder).covariance_rgb if ours else IMAGENET_COVARIANCE
+    paths = [get_plain(path) if path in packed else path for path in shards]
+    covariance = IMAGENET_COVARIANCE if covariance is None else covariance
     mean_bytes = max(1, sum(record.length for record in split.contents) // len(split))
-    records = Shards(list(shards), counts, len(split), labels=table, form=form)
+    records = Shards(paths, counts, len(split), labels=table, key=form.encoded)
     return _make_shard_reader(records, share, mean_bytes, covariance)
 
 
@@ -185,7 +186,7 @@ def ensure_opened(source, selection=EVERYTHING):
     """
     if not isinstance(source, Source):
         return opening.open_source(str(source), selection)
-    return selection.apply(source) if selection else source
+    return replace(selection.apply(source), collection=None) if selection else source
 
 
 def shuffle(dataset, buffer, seed, epoch):

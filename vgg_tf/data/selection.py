@@ -3,11 +3,15 @@
 Programs have these fields as flags, so NumPy is imported on use.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 HOLD_OUT = 0.1  # default share of train held out for validation
 HOLD_OUT_SEED = 0
+# How images are drawn: 1 looks at each image alone, 2 keeps copies of a file on one side. Without
+# copies both draw the same images. A run keeps the rule that it began with.
+HOLD_OUT_RULES = (1, 2)
+LARGEST = 200_000  # training images; among more of them, copies are not looked for
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,12 @@ class Selection:
         hold_out: Fraction of the training images of each class that is held out for validation,
             always the same images, where the source has no validation split. The default is 0.1,
             and 0 for shards of vgg_tf. Give 0 to train on all images.
+        keys: Keys of the features of third-party shards, such as image=photo,label=species; also
+            name=KEY of file names and class=KEY of class names. The default is to infer them.
+        skip_bad: Leave out pictures, annotations and records that cannot be read, with a note.
+            Every picture is decoded once at the start.
+        hold_out_rule: One of `HOLD_OUT_RULES`. It is not a flag, and selections that differ only in
+            it are equal.
     """
 
     classes: tuple[str, ...] = ()
@@ -31,6 +41,9 @@ class Selection:
     limit_per_class: int = 0
     labels_from: Literal[0, 1] | None = None
     hold_out: float | None = None
+    keys: str = ""
+    skip_bad: bool = False
+    hold_out_rule: int = field(default=HOLD_OUT_RULES[-1], compare=False, metadata={"flag": False})
 
     def __post_init__(self):
         """Check the values."""
@@ -44,6 +57,11 @@ class Selection:
                 f"--hold-out must be a share from 0 to below 1. Received: {self.hold_out}. Try "
                 f"{HOLD_OUT}."
             )
+        if self.hold_out_rule not in HOLD_OUT_RULES:
+            raise ValueError(
+                f"The rule of held-out images must be one of {HOLD_OUT_RULES}. Received: "
+                f"{self.hold_out_rule!r}. Use the version of vgg_tf that made the run."
+            )
 
     @property
     def held_out(self):
@@ -56,8 +74,11 @@ class Selection:
 
     @classmethod
     def from_json(cls, values):
-        """Return the selection from its JSON form, made by `dataclasses.asdict`."""
-        return cls(**values | {"classes": tuple(values["classes"])})
+        """Return the selection from its JSON form, made by `dataclasses.asdict`.
+
+        Earlier versions stored no `hold_out_rule`, and had rule 1.
+        """
+        return cls(**{"hold_out_rule": 1} | values | {"classes": tuple(values["classes"])})
 
     def takes(self, name):
         """Return whether the class of this name is selected."""
@@ -165,12 +186,13 @@ def draw_limited(labels, limit):
     )
 
 
-def hold_out_validation(source, share):
+def hold_out_validation(source, share, rule=HOLD_OUT_RULES[-1]):
     """Return a source whose validation split is drawn from train.
 
     Args:
         source: a `splits.Source` without a validation split.
         share: share of the images of each class, from 0 to below 1.
+        rule: one of `HOLD_OUT_RULES`.
 
     Returns:
         A `splits.Source`, with a note about the held-out images.
@@ -181,21 +203,94 @@ def hold_out_validation(source, share):
         return source.add_note("no validation split, and nothing held out")
     train = source.splits["train"]
     random = np.random.default_rng(HOLD_OUT_SEED)
-    held = []
-    for label in range(len(source.classes)):
-        members = np.flatnonzero(train.labels == label)
-        # Each class keeps an image in train.
-        n = min(max(1, round(share * len(members))), len(members) - 1)
-        held.extend(random.permutation(members)[: max(n, 0)])
-    if not held:
+    orders = [
+        random.permutation(np.flatnonzero(train.labels == label))
+        for label in range(len(source.classes))
+    ]
+    originals, notes = _find_originals(train.contents, rule)
+    held = draw_groups(orders, originals, share)
+    if not len(held):
         return source.add_note(
             "one image per class: nothing can be held out for validation, so training has no "
             "validation"
+            if max(map(len, orders)) < 2
+            else "each class has one picture and its copies: nothing can be held out for "
+            "validation, so training has no validation"
         )
     keep = np.setdiff1d(np.arange(len(train)), held)
     note = (
         f"no validation split: {len(held)} of {len(train)} training images held out, the "
         "same share of each class"
     )
-    splits = {"train": train.take(keep), "validation": train.take(np.sort(held))}
-    return source.add_note(note, splits={**source.splits, **splits}, drawn=True)
+    splits = {**source.splits, "train": train.take(keep), "validation": train.take(held)}
+    return replace(source, notes=(*source.notes, note, *notes), splits=splits, drawn=True)
+
+
+def _find_originals(contents, rule):
+    """Return the position of the first copy of each image, and notes about copies."""
+    import numpy as np
+
+    from vgg_tf.records.copies import find_originals
+    from vgg_tf.runtime import programs
+
+    if rule == 1:
+        return np.arange(len(contents)), []
+    if len(contents) > LARGEST:
+        note = f"copies among {len(contents):,} training images were not looked for"
+        return np.arange(len(contents)), [note]
+    originals = find_originals(contents)
+    n = int((originals != np.arange(len(contents))).sum())
+    copies = programs.count(n, "training image is a copy", "training images are copies")
+    note = f"{copies} of another one: copies are held out together, or not at all"
+    return originals, [note] if n else []
+
+
+def draw_groups(orders, originals, share):
+    """Draw images to hold out, in groups that stay together.
+
+    The classes are walked one after another, each in its order. The first image of a group decides
+    where the group goes. A larger share draws the images of a smaller one, too.
+
+    Args:
+        orders: for each class the positions of its images, in the order in which they are drawn.
+        originals: int `[n]`, equal for the images of a group.
+        share: share of the images of each class, from 0 to below 1.
+
+    Returns:
+        Ascending positions, int64. Each class keeps an image. Of groups with most images of a
+        class, none is drawn.
+    """
+    import numpy as np
+
+    sizes, left = {}, [len(order) for order in orders]  # {group: {class: its images}}
+    for label, order in enumerate(orders):
+        for group in originals[order].tolist():
+            of_class = sizes.setdefault(group, {})
+            of_class[label] = of_class.get(label, 0) + 1
+    met = {
+        group
+        for group, of_class in sizes.items()
+        if any(2 * n > left[label] for label, n in of_class.items())
+    }
+    candidates = []
+    for label, order in enumerate(orders):
+        own, total = [], 0  # the groups that this class decides, and images of it before each one
+        for group in originals[order].tolist():
+            if group not in met:
+                met.add(group)
+                own.append((total, group))
+                total += sizes[group][label]
+        n = min(max(1, round(share * total)), left[label] - 1)
+        # By the least share that draws a group. Python rounds halves to even numbers.
+        candidates += [
+            (before and (before + 0.5) / total, before % 2 == 0, group)
+            for before, group in own
+            if before < n
+        ]
+    held = np.zeros(len(originals), bool)
+    for *_, group in sorted(candidates):
+        if all(n < left[label] for label, n in sizes[group].items()):
+            held[group] = True
+            for label, n in sizes[group].items():
+                left[label] -= n
+    return np.flatnonzero(held[originals])

@@ -22,7 +22,7 @@ class Shards:
         n: number of images of the split.
         classes: number of classes, if the labels are those in the records and count from 0.
         labels: labels of all records of all shards otherwise, -1 for records of other splits.
-        form: form of the records, as for `schema.parse`.
+        key: key of the encoded image in the records; for labels that are not those in them.
     """
 
     paths: list
@@ -30,7 +30,7 @@ class Shards:
     n: int
     classes: int | None = None
     labels: object = None
-    form: str = schema.SLIM
+    key: str = schema.SLIM.encoded
 
     def locate(self, start, end):
         """Find a range of images in the shards.
@@ -90,9 +90,9 @@ class Shards:
 
         @tf.autograph.experimental.do_not_convert
         def parse(number, serialized):
-            contents, label = schema.parse(serialized, self.form)
             if table is not None:
-                return add_key(contents, table[number])
+                return add_key(schema.parse_encoded(serialized, self.key), table[number])
+            contents, label = schema.parse(serialized)
             # The loss would not report it.
             known = (label >= 0) & (label < self.classes)
             tf.debugging.Assert(known, ["a label is out of range", label])

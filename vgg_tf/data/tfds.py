@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from vgg_tf.data.foreign_shards import find_shards, open_shards
+from vgg_tf.data.foreign_shards import open_shards
+from vgg_tf.data.shard_files import find_shards
 from vgg_tf.records.splits import SPLIT_NAMES, Source, Split
 from vgg_tf.runtime import quiet
 
@@ -33,7 +34,7 @@ def open_tfds(name, labels_from=None, progress=True):
     builder = _make_builder(name)
     _prepare(builder, name)
     folder, classes = str(builder.data_path), builder.info.features["label"].names
-    if shards := find_shards(folder):
+    if shards := find_shards(folder).splits:
         source = open_shards(folder, shards, labels_from, progress, classes)
         return replace(source, name=f"tfds:{name}", texts=())
     if (builder.info.dataset_size or 0) > TFDS_BYTES:

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from vgg_tf.data.readers import ensure_opened
 from vgg_tf.images.decoding import decode_named
-from vgg_tf.records import collection, framing, integrity
+from vgg_tf.records import framing, integrity
+from vgg_tf.runtime import programs
 
 # In this order: a bad image or label, a bad checksum, a missing file, fewer images than in
 # dataset.json, a file without permission, an unreachable file system (two), an error of the disk.
@@ -35,25 +36,25 @@ def naming_the_unreadable(source):
     try:
         yield
     except READ_ERRORS:
+        source = ensure_opened(source)
         if not (found := list(_unreadable(source))):
             raise
-        in_shards = collection.holds_shards(source)
         remedy = (
             "Delete these shards, then restore them with the command that wrote them"
-            if in_shards
-            else "Fix or remove these files"
+            if source.collection
+            else "Fix or remove these files, or leave them out with --skip-bad"
         )
         raise ValueError(
-            f"Unreadable files or records: {len(found)}. {remedy}:\n  " + "\n  ".join(found)
+            f"Unreadable files or records: {len(found)}. {remedy}:\n  {programs.format_list(found)}"
         ) from None
 
 
 def _unreadable(source):
     """Yield a description of each file or record that cannot be read."""
-    if collection.holds_shards(source):
-        yield from map(str, integrity.verify(source, progress=False))
+    if source.collection:
+        yield from map(str, integrity.verify(source.name, progress=False))
         return
-    for split in ensure_opened(source).splits.values():
+    for split in source.splits.values():
         for path in sorted(
             {content.path for content in split.contents if isinstance(content, framing.Record)}
         ):

@@ -1,6 +1,6 @@
 """Settings of the random views of training images (section 3.1), as one value.
 
-This module imports neither TensorFlow nor NumPy.
+Importing this module imports neither TensorFlow nor NumPy.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,10 @@ class View:
             )
         covariance = None
         if self.shift and self.covariance is not None:
-            covariance = tuple(tuple(map(float, row)) for row in self.covariance)
+            import numpy as np  # --help needs this module, and no NumPy
+
+            # A tensor has no iterator while Dataset.map traces a function.
+            covariance = tuple(map(tuple, np.asarray(self.covariance, np.float64).tolist()))
         object.__setattr__(self, "scale", (low, high))
         object.__setattr__(self, "covariance", covariance)
 

@@ -7,6 +7,8 @@ Orientation tags (EXIF) are not applied, as in Caffe, TensorFlow and torchvision
 
 import tensorflow as tf
 
+MOST_RESCALED = 5 * 10**7  # pixels of a rescaled image, which a long and narrow image exceeds
+
 
 def compute_rescaled_size(h, w, scale):
     """Return the size after rescaling.
@@ -26,6 +28,41 @@ def compute_rescaled_size(h, w, scale):
     return tuple(
         tf.cast((2 * side * scale + smaller) // (2 * smaller), tf.int32) for side in (h, w)
     )
+
+
+def is_too_narrow(h, w, scale):
+    """Return whether an image would have over `MOST_RESCALED` pixels after rescaling.
+
+    Args:
+        h: Height of the image, in pixels: int, or int64 scalar.
+        w: Width of the image, in pixels: int, or int64 scalar.
+        scale: int, smaller side after rescaling, in pixels.
+
+    Returns:
+        bool, or bool scalar.
+    """
+    return (h * scale**2 > MOST_RESCALED * w) | (w * scale**2 > MOST_RESCALED * h)
+
+
+def check_proportions(h, w, scale, name):
+    """Raise a ValueError if an image would have over `MOST_RESCALED` pixels after rescaling.
+
+    Args:
+        h: int, height of the image, in pixels.
+        w: int, width of the image, in pixels.
+        scale: int, smaller side after rescaling, in pixels.
+        name: Name of the image, for the message.
+
+    Raises:
+        ValueError: The image is too long and narrow.
+    """
+    if is_too_narrow(h, w, scale):
+        rescaled = max(h, w) / min(h, w) * scale**2 / 1e6
+        raise ValueError(
+            f"{name} is too long and narrow: rescaled to a smaller side of {scale} pixels, it must "
+            f"have at most {MOST_RESCALED / 1e6:.0f} megapixels. Received: {w} x {h} pixels, "
+            f"{rescaled:,.0f} megapixels when rescaled. Choose a picture closer to a square."
+        )
 
 
 def crop_of_rescaled(image, scale, top, left, crop):

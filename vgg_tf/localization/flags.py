@@ -67,6 +67,7 @@ class Evaluate:
     Attributes:
         runs: Run folders of python -m vgg_tf.localize train.
         data: Pictures with boxes; the default is the data of the first run.
+        skip_bad: Leave out pictures and annotations that cannot be read, with a note.
         split: Split to test on: train, validation or test. Tables 8 and 9 of the paper use
             validation.
         protocol: Test: center (protocol 1: center crop, class given) or dense (protocol 2: whole
@@ -83,6 +84,7 @@ class Evaluate:
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
     data: str = ""
+    skip_bad: bool = False
     split: str = "validation"
     protocol: Literal["center", "dense"] = "dense"
     scales: str = "one"
@@ -97,8 +99,8 @@ class Predict:
     """Predict boxes in pictures, draw them, and write them as JSON.
 
     Attributes:
-        run: Run folder of python -m vgg_tf.localize train.
-        pictures: Picture files, folders (with all folders in them), or patterns such
+        run: Required. Run folder of python -m vgg_tf.localize train.
+        pictures: Required. Picture files, folders (with all folders in them), or patterns such
             as 'holiday/**/*.jpg'.
         classifier: Classification networks that predict the classes; an alternative is --label.
         label: Class of the object to find.
@@ -109,8 +111,10 @@ class Predict:
         strategy: Device: auto is the first of tpu, gpu and cpu that is available.
     """
 
-    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    pictures: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES")]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""
+    pictures: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PICTURES")
+    ] = ()
     classifier: tuple[str, ...] = ()
     label: str = ""
     top: int = 1

@@ -17,9 +17,10 @@ import tensorflow as tf
 
 from vgg_tf.data.batches import finish
 from vgg_tf.images import views
-from vgg_tf.images.decoding import decode, is_jpeg, make_key
+from vgg_tf.images.decoding import decode, has_windows, make_key
 from vgg_tf.images.rescaling import compute_rescaled_size, make_center_view
 from vgg_tf.localization import boxes
+from vgg_tf.records import stated_sizes
 
 SHOWN, TRIES = 0.5, 10  # fraction of an object that a crop must show; maximum number of draws
 AUTO = tf.data.AUTOTUNE
@@ -34,7 +35,8 @@ class BoxedImages:
         corners: for each image its boxes of its own class, float32 `[k, 4]`, as fractions of width
             and height. The largest comes first.
         sizes: for each image width and height in pixels.
-        notes: a line about each image or box that was skipped.
+        notes: a line about each image or box that was skipped, and about boxes that are read in
+            another way than stated.
     """
 
     images: object
@@ -66,10 +68,10 @@ def read_boxes(images, classes):
     """
     from tqdm import tqdm
 
-    kept, corners, sizes, notes = [], [], [], []
+    kept, corners, sizes, notes, remarks = [], [], [], [], {}
     for i in tqdm(range(len(images)), "boxes", unit=" images", disable=None, leave=False):
         width, height = images.read_size(i)
-        found = images.read_boxes(i, width, height)
+        found = images.read_boxes(i, width, height, remarks)
         own = np.array([name in ("", classes[images.labels[i]]) for name in found.names], bool)
         area = (found.corners[:, 2:] - found.corners[:, :2]).prod(1)
         if none := int((own & ~(area > 0)).sum()):
@@ -89,6 +91,7 @@ def read_boxes(images, classes):
             f"At least one picture must have a box of its class. Received: {len(images)} pictures "
             "without one. Give Pascal VOC annotations, or shards with boxes."
         )
+    notes = [*stated_sizes.count_remarks(remarks), *notes]
     return BoxedImages(images.take(kept), corners, sizes, tuple(notes))
 
 
@@ -112,7 +115,7 @@ def make_training_batches(pictures, recipe, plan, covariance=None):
     def random(i, epoch):
         contents, corners, count, label = example(i)
         shape = tf.cond(
-            is_jpeg(contents),
+            has_windows(contents),
             lambda: tf.io.extract_jpeg_shape(contents),
             lambda: tf.shape(decode(contents)),
         )

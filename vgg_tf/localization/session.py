@@ -26,24 +26,27 @@ def train(words):
     from vgg_tf.data import opening
     from vgg_tf.records.collection import is_word
     from vgg_tf.runs import run_folder
+    from vgg_tf.runs.resuming import keep_contents, keep_hold_out_rule
     from vgg_tf.runs.settings import Settings
 
-    source = opening.open_source(flags.data, flags.selection)
     where = flags.data if is_word(flags.data) else files.make_absolute(flags.data)
     out = flags.out or os.path.join("runs", f"{flags.regression}-{Path(where).name}")
+    selection = keep_hold_out_rule(out, flags.selection)
+    source = opening.open_source(flags.data, selection)
     settings = Settings(
         begun.arch,
         where,
         source.fingerprint(),
         devices.policy,
         flags.numbers,
-        flags.selection,
+        selection,
         flags.inherit,
         begun.fingerprint,
         "all-matching",
         flags.regression,
     )
     with run_folder.open_run(out, settings) as run:
+        keep_contents(run, source)
         report = run.read_report()
         if report:
             print(f"{out} is done; delete it or choose another --out to train again")
@@ -94,6 +97,7 @@ def _parse(words):
 
 def _train_run(run, source, begun, devices, flags):
     """Train the network of an open run, and return its report."""
+    from vgg_tf.data.describing import list_notes
     from vgg_tf.data.unreadable import naming_the_unreadable
     from vgg_tf.localization import inputs, task
     from vgg_tf.records import statistics
@@ -111,7 +115,9 @@ def _train_run(run, source, begun, devices, flags):
     plan = plan_steps(recipe, len(parts["train"]), devices.replicas)
     counts = {split: len(part) for split, part in parts.items()}
     announce(run.settings, counts, collection, devices)
-    for note in [*source.notes[:5], *(note for part in parts.values() for note in part.notes[:5])]:
+    notes = list_notes(source.notes, source.name)
+    skipped = list_notes([note for part in parts.values() for note in part.notes])
+    for note in filter(None, (*notes, plan.note, *skipped)):
         print(f"  {note}")
     validation = parts.get("validation")
     feed = loop.Feed(

@@ -47,6 +47,7 @@ def evaluate(words):
     settle(flags.strategy)
     quiet.quiet_tensorflow()
 
+    from vgg_tf.data.describing import list_notes
     from vgg_tf.localization import inference, inputs
     from vgg_tf.runs import run_folder
 
@@ -58,10 +59,10 @@ def evaluate(words):
         rater = make_rater(flags.classifier, localizers[0].classes)
     source = _open_source(localizers, flags)
     images = inputs.read_boxes(source.splits[flags.split], source.classes)
-    for note in images.notes:
+    for note in list_notes(images.notes):
         print(note)
     subjects = _list_subjects(localizers, flags)
-    print(devices.reason)
+    print(devices.reason, *list_notes(source.notes, source.name), sep="\n  ")
     with devices.scope():
         found = _find_all(subjects, images, rater, flags)
     labels = images.images.labels.tolist()
@@ -98,10 +99,13 @@ def _open_source(localizers, flags):
         ValueError: the classes differ, or the data have no such split.
     """
     from vgg_tf.data import opening
+    from vgg_tf.data.training_images import note_training_images
 
     selections = [localizer.run.settings.selection for localizer in localizers]
     own_data = localizers[0].run.settings.data
-    source = opening.open_tested(flags.split, selections, own_data, flags.data)
+    source = opening.open_tested(
+        flags.split, selections, own_data, flags.data, skip_bad=flags.skip_bad
+    )
     for localizer in localizers:
         if localizer.classes != tuple(source.classes):
             known, asked = (
@@ -112,6 +116,9 @@ def _open_source(localizers, flags):
                 f"{asked}. Choose data with the same classes in the same order."
             )
     source.count_images(flags.split)
+    if flags.data or flags.split != "train":
+        runs = [localizer.run for localizer in localizers]
+        source = note_training_images(source, flags.split, runs)
     return source
 
 

@@ -1,4 +1,11 @@
-"""Boxes around objects, from Pascal VOC or ILSVRC XML files and Kaggle solution files."""
+"""Boxes around objects, from Pascal VOC or ILSVRC XML files and Kaggle solution files.
+
+Corners are taken as they are: pixels from 0, where xmax and ymax are the first column and row
+outside of the object. Pascal VOC counts pixels from 1 and includes xmax and ymax, so the devkit's
+box begins a pixel earlier: its center is half a pixel farther to the left and the top. Many tools
+write the same XML with pixels from 0, and a file does not say which it has. So nothing is
+subtracted: for a box that counts from 0 this would be an error of the same size.
+"""
 
 import csv
 import io
@@ -7,6 +14,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from vgg_tf.records import stated_sizes
 from vgg_tf.runtime import files
 
 
@@ -45,74 +53,137 @@ def make_boxes(corners, names, width, height):
     return Boxes(np.clip(np.concatenate([low, high], 1), 0, 1).astype(np.float32), list(names))
 
 
-def read_xml(path, width, height):
+class Annotation(NamedTuple):
+    """What a Pascal VOC file states.
+
+    Attributes:
+        path: path of the file.
+        corners: float64 `[n, 4]`: xmin, ymin, xmax, ymax in pixels of the stated size.
+        names: class name of each box.
+        stated: `(width, height)` of the picture, in pixels; 0 or less if the file has none.
+    """
+
+    path: str
+    corners: np.ndarray
+    names: list[str]
+    stated: tuple[float, float]
+
+    def place(self, header):
+        """Place the boxes in the pixels of the stored picture.
+
+        Args:
+            header: the `stated_sizes.Header` of the picture.
+
+        Returns:
+            A `stated_sizes.Placed`.
+
+        Raises:
+            ValueError: the stated size cannot be that of the picture; the message names the file.
+        """
+        try:
+            return stated_sizes.place(self.corners, self.stated, header)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from None
+
+
+def read_xml(path, width, height, content=None, remark=None):
     """Read the boxes of a Pascal VOC annotation.
 
-    Corners are in pixels of the size in the file. If the file has no size, they are in pixels of
-    the image.
+    Corners are in pixels of the size in the file, by the rules of `stated_sizes`. If the file has
+    no size, they are in pixels of the image.
 
     Args:
         path: path of the XML file.
         width: width of the image, in pixels.
-        height: height of the image, in pixels.
+        height: height of the image, in pixels. An image of 1 by 1 stands for one of unknown size:
+            the size in the file is not compared with it.
+        content: path or bytes of the image, whose EXIF orientation is read if its size is not the
+            stated one. None for an image without EXIF.
+        remark: function, called with a key of `stated_sizes.REMARKS` if the boxes are read in
+            another way than the file states.
 
     Returns:
         `Boxes`.
 
     Raises:
-        ValueError: the file is not an annotation; the message names it.
+        ValueError: the file is not an annotation, or its size cannot be that of the image; the
+            message names it.
     """
-    corners, names, stated = _read_objects(path)
-    return make_boxes(corners, names, *(stated if min(stated) > 0 else (width, height)))
+    found = read_annotation(path)
+    differs = min(found.stated) > 0 and found.stated != (width, height)
+    if (width, height) == (1, 1):
+        return make_boxes(found.corners, found.names, *(found.stated if differs else (1, 1)))
+    if not found.names:
+        return NO_BOXES
+    header = stated_sizes.read_header(content) if differs and content is not None else None
+    orientation = header.orientation if header else 1
+    placed = found.place(stated_sizes.Header((width, height), orientation))
+    if remark:
+        remark(placed.kind)
+    return make_boxes(placed.corners, found.names, width, height)
 
 
-def read_areas(path):
-    """Read the class name and area of each object of a Pascal VOC annotation.
+def compute_areas(corners, size=None):
+    """Return the area of each box.
+
+    Args:
+        corners: float64 `[n, 4]`: xmin, ymin, xmax, ymax in pixels.
+        size: `(width, height)` that the boxes are clipped to, in pixels. None, or a size that is
+            not above 0, does not clip.
+
+    Returns:
+        float64 `[n]`, in square pixels.
+    """
+    if size is not None and min(size) > 0:
+        corners = np.clip(corners, 0, [*size, *size])
+    return np.abs(corners[:, 2:] - corners[:, :2]).prod(1)
+
+
+def read_annotation(path):
+    """Read a Pascal VOC annotation.
 
     Args:
         path: path of the XML file.
 
     Returns:
-        list of `(class name, area)`. Areas are in square pixels, clipped to the size in the file.
-    """
-    corners, names, stated = _read_objects(path)
-    if min(stated) > 0:
-        corners = corners.clip(0, [*stated, *stated])
-    sides = np.abs(corners[:, 2:] - corners[:, :2])
-    return list(zip(names, sides.prod(1).tolist(), strict=True))
-
-
-def _read_objects(path):
-    """Read the objects of a Pascal VOC annotation.
-
-    Args:
-        path: path of the XML file.
-
-    Returns:
-        `(corners, names, [width, height])`. Corners are float64 `[n, 4]` in pixels. Width and
-        height are 0 if the file has none.
+        An `Annotation`.
 
     Raises:
         ValueError: the file is not an annotation; the message names it.
     """
     try:
         root = ElementTree.fromstring(files.read(path))
-        stated = [float(root.findtext(f"size/{side}") or 0) for side in ("width", "height")]
+        stated = tuple(_read_side(root, side) for side in ("width", "height"))
         objects = root.findall("object")
-        corners = [
-            [float(item.findtext(f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")]
-            for item in objects
-        ]
-        names = [item.findtext("name").strip() for item in objects]
+        corners = [_read_corners(item, i) for i, item in enumerate(objects)]
+        names = [(item.findtext("name") or "").strip() for item in objects]
         if not all(names):
             raise ValueError(f"object {names.index('')} has no name")
         if not np.isfinite(numbers := np.concatenate([stated, *corners])).all():
             raise ValueError(f"sizes and corners must be finite, not {numbers.tolist()}")
-    except (ElementTree.ParseError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise ValueError(
             f"{path} must be a Pascal VOC annotation. Received: {error}. Fix or remove the file."
         ) from error
-    return np.array(corners, np.float64).reshape(-1, 4), names, stated
+    return Annotation(path, np.array(corners, np.float64).reshape(-1, 4), names, stated)
+
+
+def _read_side(root, side):
+    """Return the stated width or height, in pixels; 0 if there is none."""
+    words = {(word.text or "").strip() for word in root.findall(f"size/{side}")} - {""}
+    if len(values := {float(word) for word in words}) > 1:
+        raise ValueError(f"several sizes, with a {side} of {' and '.join(sorted(words))}")
+    return values.pop() if values else 0.0
+
+
+def _read_corners(item, i):
+    """Return xmin, ymin, xmax and ymax of object `i`."""
+    if len(boxes := item.findall("bndbox")) != 1:
+        raise ValueError(f"object {i} has {len(boxes)} bndbox elements, not 1")
+    words = [boxes[0].findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")]
+    if None in words:
+        raise ValueError(f"object {i} must have xmin, ymin, xmax and ymax, not {words}")
+    return [float(word) for word in words]
 
 
 def read_solution(path):

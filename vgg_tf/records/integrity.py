@@ -7,6 +7,7 @@ import os
 from typing import NamedTuple
 
 from vgg_tf.records.collection import COLLECTION_FILE, Collection, holds_shards, make_shard_name
+from vgg_tf.records.copies import Copies, group_equal
 from vgg_tf.records.record_checks import find_faults, read_records
 from vgg_tf.runtime import files
 
@@ -29,15 +30,32 @@ class Finding(NamedTuple):
         return f"{where}: {self.what}"
 
 
+class Report(NamedTuple):
+    """The result of reading all shards of a folder.
+
+    Attributes:
+        findings: list of `Finding`, sorted by split, file and record; empty if there are no errors.
+        copies: the `copies.Copies` among the readable images. They are not errors.
+    """
+
+    findings: list[Finding]
+    copies: Copies
+
+
 def verify(folder, progress=True):
-    """Check shards: checksums, images, and agreement with `dataset.json`.
+    """Return the `findings` of `examine`, whose arguments and errors it has."""
+    return examine(folder, progress).findings
+
+
+def examine(folder, progress=True):
+    """Check shards: checksums, images, and agreement with `dataset.json`. Find copies.
 
     Args:
         folder: folder of the shards.
         progress: show a progress bar; without a terminal, a line every 30 s.
 
     Returns:
-        list of `Finding`, sorted by split, file and record; empty if there are no errors.
+        A `Report`.
 
     Raises:
         FileNotFoundError: the folder has no dataset.json.
@@ -51,7 +69,7 @@ def verify(folder, progress=True):
         )
     collection = Collection.read(folder)
     there = set(files.list_names(folder))
-    findings, expected = [], {COLLECTION_FILE}
+    findings, expected, digests = [], {COLLECTION_FILE}, {}
     for split, described in collection.splits.items():
         count = described["shards"]
         names = [make_shard_name(split, i, count) for i in range(count)]
@@ -68,16 +86,29 @@ def verify(folder, progress=True):
             except OSError as error:  # tf.data would retry without end
                 findings.append(Finding(path, -1, f"cannot be read: {error}"))
                 paths.remove(path)
-        findings += _check_split(folder, collection, split, paths, progress)
+        findings += _check_split(folder, collection, split, paths, progress, digests)
     strangers = sorted(name for name in there - expected if "-of-" in name)
-    return findings + [
+    findings += [
         Finding(os.path.join(folder, name), -1, "the shard is not in dataset.json")
         for name in strangers
     ]
+    return Report(findings, group_equal(list(digests), digests.values()))
 
 
-def _check_split(folder, collection, split, paths, progress):
-    """Return the findings in the shards of a split."""
+def _check_split(folder, collection, split, paths, progress, digests):
+    """Return the findings in the shards of a split.
+
+    Args:
+        folder: folder of the shards.
+        collection: its `collection.Collection`.
+        split: name of the split.
+        paths: paths of its shards that can be read.
+        progress: as for `examine`.
+        digests: dict to which the digest of each readable image is added, by split and file name.
+
+    Returns:
+        A list of `Finding`.
+    """
     described, first = collection.splits[split], {}  # first record of each file name
     findings, counts = [], _Counts(paths, len(collection.classes))
     for path, index, fields in read_records(paths, described["images"], split, progress):
@@ -85,14 +116,13 @@ def _check_split(folder, collection, split, paths, progress):
             findings.append(Finding(path, index, fields))
             continue
         wrong = list(find_faults(fields, collection.classes))
+        name = fields["filename"].decode(errors="replace")
         before = first.setdefault(fields["filename"], (path, index))
         if before != (path, index):
-            wrong.append(
-                f"{fields['filename'].decode(errors='replace')} is already in {before[0]}, "
-                f"record {before[1]}"
-            )
+            wrong.append(f"{name} is already in {before[0]}, record {before[1]}")
         findings += [Finding(path, index, what) for what in wrong]
         counts.add(path, fields)
+        digests[split, name] = int(fields["digest"])
     damaged = {finding.file for finding in findings}
     findings += counts.compare_shards(split, described, damaged)
     findings.sort(key=lambda finding: (finding.file, finding.record))

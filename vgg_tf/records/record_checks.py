@@ -98,14 +98,18 @@ def _make_graph():
 
 
 def _look(serialized):
-    """Return the fields of a record, and the shape and first bytes of its image, in a graph."""
+    """Return the fields of a record, and shape, first bytes and digest of its image, in a graph."""
     import tensorflow as tf
 
     from vgg_tf.images import decoding
 
     encoded, fields = schema.parse_all(serialized)
     image = decoding.decode(encoded)
-    seen = {"decoded_shape": tf.shape(image), "begins": tf.strings.substr(encoded, 0, 4)}
+    seen = {
+        "decoded_shape": tf.shape(image),
+        "begins": tf.strings.substr(encoded, 0, 4),
+        "digest": tf.strings.to_hash_bucket_fast(encoded, 2**63 - 1),  # equal for copies
+    }
     return fields | seen | {"bytes": tf.strings.length(serialized)}
 
 

@@ -1,15 +1,16 @@
 """Scan of shards for the positions, labels and names of their records."""
 
-import contextlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from vgg_tf.records import framing, schema
+from vgg_tf.records import framing, schema, unpacking
 from vgg_tf.records.splits import Split
-from vgg_tf.runtime import files, quiet
+from vgg_tf.runtime import files, programs, quiet
 
 BATCH = 64  # records parsed at a time
+THREADS = 16  # file systems of other machines answer late
 
 
 class Scan:
@@ -23,15 +24,19 @@ class Scan:
         filenames: bytes `[n]`, names of the files.
         synsets: bytes `[n]`, class names.
         texts: bytes `[n]`, descriptions of the classes.
+        form: the `schema.Form` of the records.
+        packed: set of the paths of gzip and zlib files.
     """
 
-    def __init__(self, paths, parts):
+    def __init__(self, paths, parts, form=schema.SLIM, packed=frozenset()):
         """Join the parts of each shard.
 
         Args:
             paths: paths of the shards.
             parts: for each shard a list of tuples of columns: lengths, labels, file names, class
                 names, texts.
+            form: the `schema.Form` of the records.
+            packed: set of the paths of gzip and zlib files.
 
         Raises:
             ValueError: the shards have no records.
@@ -42,7 +47,7 @@ class Scan:
                 f"Shards must have records. Received: {len(paths)} shards without records, first "
                 f"{paths[0]}. Download or write them again."
             )
-        self.paths = paths
+        self.paths, self.form, self.packed = paths, form, packed
         self.counts = [sum(len(part[0]) for part in of_shard) for of_shard in parts]
         self.lengths, self.labels, self.filenames, self.synsets, self.texts = map(
             np.concatenate, columns
@@ -67,7 +72,9 @@ class Scan:
         contents = [
             record
             for path, start, end in zip(self.paths, ends - self.counts, ends, strict=True)
-            for record in framing.locate_records(path, self.lengths[start:end].tolist())
+            for record in framing.locate_records(
+                path, self.lengths[start:end].tolist(), self.form, path in self.packed
+            )
         ]
         labels = self.labels - base
         names = [name.decode(errors="replace") for name in self.filenames]
@@ -78,12 +85,14 @@ class Scan:
         return Split(names, labels, contents)
 
 
-def scan_shards(paths, progress):
+def scan_shards(paths, progress, form=schema.SLIM, plain=None):
     """Read the positions, labels and names of all records of shards.
 
     Args:
         paths: paths of the shards.
         progress: show a progress bar on the standard error.
+        form: the `schema.Form` of the records.
+        plain: paths of the shards, unpacked where they are gzip or zlib files; None if none is.
 
     Returns:
         A `Scan`.
@@ -97,7 +106,8 @@ def scan_shards(paths, progress):
 
     from vgg_tf.runtime.pipelines import disable_autotuner
 
-    columns = _read_columns(paths)
+    plain = plain or paths
+    columns = _read_columns(plain, form)
     parts = [[] for _ in paths]
     with tqdm(
         unit=" records",
@@ -113,44 +123,75 @@ def scan_shards(paths, progress):
             found = [
                 f"{path}, record {index}: {what}"
                 for path in paths
-                for index, what in _find_faults(path)
+                for index, what in _find_faults(path, form)
             ]
             found = found or [f"{paths[0]} or another shard in its folder: {error}"]
             raise ValueError(_describe_damage(found)) from None
-    for path, of_shard in zip(paths, parts, strict=True):
+    for path, there, of_shard in zip(paths, plain, parts, strict=True):
         framed = framing.BEFORE + framing.AFTER
         read = sum(int(part[0].sum()) + len(part[0]) * framed for part in of_shard)
         # TensorFlow does not report a shard that ends within a header.
-        if read != files.read_size(path):
+        if read != files.read_size(there):
             found = framing.find_damage(path)
             raise ValueError(
                 _describe_damage([f"{path}, record {index}: {what}" for index, what in found])
             )
-    return Scan(paths, parts)
+    packed = {path for path, there in zip(paths, plain, strict=True) if path != there}
+    return Scan(paths, parts, form, packed)
+
+
+def unpack_shards(paths, progress):
+    """Return the paths of shards, of an unpacked copy where they are gzip or zlib files.
+
+    Args:
+        paths: paths of the shards.
+        progress: show a progress bar on the standard error if it takes seconds.
+
+    Returns:
+        A list of str.
+
+    Raises:
+        ValueError: compressed files are damaged or cut off; the message names them.
+    """
+    from tqdm import tqdm
+
+    def unpack(path):
+        try:
+            return unpacking.get_plain(path), None
+        except ValueError as error:
+            return path, str(error)
+
+    hidden = None if progress else True
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = pool.map(unpack, paths)
+        bar = tqdm(found, "unpacking", len(paths), unit=" shards", delay=1, disable=hidden)
+        plain, faults = zip(*bar, strict=True)
+    if any(faults):
+        raise ValueError(_describe_damage(list(filter(None, faults))))
+    return list(plain)
 
 
 def _describe_damage(found):
     """Return the error message for damaged records."""
-    what = "\n  ".join(found)
+    what = programs.format_list(found)
     return f"Records cannot be read. Download or write their shards again. Records:\n  {what}"
 
 
-def _read_columns(paths):
+def _read_columns(paths, form):
     """Return a dataset of `(shard, columns of a batch of records)` for `Scan`."""
     import tensorflow as tf
 
-    form = find_form(paths)
-    words = [form.filename, schema.SYNSET, schema.TEXT]
-    features = {key: tf.io.FixedLenFeature([], tf.string, "") for key in words}
-    features[form.label] = tf.io.FixedLenFeature([], tf.int64, -1)
+    words = [form.filename, form.synset, form.text]
+    features = {key: tf.io.FixedLenFeature([], tf.string, "") for key in words if key}
+    if form.label:
+        features[form.label] = tf.io.FixedLenFeature([], tf.int64, -1)
 
     def parse(shard, batch):
-        example = tf.io.parse_example(batch, features)
-        return shard, (
-            tf.strings.length(batch),
-            example[form.label],
-            *(example[key] for key in words),
-        )
+        lengths = tf.strings.length(batch)
+        example = tf.io.parse_example(batch, features) if features else {}
+        missing = {"": tf.fill(tf.shape(batch), "")}  # the key of absent names
+        labels = example[form.label] if form.label else -tf.ones_like(lengths, tf.int64)
+        return shard, (lengths, labels, *((example | missing)[key] for key in words))
 
     def read_shard(shard, path):
         return (
@@ -168,9 +209,9 @@ def _read_columns(paths):
     )
 
 
-def _find_faults(path):
+def _find_faults(path, form):
     """Yield `(record number, error)` for each unreadable record of a shard."""
-    for record, what in framing.walk_records(path):
+    for record, what in framing.walk_records(path, form):
         try:
             if not what:
                 record.read()
@@ -178,17 +219,3 @@ def _find_faults(path):
             what = str(error).removeprefix(f"{record}: ")
         if what:
             yield record.index, what
-
-
-def find_form(paths):
-    """Return the `schema.Form` of the first readable record of shards."""
-    from google.protobuf.message import DecodeError
-
-    tf = quiet.quiet_tensorflow()
-
-    for path in paths:
-        with contextlib.suppress(tf.errors.OpError, DecodeError):  # the scan reports the error
-            for serialized in tf.data.TFRecordDataset(path, buffer_size=2**16).take(1):
-                feature = tf.train.Example.FromString(serialized.numpy()).features.feature
-                return schema.TFDS if schema.TFDS.encoded in feature else schema.SLIM
-    return schema.SLIM

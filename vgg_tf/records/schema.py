@@ -1,4 +1,4 @@
-"""Reading and writing of the features of an example; only this module uses their keys.
+"""Reading and writing of the features of an example. Keys of other writers are in `keys`.
 
 TF-Slim, Cloud TPU and Model Garden use the same keys. Labels in our shards start at 0; theirs start
 at 1.
@@ -11,18 +11,29 @@ import numpy as np
 
 from vgg_tf.records import annotations
 
+SYNSET, TEXT = "image/class/synset", "image/class/text"
+
 
 class Form(NamedTuple):
-    """Keys of the features that records of every writer have."""
+    """Keys of the features of records.
+
+    Attributes:
+        encoded: key of the encoded image.
+        label: key of the label; empty if only the names of classes are known.
+        filename: key of the name of the file; empty if there is none.
+        synset: key of the class name; empty if there is none.
+        text: key of the description of the class; empty if there is none.
+    """
 
     encoded: str
     label: str
     filename: str
+    synset: str = SYNSET
+    text: str = TEXT
 
 
 SLIM = Form("image/encoded", "image/class/label", "image/filename")  # ours too
 TFDS = Form("image", "label", "file_name")
-SYNSET, TEXT = "image/class/synset", "image/class/text"
 BOX_CORNERS = [f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax")]
 BOX_LABEL, BOX_TEXT = "image/object/bbox/label", "image/object/class/text"
 TFDS_BOX = "bbox"  # one box: ymin, xmin, ymax, xmax
@@ -94,11 +105,13 @@ def serialize(fields, box_labels=()):
     return example.SerializeToString(deterministic=True)
 
 
-def unpack(serialized):
+def unpack(serialized, form=None):
     """Return the `Fields` of a serialized Example, as Python values.
 
     Args:
         serialized: bytes of the Example.
+        form: the `Form` of its keys; None to choose `TFDS` if it has its key of the image, and
+            `SLIM` otherwise.
 
     Returns:
         `Fields`.
@@ -113,7 +126,7 @@ def unpack(serialized):
         feature = tf.train.Example.FromString(serialized).features.feature
     except DecodeError:
         raise ValueError("it is not a tf.train.Example") from None
-    form = TFDS if TFDS.encoded in feature else SLIM
+    form = form or (TFDS if TFDS.encoded in feature else SLIM)
 
     def read_word(key):
         return next(iter(_read_values(feature, key, "bytes")), b"").decode(errors="replace")
@@ -132,8 +145,8 @@ def unpack(serialized):
         encoded[0],
         label,
         read_word(form.filename),
-        read_word(SYNSET),
-        read_word(TEXT),
+        read_word(form.synset),
+        read_word(form.text),
         read_word("image/format"),
         read_number("image/height"),
         read_number("image/width"),
@@ -168,12 +181,11 @@ def is_nameless(box):
     return not box or re.fullmatch(r"label -?\d+", box) is not None
 
 
-def parse(serialized, form=SLIM):
+def parse(serialized):
     """Return the encoded bytes and label of a serialized Example, for use in `tf.data`.
 
     Args:
-        serialized: scalar string tensor.
-        form: the `Form` of its keys.
+        serialized: scalar string tensor of an Example in the form `SLIM`.
 
     Returns:
         `(encoded, label)`, a scalar string and a scalar int64 tensor.
@@ -181,11 +193,19 @@ def parse(serialized, form=SLIM):
     import tensorflow as tf
 
     features = {
-        form.encoded: tf.io.FixedLenFeature([], tf.string),
-        form.label: tf.io.FixedLenFeature([], tf.int64),
+        SLIM.encoded: tf.io.FixedLenFeature([], tf.string),
+        SLIM.label: tf.io.FixedLenFeature([], tf.int64),
     }
     example = tf.io.parse_single_example(serialized, features)
-    return example[form.encoded], example[form.label]
+    return example[SLIM.encoded], example[SLIM.label]
+
+
+def parse_encoded(serialized, key):
+    """Return the bytes in the feature `key` of a serialized Example, for use in `tf.data`."""
+    import tensorflow as tf
+
+    feature = tf.io.FixedLenFeature([], tf.string)
+    return tf.io.parse_single_example(serialized, {key: feature})[key]
 
 
 def parse_all(serialized):

@@ -3,11 +3,12 @@
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vgg_tf.records import annotations
+from vgg_tf.records import annotations, stated_sizes
 from vgg_tf.records.framing import Record
 from vgg_tf.runtime import files, remote
 
@@ -99,18 +100,39 @@ class Split:
                 f"{self.names[i]} is too large. Received: {error}. Make the image smaller."
             ) from None
 
-    def read_boxes(self, i, width, height):
-        """Return the `annotations.Boxes` of image `i` of `width` by `height` pixels."""
+    def read_boxes(self, i, width, height, remarks=None):
+        """Return the `annotations.Boxes` of image `i` of `width` by `height` pixels.
+
+        Args:
+            i: position of the image.
+            width: width of the image, in pixels.
+            height: height of the image, in pixels.
+            remarks: dict from keys of `stated_sizes.REMARKS` to lists of names, to which the name
+                of the image is added if its boxes are read in another way than stated; or None.
+
+        Returns:
+            `annotations.Boxes`.
+
+        Raises:
+            ValueError: the annotation is damaged, or its size cannot be that of the image; the
+                message names it.
+        """
         if isinstance(self.contents[i], Record):
             return annotations.make_boxes(*self.contents[i].read().boxes, 1, 1)
         boxes = self.boxes and self.boxes[i]
         if not boxes:
             return annotations.NO_BOXES
+        found = {} if remarks is None else remarks
+
+        def remark(kind):
+            found.setdefault(kind, []).append(self.names[i])
+
         if isinstance(boxes, str):
-            return annotations.read_xml(boxes, width, height)
-        return annotations.make_boxes(
-            [box[1:] for box in boxes], [box[0] for box in boxes], width, height
-        )
+            return annotations.read_xml(boxes, width, height, self.contents[i], remark)
+        corners = [box[1:] for box in boxes]
+        if not stated_sizes.fits(corners, (width, height)):
+            remark(stated_sizes.OUTSIDE)
+        return annotations.make_boxes(corners, [box[0] for box in boxes], width, height)
 
 
 def find_split(source, split):
@@ -135,9 +157,10 @@ def find_split(source, split):
 
 @dataclass(frozen=True)
 class Source:
-    """Classes and splits of single images.
+    """Classes and splits of images.
 
-    For shards of vgg_tf, see `collection.Collection`.
+    Shards of vgg_tf that are used as they are have their `collection`. Counts, colors and sizes are
+    then read from it, and their records are scanned only when `splits` is used.
 
     Attributes:
         name: `digits`, `tfds:NAME`, or the path of the folder.
@@ -147,14 +170,21 @@ class Source:
         texts: descriptions of the classes, such as `tench, Tinca tinca`; empty if the source has
             none.
         drawn: whether the validation split was drawn from train.
+        collection: the `collection.Collection` of shards of vgg_tf of which all images are taken;
+            else None.
+        covariance: `[3, 3]` covariance of the colors, in squared gray levels; None if unknown.
+        layout: what the source is taken for, such as `class folders`.
     """
 
     name: str
     classes: tuple[str, ...]
-    splits: dict[str, Split]
+    splits: Mapping[str, Split]
     notes: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     drawn: bool = False
+    collection: object = None
+    covariance: object = None
+    layout: str = ""
 
     def count_images(self, split):
         """Return the number of images of a split.
@@ -168,7 +198,22 @@ class Source:
         Raises:
             ValueError: the split does not exist; the message lists the existing ones.
         """
-        return len(find_split(self, split))
+        return (
+            self.collection.count_images(split) if self.collection else len(find_split(self, split))
+        )
+
+    def count_per_class(self):
+        """Return the number of images of each class, for each split.
+
+        Returns:
+            `{split: [count of each class]}`.
+        """
+        if self.collection:
+            return {name: entry["per_class"] for name, entry in self.collection.splits.items()}
+        return {
+            name: np.bincount(split.labels, minlength=len(self.classes)).tolist()
+            for name, split in self.splits.items()
+        }
 
     def add_note(self, note, **changes):
         """Return a copy of the source with these changes and an added note."""
@@ -197,6 +242,8 @@ class Source:
         Returns:
             int, in pixels; None if no image can be read.
         """
+        if self.collection:
+            return self.collection.smaller_side
         from PIL import Image
 
         train = self.splits["train"]

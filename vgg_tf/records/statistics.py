@@ -141,7 +141,9 @@ def describe_split(labels, classes, per_shard=(), boxes=0):
 
 
 def measure(source, sample=SAMPLE):
-    """Return the `collection.Collection` of a source of images in files.
+    """Return the `collection.Collection` of a source.
+
+    Shards of vgg_tf have one. Of other sources, a sample of the images is read.
 
     Args:
         source: a `splits.Source`.
@@ -153,9 +155,16 @@ def measure(source, sample=SAMPLE):
     Raises:
         ValueError: an image cannot be decoded; the message names it.
     """
+    if source.collection:
+        return source.collection
     train, measures = source.splits["train"], Measures()
     for i in np.unique(np.linspace(0, len(train) - 1, sample).astype(int)):
-        contents = train.read(i)
-        image = decode_named(contents, train.names[i])
+        try:
+            contents = train.read(i)
+            image = decode_named(contents, train.names[i])
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"{error}. Fix or remove it, or leave out all unreadable ones with --skip-bad."
+            ) from None
         measures.add(*measure_colors(image), min(image.shape[:2]), len(contents))
     return measures.make_collection(source)

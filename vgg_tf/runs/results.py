@@ -5,10 +5,10 @@ import os
 import shlex
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 from vgg_tf.runtime import chips, files
+from vgg_tf.runtime.doctor import find_version
 
 NAME = "result.json"
 KEYS = (
@@ -59,7 +59,7 @@ def write_result(folder, command, devices, found, **facts):
     values = {
         "program": program,
         "command": shlex.join(["python", "-m", program, *map(str, words)]),
-        "version": metadata.version("vgg_tf"),
+        "version": find_version("vgg_tf"),
         "commit": find_commit(Path(__file__).parents[2]),
         "date": datetime.date.today().isoformat(),
         "machine": describe_machine(devices),

@@ -4,6 +4,7 @@
 | --- | --- |
 | recipe.json | architecture, data, precision and all hyperparameters |
 | dataset.json | classes, counts and colors of the images (`collection.Collection`) |
+| contents.npz | sizes, times and digests of the pictures in files (`contents.Contents`) |
 | model.keras | the network with the lowest validation error; without validation, the last one |
 | inherited.txt | report of the layers that were copied from other weights, if any |
 | last.safetensors | complete state after the last epoch |
@@ -89,6 +90,9 @@ class Run:
         with remote.fetch(self.best) as path:
             # Keras 3.12.0 reads every file that the archive refers to: CVE-2026-1669.
             file_checks.check_archive(path, self.best)
+            # Registers the layer of A-LRN, by whose name Keras finds it in the file.
+            from vgg_tf.models import lrn  # noqa: F401
+
             return keras.saving.load_model(path, compile=False)
 
     def check_space(self, model, optimizer):
@@ -168,7 +172,8 @@ class Run:
         if not self.writes:
             return
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(state.rows[0]))
+        columns = dict.fromkeys(name for row in state.rows for name in row)  # old rows have fewer
+        writer = csv.DictWriter(text, fieldnames=list(columns))
         writer.writeheader()
         writer.writerows(state.rows)
         files.write_whole(self.path("log.csv"), text.getvalue().encode())
@@ -289,7 +294,7 @@ def read_run(folder):
     values = files.read_json(path, remedy)
     try:
         return Run(str(folder), Settings.from_json(values))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} must hold the settings of a run. Received: {error!r}. {remedy}"
         ) from error

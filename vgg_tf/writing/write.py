@@ -6,22 +6,28 @@ final name when it is complete.
 
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 
-from vgg_tf.records import shard_plan
-from vgg_tf.records.jobs import read_result
-from vgg_tf.records.shard_plan import ShardPlan
-from vgg_tf.runtime import files, locks, quiet
+from vgg_tf.records.collection import COLLECTION_FILE
+from vgg_tf.records.contents import CONTENTS_FILE
+from vgg_tf.records.copies import find_hashed_copies
+from vgg_tf.runtime import files, locks, programs, quiet
+from vgg_tf.writing import shard_plan
+from vgg_tf.writing.jobs import read_result
+from vgg_tf.writing.shard_plan import ShardPlan
 
 WORK_FOLDER = ".writing"  # plan and results of finished shards; removed at the end
+BAD_FILE = "bad.txt"  # all unreadable images, in the work folder, if they are many
 LOCK = "lock"
 
 
 def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, progress=True):
     """Write the shards of a source and its `dataset.json`.
 
-    In a finished folder, only missing shards are written.
+    In a finished folder, only missing shards are written. contents.npz notes sizes and digests of
+    the images, so that a later command finds images that were changed in place.
 
     RGB and gray JPEG files and 8-bit PNG files are stored byte for byte. CMYK JPEG files become
     JPEG files of quality 95. Other files become PNG files. The notes of `dataset.json` list the
@@ -45,7 +51,7 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
         The written `collection.Collection`.
 
     Raises:
-        FileExistsError: `out` has other files. They stay unchanged.
+        FileExistsError: `out` has other files, or images have changed since. They stay unchanged.
         BlockingIOError: another process writes to `out`.
         ValueError: images cannot be read; the message names them.
         OSError: the disk is full; the message names the shard.
@@ -72,19 +78,43 @@ def write(source, out, shards=0, seed=0, check=True, skip_bad=False, run=None, p
         if finished and shard_plan.is_whole(out, finished):
             return finished
         shard_plan.check_plan(out, work, plan, source.name)
-        results = _write_missing(source, out, plan, finished, skip_bad, run, progress)
-        collection = _finish(source, out, plan, finished, skip_bad, results)
+        contents = shard_plan.note_contents(out, work, plan, source)
+        options = skip_bad, run, progress
+        results = _write_missing(source, out, plan, contents, finished, *options)
+        collection = _finish(source, out, plan, contents, finished, skip_bad, results)
         files.remove(work)
         return collection
 
 
-def _write_missing(source, out, plan, finished, skip_bad, run, progress):
+def keep_hold_out_rule(out, selection):
+    """Return the selection of a source, with the rule of held-out images of the shards in a folder.
+
+    Shards of earlier versions, which have no notes of contents, were written by rule 1.
+
+    Args:
+        out: folder of finished or interrupted shards, or a new one.
+        selection: the `selection.Selection` of new shards.
+
+    Returns:
+        A `selection.Selection`.
+    """
+    out = str(out)
+    names = files.list_names(out) if files.is_folder(out) else ()
+    if not any("-of-" in name for name in names):
+        return selection
+    place = out if COLLECTION_FILE in names else os.path.join(out, WORK_FOLDER)
+    noted = files.exists(os.path.join(place, CONTENTS_FILE))
+    return selection if noted else replace(selection, hold_out_rule=1)
+
+
+def _write_missing(source, out, plan, contents, finished, skip_bad, run, progress):
     """Write the missing shards.
 
     Args:
         source: as for `write`.
         out: as for `write`.
         plan: the `ShardPlan`.
+        contents: the `contents.Contents`, to which digests are added.
         finished: the `collection.Collection` of a finished folder, or None.
         skip_bad: as for `write`.
         run: as for `write`.
@@ -98,11 +128,12 @@ def _write_missing(source, out, plan, finished, skip_bad, run, progress):
 
     quiet.quiet_tensorflow()  # takes seconds, so errors that do not need it come first
 
-    from vgg_tf.records.shard_writing import write_shards
+    from vgg_tf.writing.shard_writing import write_shards
 
     jobs, work = plan.make_jobs(source), os.path.join(out, WORK_FOLDER)
     results = _read_results(out, work, jobs, finished, skip_bad)
     pace = 0.1 if sys.stderr.isatty() else 30  # seconds between updates of the bar
+    rows = plan.list_rows(source)
     with tqdm(
         total=sum(len(job.images) for _, job in jobs),
         unit=" images",
@@ -115,6 +146,8 @@ def _write_missing(source, out, plan, finished, skip_bad, run, progress):
             out, work, missing, source.classes, source.texts, skip_bad, bar.update
         ):
             results[result.name] = result
+            # Now, because the system has just read these files and still has their bytes.
+            contents.hash_rows(source, *rows[result.name])
     return [(split, results[job.name]) for split, job in jobs]
 
 
@@ -131,13 +164,14 @@ def _read_results(out, work, jobs, finished, skip_bad):
     }
 
 
-def _finish(source, out, plan, finished, skip_bad, results):
+def _finish(source, out, plan, contents, finished, skip_bad, results):
     """Write `dataset.json`, or check restored shards, and return the collection.
 
     Args:
         source: as for `write`.
         out: as for `write`.
         plan: as for `_write_missing`.
+        contents: as for `_write_missing`.
         finished: as for `_write_missing`.
         skip_bad: as for `write`.
         results: list of `(split, jobs.Result)` of all shards.
@@ -150,16 +184,19 @@ def _finish(source, out, plan, finished, skip_bad, results):
     """
     bad = sorted(line for _, result in results if result for line in result.bad)
     if bad and not skip_bad:
-        plan.write(os.path.join(out, WORK_FOLDER), bad_of=source.name)
+        work = os.path.join(out, WORK_FOLDER)
+        plan.write(work, bad_of=source.name)
         raise ValueError(
             f"{len(bad)} of {sum(map(len, source.splits.values()))} images cannot be read. Fix or "
             "remove them, or skip them with --skip-bad. Then run the same command again:\n  "
-            + "\n  ".join(bad)
+            + programs.format_list(bad, os.path.join(work, BAD_FILE))
         )
     if finished:
         _check_restored(out, finished, results)
         return finished
-    collection = _describe(source, results, plan)
+    contents.hash_all(source)
+    contents.write(out)
+    collection = _describe(source, results, plan, find_hashed_copies(source, contents))
     collection.write(out)
     return collection
 
@@ -187,13 +224,14 @@ def _check_restored(out, finished, results):
                 )
 
 
-def _describe(source, results, plan):
+def _describe(source, results, plan, copies):
     """Return the collection of the written shards.
 
     Args:
         source: a `splits.Source`.
         results: list of `(split, jobs.Result)` of all shards.
         plan: the `ShardPlan`.
+        copies: the `copies.Copies` of the images.
 
     Returns:
         A `collection.Collection`.
@@ -203,7 +241,7 @@ def _describe(source, results, plan):
     """
     from vgg_tf.records.statistics import Measures, describe_split
 
-    splits = {}
+    splits, emptied = {}, []
     for split in plan.shards:
         of_split = [result for name, result in results if name == split]
         labels = np.array([label for result in of_split for label in result.labels], np.int64)
@@ -212,6 +250,11 @@ def _describe(source, results, plan):
                 f"{source.name} must have a readable {split} image. Received: none. Fix the "
                 "images, or remove the split."
             )
+        if split == "train":
+            emptied = [
+                f"{source.classes[i]} has no readable training image"
+                for i in np.setdiff1d(source.splits[split].labels, labels)
+            ]
         splits[split] = describe_split(
             labels,
             len(source.classes),
@@ -227,4 +270,5 @@ def _describe(source, results, plan):
         for _, result in results
         for line in (*result.changed, *(f"left out: {bad}" for bad in result.bad))
     )
-    return total.make_collection(source, splits, notes, plan.seed)
+    found = copies.describe()
+    return total.make_collection(source, splits, [*emptied, *found, *notes], plan.seed)

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from vgg_tf.records.collection import COLLECTION_FILE, RECIPE_FILE, Collection, make_shard_name
+from vgg_tf.records.contents import CONTENTS_FILE, Contents, format_changes
 from vgg_tf.records.framing import Record
-from vgg_tf.records.jobs import Job, remove_result
 from vgg_tf.records.splits import SPLITS
 from vgg_tf.runtime import files
+from vgg_tf.writing.jobs import Job, remove_result
 
 SHARD_BYTES = 150e6  # shards of 100 to 200 MB read fast over a network
 # Smaller datasets get up to 8 shards of at least 10 MB, to be read in parallel and mixed.
@@ -38,18 +39,30 @@ class ShardPlan:
     shards: dict[str, int]
     check: bool
 
-    def make_jobs(self, source):
-        """Return `(split, jobs.Job)` for each shard, with images in a seeded random order."""
-        jobs = []
-        every = 1 if self.check else max(1, len(source.splits["train"]) // SAMPLE)
+    def list_rows(self, source):
+        """Return the images of each shard, in a seeded random order.
+
+        Args:
+            source: a `splits.Source`.
+
+        Returns:
+            `{name of the shard: (split, int array of positions in the split)}`.
+        """
+        rows = {}
         for split, images in source.splits.items():
             random = np.random.default_rng([self.seed, SPLITS.index(split)])
             order, count = random.permutation(len(images)), self.shards[split]
-            jobs += [
-                (split, Job(make_shard_name(split, i, count), images.take(order[i::count]), every))
-                for i in range(count)
-            ]
-        return jobs
+            for i in range(count):
+                rows[make_shard_name(split, i, count)] = split, order[i::count]
+        return rows
+
+    def make_jobs(self, source):
+        """Return `(split, jobs.Job)` for each shard."""
+        every = 1 if self.check else max(1, len(source.splits["train"]) // SAMPLE)
+        return [
+            (split, Job(name, source.splits[split].take(rows), every))
+            for name, (split, rows) in self.list_rows(source).items()
+        ]
 
     def write(self, work, **more):
         """Store the plan in the folder `work`, with additional values for `check_plan`."""
@@ -106,7 +119,8 @@ def find_finished(out, source, seed, shards, check):
         A `collection.Collection`, or None if the folder has no `dataset.json`.
 
     Raises:
-        FileExistsError: the folder has other shards, unchecked shards, or a run.
+        FileExistsError: the folder has other shards, unchecked shards, or a run; or the images have
+            changed since, which the message names.
     """
     if not files.exists(os.path.join(out, COLLECTION_FILE)):
         return None
@@ -127,6 +141,13 @@ def find_finished(out, source, seed, shards, check):
             f"{out} was written with --no-check: {there.statistics_images} of {n} training images "
             f"were decoded. Check it with python -m tfrecords_tools.verify {out}, or add "
             "--no-check."
+        )
+    contents = Contents.read(out)  # None for shards of earlier versions
+    if contents and (changes := contents.list_changes(source)):
+        raise FileExistsError(
+            f"{out} must have the shards of the same pictures and boxes. Received: "
+            f"{format_changes(changes, source.name)}\nDelete {out} to write all shards again, or "
+            "choose another folder."
         )
     return there
 
@@ -199,6 +220,36 @@ def check_plan(out, work, plan, name):
             )
         for split, count in there["shards"].items():
             for i in range(count):
-                files.remove(os.path.join(out, make_shard_name(split, i, count)))
-                remove_result(work, make_shard_name(split, i, count))
+                _remove_shard(out, work, make_shard_name(split, i, count))
+        files.remove(os.path.join(work, CONTENTS_FILE))
     plan.write(work)
+
+
+def note_contents(out, work, plan, source):
+    """Note the sizes and times of all images before they are read.
+
+    Shards of an interrupted write whose images have changed since are removed.
+
+    Args:
+        out: folder of the shards.
+        work: folder of the notes.
+        plan: the `ShardPlan` of all shards in `out`.
+        source: a `splits.Source`.
+
+    Returns:
+        `contents.Contents`, without digests.
+    """
+    now, there = Contents.look_at(source), Contents.read(work)
+    if there:
+        changed = {(change.split, change.row) for change in there.list_changes(source)}
+        for name, (split, rows) in plan.list_rows(source).items():
+            if any((split, row) in changed for row in rows.tolist()):
+                _remove_shard(out, work, name)
+    now.write(work)
+    return now
+
+
+def _remove_shard(out, work, name):
+    """Remove a shard and its stored result, if they exist."""
+    files.remove(os.path.join(out, name))
+    remove_result(work, name)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from vgg_tf.records import schema, statistics
+from vgg_tf.records import schema, stated_sizes, statistics
 from vgg_tf.records.annotations import Boxes
-from vgg_tf.records.encoding import CHANGES, prepare_images
-from vgg_tf.records.jobs import Result, write_result
 from vgg_tf.runtime import files, remote
+from vgg_tf.writing.encoding import CHANGES, prepare_images
+from vgg_tf.writing.jobs import Result, write_result
 
 BATCH = 16  # records written at a time
 
@@ -84,14 +84,14 @@ def _write_shard(job, prepared, options, tick, thread):
     """
     writer = _ShardWriter(options, job.name, thread)
     result = Result(job.name, [], 0, {}, [], [])
-    total = statistics.Measures()
+    total, remarks = statistics.Measures(), {}
     for i in range(len(job.images)):
         image = next(prepared)
         tick()
         try:
             if isinstance(image, Exception):
                 raise image
-            boxes = job.images.read_boxes(i, int(image.width), int(image.height))
+            boxes = job.images.read_boxes(i, int(image.width), int(image.height), remarks)
         except (ValueError, OSError) as error:
             result.bad.append(str(error))
             continue
@@ -105,6 +105,7 @@ def _write_shard(job, prepared, options, tick, thread):
         result.boxes += len(box_labels)
         result.labels.append(fields.label)
         writer.add(schema.serialize(fields, box_labels))
+    result.changed += stated_sizes.count_remarks(remarks)
     result.measures = total.to_json()
     result.left_out = bool(result.bad and options.skip_bad)
     return result, writer.finish(result)

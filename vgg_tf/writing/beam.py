@@ -9,8 +9,8 @@ import os
 import pickle
 import shlex
 
-from vgg_tf.records.jobs import read_result
 from vgg_tf.runtime import files
+from vgg_tf.writing.jobs import read_result
 
 MISSING = (
     '--runner beam requires Apache Beam. Install it: pip install "vgg_tf[beam]" (or '
@@ -66,7 +66,7 @@ def make_runner(arguments):
 
 def write_one(name, out, work):
     """Write one shard on the machine of the worker."""
-    from vgg_tf.records.shard_writing import write_shards
+    from vgg_tf.writing.shard_writing import write_shards
 
     job, classes, texts, skip_bad = pickle.loads(files.read(_make_job_path(work, name)))
     for _ in write_shards(out, work, [job], classes, texts, skip_bad):

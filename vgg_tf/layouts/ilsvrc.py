@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vgg_tf.data import folders
+from vgg_tf.layouts import folders
 from vgg_tf.records import annotations
 from vgg_tf.records.splits import Source, Split
 from vgg_tf.runtime import files
@@ -117,6 +117,7 @@ def _list_validation(layout, classes):
     folder, table = layout.locate_pictures("val"), f"{layout.tables}/LOC_val_solution.csv"
     solution, notes = annotations.read_solution(table), []
     found = folders.list_images(folder)
+    notes += folders.note_others(folder)
     if lost := [path for path in found if _make_id(path) not in solution]:
         raise ValueError(
             f"{table} must name the class of every file in {folder}. Received: {len(lost)} files "

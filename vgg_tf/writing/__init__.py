@@ -1,0 +1,1 @@
+"""Writing a source as shards."""
