@@ -40,7 +40,8 @@ def test_shards_without_copies_have_no_line_about_them(tmp_path):
     for i in range(6):
         save(tmp_path / "in" / "ab"[i % 2] / f"{i}.png", noise(4, 4, i))
     write(open_source(str(tmp_path / "in")), tmp_path / "out", progress=False)
-    assert examine(tmp_path / "out", progress=False) == ([], ([],))
+    findings, copies = examine(tmp_path / "out", progress=False)
+    assert (findings, copies.describe()) == ([], [])
     assert "copies: " not in call(VERIFY, tmp_path / "out").stdout
 
 

@@ -8,10 +8,8 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 
-from vgg_tf.layouts.folders import find_pictures
 from vgg_tf.paper.protocols import ProtocolName
 from vgg_tf.runtime import command_line, files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose
@@ -86,8 +84,12 @@ def main(arguments=None):
     check_paths([flags.network])
     settle(flags.strategy)
     files.make_folder_of(flags.out)
+    from vgg_tf.layouts.folders import find_pictures  # imports NumPy, which --help does not need
+
     paths = find_pictures(flags.pictures)
     quiet.quiet_tensorflow()
+
+    import numpy as np
 
     from vgg_tf.evaluation.checkpoint import open_checkpoint
     from vgg_tf.evaluation.class_names import describe_classes, read_classes
@@ -114,6 +116,7 @@ def main(arguments=None):
 def _by_model(flags):
     """Classify with an exported file; imports TensorFlow only if its runtime needs it."""
     from vgg_tf.formats import runtimes
+    from vgg_tf.layouts.folders import find_pictures
 
     files.make_folder_of(flags.out)
     # With --model, the first positional word is a picture, too.
@@ -130,7 +133,7 @@ def _say(flags, rows, bad, classes):
 
     found = {}
     for path, row in rows.items():
-        named = decode_predictions(row[np.newaxis], classes, flags.top)[0]
+        named = decode_predictions(row[None], classes, flags.top)[0]
         found[path] = [(name, posterior) for name, _, posterior in named]
     text = _FORMATS[flags.format](found, bad)
     if flags.out:

@@ -5,7 +5,6 @@ Without data it trains on handwritten digits.
 
 import os
 
-from vgg_tf.data.describing import describe_briefly
 from vgg_tf.forecast.trial import profile
 from vgg_tf.records.collection import COLLECTION_FILE
 from vgg_tf.runtime import files, processes
@@ -65,6 +64,8 @@ def main(arguments=None):
             print(format_result(report))
         elif not report:
             if run.writes:
+                from vgg_tf.data.describing import describe_briefly
+
                 print(describe_briefly(source))
             train_and_test(run, run.read_collection(), data, devices, weights, flags, arguments)
 

@@ -1,11 +1,11 @@
-"""`dataset.json`: classes, splits, color statistics and shard names of a folder of shards."""
+"""`dataset.json`: classes, splits, color statistics and shard names of a folder of shards.
+
+NumPy is imported on use: `--help` of the programs does not need it.
+"""
 
 import os
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
-from vgg_tf.records.splits import find_split
 from vgg_tf.runtime import files
 
 COLLECTION_FILE = "dataset.json"
@@ -58,6 +58,8 @@ class Collection:
         Raises:
             ValueError: the split does not exist; the message lists the existing ones.
         """
+        from vgg_tf.records.splits import find_split
+
         return find_split(self, split)["images"]
 
     def compare(self, folder, split, counts):
@@ -137,6 +139,8 @@ class Collection:
 
 def _check_values(values):
     """Raise a ValueError, KeyError or TypeError if the values of `dataset.json` are invalid."""
+    import numpy as np
+
     for split, entry in values["splits"].items():
         shards, n = entry["shards"], len(values["classes"])
         counts = [
