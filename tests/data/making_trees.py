@@ -2,6 +2,8 @@
 
 import zlib
 
+import pytest
+
 from vgg_tf.layouts.folders import open_class_folders
 
 
@@ -73,3 +75,12 @@ def summarize(root):
             for name, path in zip(images.names, images.contents, strict=True)
         )
     return found, list(source.notes)
+
+
+def check_refused(folder, tree, *texts):
+    """Assert that a tree is refused, and that the message has what was received and the texts."""
+    with pytest.raises(ValueError, match=r"Received: ") as error:
+        summarize(plant(folder / "data", tree))
+    message = str(error.value).replace(f"{folder}/", "")
+    for text in texts:
+        assert text in message

@@ -1,8 +1,8 @@
-"""The columns of tables are told apart: labels, splits, folds; missing and damaged cells."""
+"""The columns of tables are distinguished: labels, splits, folds; missing and damaged cells."""
 
 import pytest
 
-from tests.data.making_trees import PNG, label, plant, summarize
+from tests.data.making_trees import PNG, check_refused, label, plant, summarize
 
 LABELS = label(range(4), "abab")
 AB = {"a": 2, "b": 2}
@@ -100,9 +100,4 @@ def test_columns_are_read_by_what_they_are(tmp_path, tree, splits, notes):
 
 @pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
 def test_tables_without_clear_labels_are_refused(tmp_path, case):
-    tree, *texts = case
-    with pytest.raises(ValueError, match=r"Received: ") as error:
-        summarize(plant(tmp_path / "data", tree))
-    message = str(error.value).replace(f"{tmp_path}/", "")
-    for text in texts:
-        assert text in message
+    check_refused(tmp_path, *case)

@@ -5,6 +5,7 @@ import unicodedata
 
 from vgg_tf.layouts.split_words import find_split
 from vgg_tf.records.splits import SPLITS
+from vgg_tf.runtime.programs import format_names
 
 MISSING = frozenset(("", "nan", "null", "<na>"))  # no labels, in lower case
 # Names of columns that are never labels: splits, and the index that pandas wrote.
@@ -93,8 +94,7 @@ def note_cases(labels):
     for label in sorted(set(labels)):
         forms.setdefault(label.lower(), []).append(label)
     same = [" and ".join(each) for each in forms.values() if len(each) > 1]
-    more = f" and {len(same) - 20} more" if len(same) > 20 else ""
-    text = f"labels that differ only in case are several classes: {', '.join(same[:20])}{more}"
+    text = f"labels that differ only in case are several classes: {format_names(same)}"
     return [text] if same else []
 
 

@@ -7,6 +7,7 @@ from shlex import quote
 from vgg_tf.layouts.label_tables import SUFFIXES
 from vgg_tf.layouts.split_words import UNLABELED, find_split
 from vgg_tf.records.splits import SPLITS
+from vgg_tf.runtime.programs import format_names
 
 DEPTH = 3  # folders around a dataset, or around the class folders of a split
 NO_CLASSES = frozenset("images image imgs img pictures photos data all jpg jpeg png raw".split())
@@ -129,10 +130,9 @@ def check_depth(root, folder, classes):
         _check_numbers(folder, classes)
         return
     (first, inner, _), (second, *_) = repeated[0][:2]
-    names = ", ".join(f"{found[0][2]}/" for found in repeated[:20])
-    more = f" and {len(repeated) - 20} more" if len(repeated) > 20 else ""
+    names = format_names([f"{found[0][2]}/" for found in repeated])
     raise ValueError(
-        f"Folders in different class folders may not share several names. Received: {names}{more} "
+        f"Folders in different class folders may not share several names. Received: {names} "
         f"in {first.name}/ and {second.name}/ of {folder.path}, as in folds or copies of one "
         f"dataset. If {names.split(',')[0]} is a class, give one of the folders: --data "
         f"{quote(inner.path)}. Otherwise rename these folders."
@@ -198,14 +198,12 @@ def note_levels(folder, skipped):
     }
     texts = [
         f"{name}/ ({', '.join(each.name for each in inner[:5])}{', ...' * (len(inner) > 5)})"
-        for name, inner in list(deep.items())[:20]
+        for name, inner in deep.items()
     ]
-    more = f" and {len(deep) - 20} more" if len(deep) > 20 else ""
     text = "class folders have folders inside, each is read as one class: "
-    return [f"{text}{', '.join(texts)}{more}"] if deep else []
+    return [f"{text}{format_names(texts)}"] if deep else []
 
 
 def join(folders):
     """Return the names of folders, such as `a/, b/`."""
-    more = f" and {len(folders) - 20} more" if len(folders) > 20 else ""
-    return ", ".join(f"{folder.name}/" for folder in folders[:20]) + more
+    return format_names([f"{folder.name}/" for folder in folders])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from vgg_tf.images import formats
 from vgg_tf.records import schema, unpacking
-from vgg_tf.runtime import quiet
+from vgg_tf.runtime import programs, quiet
 
 LOOKED_AT = 24  # records of each split from which the keys are found
 PARTS = ("image", "label", "name", "class")  # what --keys names
@@ -91,10 +91,9 @@ class Sample(NamedTuple):
     def __str__(self):
         """Describe the records, such as `2 records with keys image (bytes: JPEG), class (...)`."""
         parts = [f"{key} ({column})" for key, column in self.columns.items()]
-        more = f" and {len(parts) - 20} more" if len(parts) > 20 else ""
         records = f"{self.count} record{'s' * (self.count != 1)}"
         return (
-            f"{records} with keys {', '.join(parts[:20]) or '(none)'}{more}, first in {self.path}"
+            f"{records} with keys {programs.format_names(parts) or '(none)'}, first in {self.path}"
         )
 
 

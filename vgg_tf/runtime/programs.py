@@ -111,6 +111,12 @@ def format_list(lines, path=None):
     return "\n  ".join([*lines[:LONGEST_LIST], more])
 
 
+def format_names(names):
+    """Return the first 20 names of a sequence, with commas, and how many more there are."""
+    more = f" and {len(names) - LONGEST_LIST} more" if len(names) > LONGEST_LIST else ""
+    return ", ".join(names[:LONGEST_LIST]) + more
+
+
 def call(words, said=None, **options):
     """Run another program of this project, and pass SIGTERM on to it.
 
