@@ -92,6 +92,7 @@ print(json.dumps([opened, sorted(k for k in {*before, *now} if before.get(k) != 
 """
 
 
+@pytest.mark.slow
 def test_importing_all_modules_opens_no_proc_file_and_keeps_the_environment():
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
     names = [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]

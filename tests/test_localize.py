@@ -238,6 +238,7 @@ def test_a_folder_is_tested_on_the_held_out_part_of_the_selected_pictures(
         localize(["evaluate", run, "--out", run])
 
 
+@pytest.mark.slow
 def test_an_error_of_the_training_names_a_damaged_picture(place, tmp_path, monkeypatch):
     # The training is compiled as for users, but only the head is trained. The validation fails
     # after one epoch.

@@ -9,6 +9,7 @@ from vgg_tf.evaluate import main as evaluate
 from vgg_tf.train import main as train
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # warnings of TensorFlow Datasets
 @pytest.mark.parametrize(
     ("name", "classes", "flags"),

@@ -116,6 +116,7 @@ def test_a_full_disk_costs_one_curve_with_a_note_and_the_run_continues(
     assert same_bits(four, tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shallow_known")
 def test_the_same_command_continues_after_a_full_disk_to_the_same_result(
     all_trained, tmp_path, monkeypatch

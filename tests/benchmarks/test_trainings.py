@@ -23,6 +23,7 @@ TRAINING = [
 ]
 
 
+@pytest.mark.slow
 def test_depth_prints_and_draws_the_mean_error_over_seeds(run, made, capsys):
     words = ["--epochs", 1, "--seeds", 2, "--networks", "vgg11_bn", "--width", 1 / 16, *TRAINING]
     head, *rows = cells_of(run("depth", made / "classes", *words))
@@ -44,6 +45,7 @@ def test_depth_prints_and_draws_the_mean_error_over_seeds(run, made, capsys):
     assert "--seeds must be at least 2" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_inheritance_prints_errors_and_draws_curves(run, made):
     head, *rows = cells_of(
         run("inheritance", made / "classes", "--epochs", 1, "--width", 1 / 16, *TRAINING)
@@ -54,6 +56,7 @@ def test_inheritance_prints_errors_and_draws_curves(run, made):
     assert Path("docs/images/inheritance.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_localization_compares_boxes_of_a_network_with_constant_boxes(run, made, start):
     words = ["--inherit", start, "--splits", 1, "--protocols", "dense --flip", "--epochs", 1]
     words += [

@@ -97,6 +97,7 @@ def test_shards_and_files_give_the_same_pixels_and_labels(both, selection, parts
             )
 
 
+@pytest.mark.slow
 def test_train_and_held_out_images_of_shards_are_disjoint_and_complete(both, tmp_path):
     # 2 s: six pipelines.
     for path in both.glob("shards/train-*"):

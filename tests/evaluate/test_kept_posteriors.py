@@ -15,7 +15,7 @@ from vgg_tf.runs import run_folder
 def test_an_interrupted_test_resumes_from_its_stored_probabilities(seen, sketched, capsys):
     call("run", *FEW)
     (folder,) = seen.glob("tests/test-of-few-*-dense-36")
-    (path,) = (seen / "posteriors").glob("*-dense-36.npz")
+    (path,) = (seen / "posteriors").glob("*-dense-36-unflipped.npz")
     kept = dict(np.load(path))
     kept["done"][10:] = False  # as after an interruption
     kept["posteriors"][10:] = np.nan
@@ -28,6 +28,7 @@ def test_an_interrupted_test_resumes_from_its_stored_probabilities(seen, sketche
     assert report(folder)["loss"] != before["loss"]
 
 
+@pytest.mark.slow
 def test_other_weights_or_images_of_the_same_names_have_their_own_files_and_reports(
     seen, tmp_path, sketched, capsys
 ):
@@ -100,7 +101,7 @@ def test_unreadable_images_are_named_and_only_they_are_computed_after_a_repair(
 
 
 def test_a_truncated_file_of_probabilities_is_named(seen):
-    (path,) = (seen / "posteriors").glob("*-dense-36.npz")
+    (path,) = (seen / "posteriors").glob("*-dense-36-unflipped.npz")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(
         ValueError,

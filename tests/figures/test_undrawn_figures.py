@@ -51,6 +51,7 @@ def test_ctrl_c_and_sigterm_are_no_notes_but_end_the_program(capsys):
     assert not capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_training_run_with_failing_curves_ends_and_notes_them_once(
     tmp_path, capsys, monkeypatch, uncompiled
 ):

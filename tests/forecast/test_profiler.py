@@ -87,6 +87,7 @@ def test_parts_add_up_to_the_step_and_convolutions_take_most_of_the_layers(found
     assert convolutions > 0.5 * sum(layers.values())
 
 
+@pytest.mark.slow
 def test_the_profile_shows_how_long_a_step_waits_for_data(found, network, tmp_path):
     slow = profiler.profile(network, batches(pause=0.5), 3, str(tmp_path))  # 5 s of pauses
     assert found.waiting < 0.1 * found.step

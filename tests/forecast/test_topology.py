@@ -61,6 +61,7 @@ print(*(variable.path for variable in scores.trainable_variables))
 """
 
 
+@pytest.mark.slow
 def test_the_compiled_step_does_not_train_frozen_layers():
     pytest.importorskip("jax")
     result = subprocess.run(

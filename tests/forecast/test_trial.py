@@ -2,11 +2,14 @@
 
 import functools
 
+import pytest
+
 from tests.making import TINY, noise, save, shallow
 from vgg_tf.forecast import trial
 from vgg_tf.training import probe
 
 
+@pytest.mark.slow
 def test_the_estimate_repeats_the_images_if_they_fill_only_one_batch(tmp_path, monkeypatch):
     # Traces the pipelines of two epochs and the training step: 1.5 s of CPU time.
     for label in "ab":

@@ -77,7 +77,7 @@ def numbers():
     ]
 
 
-SLOW = ("evaluate.main", "localize.main", "train.timing", "transfer.main")
+SLOW = ("evaluate.main", "localize.main", "transfer.main", "trial.time_training")
 NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
     for name in (PUBLIC | OTHERS)

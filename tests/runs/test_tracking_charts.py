@@ -81,6 +81,7 @@ def tracked(once):
     return once("tracked_training", make) / "run"
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_continues_its_charts_with_every_epoch_once(tracked):
     rows = log(tracked)
     assert [row["epoch"] for row in rows] == [1, 2, 3]

@@ -99,6 +99,7 @@ def answers(once):
     return json.loads((once("devices", make) / "said.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_cpu_runs_tensorflow_unless_the_user_has_chosen_jax(answers):
     kind, engine, replicas, backend, reason = answers["tensorflow"]["auto"]
     assert (kind, engine, replicas, backend) == ("cpu", "tensorflow", 1, "tensorflow")
@@ -159,9 +160,8 @@ print(json.dumps(keras.config.backend()))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # TensorFlow imports Keras, which fixes its backend: the engine comes before
 def test_a_tpu_that_only_jax_sees_is_used_although_the_data_need_tensorflow_first(tmp_path):
-    # TensorFlow imports Keras, which fixes its backend, so the engine must be chosen before.
     assert said(started(TPU_OF_JAX.format(out=str(tmp_path / "run")))) == "jax"
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["policy"] == "mixed_bfloat16"
 

@@ -202,6 +202,7 @@ def slow_views():
     return views.batch(16, num_parallel_calls=BATCHES).prefetch(2)
 
 
+@pytest.mark.slow
 def test_the_input_uses_all_cores_of_a_host_with_64():
     # Takes 4 s: tf.data's autotuner needs 1 s to reach the full number of threads.
     tuned = throughput(slow_views(), seconds=1.5)

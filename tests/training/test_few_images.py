@@ -79,6 +79,7 @@ def images(folder, classes, n, side=40):
     return folder
 
 
+SLOW = pytest.mark.slow
 LAYOUTS = {  # folders of class folders: (folder, classes, images of each)
     "15 pictures": [("", 3, 5)],
     "2 classes of 2": [("", 2, 2)],
@@ -89,7 +90,13 @@ LAYOUTS = {  # folders of class folders: (folder, classes, images of each)
 
 
 # 2 s each: a network is traced.
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "layout",
+    [
+        name if name in ("15 pictures", "train and test") else pytest.param(name, marks=SLOW)
+        for name in LAYOUTS
+    ],
+)
 def test_a_smoke_run_works_on_few_pictures(tmp_path, layout):
     for folder, classes, n in LAYOUTS[layout]:
         images(tmp_path / "data" / folder, classes, n)

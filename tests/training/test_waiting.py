@@ -143,6 +143,7 @@ def found(once):
     return json.loads((once("waiting", make) / "found.json").read_text())
 
 
+@pytest.mark.slow
 @needs_jax
 def test_a_step_takes_the_time_of_the_device_or_of_the_host_but_not_of_both(found):
     # One process, with 4 s of waiting, serves the first three tests. The device takes 80 ms, the
