@@ -6,18 +6,14 @@ Each file is read back and compared with the network before it is put in place.
 import os
 import sys
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
-from vgg_tf.figures.markdown import make_markdown_table
-from vgg_tf.formats.calibration import choose_views
-from vgg_tf.formats.round_trip import AGREEING, LIMITS, SUFFIXES, check_space, write_checked
+from vgg_tf.formats import listing
+from vgg_tf.formats.round_trip import SUFFIXES, check_space, write_checked
 from vgg_tf.runtime import command_line, files, programs, quiet, scopes
-
-FormatName = Literal[
-    "savedmodel", "litert", "litert-float16", "litert-int8", "onnx", "coreml", "all"
-]
+from vgg_tf.weights import hub_client
 
 
 @dataclass(frozen=True)
@@ -29,8 +25,8 @@ class Flags:
 
     Attributes:
         network: Required. Run folder of python -m vgg_tf.train, a file with weights, or cifar10.
-        format: Format of the file: savedmodel, litert (TensorFlow Lite, float32), litert-float16,
-            litert-int8, onnx, coreml, or all of them.
+        format: Formats of the files, separated by commas: savedmodel, litert (TensorFlow Lite,
+            float32), litert-float16, litert-int8, onnx, coreml, or all of them.
         size: Input size HxW in pixels, such as 224x320. The default is the training crop. At larger
             sizes the logits are averaged over all positions.
         out: Folder of the files. The default is exports/NAME.
@@ -38,14 +34,22 @@ class Flags:
             own data, else photographs of scikit-learn. Other pictures calibrate int8: from the
             run's train split if it exists, else from this folder, else from the photographs.
         n: Number of pictures for the comparison.
+        card: Write a model card, README.md, into the folder of the files. The default of --format
+            is then no file.
+        push: Repository OWNER/NAME of the Hugging Face Hub, to which the card, the exported files
+            and the network are uploaded. The default of --format is then no file.
+        private: Make the repository private if it is new.
     """
 
     network: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""
-    format: FormatName = "all"
+    format: str = ""
     size: str = ""
     out: str = ""
     pictures: str = ""
     n: int = 32
+    card: bool = False
+    push: str = ""
+    private: bool = False
 
 
 def main(arguments=None):
@@ -59,47 +63,97 @@ def main(arguments=None):
     Raises:
         ValueError: A flag is wrong, or no format was written.
     """
-    flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.export")
+    hint = {"format": "(default: all)"}
+    flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.export", hint=hint)
     command_line.check_network(flags.network)
+    wanted = flags.format or ("" if flags.card or flags.push else "all")
+    formats = _parse_formats(wanted) if wanted else []
     size = _parse_size(flags.size)
     if flags.n < 1:
         raise ValueError(f"--n must be at least 1. Received: --n {flags.n}. Try --n 32.")
+    if flags.push:
+        hub_client.check_push_name(flags.push)
+        hub_client.import_client()
     from vgg_tf.weights.reading import check_paths  # imports numpy, which --help does not need
 
     check_paths([flags.network])
-    formats = list(SUFFIXES) if flags.format == "all" else [flags.format]
     _take_tensorflow()
 
     from vgg_tf.evaluation import checkpoint
-    from vgg_tf.formats import source_network
 
     opened = checkpoint.open_checkpoint(flags.network)
-    network = source_network.prepare_network(opened, size)
-    views = choose_views(flags, opened, network, "litert-int8" in formats)
     # A dot in the name of a run does not begin a suffix.
     name = opened.name if opened.run else os.path.splitext(opened.name)[0]
     folder = flags.out or os.path.join("exports", name)
+    listing.read_report(folder)  # refuses the file of another program before the work
+    if formats:
+        _export(opened, formats, size, os.path.join(folder, name), flags)
+    if flags.card or flags.push:
+        _describe(opened, folder, flags)
+
+
+def _export(opened, formats, size, stem, flags):
+    """Write files of a network, and print how they differ from it.
+
+    Args:
+        opened: A `checkpoint.Checkpoint`.
+        formats: Names of the formats.
+        size: `(height, width)` in pixels, or None.
+        stem: Path of the files without their suffix.
+        flags: `Flags`.
+    """
+    from vgg_tf.formats import calibration, source_network
+
+    network = source_network.prepare_network(opened, size)
+    folder = os.path.dirname(stem)
+    views = calibration.choose_views(flags, opened, network, "litert-int8" in formats)
     files.make_folder(folder)
     check_space(folder, network, len(formats))
     _print_plan(opened, network, views)
-    rows, left = _write_formats(formats, network, os.path.join(folder, name), views, flags)
-    notes = _list_notes(rows)
-    report = {**network.describe(), "compared_on": views.where, "calibrated_on": views.calibrated}
-    report |= {"formats": rows, "left_out": left, "notes": notes}
-    files.write_json(os.path.join(folder, "export.json"), report)
-    print(f"\n{_format_table(rows)}\n")
-    for note in (*notes, *(f"left out: {line}" for line in left)):
-        print(note)
-    if not rows:
-        raise ValueError(
-            f"At least one format must be written. Received: {len(left)} errors, printed above. "
-            "Install what they name, or choose another --format."
-        )
+    rows = _write_formats(formats, network, stem, views, flags)
     print(
         f"{programs.count(len(rows), 'file')} written to {folder} and read back; largest "
         "difference of a log "
-        f"probability in float32: {_format_largest(rows)}"
+        f"probability in float32: {listing.format_largest(rows)}"
     )
+
+
+def _describe(opened, folder, flags):
+    """Write the card of a network, and upload its folder if that is asked for."""
+    from vgg_tf.formats import card, pushing
+
+    files.make_folder(folder)
+    path = os.path.join(folder, card.NAME)
+    if flags.card or not files.exists(path):
+        card.write_card(opened, folder, flags.push)
+        print(f"model card: {path}. Fill in its license.")
+    if flags.push:
+        pushing.copy_network(opened, folder)
+        url, revision = pushing.push(folder, flags.push, flags.private)
+        print(f"uploaded {folder} to {url}, commit {revision}")
+
+
+def _parse_formats(words):
+    """Return the names of the formats that a --format means, in the order of the report.
+
+    Args:
+        words: Names separated by commas, or `all`.
+
+    Returns:
+        List of str.
+
+    Raises:
+        ValueError: A name is unknown. The message lists these and the known ones.
+    """
+    names = [word.strip() for word in words.lower().split(",") if word.strip()]
+    unknown = [name for name in names if name not in (*SUFFIXES, "all")]
+    if unknown or not names:
+        raise ValueError(
+            f"--format must be names separated by commas: {', '.join(SUFFIXES)}, or all. Received: "
+            f"--format {words!r}{', unknown: ' * bool(unknown)}{', '.join(unknown)}. Try --format "
+            "onnx,litert."
+        )
+    return [name for name in SUFFIXES if "all" in names or name in names]
 
 
 def _print_plan(opened, network, views):
@@ -114,7 +168,9 @@ def _print_plan(opened, network, views):
 
 
 def _write_formats(formats, network, stem, views, flags):
-    """Write the formats that can be written.
+    """Write the formats that can be written, and print a table.
+
+    export.json is updated after each file, so that an error does not lose the others.
 
     Args:
         formats: Names of the formats.
@@ -124,42 +180,39 @@ def _write_formats(formats, network, stem, views, flags):
         flags: `Flags`.
 
     Returns:
-        rows: Rows of the report, one for each file.
-        left: Formats that were skipped, with the reason, as text; only for `--format all`.
+        Rows of the report, one for each file.
 
     Raises:
-        ModuleNotFoundError: A package is missing for the format of --format.
-        ValueError: The format of --format cannot be written, or its file differs from the network.
+        ModuleNotFoundError: A package is missing for a format that --format names.
+        ValueError: A format that --format names cannot be written, or its file differs from the
+            network; or no format was written.
     """
-    rows, left, known = [], [], network.contents()
+    rows, left, known, notes = [], {}, network.contents(), {}
+    facts = {"compared_on": views.where, "calibrated_on": views.calibrated}
+    facts = {**network.describe(), **facts}
     for kind in formats:
         path = stem + SUFFIXES[kind]
         try:
             found = write_checked(kind, network, path, views.learnt, views.pixels, *known)
         except (ModuleNotFoundError, ValueError) as error:
-            if flags.format != "all" or not _may_lack(error, kind, network):
+            if "all" not in (flags.format or "all") or not _may_lack(error, kind, network):
                 raise
-            left.append(f"{kind}: {error}")
-            continue
-        rows.append({"format": kind, "file": path, **found})
-        print(f"  {kind}: {found['bytes'] / 1e6:.1f} MB, {found['ms_an_image']:.2f} ms per image")
-    return rows, left
-
-
-def _list_notes(rows):
-    """Return notes about the files for the user, as sentences."""
-    notes = [
-        f"{row['format']} predicts another class than the network on "
-        f"{1 - row['top1_agreement']:.0%} of the views. Calibrate and compare it on pictures like "
-        "those of its training (--pictures FOLDER), or use float16."
-        for row in rows
-        if row["top1_agreement"] < AGREEING
-    ]
-    if any(row["format"] == "coreml" for row in rows):
-        from vgg_tf.formats.coreml import UNCHECKED
-
-        notes.append(UNCHECKED)
-    return notes
+            left[kind] = error
+        else:
+            rows.append({"format": kind, "file": path, **found})
+            times = f"{found['bytes'] / 1e6:.1f} MB, {found['ms_an_image']:.2f} ms per image"
+            print(f"  {kind}: {times}")
+        notes |= listing.update_report(os.path.dirname(stem), facts, rows, left)
+    print(f"\n{listing.format_table(rows)}\n")
+    lines = [f"left out: {kind}: {error}" for kind, error in left.items()]
+    for note in filter(None, (*listing.list_notes(rows), *notes.values(), *lines)):
+        print(note)
+    if not rows:
+        raise ValueError(
+            f"At least one format must be written. Received: {len(left)} errors, printed above. "
+            "Install what they name, or choose another --format."
+        )
+    return rows
 
 
 def _parse_size(words):
@@ -217,28 +270,6 @@ def _take_tensorflow():
             f"The export needs Keras on TensorFlow. Received: Keras was imported on {engine}. "
             "Export in a separate process: python -m vgg_tf.export."
         )
-
-
-def _format_table(rows):
-    header = ["format", "MB", "ms per image", "top-1 agreement"]
-    cells = [
-        [
-            row["format"],
-            f"{row['bytes'] / 1e6:.2f}",
-            f"{row['ms_an_image']:.2f}",
-            f"{row['top1_agreement']:.1%}",
-            f"{row['log_posterior']:.2g}",
-            f"{row['posterior']:.2g}",
-        ]
-        for row in rows
-    ]
-    header += ["largest difference of a log probability", "of a probability"]
-    return make_markdown_table(header, cells)
-
-
-def _format_largest(rows):
-    known = [row["log_posterior"] for row in rows if row["format"] not in LIMITS]
-    return f"{max(known):.2g}" if known else "not compared"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import pytest
@@ -29,6 +30,56 @@ def test_the_program_writes_all_formats_and_a_report(done):
     assert report["notes"] == [coreml.UNCHECKED]
     assert report["compared_on"] == "two photographs of scikit-learn"
     assert report["calibrated_on"] == "20 views of two photographs of scikit-learn"
+
+
+def test_formats_are_a_list_and_a_later_export_keeps_earlier_entries(file, tmp_path, monkeypatch):
+    found = {"bytes": 1, "ms_an_image": 1.0, "top1_agreement": 1.0}
+    found |= {"log_posterior": 0.0, "posterior": 0.0}
+    missing = set()
+
+    def write(kind, network, path, *rest):
+        if kind in missing:
+            raise ModuleNotFoundError(kind)
+        Path(path).write_bytes(b"")
+        return found
+
+    monkeypatch.setattr(export, "write_checked", write)
+    monkeypatch.chdir(tmp_path)
+    words = [str(file), "--out", "out", "--n", "1", "--format"]
+
+    def known():
+        return [row["format"] for row in json.loads(Path("out/export.json").read_text())["formats"]]
+
+    export.main([*words, "ONNX, litert"])
+    export.main([*words, "savedmodel"])
+    assert known() == ["savedmodel", "litert", "onnx"]
+    # A format that is named must be written. The files before it are not forgotten.
+    Path("out/shallow_bn.tflite").unlink()
+    missing.add("onnx")
+    with pytest.raises(ModuleNotFoundError, match="onnx"):
+        export.main([*words, "litert-float16,onnx"])
+    assert known() == ["savedmodel", "litert-float16", "onnx"]
+    export.main([*words, "all"])
+    assert len(known()) == 6
+
+
+@pytest.mark.parametrize("words", ["onnx,tflite,torch", "tflite,,torch", "torch,tflite,all"])
+def test_unknown_formats_are_listed_before_anything_is_imported(words):
+    code = f"""
+import sys
+from vgg_tf import export
+try:
+    export.main(["nosuchrun", "--format", {words!r}])
+except ValueError as error:
+    print(error, *sorted(sys.modules.keys() & {{"numpy", "keras", "tensorflow"}}))
+"""
+    if words != "onnx,tflite,torch":  # the same without a process, which takes a second
+        with pytest.raises(ValueError, match=r"unknown: (tflite, torch|torch, tflite)\. "):
+            export.main(["nosuchrun", "--format", words])
+        return
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert out.startswith("--format must be names separated by commas: savedmodel, litert, ")
+    assert out.endswith("unknown: tflite, torch. Try --format onnx,litert.\n")
 
 
 def test_a_dot_in_the_name_of_a_run_begins_no_suffix(file, tmp_path, monkeypatch):
@@ -78,6 +129,7 @@ def test_a_keras_on_another_engine_is_refused(file, monkeypatch):
         (["--size", "16x32"], "--size must be at least 32x32.* Received: --size 16x32"),
         (["--size", "big"], "--size must be HxW"),
         (["--n", "0"], "--n must be at least 1"),
+        (["--format", ","], "--format must be names .* Received: --format ','. Try"),
     ],
 )
 def test_wrong_flags_of_the_export_are_refused(file, words, message, tmp_path):

@@ -2,23 +2,27 @@
 
 import io
 import os
+import struct
 import zipfile
 
 import numpy as np
 
+from vgg_tf.formats.native_messages import hide_chatter
 from vgg_tf.runtime import files
 
 NEEDED = 'LiteRT needs ai-edge-litert. Received: {}. Install it: pip install "vgg_tf[litert]"'
 KINDS = ("float32", "float16", "int8")
+INPUT, OUTPUT = "image", "posteriors"
+_NAME = 10  # the field `name` of a tensor in the schema of LiteRT files
 
 
 def write(network, path, kind="float32", pictures=None):
     """Write a network as a LiteRT file.
 
     The file has one signature. Its input is `image`, uint8 `[1, h, w, 3]`, RGB. Its output is
-    `posteriors`, float32. A zip archive at the end of the file has the metadata and `labels.txt`
-    with one class per line, as TensorFlow's own metadata do. `unzip` lists it, and interpreters
-    ignore it.
+    `posteriors`, float32. The tensors have the same names. A zip archive at the end of the file has
+    the metadata and `labels.txt` with one class per line, as TensorFlow's own metadata do. `unzip`
+    lists it, and interpreters ignore it. Line breaks in a class name are spaces in `labels.txt`.
 
     Args:
         network: A `source_network.Network`.
@@ -44,11 +48,11 @@ def write(network, path, kind="float32", pictures=None):
     module.kept = [variable.value for variable in network.model.variables]
     quantised = kind == "int8"
     spec = tf.TensorSpec(
-        [1, network.height, network.width, 3], tf.float32 if quantised else tf.uint8, "image"
+        [1, network.height, network.width, 3], tf.float32 if quantised else tf.uint8, INPUT
     )
 
     def call(image):
-        return {"posteriors": network.model(tf.cast(image, tf.float32), training=False)}
+        return {OUTPUT: network.model(tf.cast(image, tf.float32), training=False)}
 
     module.call = tf.function(call, input_signature=[spec])
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
@@ -66,11 +70,40 @@ def write(network, path, kind="float32", pictures=None):
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
-    data = io.BytesIO(converter.convert())
+    with hide_chatter():
+        data = io.BytesIO(converter.convert())
+    _name_tensors(data)
     with zipfile.ZipFile(data, "a") as archive:
-        archive.writestr("labels.txt", "".join(f"{name}\n" for name in network.classes))
+        labels = (" ".join(name.splitlines()) for name in network.classes)
+        archive.writestr("labels.txt", "".join(f"{name}\n" for name in labels))
         archive.writestr("vgg_tf.json", network.about())
     files.write_whole(path, data.getvalue())
+
+
+def _name_tensors(data):
+    """Name the input and the output, which the converter calls `serving_default_image:0` and such.
+
+    A name is a string at the position that the tensor's table points to. The new strings are
+    appended, and the pointers changed, so nothing else moves.
+
+    Args:
+        data: `io.BytesIO` of a LiteRT file with one input and one output, changed in place.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    with data.getbuffer() as buffer:
+        graph = schema.Model.GetRootAs(buffer, 0).Subgraphs(0)
+        tables = [graph.Tensors(index)._tab for index in (graph.Inputs(0), graph.Outputs(0))]
+        places = [table.Pos + table.Offset(_NAME) for table in tables]
+        del graph, tables  # the buffer can be released when nothing refers to it
+    for place, name in zip(places, (INPUT, OUTPUT), strict=True):
+        end = data.seek(0, os.SEEK_END)
+        data.write(b"\0" * (-end % 4))
+        start = data.tell()
+        data.write(struct.pack("<I", len(name)) + name.encode() + b"\0")
+        data.seek(place)
+        data.write(struct.pack("<I", start - place))
+    data.seek(0)
 
 
 def read(path):
@@ -89,14 +122,16 @@ def read(path):
         ValueError: The file is not from vgg_tf, or is incomplete.
     """
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        with hide_chatter():
+            from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(NEEDED.format(error), name=error.name) from None
     try:
         with zipfile.ZipFile(path) as archive:
             about = files.parse_json(archive.read("vgg_tf.json").decode(), path)
-        interpreter = Interpreter(path, num_threads=os.cpu_count())
-        interpreter.allocate_tensors()
+        with hide_chatter():
+            interpreter = Interpreter(path, num_threads=os.cpu_count())
+            interpreter.allocate_tensors()
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"{path} must be a complete LiteRT file from vgg_tf. Received: "

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vgg_tf.formats.native_messages import hide_chatter
 from vgg_tf.runtime import files
 
 OPSET, IR = 18, 9
@@ -182,11 +183,13 @@ def read(path):
         ValueError: The file is not from vgg_tf, or is incomplete.
     """
     try:
-        import onnxruntime
+        with hide_chatter():
+            import onnxruntime
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(NEEDED.format(error), name=error.name) from None
     try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        with hide_chatter():
+            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         about = files.parse_json(session.get_modelmeta().custom_metadata_map["vgg_tf"], path)
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
         raise ValueError(

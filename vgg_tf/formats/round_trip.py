@@ -1,9 +1,8 @@
 """Write exported files, read them back with their own runtime, compare, and put them in place."""
 
+import math
 import os
 import shutil
-
-import numpy as np
 
 from vgg_tf.runtime import files
 
@@ -18,7 +17,7 @@ SUFFIXES = {
 FOLDERS = ("savedmodel", "coreml")
 # The largest difference of a log probability that passes. float16 rounds weights to three digits.
 # For int8 the difference is reported and has no limit.
-LIMITS = {"litert-float16": 0.2, "litert-int8": np.inf}
+LIMITS = {"litert-float16": 0.2, "litert-int8": math.inf}
 LIMIT = 1e-3
 AGREEING = 0.9  # fraction of equal top-1 classes below which a note is printed; the file is kept
 
