@@ -21,7 +21,7 @@ from vgg_tf.figures.markdown import make_markdown_table
 
 # The cifar recipe at the time of the README's figures: crops of 32 from 40 pixels, He initializer.
 THEN = ["--scale", "32,40", "--padding", "0", "--cutout", "0", "--label-smoothing", "0"]
-THEN += ["--initializer", "auto"]
+THEN += ["--initializer", "auto", "--recipe", "cifar"]
 STYLES = {"vgg11": "C2-", "vgg16-from-vgg11": "C0-", "vgg16": "C1-", "vgg16-long": "C1:"}
 HEADER = ["training", "images seen", "validation error", "test top-1 / top-5 error"]
 
@@ -71,7 +71,7 @@ def _train(name, training, flags, more):
     arch, epochs, source = training
     words = ["--arch", arch, "--data", flags.data, "--epochs", epochs]
     words += ["--width", flags.width, "--seed", flags.seed, *THEN, "--out", flags.out / name]
-    words += ["--inherit", flags.out / source] if source else []
+    words += ["--inherit", flags.out / source, "--inherit-layers", "paper"] if source else []
     command = [sys.executable, "-m", "vgg_tf.train", *map(str, words), *more]
     subprocess.run(command, check=True)
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import tyro
@@ -29,11 +29,14 @@ class Flags:
         keys: Keys of the features of --data, such as image=picture,label=species, if the shards do
             not show them.
         skip_bad: Leave out pictures that cannot be read, with a note.
-        split: Split to test on: train, validation or test.
+        split: Split to test on: train, validation or test. The default is test, or validation
+            where there is no test split.
         protocol: Views of each image: center (the center crop), ten-crop (four corners and the
             center, also flipped), padded-ten-crop (the same with a mirrored border), multi-crop (a
             grid of 25 crops, also flipped), dense (the whole image and its flip, as in
             section 3.2), or multi-crop+dense (both, averaged).
+        flip: Average views with their mirror images: on, off, or auto (where the training flipped
+            images; on for weight files).
         scales: Smaller side of the rescaled image (Q in the paper), in pixels, such as 256
             or 256,384,512. The value one is the test scale of the recipe, and several is the three
             scales of section 4.2.
@@ -54,8 +57,9 @@ class Flags:
     labels_from: Literal[0, 1] | None = None
     keys: str = ""
     skip_bad: bool = False
-    split: str = "test"
+    split: str = ""
     protocol: ProtocolName = "center"
+    flip: Literal["auto", "on", "off"] = "auto"
     scales: str = "one"
     preset: PresetName = "none"
     batch_size: int = 0
@@ -98,7 +102,7 @@ def main(arguments=None):
 
     run_folder.refuse_run(flags.out)
     start = time.perf_counter()
-    networks, source = _open_networks(flags)
+    flags, networks, source = _open_networks(flags)
     lines = _plan_lines(networks, flags)
     together.join()
     devices = choose(flags.strategy, flags.precision)
@@ -134,12 +138,26 @@ def main(arguments=None):
 
 
 def _open_networks(flags):
-    """Return the networks and the source that they are tested on, whose classes match."""
+    """Open the networks, and the source that they are tested on, whose classes match.
+
+    Args:
+        flags: the `Flags`.
+
+    Returns:
+        flags: with the name of the split.
+        networks: list of `checkpoint.Checkpoint`, which flip views as --flip says.
+        source: the `splits.Source`.
+
+    Raises:
+        ValueError: no data are named, or the classes or splits differ.
+    """
     from vgg_tf.data import opening
     from vgg_tf.data.training_images import note_training_images
     from vgg_tf.evaluation import checkpoint
 
     networks = [checkpoint.open_checkpoint(path) for path in flags.networks]
+    if flags.flip != "auto":
+        networks = [replace(network, flip=flags.flip == "on") for network in networks]
     first = networks[0]
     if not (flags.data or first.data):
         raise ValueError(
@@ -147,22 +165,25 @@ def _open_networks(flags):
             "--data. Give a folder, tfds:NAME or digits."
         )
     selections = [network.selection for network in networks]
-    source = opening.open_tested(
-        flags.split,
-        selections,
-        first.data,
-        flags.data,
-        flags.labels_from,
-        flags.keys,
-        flags.skip_bad,
-    )
+
+    def open_split(split):
+        more = flags.data, flags.labels_from, flags.keys, flags.skip_bad
+        return opening.open_tested(split, selections, first.data, *more)
+
+    split = flags.split or "test"
+    source = open_split(split)
+    if not flags.split and split not in source.splits and "validation" in source.splits:
+        split = "validation"
+        note = "no test split: the validation images are tested, which may have chosen the network"
+        source = open_split(split).add_note(note)
+    flags = replace(flags, split=split)
     for network in networks:
         network.check_classes(source.classes, source.name)
     source.count_images(flags.split)
     runs = [network.run for network in networks if network.run]
     if flags.data or flags.split != "train":
         source = note_training_images(source, flags.split, runs)
-    return networks, source
+    return flags, networks, source
 
 
 def _plan_lines(networks, flags):
@@ -173,7 +194,7 @@ def _plan_lines(networks, flags):
     if flags.preset != "none":
         return tables.plan_rows(flags.preset, networks)
     of_each = [
-        protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
+        protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop, network.flip)
         for network in networks
     ]
     return [(networks, of_each, None)]
@@ -189,6 +210,7 @@ def _agree(devices, networks, source, flags):
         flags.protocol,
         flags.scales,
         flags.preset,
+        [network.flip for network in networks],
     )
 
 
@@ -216,6 +238,7 @@ def _choose_folder(networks, lines, source, flags):
         if flags.preset == "none"
         else flags.preset
     )
+    what += "" if flags.flip == "auto" else f"-flip-{flags.flip}"
     if len(networks) == 1:
         return os.path.join(networks[0].folder, "tests", f"{flags.split}{of}-{what}")
     digest = hashlib.sha256(
@@ -240,6 +263,14 @@ def _write_table(folder, lines, found):
     return path
 
 
+def _note_flips(of_each):
+    """Return a note for protocols whose views are not flipped, which others are; else ""."""
+    flipped = [protocol.flip for protocol in of_each]
+    if of_each[0].name == "center" or all(flipped):
+        return ""
+    return ", without flips" if not any(flipped) else ", flips only where the training had them"
+
+
 def _write_report(folder, line, found, average, source, flags):
     from vgg_tf.evaluation import reports
 
@@ -247,7 +278,7 @@ def _write_report(folder, line, found, average, source, flags):
     facts = {
         "networks": ", ".join(f"{network.path} ({network.arch})" for network in networks),
         "images": f"{source.name}, {flags.split}",
-        "protocol": f"{of_each[0].name}, {of_each[0].views} views per image",
+        "protocol": f"{of_each[0].name}, {of_each[0].views} views per image{_note_flips(of_each)}",
         "Q, scales in pixels": "; ".join(
             dict.fromkeys(",".join(map(str, protocol.scales)) for protocol in of_each)
         ),

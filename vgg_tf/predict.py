@@ -100,7 +100,8 @@ def main(arguments=None):
 
     network = open_checkpoint(flags.network)
     shown = describe_classes(*read_classes(network, flags.classes))
-    protocol = protocols.Protocol(flags.protocol, network.scales(flags.scales), network.crop)
+    scales = network.scales(flags.scales)
+    protocol = protocols.Protocol(flags.protocol, scales, network.crop, network.flip)
     devices = choose(flags.strategy, flags.precision)
     print(devices.reason, file=sys.stderr)
     images = Split(paths, np.zeros(len(paths), np.int64), paths)

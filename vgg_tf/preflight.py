@@ -171,7 +171,6 @@ def _topologies(flags):
     """
     from vgg_tf.runtime.engines import has_jax_for_tpus
 
-    presets.check_fit(flags.arch, flags.numbers)
     names = bounds.parse_topologies(flags.topology, flags.numbers.micro_batch_size)
     if not has_jax_for_tpus():
         raise ModuleNotFoundError(LIBTPU_MISSING.format(flags.topology))

@@ -12,6 +12,7 @@ from vgg_tf.runtime.devices import choose
 from vgg_tf.training.flags import parse
 from vgg_tf.training.inheriting import read_inherited_weights
 from vgg_tf.training.session import format_result, train_and_test
+from vgg_tf.weights import hub
 
 
 def main(arguments=None):
@@ -45,7 +46,7 @@ def main(arguments=None):
         devices.policy,
         recipe,
         flags.selection,
-        flags.inherit,
+        weights.source if weights and hub.is_hub_name(weights.source) else flags.inherit,
         inherit,
         flags.inherit_layers,
     )

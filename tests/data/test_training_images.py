@@ -112,7 +112,7 @@ def test_both_programs_note_it_when_they_open_the_data(pictures, monkeypatch, sp
     # A test on the run's own training split needs no note.
     data = str(pictures / "copy") if split == "test" else None
     flags = evaluate.Flags((run.folder,), data=data, split=split)
-    _, of_classes = evaluate._open_networks(flags)
+    *_, of_classes = evaluate._open_networks(flags)
     flags = Evaluate((run.folder,), data=data, split=split)
     of_boxes = testing._open_source([SimpleNamespace(**common)], flags)
     for source in (of_classes, of_boxes):

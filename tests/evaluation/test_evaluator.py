@@ -97,14 +97,14 @@ def windows(model, trunk, image):
     return x / x.sum()
 
 
-def one_crop_after_another(model, image, view):
+def one_crop_after_another(model, image, view, flip=True):
     """Return the mean probabilities of crops."""
     crops = []
     if view == "padded-ten-crop":
         image = np.pad(image, [(4, 4), (4, 4), (0, 0)], "reflect")
     for top, left in place_crops(*image.shape[:2], CROP, view):
         crop = image[top : top + CROP, left : left + CROP]
-        crops += [crop] if view == "center" else [crop, crop[:, ::-1]]
+        crops += [crop, crop[:, ::-1]] if flip and view != "center" else [crop]
     return np.float64(model(np.stack(crops)).numpy()).mean(0)
 
 
@@ -130,6 +130,19 @@ def test_probabilities_equal_those_of_a_loop_over_views(model, trunk, pictures, 
     expected = np.array(expected)
     assert np.ptp(expected, 0).max() > 0.1  # the pictures differ
     found = posteriors(model, pictures, protocol, batch_size=7)
+    np.testing.assert_allclose(found, expected, atol=5e-6)
+
+
+@pytest.mark.parametrize("name", ["center", "ten-crop", "dense"])
+def test_without_flips_each_view_is_seen_once(model, trunk, pictures, name, uncompiled):
+    protocol, expected = Protocol(name, (64,), CROP, flip=False), []
+    for picture in pictures:
+        whole = rescale(picture, 64).numpy()
+        if name == "dense":
+            expected.append(windows(model, trunk, whole))
+        else:
+            expected.append(one_crop_after_another(model, whole, name, flip=False))
+    found = posteriors(model, pictures, protocol, batch_size=7, flip=False)
     np.testing.assert_allclose(found, expected, atol=5e-6)
 
 
@@ -199,6 +212,8 @@ def test_the_grid_spans_the_image_in_even_steps():
         (16, 58),
     ]
     assert Protocol("multi-crop", (256, 384, 512)).views == 150
+    assert Protocol("multi-crop+dense", (256,), flip=False).views == 26
+    assert Protocol("center", (256,)).views == Protocol("center", (256,), flip=False).views == 1
     assert Protocol("ten-crop", (256,)).views == Protocol("padded-ten-crop", (256,)).views == 10
 
 

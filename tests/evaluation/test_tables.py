@@ -47,7 +47,7 @@ JITTER = (256, 512)
 
 
 def network(arch, scale, crop=224, name="net"):
-    return SimpleNamespace(arch=arch, scale=scale, crop=crop, name=name)
+    return SimpleNamespace(arch=arch, scale=scale, crop=crop, name=name, flip=True)
 
 
 @pytest.mark.parametrize(

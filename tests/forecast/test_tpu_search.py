@@ -27,11 +27,6 @@ WRONG = [
     ),
     ("v5e:2x2,v5e:2x4", "--batch-size 4", STEP4),
     ("v5e:2x4", "--batch-size 32 --accumulate 8", STEP4),
-    (
-        "v5e:2x4",
-        "--arch vgg16_bn --average 0.9",
-        "--average must be 0 for vgg16_bn: averaged weights do not fit ",
-    ),
 ]
 CHECK = """
 import json, sys

@@ -130,6 +130,7 @@ def test_the_recall_of_a_network_is_computed_where_classes_are_unequal():
     assert found["mean_class_recall"] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 # 3 s: a network is traced.
 def test_a_training_on_unequal_classes_notes_weights_and_reports_them(tmp_path):
     for k, (split, counts) in enumerate({"train": (12, 2), "val": (3, 1), "test": (2, 2)}.items()):

@@ -17,9 +17,9 @@ from tests.training.slow_loss import slow_loss
 
 SEVERAL = {"tensorflow": 2, "jax": 4}
 WAYS = [(engine, n) for engine, several in SEVERAL.items() for n in (1, several)]
-NETWORKS = [  # Muon's share, smoothing, class weights; moments are those of the whole batch
-    ("shallow", 0.02, 0.0, None),
-    ("shallow_bn", 0.0, 0.1, [0.5, 3.0, 0.0, 1.25]),
+NETWORKS = [  # Muon's share, smoothing, class weights, largest norm of the gradient, average
+    ("shallow", 0.02, 0.0, None, 0.0, 0.0),
+    ("shallow_bn", 0.0, 0.1, [0.5, 3.0, 0.0, 1.25], 0.5, 0.6),
 ]
 
 # For each network: five steps on batches of 8, then a test of 13 images in batches of 8, of which
@@ -44,6 +44,7 @@ from tests.making import shallow
 from vgg_tf.training.cross_entropy import make_cross_entropy
 from vgg_tf.training.model import compile_scores, drop_softmax, evaluate, make_optimizer
 from vgg_tf.models.vgg import build_vgg
+from vgg_tf.training.moments import make_estimator
 from vgg_tf.evaluation.evaluator import Evaluator
 from vgg_tf.paper.recipes import Recipe
 random = np.random.default_rng(0)
@@ -52,7 +53,7 @@ labels = random.integers(0, 4, 53).astype(np.int32)
 logits = random.normal(0, 3, (53, 4)).astype(np.float32)
 nats = make_cross_entropy(0.1, (0.5, 3.0, 0.0, 1.25))(labels, logits)
 printed = {"loss": keras.ops.convert_to_numpy(nats).tolist()}
-def run(arch, muon, smoothing, weights, n):
+def run(arch, muon, smoothing, weights, clip, average, n):
     with scopes[n]():
         model = build_vgg(
             arch,
@@ -70,12 +71,16 @@ def run(arch, muon, smoothing, weights, n):
                 values = np.random.default_rng(i).normal(0, deviation, shape)
                 variable.assign(values.astype(np.float32))
         scores = drop_softmax(model)
-        optimizer = make_optimizer(Recipe(learning_rate=0.02, muon=muon), 5)
+        recipe = Recipe(learning_rate=0.02, muon=muon, clip_norm=clip, average=average)
+        optimizer = make_optimizer(recipe, 5)
         compile_scores(scores, optimizer, smoothing, weights, recall=True)
         assert type(scores.optimizer).__name__ == ("Muon" if muon else "SGD")
         data = tf.data.Dataset.from_tensor_slices((images[:40], labels[:40]))
         data = data.batch(8, drop_remainder=True)
+        estimate = make_estimator(model, scores)
         history = scores.fit(data, verbose=0, shuffle=False).history
+        if average:
+            estimate(data)
         mask = np.float32([1] * 13 + [0] * 3)
         rest = [np.concatenate([x[40:], np.zeros_like(x[:3])]) for x in (images, labels)]
         errors = evaluate(scores, tf.data.Dataset.from_tensor_slices((*rest, mask)).batch(8))

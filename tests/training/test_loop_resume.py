@@ -82,6 +82,7 @@ def test_an_interrupted_run_that_inherited_weights_keeps_its_mean_and_bits(
     assert read_statistics(keras.saving.load_model(parts / "model.keras")) == ((9, 8, 7), None)
 
 
+@pytest.mark.slow
 # 3 s: three networks are traced.
 def test_an_interrupted_run_with_class_weights_ends_with_the_same_bits_and_the_same_log(tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=2, class_weights="balanced", average=0.0)

@@ -39,9 +39,7 @@ def test_kernels_before_freeze_until_stay_constant_and_all_others_change():
     assert changed == ["block4_conv1", "block5_conv1", "fc1", "fc2", "predictions"]
 
 
-def test_averaged_weights_are_refused_with_batch_normalization():
-    with pytest.raises(ValueError, match="--average must be 0 for vgg11_bn"):
-        build("vgg11_bn", RECIPE, collection())
+def test_recipes_average_no_weights_with_batch_normalization():
     assert (
         choose_recipe("digits", "vgg16_bn").average == 0 < choose_recipe("digits", "vgg16").average
     )
@@ -112,7 +110,7 @@ def test_accumulating_two_halves_gives_the_update_of_the_whole_batch(weights):
 def test_the_momentum_of_averages_is_per_update_also_with_accumulation():
     for parts in (1, 4):
         optimizer = make_optimizer(dataclasses.replace(RECIPE, accumulate=parts), 10)
-        assert optimizer.ema_momentum**parts == pytest.approx(0.9)
+        assert optimizer.ema_momentum == 0.9  # test_optimizers: it moves once per update
 
 
 def test_batches_and_steps_follow_the_recipe():

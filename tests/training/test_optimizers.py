@@ -160,3 +160,45 @@ def test_recipes_without_muon_are_read_as_sgd():
     written = to_json(Recipe(muon=0.1))
     assert written.pop("muon") == 0.1
     assert from_json(written).muon == 0
+
+
+def run_sgd(starts, gradients, parts=1, **options):
+    """Apply the gradients of each update in `parts` unequal parts, and return the optimizer."""
+    optimizer = SGD(0.1, gradient_accumulation_steps=parts if parts > 1 else None, **options)
+    variables = [keras.Variable(start, dtype="float32") for start in starts]
+    optimizer.build(variables)
+    for update in gradients:
+        for part in (0.5, 1.5) if parts > 1 else (1.0,):  # of a mean of 1
+            optimizer.apply([tf.constant(part * g, tf.float32) for g in update])
+    return optimizer, variables
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("limit", [0.5, 1e3])
+def test_a_gradient_is_shortened_to_the_norm_of_all_weights_together(parts, limit):
+    random = np.random.default_rng(0)
+    starts, first, second = (
+        [random.normal(size=shape) for shape in [(3, 4), (4,)]] for _ in range(3)
+    )
+    _, found = run_sgd(starts, [first, second], parts, momentum=0.9, global_clipnorm=limit)
+    weights, speeds = starts, [0.0, 0.0]
+    for update in (first, second):
+        norm = np.sqrt(sum((g**2).sum() for g in update))
+        assert (norm > limit) == (limit < 1)
+        update = [g * min(1.0, limit / norm) for g in update]
+        speeds = [0.9 * v - 0.1 * g for v, g in zip(speeds, update, strict=True)]
+        weights = [w + v for w, v in zip(weights, speeds, strict=True)]
+    for variable, expected in zip(found, weights, strict=True):
+        np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_average_moves_once_per_update_and_starts_at_the_first(parts):
+    gradients = [[np.full(2, 1.0 + i)] for i in range(4)]
+    optimizer, _ = run_sgd([np.zeros(2)], gradients, parts, use_ema=True, ema_momentum=0.6)
+    weight, average = 0.0, None
+    for ((gradient, _),) in gradients:
+        weight -= 0.1 * gradient
+        average = weight if average is None else 0.6 * average + 0.4 * weight
+    (found,) = optimizer._model_variables_moving_average
+    np.testing.assert_allclose(found.numpy(), average, rtol=1e-6)

@@ -4,13 +4,14 @@ An epoch is one finite pass. All batches have the same static shape.
 """
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import tensorflow as tf
 
 from vgg_tf.data.readers import Share, open_reader, shuffle, with_pixels
 from vgg_tf.data.selection import EVERYTHING
-from vgg_tf.images import batched_views, decoding, views
+from vgg_tf.images import batched_views, decoding, mixing, views
+from vgg_tf.images.augmentation import Mix
 from vgg_tf.images.rescaling import make_center_view
 from vgg_tf.runtime.pipelines import BATCHES, disable_autotuner
 
@@ -30,6 +31,8 @@ class Plan:
         cache: what stays in memory: `"none"`, `"bytes"` (encoded images) or `"pixels"` (decoded
             images).
         part: `(process, processes)`, where several processes share each batch.
+        mix: how the images of a training batch are mixed, an `augmentation.Mix`. Processes mix
+            their parts of a batch separately.
 
     Raises:
         ValueError: a value is out of range; the message says which.
@@ -41,6 +44,7 @@ class Plan:
     seed: int = 0
     cache: str = "none"
     part: tuple[int, int] = (0, 1)
+    mix: Mix = field(default_factory=Mix)
 
     def __post_init__(self):
         """Check the values."""
@@ -118,7 +122,11 @@ def make_epochs(source, split, view, plan, selection=EVERYTHING):
 
     def one(epoch):
         epoch = tf.cast(epoch, tf.int64)
-        return finish(cut(read(epoch), epoch + (plan.seed << 32)), count)
+        number = epoch + (plan.seed << 32)
+        batches = cut(read(epoch), number)
+        if plan.training and plan.mix:
+            batches = mixing.mix_batches(batches, number, plan.mix, plan.part[0])
+        return finish(batches, count)
 
     return one
 

@@ -8,6 +8,7 @@ import numpy as np
 from vgg_tf.data import opening
 from vgg_tf.figures import charts, sheets
 from vgg_tf.images import decoding
+from vgg_tf.images.rand_augment import OPERATIONS, draw_operations
 from vgg_tf.images.rescaling import rescale
 from vgg_tf.images.views import locate_view, make_train_view
 from vgg_tf.runtime import files
@@ -53,7 +54,8 @@ def draw_view_steps(picture, view, seed):
 
 def _list_steps(whole, view, seed):
     """Return a dict from titles to pixels, or to the seed and the `View` that make them."""
-    first, plain = np.array([seed, 0]), replace(view, shift=0.0, cutout=0)
+    first, colored = np.array([seed, 0]), replace(view, rand_augment=0.0, cutout=0)
+    plain = replace(colored, shift=0.0)
     new, corner, mirrored = (
         np.asarray(value) for value in locate_view(first, whole.shape[:2], view)
     )
@@ -65,8 +67,11 @@ def _list_steps(whole, view, seed):
         ).numpy(),
         (f"cropped at {corner[1]}, {corner[0]}", size): (first, replace(plain, flip=False)),
         f"mirrored: {'yes' if mirrored else 'no'}": (first, plain),
-        "colors shifted": (first, replace(view, cutout=0)),
+        "colors shifted": (first, colored),
     }
+    if view.rand_augment:
+        names = [list(OPERATIONS)[number].replace("_", " ") for number in draw_operations(first)[0]]
+        steps["RandAugment", ", ".join(names)] = first, replace(view, cutout=0)
     if view.cutout:
         steps["cutout"] = (first, view)
     while len(steps) % 5:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vgg_tf.data.batches import Plan, finish, make_epochs
 from vgg_tf.data.selection import EVERYTHING, Selection
-from vgg_tf.images.augmentation import View
+from vgg_tf.images.augmentation import Mix, View
 from vgg_tf.records.splits import Source
 from vgg_tf.runtime import passes
 
@@ -34,6 +34,9 @@ def load_dataset(
     covariance: "npt.ArrayLike | None" = None,
     padding: int = 0,
     cutout: int = 0,
+    rand_augment: float = 0.0,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
     cache: Literal["none", "bytes", "pixels"] = "none",
     selection: Selection = EVERYTHING,
     part: tuple[int, int] = (0, 1),
@@ -91,6 +94,13 @@ def load_dataset(
             mirrored there.
         cutout: side, in pixels, of a random square that gets the mean color of its training view.
             0: no square.
+        rand_augment: magnitude, 0 to 10, of two random operations on each training view, such as
+            rotation and contrast (Cubuk et al. 2020). 0: none.
+        mixup: parameter of the Beta distribution by which each training image is mixed with another
+            of its batch, such as 0.2 (Zhang et al. 2018). 0: none.
+        cutmix: parameter of the Beta distribution of the area that stays of each training image
+            where a rectangle of another is pasted, such as 1 (Yun et al. 2019). With both, each
+            batch draws one. 0: none.
         cache: what stays in memory after the first pass: `"bytes"` (encoded images), `"pixels"`
             (decoded images, before any random step) or `"none"`.
         selection: a `selection.Selection` of classes, of images per class and of the share to hold
@@ -98,11 +108,14 @@ def load_dataset(
         part: `(process, processes)`, if several processes share each batch. A training pass over
             shards reads other shards in each process. A training pass over files, or from a cache,
             takes rows of the batches of a single process. Other passes take a range of the split.
-            All processes have the same number of batches.
+            All processes have the same number of batches. Each mixes its part of a batch.
 
     Returns:
         A `tf.data.Dataset` of known length. Training batches are `(images, labels)`: uint8
-        `[batch_size, size, size, 3]`, RGB from 0 to 255, and int32 `[batch_size]`. Other batches
+        `[batch_size, size, size, 3]`, RGB from 0 to 255, and int32 `[batch_size]`. With `mixup` or
+        `cutmix` the labels are float32 `[batch_size, 3]`: the image's label, that of the image
+        mixed into it, and the share of the first, 0..1. Train on these with the loss of
+        `training.cross_entropy.make_cross_entropy`, which takes both forms. Other batches
         are `(images, labels, mask)`. Their last batch is padded with black images. The mask,
         float32 `[batch_size]`, is 1 for images and 0 for padding. Each of several processes has its
         part of the rows.
@@ -126,6 +139,9 @@ def load_dataset(
         covariance=covariance,
         padding=padding,
         cutout=cutout,
+        rand_augment=rand_augment,
+        mixup=mixup,
+        cutmix=cutmix,
         cache=cache,
         selection=selection,
         part=part,
@@ -153,6 +169,9 @@ def load_epochs(
     covariance: "npt.ArrayLike | None" = None,
     padding: int = 0,
     cutout: int = 0,
+    rand_augment: float = 0.0,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
     cache: Literal["none", "bytes", "pixels"] = "none",
     selection: Selection = EVERYTHING,
     part: tuple[int, int] = (0, 1),
@@ -184,6 +203,9 @@ def load_epochs(
         covariance: as for `load_dataset`, `[3, 3]`.
         padding: as for `load_dataset`, in pixels.
         cutout: as for `load_dataset`, in pixels.
+        rand_augment: as for `load_dataset`.
+        mixup: as for `load_dataset`.
+        cutmix: as for `load_dataset`.
         cache: as for `load_dataset`.
         selection: as for `load_dataset`.
         part: as for `load_dataset`.
@@ -200,7 +222,8 @@ def load_epochs(
         training = split == "train"
     scale = scale or round(size * 256 / 224)
     # Evaluation uses only the crop and the scale: the other arguments may be out of range.
-    random = (flip, shift, covariance, padding, cutout) if training else ()
+    random = (flip, shift, covariance, padding, cutout, rand_augment) if training else ()
     view = View(size, scale, *random)
-    plan = Plan(batch_size, training, steps, seed, cache, part)
+    mix = Mix(mixup, cutmix) if training else Mix()
+    plan = Plan(batch_size, training, steps, seed, cache, part, mix)
     return make_epochs(source, split, view, plan, selection)

@@ -5,19 +5,19 @@ A weight file holds less information than a run folder, so some values are defau
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vgg_tf.data.selection import EVERYTHING, Selection
-from vgg_tf.evaluation.recognition import find_crop, recognize_architecture
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper import protocols
 from vgg_tf.records.collection import RECIPE_FILE
 from vgg_tf.runs import run_folder
 from vgg_tf.runtime import files, programs, remote
-from vgg_tf.weights import reading
+from vgg_tf.weights import hub, reading
 from vgg_tf.weights.container import Weights
 from vgg_tf.weights.inheritance import load_weights
 from vgg_tf.weights.keras_layers import HEAD
+from vgg_tf.weights.recognition import find_crop, recognize_architecture
 
 EVALUATIONS = "evaluations"  # results of weight files and of run folders without write access
 
@@ -44,6 +44,7 @@ class Checkpoint:
         fingerprint: checksum of the weights.
         run: the `run_folder.Run`; None for a weight file.
         weights: the `container.Weights`.
+        flip: whether views are also tested flipped: as in the training of a run; True for a file.
     """
 
     path: str
@@ -61,6 +62,7 @@ class Checkpoint:
     fingerprint: str
     run: run_folder.Run | None
     weights: Weights
+    flip: bool = True
 
     @property
     def depth(self):
@@ -174,6 +176,13 @@ def open_checkpoint(path, headless=False):
         ValueError: it is not a VGG network, or it has no head.
     """
     path = str(path).rstrip("/")
+    if hub.is_hub_name(path):
+        found = hub.resolve(path)
+        opened = open_checkpoint(found.path, headless)
+        name = hub.parse_name(path)[0].rpartition("/")[2]
+        folder = os.path.join(EVALUATIONS, f"{name}-{opened.fingerprint[:8]}")
+        classes = opened.classes or found.classes
+        return replace(opened, path=path, folder=folder, classes=classes)
     if path not in reading.SHIPPED and files.exists(os.path.join(path, RECIPE_FILE)):
         if (run := run_folder.read_run(path)).settings.task != "classification":
             raise ValueError(
@@ -244,6 +253,7 @@ def _open_run(run, path):
         fingerprint=fingerprint,
         run=run,
         weights=weights,
+        flip=recipe.flip,
     )
 
 

@@ -60,7 +60,9 @@ class Evaluator:
         dense: the network as convolutions; None if no unit needs it.
     """
 
-    def __init__(self, model, units, batch_size=32, replicas=1, static=False, describe=False):
+    def __init__(
+        self, model, units, batch_size=32, replicas=1, static=False, describe=False, flip=True
+    ):
         """Prepare the forms of the network that the units need.
 
         Args:
@@ -74,12 +76,14 @@ class Evaluator:
             describe: return descriptors instead of probabilities (appendix B): the outputs of fc2
                 after its ReLU, averaged over positions and flips. Without a head, those of the
                 last feature map. All units must be dense.
+            flip: also see each view flipped, except the center crop.
 
         Raises:
             ValueError: the network has no head, or it was not built by `build_vgg`.
         """
         self.units, self.replicas, self.static = list(units), replicas, static
         names, self.describe = {layer.name for layer in model.layers}, describe
+        self.flip = flip
         self.crop = model.input.shape[1] or STRIDE  # a network without a head takes any size
         self.pixels = max(batch_size, replicas) * self.crop**2
         self.dense = None
@@ -156,7 +160,8 @@ class Evaluator:
         full = self._together(views.shape[1:]) if self.static else n
         views = np.concatenate([views, np.zeros((full - n, *views.shape[1:]), np.uint8)])
         flat = views.reshape(-1, *views.shape[2:])
-        both = flat if kind == "center" else np.concatenate([flat, flat[:, :, ::-1]])
+        flipped = self.flip and kind != "center"
+        both = np.concatenate([flat, flat[:, :, ::-1]]) if flipped else flat
         values = (
             self._run(self.dense, both).mean((1, 2))
             if kind == "dense"

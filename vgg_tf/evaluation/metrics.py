@@ -53,7 +53,7 @@ def compute_metrics(posteriors, labels, classes):
         if (known := [value for value in areas if value is not None])
         else None,
         "calibration": measure_calibration(posteriors, labels),
-        "confused": _confused(count_confusion(labels, predicted, len(classes)), classes),
+        "confused": _list_confused(labels, predicted, classes),
         "per_class": [
             {
                 "class": name,
@@ -254,17 +254,16 @@ def _means(columns, weights):
     }
 
 
-def _confused(counts, classes):
-    """Return the pairs of classes that are confused most often."""
-    off = counts * (1 - np.eye(len(counts), dtype=int))
-    order = np.argsort(-off, axis=None, kind="stable")[:CONFUSED]
+def _list_confused(labels, predicted, classes):
+    """Return the pairs of classes that are confused most often, without a matrix of all pairs."""
+    wrong = labels != predicted
+    pairs, counts = np.unique(labels[wrong] * len(classes) + predicted[wrong], return_counts=True)
     return [
         {
-            "true": classes[i],
-            "predicted": classes[j],
-            "n": int(off[i, j]),
-            "share": float(off[i, j] / counts[i].sum()),
+            "true": classes[pairs[i] // len(classes)],
+            "predicted": classes[pairs[i] % len(classes)],
+            "n": int(counts[i]),
+            "share": float(counts[i] / (labels == pairs[i] // len(classes)).sum()),
         }
-        for i, j in zip(*np.unravel_index(order, off.shape), strict=True)
-        if off[i, j]
+        for i in np.argsort(-counts, kind="stable")[:CONFUSED]
     ]

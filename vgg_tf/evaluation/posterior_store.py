@@ -32,9 +32,10 @@ class Store:
         self.done = np.zeros(len(images), bool)
         self.checksums = np.zeros(len(images), np.uint32)
         sides = "-sides-of-32" if static and unit[1] == "dense" else ""
+        plain = "" if trained.flip or unit[1] == "center" else "-unflipped"
         self.folder, self.name = (
             os.path.join(trained.folder, self.what),
-            f"{data}-{unit[1]}-{unit[0]}{sides}",
+            f"{data}-{unit[1]}-{unit[0]}{sides}{plain}",
         )
 
     def read(self):

@@ -157,7 +157,13 @@ def make_evaluator(trained, units, devices, batch_size=0, describe=False):
     batch_size = batch_size or devices.replicas * max(1, min(256, 32 * 224**2 // trained.crop**2))
     with devices.scope():
         return Evaluator(
-            trained.load(), units, batch_size, devices.replicas, _static(devices), describe
+            trained.load(),
+            units,
+            batch_size,
+            devices.replicas,
+            _static(devices),
+            describe,
+            trained.flip,
         )
 
 

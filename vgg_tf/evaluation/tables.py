@@ -24,7 +24,12 @@ def plan_rows(preset, networks):
     several = number != 3
     protocols = {
         name: [
-            Protocol(name, choose_scales(_get_scale(network), network.crop, several), network.crop)
+            Protocol(
+                name,
+                choose_scales(_get_scale(network), network.crop, several),
+                network.crop,
+                network.flip,
+            )
             for network in networks
         ]
         for name in (TECHNIQUES if number > 4 else ("dense",))

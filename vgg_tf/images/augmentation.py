@@ -1,8 +1,9 @@
-"""Settings of the random views of training images (section 3.1), as one value.
+"""Settings of the random views of training images (section 3.1), and of mixed batches.
 
 Importing this module imports neither TensorFlow nor NumPy.
 """
 
+import math
 from dataclasses import dataclass
 
 
@@ -29,6 +30,8 @@ class View:
             image is mirrored there.
         cutout: Side of the cutout square, in pixels (DeVries & Taylor 2017); 0 for none. A square
             around a random pixel of the view gets the view's mean color. It is clipped to the view.
+        rand_augment: Magnitude of two random operations on the view, 0 to 10; 0 for none (see
+            `rand_augment`).
 
     Raises:
         ValueError: A number is out of range; the message gives the range.
@@ -41,6 +44,7 @@ class View:
     covariance: tuple | None = None
     padding: int = 0
     cutout: int = 0
+    rand_augment: float = 0.0
 
     def __post_init__(self):
         """Check the numbers, and turn lists and arrays into tuples."""
@@ -60,6 +64,11 @@ class View:
                 "cutout and shift must be 0 or more. Received: "
                 f"cutout={self.cutout}, shift={self.shift}. Set 0 to turn either off."
             )
+        if not 0 <= self.rand_augment <= 10:
+            raise ValueError(
+                "rand_augment must be a magnitude from 0 to 10. Received: "
+                f"{self.rand_augment}. Try 5."
+            )
         covariance = None
         if self.shift and self.covariance is not None:
             import numpy as np  # --help needs this module, and no NumPy
@@ -73,3 +82,38 @@ class View:
     def center_scale(self):
         """The scale Q of center crops, in pixels: the middle of `scale` (section 4.1)."""
         return sum(self.scale) // 2
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Settings of mixed batches; `mixing.mix_batches` mixes them.
+
+    Examples:
+        >>> bool(Mix()), bool(Mix(mixup=0.2))
+        (False, True)
+
+    Attributes:
+        mixup: Both parameters of the Beta distribution of the share of an image that is mixed with
+            another (Zhang et al. 2018); 0 for no mixup.
+        cutmix: The same for the area around a rectangle from another image (Yun et al. 2019); 0 for
+            no cutmix. With both methods each batch draws one.
+
+    Raises:
+        ValueError: A parameter is negative or not finite.
+    """
+
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    def __post_init__(self):
+        """Check the parameters."""
+        for name, value in (("mixup", self.mixup), ("cutmix", self.cutmix)):
+            if not 0 <= value < math.inf:
+                raise ValueError(
+                    f"{name} must be 0 or more, and finite. Received: {value}. Try 0.2 for mixup "
+                    "and 1 for cutmix, or 0 for none."
+                )
+
+    def __bool__(self):
+        """Return whether anything is mixed."""
+        return bool(self.mixup or self.cutmix)

@@ -18,8 +18,12 @@ AUTO = tf.data.AUTOTUNE
 
 
 def can_batch(view):
-    """Return whether `make_batches` can make these views: small, not rescaled, no RGB shift."""
-    return (view.crop, view.crop) == view.scale and view.crop <= SMALL and not view.shift
+    """Return whether `make_batches` can make these views.
+
+    These are small, and have no rescaling, RGB shift or RandAugment.
+    """
+    unchanged = not (view.shift or view.rand_augment)
+    return (view.crop, view.crop) == view.scale and view.crop <= SMALL and unchanged
 
 
 def make_batches(examples, number, batch, view):

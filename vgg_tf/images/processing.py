@@ -26,6 +26,7 @@ def process_path(
     covariance: Sequence[Sequence[float]] | None = IMAGENET_COVARIANCE,
     padding: int = 0,
     cutout: int = 0,
+    rand_augment: float = 0.0,
     **old: object,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Read an image file and return a view of the image, and its label.
@@ -55,6 +56,8 @@ def process_path(
             `crop - 1`. The image is mirrored there. Defaults to 0.
         cutout: Side of a square of the random view that gets the view's mean color, in pixels
             (DeVries & Taylor 2017). Defaults to 0, no square.
+        rand_augment: Magnitude, 0 to 10, of two random operations on the random view, such as
+            rotation and contrast (Cubuk et al. 2020). Defaults to 0, no operations.
         **old: Arguments of an older version; they raise a TypeError that names the new ones.
 
     Returns:
@@ -67,8 +70,9 @@ def process_path(
             which does not name the file.
         NotFoundError: The file does not exist.
         TypeError: An unknown keyword, or one of an older version.
-        ValueError: `crop` or `scale` is out of range; with `training=True` also `shift`, `padding`
-            or `cutout`, or `covariance` is a tensor whose values depend on the dataset.
+        ValueError: `crop` or `scale` is out of range; with `training=True` also `shift`, `padding`,
+            `cutout` or `rand_augment`, or `covariance` is a tensor whose values depend on the
+            dataset.
 
     Examples:
         >>> import os, tempfile
@@ -100,7 +104,9 @@ def process_path(
             f"{', '.join(old)}. Use the new keywords."
         )
     # The center crop ignores the other arguments, which may be out of range.
-    random = (flip, shift, _read_static(covariance), padding, cutout) if training else ()
+    random = ()
+    if training:
+        random = (flip, shift, _read_static(covariance), padding, cutout, rand_augment)
     view = View(crop, scale, *random)
     contents, label = _read_labeled(tf.convert_to_tensor(path), class_names)
     if training:

@@ -1,4 +1,4 @@
-"""Random views of an image: rescaling to S, crop, flip, RGB shift (section 3.1).
+"""Random views of an image: rescaling to S, crop, flip, RGB shift (section 3.1), RandAugment.
 
 Every function works eagerly and inside `tf.data`. All random numbers are functions of a seed.
 """
@@ -8,6 +8,7 @@ import tensorflow as tf
 from vgg_tf.images.augmentation import View
 from vgg_tf.images.colors import IMAGENET_COVARIANCE, compute_shift
 from vgg_tf.images.decoding import decode, has_windows
+from vgg_tf.images.rand_augment import rand_augment
 from vgg_tf.images.rescaling import compute_rescaled_size, resample, to_pixels, turn_upright
 
 
@@ -169,6 +170,9 @@ def _train_view(pixels, shape, seed, view):
     image = turn_upright(columns)
     if view.padding:
         image = tf.gather(image, mirror_indices(order + beyond[0], crop))
+    if view.rand_augment:
+        image = tf.ensure_shape(image, [crop, crop, 3])
+        image = rand_augment(image, seed, view.rand_augment)
     if view.cutout:
         image = tf.ensure_shape(image, [crop, crop, 3])
         image = cut_out(image, draw_cutout_center(seed, crop), view.cutout)

@@ -149,7 +149,8 @@ class Rater:
     def rate(self, picture):
         """Return the probabilities of a picture and of its windows.
 
-        Each network sees the whole picture and its flip at its own test scale.
+        Each network sees the whole picture at its own test scale, and its flip where its training
+        flipped images.
 
         Args:
             picture: uint8 `[h, w, 3]`.
@@ -163,7 +164,8 @@ class Rater:
         for network, dense in self._dense:
             (Q,) = network.scales("one")
             whole = rescaling.rescale(picture, Q).numpy()
-            both = np.float64(dense.predict_on_batch(np.stack([whole, whole[:, ::-1]])))
+            sides = [whole, whole[:, ::-1]] if network.flip else [whole]
+            both = np.float64(dense.predict_on_batch(np.stack(sides)))
             posteriors.append(softmax(both.mean((1, 2))).mean(0))
             corner = STRIDE * np.stack(np.mgrid[: both.shape[1], : both.shape[2]], -1).reshape(
                 -1, 2

@@ -67,7 +67,7 @@ def _parse(words):
         flags: `Train`.
 
     Raises:
-        ValueError: --data or --inherit is missing.
+        ValueError: --data or --inherit is missing, or the recipe does not fit boxes.
     """
     command_line.check_words(Train, words, f"{PROG} train")
     plain = [word for word in words if word not in ("-h", "--help")]
@@ -92,7 +92,28 @@ def _parse(words):
             first.recipe == "auto" and begun.number and begun.crop < 64
         )
         recipe = _fit_recipe(begun, presets.SMALL_BOXES if small else presets.BOXES)
-    return begun, command_line.parse_flags(Train, words, f"{PROG} train", Train(numbers=recipe))
+    flags = command_line.parse_flags(Train, words, f"{PROG} train", Train(numbers=recipe))
+    check_recipe(flags.numbers)
+    return begun, flags
+
+
+def check_recipe(recipe):
+    """Raise a ValueError if a recipe has an augmentation that boxes cannot follow.
+
+    Args:
+        recipe: the `Recipe`.
+
+    Raises:
+        ValueError: it has RandAugment, which moves pixels, or mixes pictures.
+    """
+    for name in ("rand_augment", "mixup", "cutmix"):
+        if value := getattr(recipe, name):
+            flag = "--" + name.replace("_", "-")
+            raise ValueError(
+                f"{flag} must be 0 for boxes, which do not follow mixed or turned pictures. "
+                f"Received: {flag} {value}. Remove the flag; --scale, --padding, --flip and "
+                "--rgb-shift vary the pictures with their boxes."
+            )
 
 
 def _train_run(run, source, begun, devices, flags):
@@ -168,7 +189,7 @@ def _fit_recipe(begun, recipe):
 def format_result(report):
     """Return the result in one line."""
     return (
-        "{split} localization error {error:.2f} % (center crop, class known), n={n:,}, epoch "
+        "{split} box error {error:.2f} % (inside the center crop, class known), n={n:,}, epoch "
         "{best_epoch} of {epochs}, {seconds:.0f} s; test it with python -m vgg_tf.localize "
         "evaluate"
     ).format(**report)

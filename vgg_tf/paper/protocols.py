@@ -2,7 +2,7 @@
 
 The image is rescaled so that its smaller side is Q. A view is a crop of the training's size, or the
 whole image. Whole images need a network in dense form. Every view except the center crop is also
-tested flipped.
+tested flipped, where the training flipped images.
 
 | protocol | views at each scale |
 | --- | --- |
@@ -90,6 +90,7 @@ class Protocol:
         name: A key of `PROTOCOLS`.
         scales: Test scales Q, in pixels, each at least `crop`.
         crop: Side of the network's crop, in pixels.
+        flip: Whether views are also tested flipped.
 
     Raises:
         ValueError: The name is unknown, or a scale is below the crop.
@@ -98,6 +99,7 @@ class Protocol:
     name: str
     scales: tuple[int, ...]
     crop: int = 224
+    flip: bool = True
 
     def __post_init__(self):
         if self.name not in PROTOCOLS:
@@ -118,14 +120,11 @@ class Protocol:
     @property
     def views(self):
         """Number of views of an image over all scales; a whole image and its flip are two views."""
-        of_kind = {
-            "center": 1,
-            "ten-crop": 10,
-            "padded-ten-crop": 10,
-            "multi-crop": 2 * GRID**2,
-            "dense": 2,
-        }
-        return sum(of_kind[kind] for _, kind in self.units)
+        places = {"center": 1, "multi-crop": GRID**2, "dense": 1}
+        sides = 2 if self.flip else 1
+        return sum(
+            places.get(kind, 5) * (1 if kind == "center" else sides) for _, kind in self.units
+        )
 
 
 ProtocolName = Literal[

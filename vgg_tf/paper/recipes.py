@@ -2,9 +2,10 @@
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Literal
 
 from vgg_tf.images.augmentation import View
+from vgg_tf.paper.recipe_checks import check_values
 from vgg_tf.paper.scales import Scale
 
 if TYPE_CHECKING:
@@ -50,9 +51,11 @@ class Recipe:
         class_weights: balanced weights the loss of each image, so that all classes count equally:
             by the mean number of images of a class, divided by that of the image's class. Errors
             are counted without weights. Box regression has no such weights.
+        clip_norm: Largest norm of the gradient of all weights together, such as 1. A longer
+            gradient is shortened to it. 0 does not clip.
         average: Momentum of the running average of the weights, per update, such as 0.999. The
-            average is what is tested. 0 keeps no average. It does not work with batch
-            normalization, whose moments belong to the last weights.
+            average is what is tested. 0 keeps no average. With batch normalization, its moments
+            are estimated again before each test, on 4,096 training images.
         size: Side of the crops, in pixels.
         scale: Smaller side S of the rescaled training images, in pixels. S_MIN,S_MAX draws S for
             each image.
@@ -64,6 +67,14 @@ class Recipe:
         flip: Flip half of the training images horizontally.
         rgb_shift: Standard deviation of a random shift along the principal axes of the colors,
             relative to that of each axis. AlexNet's is 0.1. 0 is none.
+        rand_augment: Magnitude, up to 10, of two random operations on each crop, such as turning
+            and contrast (Cubuk et al. 2020). 0 is none.
+        mixup: Parameter of the Beta distribution by which two training images are mixed with their
+            labels, such as 0.2 (Zhang et al. 2018). 0 is none.
+        cutmix: Parameter of the Beta distribution of the area of a rectangle that a training image
+            gets from another, with that share of its label, such as 1 (Yun et al. 2019). With
+            --mixup each batch draws one of the two. 0 is none. Box regression refuses the
+            three.
         standardize: Divide the input by the standard deviation of the training images, after
             subtracting the mean.
         width: Multiplier of the number of channels.
@@ -95,6 +106,7 @@ class Recipe:
     dropout: float = 0.5
     label_smoothing: float = 0.0
     class_weights: Literal["none", "balanced"] = "none"
+    clip_norm: float = 0.0
     average: float = 0.0
     size: int = 224
     scale: Scale = (256, 256)
@@ -103,6 +115,9 @@ class Recipe:
     cutout: int = 0
     flip: bool = True
     rgb_shift: float = 0.1
+    rand_augment: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
     standardize: bool = False
     width: float = 1.0
     head_width: int = 0
@@ -113,56 +128,7 @@ class Recipe:
 
     def __post_init__(self):
         """Refuse numbers that cannot be meant."""
-        _check_choices(self)
-        low, high = self.scale
-        checks = {
-            "epochs": (self.epochs >= 1, "at least 1"),
-            "steps_per_epoch": (self.steps_per_epoch >= 0, "0 or more"),
-            "batch_size": (self.batch_size >= 1, "at least 1"),
-            "accumulate": (
-                self.accumulate >= 1 and self.batch_size % self.accumulate == 0,
-                "a divisor of batch_size",
-            ),
-            "learning_rate": (self.learning_rate > 0, "above 0"),
-            "factor": (0 < self.factor < 1, "between 0 and 1"),
-            "drops": (self.drops >= 0, "0 or more"),
-            "patience": (self.patience >= 1, "at least 1"),
-            "warmup": (0 <= self.warmup < 1, "from 0 to below 1"),
-            "momentum": (
-                0 <= self.momentum < 1 and (self.momentum or not self.muon),
-                "from 0 to below 1, above 0 with --muon",
-            ),
-            "muon": (0 <= self.muon < 1, "from 0 to below 1: a share of the length of filters"),
-            "l2": (self.l2 >= 0, "0 or more"),
-            "dropout": (0 <= self.dropout < 1, "from 0 to below 1"),
-            "label_smoothing": (0 <= self.label_smoothing < 1, "from 0 to below 1"),
-            "average": (0 <= self.average < 1, "from 0 to below 1"),
-            "size": (self.size >= 32, "at least 32 pixels: the five poolings halve it five times"),
-            "scale": (
-                self.size <= low <= high,
-                f"S or S_MIN,S_MAX, not below the crop's side of {self.size} pixels",
-            ),
-            "test_scale": (
-                self.test_scale == 0 or self.test_scale >= self.size,
-                f"0 or at least {self.size} pixels",
-            ),
-            "padding": (
-                0 <= self.padding < self.size,
-                f"0 or more pixels, fewer than the crop's {self.size}",
-            ),
-            "cutout": (
-                0 <= self.cutout <= self.size,
-                f"0 or more pixels, at most the crop's {self.size}",
-            ),
-            "rgb_shift": (self.rgb_shift >= 0, "0 or more"),
-            "width": (self.width > 0, "above 0"),
-            "head_width": (self.head_width >= 0, "0 or more"),
-            "seed": (0 <= self.seed < 2**31, "from 0 to 2147483647"),
-        }
-        for name, (good, expected) in checks.items():
-            if not good:
-                flag = "--" + name.replace("_", "-")
-                raise ValueError(f"{flag} must be {expected}. Received: {getattr(self, name)}.")
+        check_values(self)
 
     @property
     def micro_batch_size(self):
@@ -183,6 +149,7 @@ class Recipe:
             covariance,
             self.padding,
             self.cutout,
+            self.rand_augment,
         )
 
     @property
@@ -257,15 +224,6 @@ _KINDS = {
     str: ("a text in quotes", lambda value: type(value) is str),
     Scale: ("an integer S, or a list [S_MIN, S_MAX]", _is_scale),
 }
-
-
-def _check_choices(recipe):
-    """Raise a ValueError if a value is not among the choices of its field."""
-    for field in fields(recipe):
-        value = getattr(recipe, field.name)
-        if get_origin(field.type) is Literal and value not in get_args(field.type):
-            flag, choices = "--" + field.name.replace("_", "-"), ", ".join(get_args(field.type))
-            raise ValueError(f"{flag} must be one of {choices}. Received: {value!r}. Choose one.")
 
 
 def describe_differences(old, new):

@@ -78,7 +78,8 @@ class Settings:
                 f"{new.inherit or 'none'} here)"
             )
         for name, flag in _FLAGS.items():
-            if getattr(self, name) != getattr(new, name):
+            unused = name == "inherit_layers" and not (self.inherit or new.inherit)
+            if getattr(self, name) != getattr(new, name) and not unused:
                 words.append(f"{flag} {getattr(self, name)} there, {getattr(new, name)} here")
         return ", ".join(
             filter(None, [*words, recipes.describe_differences(self.recipe, new.recipe)])

@@ -2,6 +2,8 @@
 
 import keras
 
+from vgg_tf.training.cross_entropy import choose_labels
+
 NOTED = 5  # times the images of the smallest class; a larger class is noted
 
 
@@ -97,12 +99,12 @@ class MeanClassRecall(keras.metrics.Metric):
         """Count the images of a batch.
 
         Args:
-            y_true: int labels `[B]` or `[B, 1]`.
+            y_true: int labels `[B]` or `[B, 1]`, or those of mixed images, float `[B, 3]`.
             y_pred: logits or probabilities `[B, classes]`.
             sample_weight: `[B]`, 0 for images that are only padding, else 1; None counts all.
         """
         ops = keras.ops
-        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        labels = ops.cast(ops.reshape(choose_labels(y_true), (-1,)), "int32")
         found = ops.cast(ops.argmax(y_pred, axis=-1), "int32")
         rows = ops.one_hot(labels, self.classes, dtype=self.dtype)
         if sample_weight is not None:

@@ -11,11 +11,13 @@ import tyro
 from vgg_tf.data.selection import Selection
 from vgg_tf.paper import presets, recipes
 from vgg_tf.paper.architectures import find_architecture
+from vgg_tf.paper.finetuning import Origin, fit_finetuning, fit_network, follow_size
 from vgg_tf.records.collection import RECIPE_FILE, is_word
 from vgg_tf.runs import tracking
 from vgg_tf.runtime import command_line, files, processes, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName
 from vgg_tf.runtime.engines import settle
+from vgg_tf.training.inheriting import DEFAULT, is_there, open_origin, read_inheriting
 
 PROG = "python -m vgg_tf.train"
 # The flags most people need, then all others by what they are about.
@@ -36,10 +38,13 @@ GROUPS = {
         *("recipe", "config", "smoke", "steps_per_epoch", "batch_size", "accumulate", "dropout"),
         *("label_smoothing", "class_weights", "average", "standardize", "seed"),
     ),
-    "augmentation": ("size", "scale", "test_scale", "padding", "cutout", "flip", "rgb_shift"),
+    "augmentation": (
+        *("size", "scale", "test_scale", "padding", "cutout", "flip", "rgb_shift"),
+        *("rand_augment", "mixup", "cutmix"),
+    ),
     "optimizer": (
         *("learning_rate", "schedule", "factor", "drops", "patience", "warmup", "momentum"),
-        *("nesterov", "muon", "l2"),
+        *("nesterov", "muon", "l2", "clip_norm"),
     ),
     "device": ("precision", "check", "profile", "grace"),
     "multi-host": ("coordinator", "processes", "process"),
@@ -54,15 +59,16 @@ class Words:
 
     Attributes:
         arch: Architecture: vgg11, vgg11_lrn, vgg13, vgg16c, vgg16 or vgg19. Add _bn for batch
-            normalization (all but vgg11_lrn).
+            normalization (all but vgg11_lrn). The default is that of --inherit, else vgg16.
         data: Images: a folder of shards, of class folders or of the ILSVRC competition, tfds:NAME,
             or digits (scikit-learn's).
         out: Run folder, here or on gs://. The default is runs/<arch>-<name of the data>.
         inherit: Start from these weights: a run folder, a Keras file (.keras, .weights.h5, .h5), a
             torchvision or timm file (.safetensors), a Keras Hub preset, imagenet (Keras' own, for
-            vgg16 and vgg19), or cifar10 (part of vgg_tf).
-        recipe: Default of all numbers: auto, paper, paper384, paper-jitter, cifar or digits. auto
-            looks at the data.
+            vgg16 and vgg19), or cifar10 (part of vgg_tf). Architecture, widths, size and mean color
+            are those of the weights.
+        recipe: Default of all numbers: auto, paper, paper384, paper-jitter, cifar, digits or
+            finetune. auto is finetune with --inherit, else it looks at the data.
         config: JSON file, or run folder, whose recipe is the default of all numbers instead.
         smoke: Run everything with tiny numbers, to see that it works. The errors mean nothing.
         strategy: Where to train. auto is the first of tpu, gpu and cpu that TensorFlow or JAX sees.
@@ -72,7 +78,7 @@ class Words:
         selection: Classes and images.
     """
 
-    arch: str = "vgg16"
+    arch: str = ""
     data: str = "digits"
     out: str = ""
     inherit: str = ""
@@ -108,24 +114,37 @@ class Flags(Words):
         precision: auto is mixed_bfloat16 on TPUs, on GPUs of compute capability 8 and, under
             TensorFlow, on CPUs with AVX512-BF16 or AMX. It is mixed_float16 on older GPUs, else
             float32.
-        inherit_layers: Layers to copy: paper (the seven that the paper copies from A),
-            all-matching, or names separated by commas.
+        inherit_layers: Layers to copy: all-matching, paper (the seven that the paper copies from
+            A), or names separated by commas.
         check: Check one batch first, and refuse a start whose loss would become NaN.
         grace: Seconds between SIGTERM and the end. An epoch that ends within them is saved. One
             that does not is stopped at once, with exit code 75.
         track: Report each epoch to tensorboard, to wandb (Weights & Biases; set WANDB_MODE=offline
             to stay offline), or to tensorboard,wandb.
         numbers: The recipe.
+        origin: What the weights of --inherit say, a `finetuning.Origin`, or None. It is no flag.
     """
 
     precision: Precision = "auto"
-    inherit_layers: str = "paper"
+    inherit_layers: str = "all-matching"
     check: bool = True
     grace: float = 25.0
     track: str = ""
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(
         default_factory=recipes.Recipe
     )
+    origin: Origin | None = field(default=None, metadata={"flag": False})
+
+
+@dataclass(frozen=True)
+class Size:
+    """The flag that the scales of the default recipe follow.
+
+    Attributes:
+        size: Side of the crops, in pixels.
+    """
+
+    size: int = 0
 
 
 def parse(arguments=None, source=None, check_inherit=False):
@@ -149,33 +168,41 @@ def parse(arguments=None, source=None, check_inherit=False):
     command_line.check_words(Flags, arguments, PROG)
     plain = [word for word in arguments if word not in ("-h", "--help")]
     words, _ = tyro.cli(Words, args=plain, return_unknown_args=True, prog=PROG)
-    find_architecture(words.arch)
-    smaller_side, hint, selection = None, {}, words.selection
+    size = tyro.cli(Size, args=plain, return_unknown_args=True, prog=PROG)[0].size
+    hint, origin, begun = {}, None, None
     if plain == arguments:
-        if check_inherit and not words.profile:  # the temporary network inherits no weights
-            _check_inherited(words)
-        settle(words.strategy, several=words.together.complete().processes > 1)
-        from vgg_tf.data import opening  # brings numpy, a third of the time of --help
-        from vgg_tf.runs.resuming import keep_hold_out_rule
-
-        selection = keep_hold_out_rule(words.folder, words.selection)
-        source = source or opening.open_source(words.data, selection)
-        smaller_side = source.measure_smaller_side() if words.recipe == "auto" else None
-    elif words.recipe == "auto" and words.data != "digits" and not words.config:
-        hint = dict.fromkeys(NUMBERS, "(default: by the recipe)")
-    recipe = presets.choose_recipe(words.recipe, words.arch, smaller_side, words.data)
+        words, source, origin = _open(words, source, check_inherit)
+        recipe = _choose_recipe(words, source, origin)
+        begun = read_inheriting(words.folder) if words.inherit else None
+    else:
+        words = replace(words, arch=words.arch or DEFAULT)
+        recipe = presets.choose_recipe(words.recipe, words.arch, None, words.data)
+        if words.recipe == "auto" and words.data != "digits" and not words.config:
+            hint = dict.fromkeys(NUMBERS, "(default: by the recipe)")
     if words.config:
         recipe = read_recipe(words.config, recipe)
+    recipe = follow_size(recipe, size)
+    if words.smoke:  # inherited weights need their own widths
+        recipe = presets.shrink(recipe)
+        recipe = fit_network(recipe, origin) if origin else recipe
+    if begun and words.recipe == "auto" and not words.config:  # earlier versions chose others
+        recipe = begun.recipe
     default = Flags(
-        selection=Selection(hold_out_rule=selection.hold_out_rule),
-        numbers=presets.shrink(recipe) if words.smoke else recipe,
+        arch=words.arch,
+        inherit_layers=begun.inherit_layers if begun else Flags.inherit_layers,
+        selection=Selection(hold_out_rule=words.selection.hold_out_rule),
+        numbers=recipe,
+        origin=origin,
     )
     flags = command_line.parse_flags(Flags, arguments, PROG, default, GROUPS, hint)
-    presets.check_fit(flags.arch, flags.numbers)
     tracking.check_trackers(flags.track)
     if not flags.inherit:
         for word, value in (
-            ("--inherit-layers", flags.inherit_layers != "paper" and flags.inherit_layers),
+            (
+                "--inherit-layers",
+                flags.inherit_layers != Flags.inherit_layers and flags.inherit_layers,
+            ),
+            ("--recipe", words.recipe == "finetune" and words.recipe),
             ("--freeze-until", flags.numbers.freeze_until),
         ):
             if value:
@@ -187,18 +214,46 @@ def parse(arguments=None, source=None, check_inherit=False):
     return flags, source
 
 
-def _check_inherited(words):
-    """Refuse weights to inherit that do not exist, where the run has not begun.
+def _open(words, source, check_inherit):
+    """Open the data and the weights to inherit.
 
-    Raises:
-        FileNotFoundError: nothing is there.
+    Args:
+        words: the `Words`.
+        source: as for `parse`.
+        check_inherit: as for `parse`.
+
+    Returns:
+        words: with the architecture of the weights, and the rule of held-out images of the run.
+        source: the opened `splits.Source`.
+        origin: an `Origin`, or None.
     """
-    if words.inherit not in ("", "imagenet"):
-        from vgg_tf.runs.run_folder import has_begun
-        from vgg_tf.weights.reading import check_paths
+    if words.arch:
+        find_architecture(words.arch)
+    origin = None
+    settle(words.strategy, several=words.together.complete().processes > 1)
+    # A profile needs no weights, only the form of its network.
+    if words.inherit and check_inherit and (not words.profile or is_there(words.inherit)):
+        origin = open_origin(words)
+    words = replace(words, arch=words.arch or (origin.arch if origin else DEFAULT))
+    from vgg_tf.data import opening  # brings numpy, a third of the time of --help
+    from vgg_tf.runs.resuming import keep_hold_out_rule
 
-        if not has_begun(words.folder):
-            check_paths([words.inherit])
+    words = replace(words, selection=keep_hold_out_rule(words.folder, words.selection))
+    return words, source or opening.open_source(words.data, words.selection), origin
+
+
+def _choose_recipe(words, source, origin):
+    """Return the recipe that is the default of all numbers."""
+    automatic = words.recipe == "auto"
+    smaller_side = source.measure_smaller_side() if automatic or origin else None
+    recipe = presets.choose_recipe(
+        words.recipe, words.arch, smaller_side, words.data, origin is not None
+    )
+    if origin is None:
+        return recipe
+    if words.recipe in ("auto", "finetune"):
+        return fit_finetuning(recipe, origin, source.count_images("train"), smaller_side)
+    return fit_network(recipe, origin)
 
 
 def read_recipe(path, default):

@@ -1,10 +1,85 @@
 """The weights that a training begins with: read, fitted to the network, and noted in the run."""
 
+import os
+
+from vgg_tf.paper.finetuning import Origin
 from vgg_tf.runtime import files
+from vgg_tf.weights import hub
+
+DEFAULT = "vgg16"  # the architecture of `imagenet` without --arch
+
+
+def open_origin(words):
+    """Read what the network of a training takes from the weights of --inherit.
+
+    Args:
+        words: the `flags.Words`. Without --arch, the architecture is that of the weights.
+
+    Returns:
+        An `Origin`, with the weights. Where the weights are gone and the run has begun, it is what
+        the run took from them.
+
+    Raises:
+        FileNotFoundError: the weights do not exist.
+        ValueError: they cannot be read, or are not those of a VGG network.
+    """
+    from vgg_tf.runs.run_folder import has_begun, read_run
+    from vgg_tf.weights.imagenet import fetch_imagenet_weights
+    from vgg_tf.weights.reading import check_paths, read_weights
+
+    arch = words.arch
+    if words.inherit == "imagenet":
+        return _describe(fetch_imagenet_weights(arch or DEFAULT), arch)
+    if (words.out or arch) and has_begun(words.folder) and not is_there(words.inherit):
+        settings = read_run(words.folder).settings
+        recipe = settings.recipe
+        return Origin(settings.arch, recipe.width, recipe.head_width, recipe.size, recipe.flip)
+    check_paths([words.inherit])
+    flip = True
+    if not hub.is_hub_name(words.inherit) and has_begun(words.inherit):
+        flip = read_run(words.inherit).settings.recipe.flip
+    return _describe(read_weights(words.inherit), arch, flip)
+
+
+def read_inheriting(folder):
+    """Return the `Settings` of a run that has begun with inherited weights; None without one.
+
+    They are the defaults of the same command. Earlier versions copied other layers by default, and
+    chose other recipes.
+
+    Args:
+        folder: path of the run folder, which may not exist.
+    """
+    from vgg_tf.records.collection import RECIPE_FILE
+    from vgg_tf.runs.run_folder import has_begun, read_run
+
+    if not (has_begun(folder) and files.exists(os.path.join(folder, RECIPE_FILE))):
+        return None
+    settings = read_run(folder).settings
+    return settings if settings.inherit else None
+
+
+def is_there(source):
+    """Return whether weights to inherit exist: a path, or the name of a network."""
+    return source == "cifar10" or (not hub.is_hub_name(source) and files.exists(source))
+
+
+def _describe(weights, arch, flip=True):
+    from vgg_tf.weights.recognition import find_crop, recognize_architecture
+
+    head = weights.layers.get("fc1")
+    return Origin(
+        arch or recognize_architecture(weights).name,
+        weights.width,
+        head["kernel"].shape[-1] if head else 0,
+        find_crop(weights) if head else 0,
+        flip,
+        weights,
+    )
 
 
 def read_inherited_weights(flags, out):
-    """Read the weights to inherit, before anything else is done.
+    """Return the weights to inherit, and their fingerprint.
 
     A run that has begun no longer needs them.
 
@@ -17,17 +92,12 @@ def read_inherited_weights(flags, out):
         fingerprint: str, empty without weights to inherit.
     """
     from vgg_tf.runs import run_folder
-    from vgg_tf.weights.imagenet import fetch_imagenet_weights
-    from vgg_tf.weights.reading import read_weights
 
     if not flags.inherit:
         return None, ""
-    if flags.inherit == "imagenet":
-        weights = fetch_imagenet_weights(flags.arch)
-    elif run_folder.has_begun(out) and not files.exists(flags.inherit):
+    weights = flags.origin.weights
+    if weights is None:
         return None, run_folder.read_run(out).settings.inherit_fingerprint
-    else:
-        weights = read_weights(flags.inherit)
     return weights, weights.fingerprint()
 
 
@@ -47,6 +117,18 @@ def divides_by_std(weights, settings):
     return weights.std is not None if isinstance(layers, str) or "block1_conv1" in layers else None
 
 
+def _advise(weights):
+    """Return the flags with which the layers of the weights fit, as a sentence."""
+    origin = _describe(weights, "")
+    width = f"--width {origin.width:g}" + (
+        f" --head-width {origin.head_width}" if origin.head_width else ""
+    )
+    return (
+        f"These weights fit --arch {origin.arch} {width} --inherit-layers all-matching, the "
+        "defaults with --inherit: remove the flags that say otherwise."
+    )
+
+
 def inherit(run, model, weights, classes):
     """Copy the weights to inherit, and note in the run folder which layers were copied."""
     from vgg_tf.weights.inheritance import inherit_weights
@@ -56,9 +138,12 @@ def inherit(run, model, weights, classes):
         files.remove(note)  # of a run that never began
     if weights is None:
         return
-    report = inherit_weights(
-        weights, model, _list_layers(settings), classes, say=print if run.writes else None
-    )
+    try:
+        report = inherit_weights(
+            weights, model, _list_layers(settings), classes, say=print if run.writes else None
+        )
+    except ValueError as error:
+        raise ValueError(f"{error} {_advise(weights)}") from None
     left = {*report.random, *report.skipped}
     if stuck := [
         layer.name for layer in model.layers if not layer.trainable and layer.name in left

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from vgg_tf.figures import charts
-from vgg_tf.training import progress
+from vgg_tf.training import moments, progress
 from vgg_tf.training.model import drop_softmax, make_classification_task, make_optimizer
 
 DRAW_EVERY = 60  # seconds
@@ -83,6 +83,7 @@ def train(run, model, feed, hooks=Hooks(), task=None, check=True):
     scores, task = drop_softmax(model), task or make_classification_task(recipe)
     task.compile(scores, make_optimizer(recipe, feed.steps))
     scores.optimizer.build(scores.trainable_variables)
+    estimate = moments.make_estimator(model, scores) if recipe.average else None
     run.check_space(scores, scores.optimizer)
     state, note = run.restore(scores, scores.optimizer)
     if note:
@@ -111,6 +112,9 @@ def train(run, model, feed, hooks=Hooks(), task=None, check=True):
         )
         row = _train_epoch(scores, watch, feed.training(state.epoch))
         stepped = time.perf_counter()
+        if estimate:
+            few = min(feed.steps, -(-moments.ENOUGH // feed.batch))
+            estimate(feed.training(state.epoch).take(few))
         checked = task.evaluate(scores, feed.validation) if feed.validation is not None else {}
         _check_finite(checked.get("loss"), scores, recipe, state.epoch)
         state, is_best = _add_epoch(state, row, checked, task.keep_last)

@@ -10,10 +10,9 @@ from vgg_tf.models.cpu_layers import make_faster
 from vgg_tf.models.initializers import choose_initializer
 from vgg_tf.models.vgg import build_vgg
 from vgg_tf.paper.architectures import find_architecture
-from vgg_tf.paper.presets import check_fit
 from vgg_tf.runtime.engines import is_shared_by_tensorflow
 from vgg_tf.training.class_balance import MeanClassRecall, are_unequal, compute_class_weights
-from vgg_tf.training.cross_entropy import make_cross_entropy
+from vgg_tf.training.cross_entropy import choose_labels, make_cross_entropy, make_metrics
 from vgg_tf.training.optimizers import SGD, Muon, remove_decay
 from vgg_tf.training.probe import probe
 from vgg_tf.training.schedules import Schedule
@@ -147,7 +146,6 @@ def build(arch, recipe, collection, standardized=None, outputs=None):
     Returns:
         A `keras.Model`.
     """
-    check_fit(arch, recipe)
     initializer = recipe.initializer
     if standardized is not None:
         initializer = choose_initializer(
@@ -208,9 +206,7 @@ def compile_scores(scores, optimizer="sgd", smoothing=0.0, weights=None, recall=
         optimizer,
         make_cross_entropy(smoothing, weights),
         weighted_metrics=[
-            keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="cross_entropy"),
-            keras.metrics.SparseCategoricalAccuracy(name="top1"),
-            keras.metrics.SparseTopKCategoricalAccuracy(min(5, classes), name="top5"),
+            *make_metrics(),
             *([MeanClassRecall(classes)] if recall else []),
         ],
         jit_compile=keras.config.backend() == "jax",
@@ -240,7 +236,7 @@ def evaluate(scores, batches):
 
 
 def make_optimizer(recipe, steps):
-    """Make SGD or Muon with the momentum, schedule, accumulation and averaging of a recipe.
+    """Make SGD or Muon with the numbers of a recipe.
 
     Args:
         recipe: the `Recipe`.
@@ -261,9 +257,9 @@ def make_optimizer(recipe, steps):
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         gradient_accumulation_steps=recipe.accumulate if recipe.accumulate > 1 else None,
+        global_clipnorm=recipe.clip_norm or None,
         use_ema=recipe.average > 0,
-        # Keras averages at every step, also at those that only accumulate.
-        ema_momentum=recipe.average ** (1 / recipe.accumulate) if recipe.average else 0.99,
+        ema_momentum=recipe.average or 0.99,  # Keras wants a momentum without averages too
     )
 
 
@@ -272,7 +268,8 @@ def check_first_batch(model, batches, recipe, check, say):
 
     Args:
         model: the network.
-        batches: batches `(images, labels)` or `(images, labels, mask)`. Only the first is used.
+        batches: batches `(images, labels)`, perhaps mixed, or `(images, labels, mask)`. Only the
+            first is used.
         recipe: the `Recipe`.
         check: whether to raise if the check fails.
         say: called with the result.
@@ -282,7 +279,7 @@ def check_first_batch(model, batches, recipe, check, say):
     """
     pixels, labels, *mask = map(np.asarray, next(iter(batches)))
     real = mask[0] > 0 if mask else slice(None)
-    found = probe(model, pixels[real], labels[real])
+    found = probe(model, pixels[real], np.asarray(choose_labels(labels))[real])
     say(f"check of one batch: {found.verdict}")
     if found.fatal and check:
         raise FloatingPointError(

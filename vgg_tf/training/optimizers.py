@@ -10,10 +10,36 @@ import keras
 import tensorflow as tf
 
 from vgg_tf.models.cpu_layers import is_on_cpu
+from vgg_tf.runtime.engines import is_shared_by_tensorflow
 
 
 class SGD(keras.optimizers.SGD):
-    """Keras' SGD, with one fused operation per update where TensorFlow runs on a CPU."""
+    """Keras' SGD, with one fused operation per update where TensorFlow runs on a CPU.
+
+    With accumulation, the averages of the weights move once per update, while Keras moves them at
+    each part of a batch. On several devices of TensorFlow, `global_clipnorm` limits the norm of the
+    sum of their gradients, while Keras limits that of each device's part.
+    """
+
+    def _update_model_variables_moving_average(self, trainable_variables):
+        parts = self.gradient_accumulation_steps or 1
+        first = keras.ops.equal(self.iterations, 0)
+        ended = keras.ops.equal((self._iterations + 1) % parts, 0)
+        momentum = keras.ops.where(ended, keras.ops.where(first, 0.0, self.ema_momentum), 1.0)
+        for variable, average in zip(
+            trainable_variables, self._model_variables_moving_average, strict=True
+        ):
+            average.assign(momentum * average + (1 - momentum) * variable)
+
+    def _clip_gradients(self, grads):
+        if not self.global_clipnorm or not is_shared_by_tensorflow():
+            return super()._clip_gradients(grads)
+        whole = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        norm = keras.ops.sqrt(sum(keras.ops.sum(keras.ops.square(part)) for part in whole))
+        return [
+            part * (self.global_clipnorm / keras.ops.maximum(norm, self.global_clipnorm))
+            for part in grads
+        ]
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one variable and its velocity."""

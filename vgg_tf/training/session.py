@@ -8,7 +8,7 @@ from dataclasses import replace
 from vgg_tf.paper import presets
 from vgg_tf.paper.architectures import HEAD_WIDTH
 from vgg_tf.runs import results, tracking
-from vgg_tf.runtime import signals
+from vgg_tf.runtime import programs, signals
 
 SMOKE_BATCHES = 2  # tested in a smoke run
 FEW_CLASSES, SMALL_CROP = 100, 128  # at most; a wider head than needed is noted. Crop in pixels
@@ -45,7 +45,8 @@ def train_and_test(run, collection, data, devices, weights, flags, words=None):
     per_class = collection.splits["train"]["per_class"]
     balance = describe_balance(settings.recipe.class_weights, per_class)
     notes = list_notes(collection.notes, settings.data)
-    for note in filter(None, (*notes, plan.note, balance)):
+    passes = describe_passes(settings.recipe, plan)
+    for note in filter(None, (*notes, plan.note, balance, passes)):
         say(f"  {note}")
     load = functools.partial(_load_center_crops, data, settings.recipe, plan, flags.smoke)
     feed = _make_feed(data, settings, collection, plan, devices, load)
@@ -118,6 +119,25 @@ def announce(settings, counts, collection, devices, say=print):
     say(
         f"{settings.arch}{what} on {settings.data}: {splits} images of "
         f"{len(collection.classes)} classes; {devices.reason}"
+    )
+
+
+def describe_passes(recipe, plan):
+    """Return the epochs, the updates, and the sizes of the images, in one line.
+
+    Args:
+        recipe: the `Recipe`.
+        plan: the `StepPlan`.
+
+    Returns:
+        str.
+    """
+    low, high = recipe.scale
+    side = f"{low}" if low == high else f"{low} to {high}"
+    updates = programs.count(plan.steps // recipe.accumulate, "update")
+    return (
+        f"{programs.count(recipe.epochs, 'epoch')} of {updates}; crops of {recipe.size} pixels "
+        f"from images of S={side}, tests at Q={recipe.evaluation_scale}"
     )
 
 
@@ -237,9 +257,10 @@ def make_training_batches(data, recipe, collection, plan, part=(0, 1)):
         A function of the epoch.
     """
     from vgg_tf.data.batches import Plan, make_epochs
+    from vgg_tf.images.augmentation import Mix
 
-    view = recipe.view(collection.covariance_rgb)
-    batches = Plan(plan.batch, True, plan.steps, recipe.seed, recipe.cache, part)
+    view, mix = recipe.view(collection.covariance_rgb), Mix(recipe.mixup, recipe.cutmix)
+    batches = Plan(plan.batch, True, plan.steps, recipe.seed, recipe.cache, part, mix)
     return make_epochs(data, "train", view, batches)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from vgg_tf.paper.architectures import TORCHVISION_MEAN, TORCHVISION_STD
 from vgg_tf.runtime import files, remote
-from vgg_tf.weights import keras_files, presets, torchvision
+from vgg_tf.weights import hub, keras_files, presets, torchvision
 from vgg_tf.weights.container import Weights, convert_to_float32, note_unused
 from vgg_tf.weights.file_checks import FORMS, check_zip, make_pickle_error, naming_damage
 from vgg_tf.weights.keras_layers import make_weights, read_model
@@ -67,10 +67,14 @@ def read_weights(source: "str | os.PathLike[str] | keras.Model | Weights") -> We
         called, weights = f"the network {source.name}", read_model(source)
     else:
         called = str(source)
-        path = str(SHIPPED.get(called, called))
         check_paths([called])
+        found = hub.resolve(called) if hub.is_hub_name(called) else None
+        called = found.name if found else called
+        path = found.path if found else str(SHIPPED.get(called, called))
         with remote.fetch(path, leave_out=("last.safetensors", "previous.safetensors")) as path:
             weights = _read_folder(Path(path)) if Path(path).is_dir() else _read_file(Path(path))
+        if found and weights.classes is None:
+            weights = replace(weights, classes=found.classes)
     _check_arrays(weights, called)
     fc1 = weights.layers.get("fc1", {}).get("kernel")
     sides = fc1.shape[:2] if fc1 is not None and fc1.ndim == 4 else weights.map_sides
@@ -87,7 +91,7 @@ def check_paths(paths):
         FileNotFoundError: One of them does not exist.
     """
     for path in paths:
-        if path not in SHIPPED and not files.exists(path):
+        if path not in SHIPPED and not hub.is_hub_name(path) and not files.exists(path):
             raise FileNotFoundError(
                 f"Weights must exist. Received: {path}. Check the path. Supported formats: {FORMS}."
             )
