@@ -55,7 +55,7 @@ class Recipe:
             gradient is shortened to it. 0 does not clip.
         average: Momentum of the running average of the weights, per update, such as 0.999. The
             average is what is tested. 0 keeps no average. With batch normalization, its moments
-            are estimated again before each test, on 4,096 training images.
+            are estimated again before each test, on up to 4,096 training images.
         size: Side of the crops, in pixels.
         scale: Smaller side S of the rescaled training images, in pixels. S_MIN,S_MAX draws S for
             each image.

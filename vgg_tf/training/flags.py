@@ -64,8 +64,9 @@ class Words:
             or digits (scikit-learn's).
         out: Run folder, here or on gs://. The default is runs/<arch>-<name of the data>.
         inherit: Start from these weights: a run folder, a Keras file (.keras, .weights.h5, .h5), a
-            torchvision or timm file (.safetensors), a Keras Hub preset, imagenet (Keras' own, for
-            vgg16 and vgg19), or cifar10 (part of vgg_tf). Architecture, widths, size and mean color
+            torchvision or timm file (.safetensors), a Keras Hub preset, timm/NAME or
+            hf://OWNER/NAME of the Hugging Face Hub, imagenet (Keras' own, for vgg16 and vgg19), or
+            cifar10 (part of vgg_tf). Architecture, widths, size and mean color
             are those of the weights.
         recipe: Default of all numbers: auto, paper, paper384, paper-jitter, cifar, digits or
             finetune. auto is finetune with --inherit, else it looks at the data.
