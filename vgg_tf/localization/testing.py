@@ -3,8 +3,6 @@
 import time
 from dataclasses import dataclass
 
-import numpy as np
-
 from vgg_tf.localization.flags import PROG, Evaluate
 from vgg_tf.runtime import command_line, quiet
 from vgg_tf.runtime.devices import choose
@@ -136,6 +134,7 @@ def _list_subjects(localizers, flags):
 
 def _find_all(subjects, images, rater, flags):
     """Return, for each subject, a list for each image of a list of `inference.Found`."""
+    import numpy as np
     from tqdm import tqdm
 
     from vgg_tf.images import decoding
