@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from seeds import add_seeds, check_seeds, format_mean
 
 from vgg_tf.figures.markdown import make_markdown_table
 
@@ -42,10 +42,9 @@ def main(arguments=None):
         "--out", type=Path, default=Path("runs/augmentations"), help="folder for the runs"
     )
     parser.add_argument("--epochs", type=int, default=30, help="epochs of each training")
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, at least 2")
+    add_seeds(parser)
     flags, more = parser.parse_known_args(arguments)
-    if flags.seeds < 2:
-        parser.error(f"--seeds must be at least 2, for the interval. Received: {flags.seeds}.")
+    check_seeds(parser, flags)
     for seed in range(flags.seeds):
         for way in WAYS:
             _train(way, seed, flags, more)
@@ -82,12 +81,6 @@ def print_table(errors):
         seeds = " ".join(f"{error:.2f}" for error in tested)
         rows.append([name, f"{trained.mean():.2f}", seeds, format_mean(tested), compared])
     print("\n" + make_markdown_table(HEADER, rows))
-
-
-def format_mean(values):
-    """Return the mean of numbers and half the length of its 95 % interval (Student's t)."""
-    reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return f"{values.mean():.2f} +- {reach:.2f}"
 
 
 if __name__ == "__main__":

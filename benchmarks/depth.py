@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from seeds import add_seeds, compute_reach
 
 from vgg_tf import ARCHITECTURES
 from vgg_tf.data.opening import open_source
@@ -37,8 +37,7 @@ def main(arguments=None):
     open_source(flags.data, Selection(hold_out=0)).count_images("test")
     reports = _train_all(flags, more)
     errors = np.array([[report["top1_error"] for report in row] for row in reports.values()])
-    means = errors.mean(1)
-    reaches = stats.t.ppf(0.975, flags.seeds - 1) * errors.std(1, ddof=1) / flags.seeds**0.5
+    means, reaches = errors.mean(1), compute_reach(errors)
     _print_table(reports, means, reaches)
     title = f"Depth with batch normalization (width {flags.width:g}, {flags.epochs} epochs)"
     path = flags.figure or flags.out / "depth.png"
@@ -63,7 +62,7 @@ def _parse(arguments):
     parser.add_argument("--networks", default=NETWORKS, help="architectures, separated by commas")
     parser.add_argument("--epochs", type=int, default=7, help="epochs of each training")
     parser.add_argument("--width", type=float, default=0.25, help="width multiplier")
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, at least 2")
+    add_seeds(parser)
     parser.add_argument(
         "--at-once", type=int, default=1, help="number of networks to train at the same time"
     )

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from augmentations import format_mean
+from seeds import add_seeds, check_seeds, format_mean
 
 from vgg_tf.data.opening import open_source
 from vgg_tf.data.selection import Selection
@@ -37,10 +37,9 @@ def main(arguments=None):
     parser.add_argument(
         "--out", type=Path, default=Path("runs/fine-tuning"), help="folder for the runs"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, at least 2")
+    add_seeds(parser)
     flags, more = parser.parse_known_args(arguments)
-    if flags.seeds < 2:
-        parser.error(f"--seeds must be at least 2, for the interval. Received: {flags.seeds}.")
+    check_seeds(parser, flags)
     split = flags.out / "pictures"
     if not split.exists():
         divide(flags.data, split)

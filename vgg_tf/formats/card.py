@@ -139,7 +139,7 @@ def _make_front_matter(opened):
 def _find_base(opened):
     """Return the repository of the inherited weights, if they are from the Hub."""
     inherit = opened.run.settings.inherit if opened.run else ""
-    named = inherit.startswith((hub.SCHEME, "timm/"))
+    named = inherit.startswith(hub.PREFIXES)
     return hub.parse_name(inherit)[0] if named else ""
 
 
@@ -270,7 +270,7 @@ def _describe_classes(opened):
 
 
 def _describe_formats(folder):
-    """Return a table of the exported files in a folder; empty if there are none."""
+    """Return a table of the exported files in a folder; an empty text for no files."""
     rows = [
         [row["format"], os.path.basename(row["file"]), f"{row['bytes'] / 1e6:.1f}"]
         + [f"{row['top1_agreement']:.1%}"]

@@ -55,7 +55,7 @@ def update_report(folder, facts, rows, left):
 
     Returns:
         dict of notes about earlier exports: `gone` about entries that were dropped, if any, and
-        `other` about files of another network, empty if there are none.
+        `other` about files of another network, else an empty text.
 
     Raises:
         ValueError: The earlier report is not from an export.

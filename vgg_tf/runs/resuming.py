@@ -11,6 +11,20 @@ from vgg_tf.runtime import files
 LARGEST = 200_000  # images; the files of more of them are compared by size only
 
 
+def read_begun(folder):
+    """Return the `settings.Settings` of a run that has begun; None where none has.
+
+    Args:
+        folder: path of the run folder, which may not exist.
+
+    Raises:
+        ValueError: its recipe.json cannot be read.
+    """
+    if not (has_begun(folder) and files.exists(os.path.join(folder, RECIPE_FILE))):
+        return None
+    return read_run(folder).settings
+
+
 def keep_hold_out_rule(folder, selection):
     """Return the selection of a run, with the rule of held-out images that the run began with.
 
@@ -24,9 +38,8 @@ def keep_hold_out_rule(folder, selection):
     Raises:
         ValueError: the run has begun, and its recipe.json cannot be read.
     """
-    if not (has_begun(folder) and files.exists(os.path.join(folder, RECIPE_FILE))):
-        return selection
-    return replace(selection, hold_out_rule=read_run(folder).settings.selection.hold_out_rule)
+    begun = read_begun(folder)
+    return replace(selection, hold_out_rule=begun.selection.hold_out_rule) if begun else selection
 
 
 def keep_contents(run, source):

@@ -17,7 +17,7 @@ from vgg_tf.runs import tracking
 from vgg_tf.runtime import command_line, files, processes, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName
 from vgg_tf.runtime.engines import settle
-from vgg_tf.training.inheriting import DEFAULT, is_there, open_origin, read_inheriting
+from vgg_tf.training.inheriting import DEFAULT, is_there, open_origin
 
 PROG = "python -m vgg_tf.train"
 # The flags most people need, then all others by what they are about.
@@ -174,7 +174,7 @@ def parse(arguments=None, source=None, check_inherit=False):
     if plain == arguments:
         words, source, origin = _open(words, source, check_inherit)
         recipe = _choose_recipe(words, source, origin)
-        begun = read_inheriting(words.folder) if words.inherit else None
+        begun = _read_inheriting(words)
     else:
         words = replace(words, arch=words.arch or DEFAULT)
         recipe = presets.choose_recipe(words.recipe, words.arch, None, words.data)
@@ -198,11 +198,9 @@ def parse(arguments=None, source=None, check_inherit=False):
     flags = command_line.parse_flags(Flags, arguments, PROG, default, GROUPS, hint)
     tracking.check_trackers(flags.track)
     if not flags.inherit:
+        layers = flags.inherit_layers
         for word, value in (
-            (
-                "--inherit-layers",
-                flags.inherit_layers != Flags.inherit_layers and flags.inherit_layers,
-            ),
+            ("--inherit-layers", layers != Flags.inherit_layers and layers),
             ("--recipe", words.recipe == "finetune" and words.recipe),
             ("--freeze-until", flags.numbers.freeze_until),
         ):
@@ -243,16 +241,28 @@ def _open(words, source, check_inherit):
     return words, source or opening.open_source(words.data, words.selection), origin
 
 
+def _read_inheriting(words):
+    """Return the `Settings` of a run that has begun with inherited weights; None without one.
+
+    They are the defaults of the same command. Earlier versions copied other layers by default, and
+    chose other recipes.
+    """
+    from vgg_tf.runs.resuming import read_begun
+
+    begun = read_begun(words.folder) if words.inherit else None
+    return begun if begun and begun.inherit else None
+
+
 def _choose_recipe(words, source, origin):
     """Return the recipe that is the default of all numbers."""
-    automatic = words.recipe == "auto"
-    smaller_side = source.measure_smaller_side() if automatic or origin else None
+    fitted = words.recipe in ("auto", "finetune")
+    smaller_side = source.measure_smaller_side() if fitted else None
     recipe = presets.choose_recipe(
         words.recipe, words.arch, smaller_side, words.data, origin is not None
     )
     if origin is None:
         return recipe
-    if words.recipe in ("auto", "finetune"):
+    if fitted:
         return fit_finetuning(recipe, origin, source.count_images("train"), smaller_side)
     return fit_network(recipe, origin)
 

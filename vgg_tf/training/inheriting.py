@@ -1,7 +1,5 @@
 """The weights that a training begins with: read, fitted to the network, and noted in the run."""
 
-import os
-
 from vgg_tf.paper.finetuning import Origin
 from vgg_tf.runtime import files
 from vgg_tf.weights import hub
@@ -41,27 +39,11 @@ def open_origin(words):
     return _describe(read_weights(words.inherit), arch, flip)
 
 
-def read_inheriting(folder):
-    """Return the `Settings` of a run that has begun with inherited weights; None without one.
-
-    They are the defaults of the same command. Earlier versions copied other layers by default, and
-    chose other recipes.
-
-    Args:
-        folder: path of the run folder, which may not exist.
-    """
-    from vgg_tf.records.collection import RECIPE_FILE
-    from vgg_tf.runs.run_folder import has_begun, read_run
-
-    if not (has_begun(folder) and files.exists(os.path.join(folder, RECIPE_FILE))):
-        return None
-    settings = read_run(folder).settings
-    return settings if settings.inherit else None
-
-
 def is_there(source):
     """Return whether weights to inherit exist: a path, or the name of a network."""
-    return source == "cifar10" or (not hub.is_hub_name(source) and files.exists(source))
+    from vgg_tf.weights.reading import SHIPPED
+
+    return source in SHIPPED or (not hub.is_hub_name(source) and files.exists(source))
 
 
 def _describe(weights, arch, flip=True):

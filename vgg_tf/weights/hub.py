@@ -23,6 +23,7 @@ from vgg_tf.runtime import files, programs
 from vgg_tf.weights.hub_client import explaining, import_client
 
 SCHEME = "hf://"
+PREFIXES = (SCHEME, "timm/")  # of all names
 # The eight networks that torchvision trained on ImageNet. The other three have no such weights.
 NETWORKS = tuple(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn"))
 IMAGENET = {arch: f"timm/{arch}.tv_in1k" for arch in NETWORKS}
@@ -74,7 +75,7 @@ def is_hub_name(word):
         (True, False)
     """
     word = str(word)
-    return word.startswith((SCHEME, "timm/")) and not os.path.exists(word)
+    return word.startswith(PREFIXES) and not os.path.exists(word)
 
 
 def find_imagenet_name(arch):
