@@ -35,7 +35,7 @@ def test_packages_are_few_and_small_and_only_programs_are_at_the_top():
     assert len(PACKAGES) <= 17
     for package in PACKAGES:
         modules = [path.stem for path in package.glob("*.py") if path.stem != "__init__"]
-        assert 0 < len(modules) <= 16, package.name
+        assert 0 < len(modules) <= 18, package.name
         tree = ast.parse((package / "__init__.py").read_text())
         assert len(tree.body) == 1, f"{package.name}/__init__.py is a docstring"
         assert len(ast.get_docstring(tree).splitlines()) == 1
