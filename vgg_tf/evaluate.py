@@ -12,6 +12,7 @@ from vgg_tf.paper.protocols import ProtocolName
 from vgg_tf.runtime import command_line, files, processes, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose
 from vgg_tf.runtime.engines import settle
+from vgg_tf.weights.stated_input import StatedInput
 
 PresetName = Literal["none", "paper-table3", "paper-table4", "paper-table5", "paper-table6"]
 
@@ -47,6 +48,7 @@ class Flags:
         precision: Precision of weight files, as for vgg_tf.train. A run always has the precision
             of its training.
         strategy: Device: auto is the first of tpu, gpu and cpu that is available.
+        stated: The input of a weight file.
         together: Several processes that test together.
     """
 
@@ -66,6 +68,7 @@ class Flags:
     out: str = ""
     precision: Precision = "auto"
     strategy: StrategyName = "auto"
+    stated: Annotated[StatedInput, tyro.conf.arg(name="")] = field(default_factory=StatedInput)
     together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(
         default_factory=processes.Hosts
     )
@@ -155,7 +158,7 @@ def _open_networks(flags):
     from vgg_tf.data.training_images import note_training_images
     from vgg_tf.evaluation import checkpoint
 
-    networks = [checkpoint.open_checkpoint(path) for path in flags.networks]
+    networks = [checkpoint.open_checkpoint(path, stated=flags.stated) for path in flags.networks]
     if flags.flip != "auto":
         networks = [replace(network, flip=flags.flip == "on") for network in networks]
     first = networks[0]

@@ -5,7 +5,7 @@ Each file is read back and compared with the network before it is put in place.
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import tyro
@@ -14,6 +14,7 @@ from vgg_tf.formats import listing
 from vgg_tf.formats.round_trip import SUFFIXES, check_space, write_checked
 from vgg_tf.runtime import command_line, files, programs, quiet, scopes
 from vgg_tf.weights import hub_client
+from vgg_tf.weights.stated_input import StatedInput
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Flags:
         push: Repository OWNER/NAME of the Hugging Face Hub, to which the card, the exported files
             and the network are uploaded. The default of --format is then no file.
         private: Make the repository private if it is new.
+        stated: The input of a weight file.
     """
 
     network: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""
@@ -50,6 +52,7 @@ class Flags:
     card: bool = False
     push: str = ""
     private: bool = False
+    stated: Annotated[StatedInput, tyro.conf.arg(name="")] = field(default_factory=StatedInput)
 
 
 def main(arguments=None):
@@ -81,7 +84,7 @@ def main(arguments=None):
 
     from vgg_tf.evaluation import checkpoint
 
-    opened = checkpoint.open_checkpoint(flags.network)
+    opened = checkpoint.open_checkpoint(flags.network, stated=flags.stated)
     # A dot in the name of a run does not begin a suffix.
     name = opened.name if opened.run else os.path.splitext(opened.name)[0]
     folder = flags.out or os.path.join("exports", name)

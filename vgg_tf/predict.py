@@ -5,7 +5,7 @@ import io
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import tyro
@@ -14,6 +14,7 @@ from vgg_tf.paper.protocols import ProtocolName
 from vgg_tf.runtime import command_line, files, programs, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName, choose
 from vgg_tf.runtime.engines import settle
+from vgg_tf.weights.stated_input import StatedInput
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Flags:
         precision: Precision of weight files, as for vgg_tf.train. A run always has the precision
             of its training.
         strategy: Device: auto is the first of tpu, gpu and cpu that is available.
+        stated: The input of a weight file.
     """
 
     network: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""
@@ -59,6 +61,7 @@ class Flags:
     batch_size: int = 0
     precision: Precision = "auto"
     strategy: StrategyName = "auto"
+    stated: Annotated[StatedInput, tyro.conf.arg(name="")] = field(default_factory=StatedInput)
 
 
 def main(arguments=None):
@@ -98,7 +101,7 @@ def main(arguments=None):
     from vgg_tf.paper import protocols
     from vgg_tf.records.splits import Split
 
-    network = open_checkpoint(flags.network)
+    network = open_checkpoint(flags.network, stated=flags.stated)
     shown = describe_classes(*read_classes(network, flags.classes))
     scales = network.scales(flags.scales)
     protocol = protocols.Protocol(flags.protocol, scales, network.crop, network.flip)

@@ -22,7 +22,7 @@ from tests.weights.making_files import (
 )
 from vgg_tf import read_weights
 from vgg_tf.paper.architectures import IMAGENET_MEAN
-from vgg_tf.weights.keras_layers import UNKNOWN_MEAN
+from vgg_tf.weights.preprocessing import UNKNOWN_MEAN
 
 
 def caffe_case():
@@ -69,7 +69,7 @@ def test_a_file_of_keras_3_gives_the_outputs_of_caffe(tmp_path):
     assert (
         read_weights(tmp_path / "a.weights.h5")
         .notes[0]
-        .startswith("no layer normalize: assumed BGR")
+        .startswith("no preprocessing in the file: assumed BGR")
     )
 
 
@@ -128,7 +128,11 @@ def test_a_network_that_rescales_its_input_is_not_assumed_to_take_bgr(name, tmp_
     if name != "model":
         (model.save if name == "a.keras" else model.save_weights)(tmp_path / name)
     weights = read_weights(model if name == "model" else tmp_path / name)
-    assert (weights.mean, weights.notes) == (None, (UNKNOWN_MEAN,))
+    if name == "a.weights.h5":  # has no configuration
+        assert (weights.mean, weights.notes) == (None, (UNKNOWN_MEAN,))
+    else:
+        np.testing.assert_allclose((weights.mean, weights.std), ((0,) * 3, (255,) * 3), rtol=1e-12)
+        assert weights.notes == ()
     np.testing.assert_array_equal(
         weights.layers["block1_conv1"]["kernel"], model.get_layer("block1_conv1").kernel
     )
@@ -160,10 +164,16 @@ def test_weights_saved_by_keras_without_the_mean_have_a_note(tmp_path):
     )
 
 
-def test_a_network_that_adapted_its_mean_has_a_note_about_the_unknown_mean():
+@pytest.mark.parametrize("name", ["a.keras", "model"])
+def test_a_network_that_adapted_its_mean_keeps_it(name, tmp_path):
     inputs = keras.Input((32, 32, 3))
     normalize = keras.layers.Normalization(name="normalize")
     normalize.adapt(IMAGES)
     model = keras.Model(inputs, keras.layers.Conv2D(4, 3, name="block1_conv1")(normalize(inputs)))
-    weights = read_weights(model)
-    assert (weights.mean, weights.notes) == (None, (UNKNOWN_MEAN,))
+    if name != "model":
+        model.save(tmp_path / name)
+    weights = read_weights(model if name == "model" else tmp_path / name)
+    pixels = IMAGES.reshape(-1, 3)
+    np.testing.assert_allclose(weights.mean, pixels.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(weights.std, pixels.std(0), rtol=1e-5)
+    assert weights.notes == ()

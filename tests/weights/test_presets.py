@@ -18,7 +18,7 @@ from tests.weights.making_files import (
 )
 from vgg_tf import read_weights
 from vgg_tf.paper.architectures import IMAGENET_MEAN
-from vgg_tf.weights.keras_layers import UNKNOWN_MEAN
+from vgg_tf.weights.preprocessing import UNKNOWN_MEAN
 
 
 def preset(folder, layers, converter=None, head=True, dense=True):

@@ -18,6 +18,7 @@ from vgg_tf.weights.container import Weights
 from vgg_tf.weights.inheritance import load_weights
 from vgg_tf.weights.keras_layers import HEAD
 from vgg_tf.weights.recognition import find_crop, recognize_architecture
+from vgg_tf.weights.stated_input import StatedInput
 
 EVALUATIONS = "evaluations"  # results of weight files and of run folders without write access
 
@@ -160,25 +161,27 @@ class Checkpoint:
             )
 
 
-def open_checkpoint(path, headless=False):
+def open_checkpoint(path, headless=False, stated=StatedInput()):  # noqa: B008, immutable
     """Open a run folder, or weights in any format that `reading.read_weights` supports.
 
     Args:
         path: run folder, weight file or folder, or `cifar10`.
         headless: also accept networks without a head. Their `number` is 0, their crop is 32 pixels
             and their scale is 256, as in the paper.
+        stated: `StatedInput`: what the user says of the input of a weight file.
 
     Returns:
         A `Checkpoint`.
 
     Raises:
         FileNotFoundError: nothing is at this path, or the run has no finished epoch.
-        ValueError: it is not a VGG network, or it has no head.
+        ValueError: it is not a VGG network, or it has no head. Or the input of a run, which is
+            known, was stated.
     """
     path = str(path).rstrip("/")
     if hub.is_hub_name(path):
         found = hub.resolve(path)
-        opened = open_checkpoint(found.path, headless)
+        opened = open_checkpoint(found.path, headless, stated)
         name = hub.parse_name(path)[0].rpartition("/")[2]
         folder = os.path.join(EVALUATIONS, f"{name}-{opened.fingerprint[:8]}")
         classes = opened.classes or found.classes
@@ -189,8 +192,13 @@ def open_checkpoint(path, headless=False):
                 f"{path} must be a classification run. Received: a run of box regression "
                 f"({run.settings.task}). Use python -m vgg_tf.localize with it."
             )
+        if stated:
+            raise ValueError(
+                f"--mean, --std and --channels must describe a weight file. Received: {path}, a "
+                "run, which knows its input. Leave them out."
+            )
         return _open_run(run, path)
-    weights = reading.read_weights(path)
+    weights = reading.read_weights(path, **stated.parse())
     for note in weights.notes:
         print(f"{path}: {note}", file=sys.stderr)
     row, fingerprint = recognize_architecture(weights), weights.fingerprint()

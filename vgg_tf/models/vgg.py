@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 
 from vgg_tf.models import blocks
+from vgg_tf.models.freezing import freeze
 from vgg_tf.models.initializers import find_initialization
 from vgg_tf.paper.architectures import HEAD_WIDTH, IMAGENET_MEAN, find_architecture
 from vgg_tf.weights.container import Weights
-from vgg_tf.weights.freezing import freeze
 from vgg_tf.weights.imagenet import fetch_imagenet_weights
 from vgg_tf.weights.inheritance import load_weights
 from vgg_tf.weights.normalization import adapt_statistics
@@ -91,8 +92,8 @@ def build_vgg(
         mean: Mean of each channel, 0..255, which is subtracted from the input. Defaults to None,
             the mean of the weights, or ImageNet's.
         std: Standard deviation of each channel, in gray levels, by which the input is divided.
-            Defaults to None, the std of the weights, or no division, as in the paper. If weights
-            have their own mean and std, these override `mean` and `std`, and a note is printed.
+            Defaults to None, the std of the weights, or no division, as in the paper. With weights,
+            `mean` and `std` are those of their training, and win over their file.
         seed: Int seed of the initial weights and of dropout. Defaults to None, random.
         freeze_until: Name of a block or layer, such as `"block4"`; the layers before it are frozen.
             Defaults to None, no frozen layers.
@@ -118,11 +119,12 @@ def build_vgg(
     """
     row = find_architecture(arch)
     _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std)
-    weights = None if weights is None else _read(weights, arch, include_top)
-    if weights and mean is None and std is None and weights.mean is not None:
-        mean, std = (
-            adapt_statistics(values, input_shape[2]) for values in (weights.mean, weights.std)
-        )
+    if weights is not None:
+        weights = _read(weights, arch, include_top, input_shape[2], mean, std)
+        if weights.mean is not None:
+            mean, std = (
+                adapt_statistics(values, input_shape[2]) for values in (weights.mean, weights.std)
+            )
     form = blocks.Form(
         row,
         input_shape,
@@ -154,10 +156,14 @@ def build_vgg(
     return model
 
 
-def _read(weights, arch, include_top):
+def _read(weights, arch, include_top, channels, mean, std):
+    """Return the weights. Their mean is None where the arguments state that of the network."""
     if isinstance(weights, str) and weights == "imagenet":
-        return fetch_imagenet_weights(arch, include_top)
-    return read_weights(weights)
+        weights = fetch_imagenet_weights(arch, include_top)
+    if channels == 3:
+        return read_weights(weights, mean=mean, std=std)
+    weights = read_weights(weights)
+    return weights if mean is None and std is None else replace(weights, mean=None, std=None)
 
 
 def _count_outputs(weights, layer):

@@ -218,6 +218,6 @@ def _assemble(kind, values, default):
             own[field.name] = values[field.name]
         else:
             value = _find_default(field, default)
-            nested = dataclasses.is_dataclass(value)
+            nested = dataclasses.is_dataclass(value) and field.metadata.get("flag", True)
             own[field.name] = _assemble(type(value), values, value) if nested else value
     return kind(**own)

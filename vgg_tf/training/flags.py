@@ -18,21 +18,17 @@ from vgg_tf.runtime import command_line, files, processes, quiet
 from vgg_tf.runtime.devices import Precision, StrategyName
 from vgg_tf.runtime.engines import settle
 from vgg_tf.training.inheriting import DEFAULT, is_there, open_origin
+from vgg_tf.weights.stated_input import StatedInput
 
 PROG = "python -m vgg_tf.train"
 # The flags most people need, then all others by what they are about.
 GROUPS = {
     "": ("arch", "data", "out", "inherit", "epochs", "strategy"),
     "network": ("inherit_layers", "freeze_until", "width", "head_width", "initializer"),
+    "input of --inherit": ("mean", "std", "channels"),
     "data": (
-        "classes",
-        "prefix",
-        "limit_per_class",
-        "labels_from",
-        "keys",
-        "skip_bad",
-        "hold_out",
-        "cache",
+        *("classes", "prefix", "limit_per_class"),
+        *("labels_from", "keys", "skip_bad", "hold_out", "cache"),
     ),
     "recipe": (
         *("recipe", "config", "smoke", "steps_per_epoch", "batch_size", "accumulate", "dropout"),
@@ -66,8 +62,7 @@ class Words:
         inherit: Start from these weights: a run folder, a Keras file (.keras, .weights.h5, .h5), a
             torchvision or timm file (.safetensors), a Keras Hub preset, timm/NAME or
             hf://OWNER/NAME of the Hugging Face Hub, imagenet (Keras' own, for vgg16 and vgg19), or
-            cifar10 (part of vgg_tf). Architecture, widths, size and mean color
-            are those of the weights.
+            cifar10 (part of vgg_tf). Architecture, widths, size and mean are those of the weights.
         recipe: Default of all numbers: auto, paper, paper384, paper-jitter, cifar, digits or
             finetune. auto is finetune with --inherit, else it looks at the data.
         config: JSON file, or run folder, whose recipe is the default of all numbers instead.
@@ -75,6 +70,7 @@ class Words:
         strategy: Where to train. auto is the first of tpu, gpu and cpu that TensorFlow or JAX sees.
         profile: Number of steps to profile on a temporary network, instead of training. The trace
             is written to OUT-profile, for TensorBoard's profiler.
+        stated: The input of the weights.
         together: Several processes.
         selection: Classes and images.
     """
@@ -88,6 +84,7 @@ class Words:
     smoke: bool = False
     strategy: StrategyName = "auto"
     profile: int = 0
+    stated: Annotated[StatedInput, tyro.conf.arg(name="")] = field(default_factory=StatedInput)
     together: Annotated[processes.Hosts, tyro.conf.arg(name="")] = field(
         default_factory=processes.Hosts
     )
@@ -203,6 +200,9 @@ def parse(arguments=None, source=None, check_inherit=False):
             ("--inherit-layers", layers != Flags.inherit_layers and layers),
             ("--recipe", words.recipe == "finetune" and words.recipe),
             ("--freeze-until", flags.numbers.freeze_until),
+            ("--mean", flags.stated.mean),
+            ("--std", flags.stated.std),
+            ("--channels", flags.stated.channels != "auto" and flags.stated.channels),
         ):
             if value:
                 raise ValueError(

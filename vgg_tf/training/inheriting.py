@@ -26,8 +26,10 @@ def open_origin(words):
     from vgg_tf.weights.reading import check_paths, read_weights
 
     arch = words.arch
+    stated = words.stated.parse()
     if words.inherit == "imagenet":
-        return _describe(fetch_imagenet_weights(arch or DEFAULT), arch)
+        weights = read_weights(fetch_imagenet_weights(arch or DEFAULT), **stated)
+        return _describe(weights, arch)
     if (words.out or arch) and has_begun(words.folder) and not is_there(words.inherit):
         settings = read_run(words.folder).settings
         recipe = settings.recipe
@@ -36,7 +38,7 @@ def open_origin(words):
     flip = True
     if not hub.is_hub_name(words.inherit) and has_begun(words.inherit):
         flip = read_run(words.inherit).settings.recipe.flip
-    return _describe(read_weights(words.inherit), arch, flip)
+    return _describe(read_weights(words.inherit, **stated), arch, flip)
 
 
 def is_there(source):

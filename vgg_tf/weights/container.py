@@ -68,6 +68,12 @@ class Weights:
         std, classes, sides = (
             about.get(key) and tuple(about[key]) for key in ("std", "classes", "map_sides")
         )
+        check_statistics(about["mean"], std, "The metadata")
+        if other := [name for name in classes or () if not isinstance(name, str)]:
+            raise ValueError(
+                f"The metadata must have class names of text. Received: {other[0]!r}. Write the "
+                "weights again."
+            )
         return replace(
             self,
             mean=tuple(about["mean"]),
@@ -76,6 +82,32 @@ class Weights:
             test_scale=about.get("test_scale") or 0,
             map_sides=sides,
         )
+
+
+def check_statistics(mean, std, where):
+    """Raise a ValueError about a mean or std that no images can have.
+
+    Args:
+        mean: Sequence of one value per channel, or None.
+        std: Sequence of one value per channel, or None.
+        where: What they belong to, for the message.
+
+    Raises:
+        ValueError: A number is missing or not finite, or a std is not above 0.
+    """
+    for name, values, least in (("mean", mean, -np.inf), ("std", std, 0)):
+        if values is None:
+            continue
+        try:
+            right = all(np.isfinite(value) and value > least for value in values) and len(values)
+        except TypeError:  # no numbers
+            right = False
+        if not right:
+            above = ", above 0" if name == "std" else ""
+            raise ValueError(
+                f"{where} must have a {name} of finite numbers{above}. Received: {values}. Give "
+                "another file, or write the weights again."
+            )
 
 
 def convert_to_float32(arrays, name):

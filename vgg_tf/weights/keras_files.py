@@ -75,23 +75,22 @@ def _find_external(file):
 
 
 def read_archive(archive):
-    """Read the arrays and the normalization of a `.keras` file.
+    """Read the arrays and the configuration of a `.keras` file.
 
     Args:
         archive: Open `zipfile.ZipFile` that contains config.json and model.weights.h5.
 
     Returns:
         arrays: Dict from layer to a list of arrays, in Keras' order of variables.
-        normalize: Configuration of the layer `normalize`, with `mean` and `variance`. {} if the
-            file does not have them, None if the network has no such layer.
+        config: Configuration of the model.
     """
     with open_archive(archive, archive.filename) as file:
         config = json.loads(archive.read("config.json"))
-        return _read_keras3(file, archive.filename), _find_normalize(config)
+        return _read_keras3(file, archive.filename), config
 
 
 def read_hdf5(file):
-    """Read the arrays and the normalization of a `.weights.h5` of Keras 3 or `.h5` of Keras 2.
+    """Read the arrays and the configuration of a `.weights.h5` of Keras 3 or `.h5` of Keras 2.
 
     A `.h5` file contains weights or a complete model.
 
@@ -100,25 +99,12 @@ def read_hdf5(file):
 
     Returns:
         arrays: As `read_archive` returns them.
-        normalize: As `read_archive` returns it.
+        config: Configuration of the model; None for a file of weights alone.
     """
     if "layer_names" not in file.attrs and "model_weights" not in file:
-        arrays = _read_keras3(file, file.filename)
-        return arrays, {} if "normalize" in arrays else None
-    arrays, config = _read_keras2(file.get("model_weights", file)), file.attrs.get("model_config")
-    if config:
-        return arrays, _find_normalize(json.loads(config))
-    return arrays, {} if "normalize" in arrays else None
-
-
-def _find_normalize(config):
-    """Return the configuration of the layer `normalize` in that of a model, or None."""
-    if isinstance(config, dict):
-        if config.get("name") == "normalize" and "variance" in config:
-            return config if config.get("mean") is not None else {}
-        config = list(config.values())
-    found = (_find_normalize(part) for part in config) if isinstance(config, list) else ()
-    return next((part for part in found if part is not None), None)
+        return _read_keras3(file, file.filename), None
+    config = file.attrs.get("model_config")
+    return _read_keras2(file.get("model_weights", file)), json.loads(config) if config else None
 
 
 def _read_keras3(file, called):

@@ -1,20 +1,15 @@
 """Conversion of layers with Keras' names, from a model or a file, to `Weights`."""
 
+import json
 import re
 from dataclasses import replace
 
-import numpy as np
-
-from vgg_tf.paper.architectures import IMAGENET_MEAN
 from vgg_tf.weights import torchvision
 from vgg_tf.weights.container import Weights, convert_to_float32, note_unused
+from vgg_tf.weights.preprocessing import find_preprocessing
 
 HEAD = ("fc1", "fc2", "predictions")
 OURS = re.compile(r"block[1-5]_(conv|bn)\d+|fc1|fc2|predictions")
-# Names of layers and models whose input is not normalized as in Caffe. Keras Hub stores the
-# preprocessing of its models in separate files.
-_NOT_CAFFE = ("rescaling", "normalization", "vgg_backbone", "vgg_image_classifier")
-UNKNOWN_MEAN = "unknown mean of the input: the target keeps its own"
 _VARIABLES = {
     1: ("kernel",),
     2: ("kernel", "bias"),
@@ -28,40 +23,42 @@ def find_layers_with_weights(model):
 
 
 def read_model(model):
-    """Return the `Weights` of a Keras model.
+    """Return the weights and the preprocessing of a Keras model.
 
     Args:
         model: Keras model.
 
     Returns:
-        `Weights`.
+        weights: `Weights`, for `normalization.settle_input`.
+        found: `Preprocessing`.
 
     Raises:
         ValueError: Two layers have the same name, or the model is not a VGG network.
     """
-    arrays, normalize = {}, None
+    arrays = {}
 
     def walk(layer):
-        nonlocal normalize
         if arrays.get(layer.name):
             raise ValueError(
                 f"{model.name} must be one network. Received: two layers called {layer.name}. "
                 "Give one of its networks alone."
             )
-        arrays[layer.name] = (
-            [] if hasattr(layer, "layers") or layer.name == "normalize" else layer.get_weights()
-        )
-        if layer.name == "normalize":
-            known = getattr(layer, "input_mean", None) is not None
-            normalize = (
-                {"mean": layer.input_mean, "variance": layer.input_variance} if known else {}
-            )
+        arrays[layer.name] = [] if hasattr(layer, "layers") else layer.get_weights()
         for part in getattr(layer, "layers", ()):
             walk(part)
 
     walk(model)
-    weights = make_weights(arrays, normalize, f"The network {model.name}", "a Keras model")
-    return replace(weights, map_sides=find_map_sides(model) if normalize else None)
+    weights = make_weights(arrays, f"The network {model.name}", "a Keras model")
+    sides = find_map_sides(model) if "normalize" in arrays else None
+    return replace(weights, map_sides=sides), find_preprocessing(_read_config(model), arrays)
+
+
+def _read_config(model):
+    """Return the configuration of a model; None for a class of its own that states none."""
+    try:
+        return json.loads(model.to_json())
+    except (NotImplementedError, TypeError):
+        return None
 
 
 def find_map_sides(model):
@@ -74,25 +71,24 @@ def find_map_sides(model):
     return None
 
 
-def make_weights(arrays, normalize, where, form, about=None):
+def make_weights(arrays, where, form):
     """Convert arrays by layer to `Weights`.
 
     Args:
         arrays: Dict from layer to a list of arrays, in Keras' order of variables.
-        normalize: Mean and variance of the layer `normalize`, as `keras_files.read_archive` returns
-            them.
         where: Name of the file or model, for messages.
         form: Format of the source, such as `a .keras file`.
-        about: Metadata that `writing.write_weights` stored, or None.
 
     Returns:
-        `Weights`.
+        `Weights`, whose first kernel is that of the source.
 
     Raises:
         ValueError: There are no layers of a VGG network, or a layer has unexpected arrays.
     """
     layers = _name_variables(arrays, where)
-    others = [name for name, values in arrays.items() if values and name not in layers]
+    # A layer Normalization is used for the mean and std.
+    known = (*layers, *(name for name in arrays if name.startswith("normaliz")))
+    others = [name for name, values in arrays.items() if values and name not in known]
     if not layers:
         found = ", ".join(others[:6]) + (", ..." if len(others) > 6 else "") or "no arrays at all"
         raise ValueError(
@@ -101,19 +97,7 @@ def make_weights(arrays, normalize, where, form, about=None):
         )
     if torchvision.LRN in arrays:
         layers[torchvision.LRN] = {}
-    weights = Weights(layers, form, notes=note_unused(others))
-    if about:
-        return weights.add_metadata(about)
-    if normalize:
-        mean, std = np.ravel(normalize["mean"]), np.sqrt(np.ravel(normalize["variance"]))
-        return replace(
-            weights,
-            mean=tuple(mean.tolist()),
-            std=None if (std == 1).all() else tuple(std.tolist()),
-        )
-    if normalize is not None or any(name.startswith(_NOT_CAFFE) for name in arrays):
-        return weights.add_notes(UNKNOWN_MEAN)
-    return _convert_from_caffe(weights)
+    return Weights(layers, form, notes=note_unused(others))
 
 
 def _name_variables(arrays, where):
@@ -133,16 +117,3 @@ def _name_variables(arrays, where):
                 dict(zip(names, values, strict=True)), f"{where}: {name}"
             )
     return layers
-
-
-def _convert_from_caffe(weights):
-    """Convert weights for BGR minus Caffe's mean, as in keras.applications, to RGB."""
-    first = weights.layers.get("block1_conv1")
-    if first is None or first["kernel"].shape[2:3] != (3,):
-        return weights.add_notes(UNKNOWN_MEAN)
-    kernel = np.ascontiguousarray(first["kernel"][:, :, ::-1])
-    layers = weights.layers | {"block1_conv1": {**first, "kernel": kernel}}
-    return replace(weights, layers=layers, mean=IMAGENET_MEAN).add_notes(
-        "no layer normalize: assumed BGR minus Caffe's mean, as in keras.applications; "
-        "first kernel converted to RGB"
-    )

@@ -1,6 +1,10 @@
 """Mean and std of a network's input: read, set and convert them."""
 
+from dataclasses import replace
+
 import numpy as np
+
+from vgg_tf.weights.preprocessing import FIRST, UNKNOWN
 
 
 def read_statistics(model):
@@ -54,6 +58,71 @@ def adapt_statistics(values, channels):
         if channels == 1
         else tuple(values[i % len(values)] for i in range(channels))
     )
+
+
+def settle_input(weights, found, mean=None, std=None, channels="auto"):
+    """Give weights their mean and std, and a first kernel that takes RGB.
+
+    What the user says wins over the file, and the file over an assumption.
+
+    Args:
+        weights: `Weights`, whose first kernel takes the channels in the order of `found`.
+        found: `preprocessing.Preprocessing` of the file.
+        mean: What the user says: three numbers for RGB or one, 0..255, or None.
+        std: What the user says, likewise.
+        channels: What the user says: `rgb`, `bgr`, or `auto`.
+
+    Returns:
+        `Weights`, with a note if the input is assumed.
+
+    Raises:
+        ValueError: The user's numbers cannot be right, or the channels are unknown.
+    """
+    if channels not in ("auto", "rgb", "bgr"):
+        raise ValueError(f"channels must be auto, rgb or bgr. Received: {channels}. Try rgb.")
+    mean, std = _check_stated("mean", mean), _check_stated("std", std)
+    said = bool(mean or std)
+    known = UNKNOWN if said and found.guessed else found
+    if said:
+        mean = mean or known.mean or (0.0, 0.0, 0.0)
+    weights = replace(weights, mean=mean or known.mean, std=std or known.std)
+    if "bgr" in (channels, channels == "auto" and known.channels):
+        weights = _turn_to_rgb(weights)
+    if said or not known.note:
+        return weights
+    if channels == "auto":
+        return weights.add_notes(known.note)
+    return weights.add_notes(f"channels {channels.upper()}, as stated; mean and std assumed")
+
+
+def _check_stated(name, values):
+    """Return what the user says of the mean or std, as a tuple of three floats or None."""
+    if values is None:
+        return None
+    values = tuple(float(value) for value in np.atleast_1d(values))
+    if len(values) not in (1, 3) or not np.isfinite(values).all():
+        raise ValueError(
+            f"{name} must be three finite numbers for RGB, or one. Received: {values}. Try "
+            f"{'123.68,116.779,103.939' if name == 'mean' else '255'}."
+        )
+    if name == "std" and min(values) < 1:
+        raise ValueError(
+            f"std must be in gray levels of 0..255, at least 1. Received: {values}. Multiply mean "
+            "and std of pixels of 0..1 by 255."
+        )
+    return values if len(values) == 3 else values * 3
+
+
+def _turn_to_rgb(weights):
+    """Return the weights with a first kernel that takes RGB in place of BGR."""
+    first = weights.layers[FIRST]
+    if first["kernel"].shape[2] != 3:
+        raise ValueError(
+            f"channels must be rgb for a first kernel that takes {first['kernel'].shape[2]} "
+            "channels. Received: bgr. Leave --channels out."
+        )
+    kernel = np.ascontiguousarray(first["kernel"][:, :, ::-1])
+    return replace(weights, layers=weights.layers | {FIRST: {**first, "kernel": kernel}})
 
 
 def take_statistics(model, mean, std):

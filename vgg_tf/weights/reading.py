@@ -3,30 +3,33 @@
 | format                       | recognized by        | mean and std of the input  |
 | ---------------------------- | -------------------- | -------------------------- |
 | a run folder                 | model.keras in it    | its layer `normalize`      |
-| `.keras`, `.h5`              | zip, HDF5            | its layer `normalize` (1)  |
+| `.keras`, `.h5`              | zip, HDF5            | its first layers (1)       |
 | `.weights.h5`                | HDF5                 | its metadata (2)           |
 | `.safetensors`               | header, suffix       | its metadata (3)           |
 | a Keras Hub preset folder    | config.json, weights | its preprocessor.json      |
 
-(1) Without that layer: BGR minus Caffe's mean, or unknown. (2) Without metadata: unknown if there
-is a layer `normalize`, else as (1). (3) Names and layouts are those of torchvision or timm. Without
-metadata, so are mean and std.
+(1) See `preprocessing`. If they change nothing: BGR minus Caffe's mean. (2) Without metadata:
+unknown if there is a layer that normalizes, else as (1). (3) Names and layouts are those of
+torchvision or timm. Without metadata, so are mean and std. What the user states wins over all.
 """
 
 import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vgg_tf.paper.architectures import TORCHVISION_MEAN, TORCHVISION_STD
 from vgg_tf.runtime import files, remote
 from vgg_tf.weights import hub, keras_files, presets, torchvision
 from vgg_tf.weights.container import Weights, convert_to_float32, note_unused
 from vgg_tf.weights.file_checks import FORMS, check_zip, make_pickle_error, naming_damage
 from vgg_tf.weights.keras_layers import make_weights, read_model
+from vgg_tf.weights.normalization import settle_input
+from vgg_tf.weights.preprocessing import TORCHVISION, Preprocessing, find_preprocessing
+from vgg_tf.weights.stated_input import Channels
 
 if TYPE_CHECKING:
     import keras
@@ -35,14 +38,29 @@ if TYPE_CHECKING:
 SHIPPED = {"cifar10": Path(__file__).parent / "shipped" / "cifar10.safetensors"}
 
 
-def read_weights(source: "str | os.PathLike[str] | keras.Model | Weights") -> Weights:
+def read_weights(
+    source: "str | os.PathLike[str] | keras.Model | Weights",
+    *,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
+    channels: Channels = "auto",
+) -> Weights:
     """Read the weights of a network.
+
+    What `mean`, `std` and `channels` say of the input that the weights were trained with wins over
+    the file. Without them it is read from the file. Where the file does not state it, `notes` of
+    the result tell what is assumed.
 
     Args:
         source: Keras model, or path of a run folder, a `.keras`, `.weights.h5`, `.h5` or
             `.safetensors` file, or a Keras Hub preset. The content determines the format.
-            `"cifar10"` is the network that is part of the package. `Weights` are returned
-            unchanged.
+            `"cifar10"` is the network that is part of the package. `Weights` keep their kernels.
+        mean: Mean of the input, three numbers for RGB or one, 0..255. Defaults to None, that of the
+            file.
+        std: Standard deviation by which the input is divided, likewise; 255 for pixels of 0..1.
+            Defaults to None, that of the file.
+        channels: Order of the channels that the first kernel takes: `"rgb"` or `"bgr"`. Defaults to
+            `"auto"`, that of the file.
 
     Returns:
         `Weights`, whose `layers` are float32 arrays by layer and variable.
@@ -50,7 +68,7 @@ def read_weights(source: "str | os.PathLike[str] | keras.Model | Weights") -> We
     Raises:
         FileNotFoundError: The source does not exist.
         ValueError: The source has no weights of a VGG network, is damaged or a pickle, refers to
-            other files, or has NaN or infinity.
+            other files, or has NaN or infinity. Or its mean, its std or the user's cannot be right.
 
     Examples:
         >>> weights = read_weights("cifar10")
@@ -61,24 +79,35 @@ def read_weights(source: "str | os.PathLike[str] | keras.Model | Weights") -> We
         >>> weights.classes[:3]
         ('airplane', 'automobile', 'bird')
     """
+    stated = {"mean": mean, "std": std, "channels": channels}
     if isinstance(source, Weights):
-        return source
+        return settle_input(source, Preprocessing(source.mean, source.std), **stated)
     if hasattr(source, "layers"):
-        called, weights = f"the network {source.name}", read_model(source)
+        called, weights = f"the network {source.name}", settle_input(*read_model(source), **stated)
     else:
         called = str(source)
         check_paths([called])
-        found = hub.resolve(called) if hub.is_hub_name(called) else None
-        called = found.name if found else called
-        path = found.path if found else str(SHIPPED.get(called, called))
-        with remote.fetch(path, leave_out=("last.safetensors", "previous.safetensors")) as path:
-            weights = _read_folder(Path(path)) if Path(path).is_dir() else _read_file(Path(path))
-        if found and weights.classes is None:
-            weights = replace(weights, classes=found.classes)
+        called, weights = _read_path(called, stated)
     _check_arrays(weights, called)
     fc1 = weights.layers.get("fc1", {}).get("kernel")
     sides = fc1.shape[:2] if fc1 is not None and fc1.ndim == 4 else weights.map_sides
     return replace(weights, source=called, map_sides=sides)
+
+
+def _read_path(called, stated):
+    """Return the name and the `Weights` of a path, or of a name of the Hub."""
+    found = hub.resolve(called) if hub.is_hub_name(called) else None
+    called = found.name if found else called
+    path = found.path if found else str(SHIPPED.get(called, called))
+    with remote.fetch(path, leave_out=("last.safetensors", "previous.safetensors")) as path:
+        read = _read_folder if Path(path).is_dir() else _read_file
+        weights, preprocessing = read(Path(path))
+    if found and found.mean and preprocessing.guessed:
+        preprocessing = Preprocessing(found.mean, found.std)
+    weights = settle_input(weights, preprocessing, **stated)
+    if found and weights.classes is None:
+        weights = replace(weights, classes=found.classes)
+    return called, weights
 
 
 def check_paths(paths):
@@ -121,12 +150,10 @@ def _check_arrays(weights, called):
 
 def _read_folder(path):
     if (path / "model.keras").exists():  # a run folder
-        weights, about = _read_file(path / "model.keras"), path / "dataset.json"
-        return replace(
-            weights,
-            form="a run folder",
-            classes=_read_classes(about) if about.exists() else None,
-        )
+        weights, found = _read_file(path / "model.keras")
+        about = path / "dataset.json"
+        classes = _read_classes(about) if about.exists() else None
+        return replace(weights, form="a run folder", classes=classes), found
     if presets.is_preset(path):
         return presets.read_preset(path)
     if (path / "model.safetensors").exists():  # timm's name on Hugging Face
@@ -155,11 +182,15 @@ def _read_file(path):
     if start.startswith(b"\x89HDF"):
         with naming_damage(path), keras_files.open_hdf5(path, path) as file:
             about = _parse_metadata(file.attrs.get("vgg_tf"), path)
-            return make_weights(*keras_files.read_hdf5(file), str(path), "a .h5 file", about)
+            arrays, config = keras_files.read_hdf5(file)
+            weights = make_weights(arrays, str(path), "a .h5 file")
+            return _add_metadata(weights, about) or (weights, find_preprocessing(config, arrays))
     if start.startswith(b"PK"):
         with naming_damage(path), zipfile.ZipFile(path) as archive:
             check_zip(archive, path)
-            return make_weights(*keras_files.read_archive(archive), str(path), "a .keras file")
+            arrays, config = keras_files.read_archive(archive)
+            weights = make_weights(arrays, str(path), "a .keras file")
+            return weights, find_preprocessing(config, arrays)
     if start[8:9] == b"{" and path.suffix == ".safetensors":
         from safetensors import safe_open
 
@@ -181,8 +212,16 @@ def _parse_metadata(text, path):
     )
 
 
+def _add_metadata(weights, about):
+    """Return the `Weights` with metadata, and their `Preprocessing`; None without metadata."""
+    if not about:
+        return None
+    weights = weights.add_metadata(about)
+    return weights, Preprocessing(weights.mean, weights.std)
+
+
 def _read_state_dict(arrays, about, path):
-    """Return the `Weights` of a state dict of torchvision or timm."""
+    """Return the `Weights` of a state dict of torchvision or timm, and their `Preprocessing`."""
     try:
         layers, others = torchvision.from_state_dict(arrays, (about or {}).get("map_sides"))
     except ValueError as error:
@@ -191,7 +230,4 @@ def _read_state_dict(arrays, about, path):
         name: convert_to_float32(values, f"{path}: {name}") for name, values in layers.items()
     }
     weights = Weights(layers, "names of torchvision or timm", notes=note_unused(others))
-    if about:
-        return weights.add_metadata(about)
-    weights = replace(weights, mean=TORCHVISION_MEAN, std=TORCHVISION_STD)
-    return weights.add_notes("no metadata: assumed RGB with torchvision's mean and std")
+    return _add_metadata(weights, about) or (weights, TORCHVISION)

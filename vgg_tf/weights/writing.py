@@ -13,6 +13,7 @@ from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.runtime import files, remote
 from vgg_tf.weights import torchvision
 from vgg_tf.weights.keras_layers import read_model
+from vgg_tf.weights.normalization import settle_input
 
 if TYPE_CHECKING:
     import keras
@@ -56,9 +57,9 @@ def write_weights(
         ('cat', 'dog')
         >>> folder.cleanup()
     """
-    path, weights = Path(path), read_model(model)
-    row = _find_row(model)
-    if weights.mean is None or row is None or weights.notes:
+    path, (weights, found) = Path(path), read_model(model)
+    weights, row = settle_input(weights, found), _find_row(model)
+    if found.guessed or row is None or weights.notes or "normalize" not in _list_names(model):
         raise ValueError(
             f"model must be a network of build_vgg. Received: {model.name} with the layers "
             f"{', '.join(_list_names(model))}. Build it with build_vgg, or save it with Keras."

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.weights.making_networks import arrays_of, noise, same, tiny
-from vgg_tf.weights.freezing import freeze
+from vgg_tf.models.freezing import freeze
 
 
 def test_training_changes_all_layers_except_the_frozen_ones():
