@@ -13,6 +13,8 @@ PARTS = {
     "vgg_tf/records/schema.py",
     "vgg_tf/training/loop.py",
     "vgg_tf/weights/fitting.py",
+    "vgg_tf/weights/pixel_layers.py",
+    "vgg_tf/weights/preprocessing.py",
 }
 
 

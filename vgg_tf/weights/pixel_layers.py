@@ -24,7 +24,7 @@ _ALONG_AXIS = {
 }
 
 
-class UnknownLayer(Exception):
+class UnknownLayer(Exception):  # noqa: N818, no error of a user
     """The effect of a layer is unknown; the message names it."""
 
 
