@@ -204,6 +204,13 @@ def serving(hub):
             hub.shutdown()
 
 
+def make_environment(home, address):
+    """Return the environment of a process whose client asks the Hub at `address`."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    own |= {"HF_HOME": str(home), "HF_ENDPOINT": address, "HF_HUB_DISABLE_XET": "1"}
+    return own | {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
 def ask(home, address, *words, **environment):
     """Return what the real client does with the words, in a process of its own.
 
@@ -216,9 +223,7 @@ def ask(home, address, *words, **environment):
     Returns:
         Dict from word to what `Found` has, or to `[name of the exception, message]`.
     """
-    own = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    own |= {"HF_HOME": str(home), "HF_ENDPOINT": address, "HF_HUB_DISABLE_XET": "1"}
-    own |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"} | environment
+    own = make_environment(home, address) | environment
     command = [sys.executable, "-m", "tests.weights.making_hub", *words]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=own)
     assert result.returncode == 0, result.stderr

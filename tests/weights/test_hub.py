@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.making import ROOT
-from tests.weights.making_hub import CHUNK, COMMIT, Hub, ask, serving
+from tests.making import ROOT, program
+from tests.weights.making_hub import CHUNK, COMMIT, Hub, ask, make_environment, serving
 from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.weights import hub, hub_client
 from vgg_tf.weights.reading import SHIPPED, read_weights
@@ -37,6 +37,7 @@ FOUND = (
     "hf://me/two/a.safetensors",
     "hf://me/reset",
     "hf://me/timm",
+    "imagenet",
 )
 # As timm's push_to_hf_hub writes it.
 CONFIG = {
@@ -50,6 +51,7 @@ def make_hub():
     return Hub(
         {
             TIMM: {"model.safetensors": CUT, "config.json": b"{}", "pytorch_model.bin": b"\x80"},
+            hub.IMAGENET["vgg16"]: {"model.safetensors": CUT},
             "me/run": {
                 **{path.name: path.read_bytes() for path in RUN.iterdir()},
                 "last.safetensors": b"",
@@ -216,7 +218,33 @@ def test_eight_networks_have_imagenet_weights_and_the_error_lists_them():
     ]
     assert set(hub.IMAGENET) < set(ARCHITECTURES)
     with pytest.raises(ValueError, match=r"trained: vgg11, vgg11_bn, .*Received: vgg16c_bn"):
-        hub.find_imagenet_name("vgg16c_bn")
+        hub.expand_name("imagenet", "vgg16c_bn")
+
+
+def test_imagenet_is_the_network_of_the_architecture(answered, tmp_path, monkeypatch):
+    assert hub.expand_name("imagenet", "vgg19_bn") == "timm/vgg19_bn.tv_in1k"
+    assert hub.expand_name("hf://me/run", "vgg19_bn") == "hf://me/run"
+    assert answered[0]["imagenet"]["name"] == f"timm/vgg16.tv_in1k@{COMMIT}"
+    monkeypatch.chdir(tmp_path)
+    Path("imagenet").mkdir()  # often the folder of the data
+    assert hub.is_hub_name("imagenet")
+    assert not hub.is_hub_name("./imagenet")
+
+
+# 12 s: the program trains in a process of its own, twice.
+@pytest.mark.slow
+def test_train_inherits_imagenet_weights_of_its_architecture(tmp_path):
+    words = ["--arch", "vgg11_bn", "--inherit", "imagenet", "--smoke", "--out", "run"]
+    with serving(make_hub()) as server:
+        env = make_environment(tmp_path / "home", server.address)
+        first = program("vgg_tf.train", *words, cwd=tmp_path, env=env)
+        assert first.returncode == 0, first.stderr
+        asked = len(server.asked)
+        second = program("vgg_tf.train", *words, cwd=tmp_path, env=env)
+        assert "run is done" in second.stdout, second.stderr
+        assert len(server.asked) == asked
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert recipe["inherit"] == f"{TIMM}@{COMMIT}"
 
 
 def test_a_missing_client_is_an_error_with_the_pip_command(monkeypatch):

@@ -182,7 +182,7 @@ def open_checkpoint(path, headless=False, stated=StatedInput()):  # noqa: B008, 
     if hub.is_hub_name(path):
         found = hub.resolve(path)
         opened = open_checkpoint(found.path, headless, stated)
-        name = hub.parse_name(path)[0].rpartition("/")[2]
+        name = hub.parse_name(found.name)[0].rpartition("/")[2]
         folder = os.path.join(EVALUATIONS, f"{name}-{opened.fingerprint[:8]}")
         classes = opened.classes or found.classes
         return replace(opened, path=path, folder=folder, classes=classes)

@@ -11,7 +11,7 @@ from vgg_tf.models.freezing import freeze
 from vgg_tf.models.initializers import find_initialization
 from vgg_tf.paper.architectures import HEAD_WIDTH, IMAGENET_MEAN, find_architecture
 from vgg_tf.weights.container import Weights
-from vgg_tf.weights.imagenet import fetch_imagenet_weights
+from vgg_tf.weights.hub import expand_name
 from vgg_tf.weights.inheritance import load_weights
 from vgg_tf.weights.normalization import adapt_statistics
 from vgg_tf.weights.reading import read_weights
@@ -56,7 +56,9 @@ def build_vgg(
             is the last feature map, `[B, H // 32, W // 32, 512 * width]`. Defaults to True.
         weights: Where the weights come from. Defaults to None, random weights. One of:
 
-            - `"imagenet"`: Keras' weights, for `vgg16` and `vgg19`.
+            - `"imagenet"`: torchvision's weights of `vgg11` to `vgg19` and their `_bn`, from timm's
+              pages on the Hugging Face Hub; or a name there, such as `timm/vgg16_bn.tv_in1k`. Needs
+              `pip install "vgg_tf[hub]"`.
             - `"cifar10"`: the `vgg11_bn` of half the width that is part of the package, with
               `input_shape=(32, 32, 3)`.
             - A Keras model, or the path of a run folder or of a file of Keras, torchvision or timm;
@@ -105,7 +107,8 @@ def build_vgg(
         ValueError: The architecture, the initializer or `freeze_until` is unknown, arguments do not
             fit together, or the weights are for another network.
         FileNotFoundError: The path `weights` does not exist.
-        OSError: The ImageNet weights could not be downloaded.
+        ConnectionError: The Hub could not be reached.
+        ModuleNotFoundError: The client of the Hub is not installed.
 
     Examples:
         >>> model = build_vgg(
@@ -120,7 +123,7 @@ def build_vgg(
     row = find_architecture(arch)
     _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std)
     if weights is not None:
-        weights = _read(weights, arch, include_top, input_shape[2], mean, std)
+        weights = _read(weights, arch, input_shape[2], mean, std)
         if weights.mean is not None:
             mean, std = (
                 adapt_statistics(values, input_shape[2]) for values in (weights.mean, weights.std)
@@ -156,10 +159,10 @@ def build_vgg(
     return model
 
 
-def _read(weights, arch, include_top, channels, mean, std):
+def _read(weights, arch, channels, mean, std):
     """Return the weights. Their mean is None where the arguments state that of the network."""
-    if isinstance(weights, str) and weights == "imagenet":
-        weights = fetch_imagenet_weights(arch, include_top)
+    if isinstance(weights, str):
+        weights = expand_name(weights, arch)
     if channels == 3:
         return read_weights(weights, mean=mean, std=std)
     weights = read_weights(weights)

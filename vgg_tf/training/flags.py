@@ -61,8 +61,8 @@ class Words:
         out: Run folder, here or on gs://. The default is runs/<arch>-<name of the data>.
         inherit: Start from these weights: a run folder, a Keras file (.keras, .weights.h5, .h5), a
             torchvision or timm file (.safetensors), a Keras Hub preset, timm/NAME or
-            hf://OWNER/NAME of the Hugging Face Hub, imagenet (Keras' own, for vgg16 and vgg19), or
-            cifar10 (part of vgg_tf). Architecture, widths, size and mean are those of the weights.
+            hf://OWNER/NAME of the Hugging Face Hub, imagenet (timm's of --arch), or cifar10 (part
+            of vgg_tf). Architecture, widths, size and mean are those of the weights.
         recipe: Default of all numbers: auto, paper, paper384, paper-jitter, cifar, digits or
             finetune. auto is finetune with --inherit, else it looks at the data.
         config: JSON file, or run folder, whose recipe is the default of all numbers instead.

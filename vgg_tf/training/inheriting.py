@@ -22,23 +22,19 @@ def open_origin(words):
         ValueError: they cannot be read, or are not those of a VGG network.
     """
     from vgg_tf.runs.run_folder import has_begun, read_run
-    from vgg_tf.weights.imagenet import fetch_imagenet_weights
     from vgg_tf.weights.reading import check_paths, read_weights
 
     arch = words.arch
-    stated = words.stated.parse()
-    if words.inherit == "imagenet":
-        weights = read_weights(fetch_imagenet_weights(arch or DEFAULT), **stated)
-        return _describe(weights, arch)
+    stated, source = words.stated.parse(), hub.expand_name(words.inherit, arch or DEFAULT)
     if (words.out or arch) and has_begun(words.folder) and not is_there(words.inherit):
         settings = read_run(words.folder).settings
         recipe = settings.recipe
         return Origin(settings.arch, recipe.width, recipe.head_width, recipe.size, recipe.flip)
-    check_paths([words.inherit])
+    check_paths([source])
     flip = True
-    if not hub.is_hub_name(words.inherit) and has_begun(words.inherit):
-        flip = read_run(words.inherit).settings.recipe.flip
-    return _describe(read_weights(words.inherit, **stated), arch, flip)
+    if not hub.is_hub_name(source) and has_begun(source):
+        flip = read_run(source).settings.recipe.flip
+    return _describe(read_weights(source, **stated), arch, flip)
 
 
 def is_there(source):

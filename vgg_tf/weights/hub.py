@@ -3,6 +3,7 @@
 | name | weights |
 | --- | --- |
 | `timm/vgg16_bn.tv_in1k` | timm's file of a network that torchvision trained on ImageNet |
+| `imagenet` | the one of these for the architecture at hand, without one for vgg16 |
 | `hf://owner/name` | a run folder, a preset of Keras Hub or a weight file in a repository |
 | `hf://owner/name/file.safetensors` | a file or folder of the repository |
 
@@ -24,6 +25,7 @@ from vgg_tf.weights.hub_client import explaining, import_client
 
 SCHEME = "hf://"
 PREFIXES = (SCHEME, "timm/")  # of all names
+WORD = "imagenet"
 # The eight networks that torchvision trained on ImageNet. The other three have no such weights.
 NETWORKS = tuple(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn"))
 IMAGENET = {arch: f"timm/{arch}.tv_in1k" for arch in NETWORKS}
@@ -65,7 +67,9 @@ class Found:
 
 
 def is_hub_name(word):
-    """Return whether a word names weights of the Hub. A local path of this name wins.
+    """Return whether a word names weights of the Hub.
+
+    A local path of this name wins, except over `imagenet`, whose path is ./imagenet.
 
     Args:
         word: Path or name, as the user gave it.
@@ -75,24 +79,27 @@ def is_hub_name(word):
         (True, False)
     """
     word = str(word)
-    return word.startswith(PREFIXES) and not os.path.exists(word)
+    return word == WORD or (word.startswith(PREFIXES) and not os.path.exists(word))
 
 
-def find_imagenet_name(arch):
-    """Return the Hub's name of the ImageNet weights of an architecture.
+def expand_name(word, arch="vgg16"):
+    """Return the Hub's name of the ImageNet weights of an architecture for `imagenet`.
 
     Args:
+        word: Path or name, as the user gave it.
         arch: Name of the architecture.
 
     Returns:
-        str, such as `timm/vgg16_bn.tv_in1k`.
+        str, such as `timm/vgg16_bn.tv_in1k`. Another word is returned unchanged.
 
     Raises:
         ValueError: There are no such weights. The message lists those that exist.
     """
+    if word != WORD:
+        return word
     if arch not in IMAGENET:
         raise ValueError(
-            f"imagenet must be used with a network that torchvision trained: {', '.join(IMAGENET)}."
+            f"{WORD} must be used with a network that torchvision trained: {', '.join(IMAGENET)}."
             f" Received: {arch}, for which nobody published ImageNet weights. Choose one of them, "
             "or --inherit a run of your own."
         )
@@ -116,6 +123,7 @@ def resolve(word):
         ConnectionError: The Hub cannot be reached, or the download was cut, and the cache does not
             have the file.
     """
+    word = expand_name(str(word))
     repository, revision, file = parse_name(word)
     hub = import_client()
     with explaining(word):
