@@ -13,7 +13,7 @@ class Origin:
 
     Attributes:
         arch: Name of their architecture.
-        width: Multiplier of the number of channels.
+        width: Multiplier of the number of channels; None if they have not all five blocks.
         head_width: Outputs of fc1 and fc2. 0 without a head.
         crop: Side of the crops of their training, in pixels. 0 without a head.
         flip: Whether their training flipped images. True if unknown.
@@ -21,7 +21,7 @@ class Origin:
     """
 
     arch: str
-    width: float
+    width: float | None
     head_width: int = 0
     crop: int = 0
     flip: bool = True
@@ -38,7 +38,7 @@ def fit_network(recipe, origin):
     Returns:
         A `Recipe`.
     """
-    return replace(recipe, width=origin.width, head_width=origin.head_width)
+    return replace(recipe, width=origin.width or recipe.width, head_width=origin.head_width)
 
 
 def fit_finetuning(recipe, origin, images, smaller_side=None):

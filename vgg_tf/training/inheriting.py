@@ -100,7 +100,7 @@ def divides_by_std(weights, settings):
 def _advise(weights):
     """Return the flags with which the layers of the weights fit, as a sentence."""
     origin = _describe(weights, "")
-    width = f"--width {origin.width:g}" + (
+    width = f"--width {origin.width or 1:g}" + (
         f" --head-width {origin.head_width}" if origin.head_width else ""
     )
     return (
