@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from tests.data.making_pictures import fill
-from vgg_tf import evaluate
 from vgg_tf.data.opening import open_source, open_tested
 from vgg_tf.data.selection import Selection
 from vgg_tf.data.training_images import note_training_images
 from vgg_tf.evaluation import checkpoint
+from vgg_tf.functions.testing import EvaluateFlags, _open_networks
 from vgg_tf.localization import testing
 from vgg_tf.localization.flags import Evaluate
 from vgg_tf.records.contents import Contents
@@ -111,8 +111,8 @@ def test_both_programs_note_it_when_they_open_the_data(pictures, monkeypatch, sp
     shutil.copytree(pictures / "x" / "train", pictures / "copy")
     # A test on the run's own training split needs no note.
     data = str(pictures / "copy") if split == "test" else None
-    flags = evaluate.Flags((run.folder,), data=data, split=split)
-    *_, of_classes = evaluate._open_networks(flags)
+    flags = EvaluateFlags((run.folder,), data=data, split=split)
+    *_, of_classes = _open_networks(flags)
     flags = Evaluate((run.folder,), data=data, split=split)
     of_boxes = testing._open_source([SimpleNamespace(**common)], flags)
     for source in (of_classes, of_boxes):

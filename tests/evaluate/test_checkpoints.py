@@ -9,8 +9,9 @@ import pytest
 
 from tests.evaluate.making_reports import call, predictions, put_few
 from tests.making import noise, save
-from vgg_tf import build_vgg, evaluate, train, write_weights
+from vgg_tf import build_vgg, train, write_weights
 from vgg_tf.evaluation.checkpoint import open_checkpoint
+from vgg_tf.functions import testing
 from vgg_tf.runs import run_folder
 
 
@@ -155,19 +156,19 @@ def test_scales_have_no_duplicates_and_headless_networks_use_the_papers(copied, 
 def test_a_run_without_test_images_is_tested_on_validation_and_its_flips_are_those_of_training(
     tmp_path, copied
 ):
-    flags = evaluate.Flags(("run",), data="folder")
+    flags = testing.EvaluateFlags(("run",), data="folder")
     for i in range(40):
         save(tmp_path / "folder" / "train" / str(i % 10) / f"{i}.png", noise(32, 32, i))
     recipe = json.loads((copied / "recipe.json").read_text())
     assert recipe["recipe"]["flip"] is False  # mirrored digits are not digits
     (copied / "recipe.json").write_text(json.dumps(recipe | {"data": str(tmp_path / "folder")}))
-    found, (network,), source = evaluate._open_networks(dataclasses.replace(flags, data=None))
+    found, (network,), source = testing._open_networks(dataclasses.replace(flags, data=None))
     assert found.split == "validation"
     assert any("no test split: the validation images are tested" in note for note in source.notes)
     assert network.flip is False
     # A split that is asked for by name must exist.
     with pytest.raises(ValueError, match="has no split 'test'"):
-        evaluate._open_networks(dataclasses.replace(flags, data=None, split="test"))
+        testing._open_networks(dataclasses.replace(flags, data=None, split="test"))
     for word, flip in (("on", True), ("off", False)):
         asked = dataclasses.replace(flags, data=None, flip=word)
-        assert evaluate._open_networks(asked)[1][0].flip is flip
+        assert testing._open_networks(asked)[1][0].flip is flip

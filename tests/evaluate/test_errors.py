@@ -8,7 +8,7 @@ import pytest
 from tests.evaluate.making_reports import FEW, call, digits, predictions, put_few, report
 from tests.making import cells_of
 from vgg_tf.data import opening
-from vgg_tf.evaluate import PresetName
+from vgg_tf.functions.testing import PresetName
 from vgg_tf.images import decoding, rescaling
 from vgg_tf.paper.protocols import PROTOCOLS, ProtocolName
 from vgg_tf.paper.results import PRESETS

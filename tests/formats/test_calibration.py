@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from tests.formats.making_networks import network_of
-from vgg_tf import export
 from vgg_tf.evaluation import checkpoint
 from vgg_tf.formats import calibration
+from vgg_tf.functions import exporting
 
 pytestmark = pytest.mark.usefixtures("table")
 
@@ -34,7 +34,7 @@ def test_int8_is_calibrated_on_100_pictures_that_are_not_compared(
     opened = checkpoint.open_checkpoint(file)
     assert calibration.CALIBRATION == 100
     monkeypatch.setattr(calibration, "CALIBRATION", 20)  # each view takes milliseconds
-    flags = export.Flags("", pictures=greys(tmp_path / "pictures", range(n)), n=5)
+    flags = exporting.ExportFlags("", pictures=greys(tmp_path / "pictures", range(n)), n=5)
     compared, where, learnt, told = calibration.choose_views(
         flags, opened, network_of(tmp_path), True
     )
@@ -52,8 +52,8 @@ def test_int8_is_calibrated_on_the_training_pictures_if_they_exist(file, tmp_pat
     opened = replace(checkpoint.open_checkpoint(file), data=str(tmp_path / "data"))
     network, pictures = network_of(tmp_path), greys(tmp_path / "pictures", range(100, 110))
     for flags, least, most in (
-        (export.Flags("", n=4), 200, 239),
-        (export.Flags("", pictures=pictures, n=4), 100, 109),
+        (exporting.ExportFlags("", n=4), 200, 239),
+        (exporting.ExportFlags("", pictures=pictures, n=4), 100, 109),
     ):
         compared, _, learnt, told = calibration.choose_views(flags, opened, network, True)
         assert all(least <= level <= most for level in levels_of(compared))

@@ -14,6 +14,7 @@ from tests.formats.making_networks import CLASSES, SHALLOW
 from vgg_tf import export
 from vgg_tf.evaluation import checkpoint
 from vgg_tf.formats import coreml, round_trip
+from vgg_tf.functions import export_files
 
 pytestmark = pytest.mark.usefixtures("table")
 
@@ -43,7 +44,7 @@ def test_formats_are_a_list_and_a_later_export_keeps_earlier_entries(file, tmp_p
         Path(path).write_bytes(b"")
         return found
 
-    monkeypatch.setattr(export, "write_checked", write)
+    monkeypatch.setattr(export_files, "write_checked", write)
     monkeypatch.chdir(tmp_path)
     words = [str(file), "--out", "out", "--n", "1", "--format"]
 
@@ -86,7 +87,7 @@ def test_a_dot_in_the_name_of_a_run_begins_no_suffix(file, tmp_path, monkeypatch
     opened = checkpoint.open_checkpoint(file)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        checkpoint, "open_checkpoint", lambda path: replace(opened, path=path, run="a run")
+        checkpoint, "open_checkpoint", lambda path, **_: replace(opened, path=path, run="a run")
     )
     for name in ("vgg11-lr0.01", "vgg11-lr0.05"):
         (tmp_path / "runs" / name).mkdir(parents=True)

@@ -5,23 +5,26 @@ import subprocess
 import numpy as np
 
 import vgg_tf
-from vgg_tf import evaluate, export, localize, preflight, stages, train, transfer, visualize
+from vgg_tf import preflight, stages, visualize
 from vgg_tf.data import opening
 from vgg_tf.figures import networks
 from vgg_tf.forecast import trial
+from vgg_tf.functions.keywords import make_words
 from vgg_tf.images.rescaling import make_center_view
 from vgg_tf.models import costs, heatmaps
 from vgg_tf.records import integrity
 from vgg_tf.runs import run_folder
 from vgg_tf.runtime import devices, programs
 from vgg_tf.training import probe
+from vgg_tf.training.flags import Flags
 from vgg_tf.writing.write import write
 
 BFLOAT16 = devices.Devices(
     "cpu", "tensorflow", 1, None, "mixed_bfloat16", "bfloat16 on any processor"
 )
-FEW = "--width 0.0625 --head-width 16 --epochs 1 --batch-size 8 --size 32 --scale 32,40".split()
-FEW += ["--steps-per-epoch", "1", "--strategy", "cpu", "--precision", "mixed_bfloat16"]
+CPU = {"strategy": "cpu", "precision": "mixed_bfloat16"}
+FEW = {"width": 0.0625, "head_width": 16, "epochs": 1, "batch_size": 8, "size": 32, **CPU}
+FEW |= {"scale": (32, 40), "steps_per_epoch": 1}
 
 
 def tiny(weights=None, **options):
@@ -57,7 +60,11 @@ def timing_without_time(monkeypatch):
         "measure_throughput",
         lambda scores, batches: scores.train_on_batch(*next(iter(batches))),
     )
-    trial.time_training(["--arch", "vgg11", "--data", "shards", *FEW])
+    trial.time_training(make_words(Flags, "train", {"arch": "vgg11", "data": "shards", **FEW}))
+
+
+def train_boxes():
+    return vgg_tf.train_localizer("voc", "a.safetensors", out="boxes", test_scale=32, **FEW)
 
 
 def a_doctor_who_asks_nobody(monkeypatch):
@@ -72,6 +79,18 @@ PUBLIC = {
     "build_vgg": lambda _: tiny(),
     "convert_head": lambda _: vgg_tf.convert_head(vgg_tf.convert_head(tiny()), dense=False),
     "decode_predictions": lambda _: vgg_tf.decode_predictions(np.ones((1, 2)) / 2, ("blue", "red")),
+    "describe_pictures": lambda _: vgg_tf.describe_pictures(
+        "pictures", weights=["a.safetensors"], train=4, test=2, splits=1, **CPU
+    ),
+    "evaluate_localizer": lambda _: vgg_tf.evaluate_localizer(
+        train_boxes().folder, protocol="center", strategy="cpu"
+    ),
+    "evaluate_network": lambda _: vgg_tf.evaluate_network(
+        "a.safetensors", data="pictures", split="validation", **CPU
+    ),
+    "export_network": lambda _: vgg_tf.export_network(
+        "run", n=2, format="onnx", pictures="pictures"
+    ),
     "extract": lambda _: vgg_tf.extract(
         [picture()], ["a.safetensors", "run"], "32", devices=BFLOAT16
     ),
@@ -81,11 +100,18 @@ PUBLIC = {
         iter(vgg_tf.load_epochs("pictures", "train", batch_size=4, size=32, scale=32, seed=1)(0))
     ),
     "load_weights": lambda _: vgg_tf.load_weights(tiny(classes=2), "a.safetensors"),
+    "locate_objects": lambda _: vgg_tf.locate_objects(
+        train_boxes().folder, "pictures/red/1.png", label="red", strategy="cpu"
+    ),
+    "predict_pictures": lambda _: vgg_tf.predict_pictures("a.safetensors", "pictures", **CPU),
     "process_path": lambda _: vgg_tf.process_path(
         "pictures/red/1.png", ("blue", "red"), crop=32, scale=(32, 40), seed=1
     ),
     "read_weights": lambda _: vgg_tf.read_weights("run"),
     "strategy": lambda _: vgg_tf.strategy("auto", "mixed_bfloat16"),
+    "train_localizer": lambda _: train_boxes(),
+    # Takes seconds, because a training run traces its steps and pipelines.
+    "train_network": lambda _: vgg_tf.train_network("shards", arch="shallow", out="other", **FEW),
     "write_weights": lambda _: vgg_tf.write_weights(tiny(), "b.weights.h5"),
 }
 OTHERS = {
@@ -122,49 +148,8 @@ OTHERS = {
     "read_run": lambda _: run_folder.read_run("run").load_best(),
     "verify": lambda _: list(integrity.verify("shards", progress=False)),
     "write": lambda _: write(opening.open_source("pictures"), "others", progress=False),
-    "evaluate.main": lambda _: evaluate.main(
-        ["a.safetensors", "--data", "pictures", "--split", "validation", *FEW[-4:]]
-    ),
-    "export.main": lambda _: export.main(
-        ["run", "--n", "2", "--format", "onnx", "--pictures", "pictures"]
-    ),
-    "localize.main": lambda _: [
-        localize.main(
-            [
-                "train",
-                "--data",
-                "voc",
-                "--inherit",
-                "a.safetensors",
-                "--out",
-                "boxes",
-                "--test-scale",
-                "32",
-                *FEW,
-            ]
-        ),
-        localize.main(["evaluate", "boxes", "--protocol", "center", "--strategy", "cpu"]),
-    ],
     "preflight.main": a_doctor_who_asks_nobody,
     "stages.main": stages_without_training,
-    # Takes seconds, because a training run traces its steps and pipelines.
-    "train.main": lambda _: train.main(
-        ["--arch", "shallow", "--data", "shards", "--out", "other", *FEW]
-    ),
     "trial.time_training": timing_without_time,
-    "transfer.main": lambda _: transfer.main(
-        [
-            "pictures",
-            "--weights",
-            "a.safetensors",
-            "--train",
-            "4",
-            "--test",
-            "2",
-            "--splits",
-            "1",
-            *FEW[-4:],
-        ]
-    ),
     "visualize.main": lambda _: visualize.main(["heat", "run", "pictures/red/1.png"]),
 }

@@ -77,7 +77,10 @@ def numbers():
     ]
 
 
-SLOW = ("evaluate.main", "localize.main", "transfer.main", "trial.time_training")
+SLOW = (
+    *("describe_pictures", "evaluate_localizer", "evaluate_network", "locate_objects"),
+    *("train_localizer", "trial.time_training"),
+)
 NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
     for name in (PUBLIC | OTHERS)

@@ -125,7 +125,7 @@ def compute_rows(trained, reader, numbers, units, devices, batch_size=0, describ
 
     looking = make_evaluator(trained, units, devices, batch_size, describe)
     name = f"{trained.name}, {_words(units)}"
-    with tqdm(total=len(numbers), desc=name, unit=" images", disable=None) as bar:
+    with tqdm(total=len(numbers), desc=name, unit=" images", disable=programs.hides_bar()) as bar:
         examples = reader.cut_views(numbers, looking)
         for number, rows in _within(devices.scope, looking.see(examples)):
             if not np.isfinite(rows).all():
@@ -212,7 +212,7 @@ def _check(images, stores):
         checksums = pool.map(lambda i: zlib.crc32(read_bytes(images, i)), numbers)
         for i, checksum in zip(
             numbers,
-            tqdm(checksums, "compare", len(numbers), unit=" images", disable=None),
+            tqdm(checksums, "compare", len(numbers), unit=" images", disable=programs.hides_bar()),
             strict=True,
         ):
             for store in stores:

@@ -33,7 +33,7 @@ def choose_views(flags, opened, network, calibrate):
     """Return the views for the comparison and for the calibration of int8.
 
     Args:
-        flags: `pictures` and `n` are used, as in `export.Flags`.
+        flags: `pictures` and `n` are used, as in `exporting.ExportFlags`.
         opened: A `checkpoint.Checkpoint`.
         network: A `source_network.Network`.
         calibrate: Whether views for the calibration are needed.

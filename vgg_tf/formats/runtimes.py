@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from vgg_tf.images.flattening import decode_by_pillow
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, programs
 
 SUFFIXES = (".onnx", ".tflite", ".mlpackage")
 
@@ -97,7 +97,7 @@ def classify(path, paths):
 
     run, about = open_model(path)
     rows, bad = {}, {}
-    for name in tqdm(paths, os.path.basename(path), unit=" pictures", disable=None):
+    for name in tqdm(paths, os.path.basename(path), unit=" pictures", disable=programs.hides_bar()):
         try:
             pixels = cut_view(files.read(name), about, name)
         except (ValueError, OSError) as error:

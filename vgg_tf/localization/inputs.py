@@ -21,6 +21,7 @@ from vgg_tf.images.decoding import decode, has_windows, make_key
 from vgg_tf.images.rescaling import compute_rescaled_size, make_center_view
 from vgg_tf.localization import boxes
 from vgg_tf.records import stated_sizes
+from vgg_tf.runtime import programs
 
 SHOWN, TRIES = 0.5, 10  # fraction of an object that a crop must show; maximum number of draws
 AUTO = tf.data.AUTOTUNE
@@ -69,7 +70,9 @@ def read_boxes(images, classes):
     from tqdm import tqdm
 
     kept, corners, sizes, notes, remarks = [], [], [], [], {}
-    for i in tqdm(range(len(images)), "boxes", unit=" images", disable=None, leave=False):
+    for i in tqdm(
+        range(len(images)), "boxes", unit=" images", disable=programs.hides_bar(), leave=False
+    ):
         width, height = images.read_size(i)
         found = images.read_boxes(i, width, height, remarks)
         own = np.array([name in ("", classes[images.labels[i]]) for name in found.names], bool)

@@ -14,13 +14,17 @@ from vgg_tf.runtime.engines import settle
 from vgg_tf.training.session import announce, following
 
 
-def train(words):
-    """Train a network that predicts boxes, and print the result.
+def run_training(begun, flags):
+    """Train a network that predicts boxes.
 
     Args:
-        words: words of the command line.
+        begun: the `checkpoint.Checkpoint` to start from.
+        flags: `Train`.
+
+    Returns:
+        folder: the run folder.
+        report: dict of the error and the numbers of the training.
     """
-    begun, flags = _parse(words)
     devices = choose(flags.strategy, flags.precision)
 
     from vgg_tf.data import opening
@@ -53,10 +57,10 @@ def train(words):
         else:
             report = _train_run(run, source, begun, devices, flags)
             run.write_report(report)
-        print(format_result(report))
+    return out, report
 
 
-def _parse(words):
+def parse(words):
     """Parse the flags; the defaults of the recipe depend on the network to start from.
 
     Args:

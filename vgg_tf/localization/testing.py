@@ -1,10 +1,8 @@
 """A test of box regression: boxes of all images of a split, and their errors."""
 
-import time
 from dataclasses import dataclass
 
-from vgg_tf.localization.flags import PROG, Evaluate
-from vgg_tf.runtime import command_line, quiet
+from vgg_tf.runtime import programs, quiet
 from vgg_tf.runtime.devices import choose
 from vgg_tf.runtime.engines import settle
 
@@ -24,16 +22,20 @@ class Subject:
     scales: list
 
 
-def evaluate(words):
-    """Predict boxes of all images of a split, and print the tables and the result.
+def run_test(flags):
+    """Predict boxes of all images of a split, print the tables and write the report.
 
     Args:
-        words: words of the command line.
+        flags: `Evaluate`.
+
+    Returns:
+        folder: the folder of the report.
+        errors: dict of the errors of the last line of the tables.
+        known: whether the class was given.
 
     Raises:
         ValueError: no run is given.
     """
-    flags = command_line.parse_flags(Evaluate, words, f"{PROG} evaluate")
     if not flags.runs:
         raise ValueError(
             f"At least one run is required. Received: {len(flags.runs)}. Give run folders of "
@@ -50,7 +52,6 @@ def evaluate(words):
     from vgg_tf.runs import run_folder
 
     run_folder.refuse_run(flags.out)
-    start = time.perf_counter()
     devices = choose(flags.strategy, "auto")
     with devices.scope():
         localizers = [inference.Localizer(path) for path in flags.runs]
@@ -75,12 +76,7 @@ def evaluate(words):
         "flip": flags.flip,
     }
     folder = _report(subjects, found, errors, facts, images, flags)
-    last = errors[-1]
-    (low, high), kind = last["top5_interval"], "class known" if known else "top-5"
-    print(
-        f"{flags.split} localization error {last['top5_error']:.2f} % ({kind}; 95 %: {low:.2f} "
-        f"to {high:.2f}), n={last['n']:,}, {time.perf_counter() - start:.0f} s; {folder}"
-    )
+    return folder, errors[-1], known
 
 
 def _open_source(localizers, flags):
@@ -141,7 +137,7 @@ def _find_all(subjects, images, rater, flags):
     from vgg_tf.localization import inference
 
     found = [[] for _ in subjects]
-    for i in tqdm(range(len(images)), "locate", unit=" images", disable=None):
+    for i in tqdm(range(len(images)), "locate", unit=" images", disable=programs.hides_bar()):
         image = decoding.decode_named(images.images.read(i), images.images.names[i])
         labels, windows = [int(images.images.labels[i])], None
         if rater and flags.protocol == "dense":

@@ -112,7 +112,7 @@ def scan_shards(paths, progress, form=schema.SLIM, plain=None):
     with tqdm(
         unit=" records",
         desc=os.path.dirname(paths[0]),
-        disable=None if progress else True,
+        disable=not progress or programs.hides_bar(),
         mininterval=0.5,
     ) as bar:
         try:

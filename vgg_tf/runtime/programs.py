@@ -75,6 +75,24 @@ def _is_ours(error):
     )
 
 
+def hides_bar(stream=None):
+    """Return whether a progress bar would only fill a log.
+
+    It would where the output is neither a terminal nor a notebook, and where TQDM_DISABLE is set.
+
+    Args:
+        stream: The bar's stream. None is `sys.stderr`.
+
+    Returns:
+        bool, for the argument `disable` of tqdm.
+    """
+    if os.environ.get("TQDM_DISABLE"):
+        return True
+    python = sys.modules.get("IPython")
+    in_notebook = python and hasattr(python.get_ipython(), "kernel")
+    return not (in_notebook or (stream or sys.stderr).isatty())
+
+
 def count(n, noun, nouns=None):
     """Return a number with its noun, such as `1 picture` or `1,234 classes`.
 

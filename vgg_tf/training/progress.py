@@ -143,7 +143,7 @@ class Watch(keras.callbacks.Callback):
 
         label = f"epoch {self.epoch + 1}/{self.recipe.epochs}"
         total = self.steps * self.batch
-        disable = None if self.shown else True
+        disable = not self.shown or programs.hides_bar(sys.stdout)
         self.bar = tqdm(
             total=total, desc=label, unit=" images", leave=False, disable=disable, file=sys.stdout
         )
