@@ -107,7 +107,7 @@ def test_both_programs_note_it_when_they_open_the_data(pictures, monkeypatch, sp
         selection=run.settings.selection,
         check_classes=lambda *_: None,
     )
-    monkeypatch.setattr(checkpoint, "open_checkpoint", lambda _: network)
+    monkeypatch.setattr(checkpoint, "open_checkpoint", lambda *_, **__: network)
     shutil.copytree(pictures / "x" / "train", pictures / "copy")
     # A test on the run's own training split needs no note.
     data = str(pictures / "copy") if split == "test" else None

@@ -89,7 +89,7 @@ class Boxes(Result):
 
     def __str__(self):
         lines = [f"{programs.count(len(self.pictures), 'picture')}; {self.folder}"]
-        return "\n".join([*lines, *(f"not read: {text}" for text in self.problems)])
+        return "\n".join([*lines, *self.problems])
 
 
 def train_localizer(

@@ -77,9 +77,7 @@ class Predictions(Result):
     problems: dict[str, str]
 
     def __str__(self):
-        return "\n".join(
-            [*self.list_lines(), *(f"not read: {text}" for text in self.problems.values())]
-        )
+        return "\n".join([*self.list_lines(), *self.problems.values()])
 
     def list_lines(self):
         """Return the lines of text: a picture, and below it a line for each class."""

@@ -1,7 +1,7 @@
 """train_network: a training run, from its flags to its result."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from vgg_tf.functions.keywords import make_words, raising
@@ -26,6 +26,7 @@ class Training(Result):
         n: Number of its images.
         top1_error: Error of the best network on center crops, in %; None if it was not tested.
         top5_error: Share of images whose class is not among the five most likely, in %; or None.
+        mean_class_recall: 0..1, where the classes of the split are unequal; else None.
         epochs: Number of epochs.
         best_epoch: Epoch of the best network, from 1.
         seconds: Duration of the training.
@@ -38,13 +39,15 @@ class Training(Result):
     n: int
     top1_error: float | None
     top5_error: float | None
+    mean_class_recall: float | None
     epochs: int
     best_epoch: int
     seconds: float
     images_per_second: float
 
     def __str__(self):
-        return f"{format_result(vars(self))}; {self.folder}"
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        return f"{format_result({'split': None, **known})}; {self.folder}"
 
     def load(self):
         """Return the best network, as a Keras model from raw RGB to probabilities."""
@@ -142,9 +145,8 @@ def run_training(flags, source, words=None):
         report = run.read_report() if run.writes else None
     if report is None:
         return None
-    names = ("split", "n", "top1_error", "top5_error", "epochs", "best_epoch", "seconds")
-    found = (report.get(name) for name in (*names, "images_per_second"))
-    return Training(out, settings.arch, *found)
+    names = [field.name for field in fields(Training)][2:]  # after the folder and the architecture
+    return Training(out, settings.arch, *(report.get(name) for name in names))
 
 
 def _write_collection(run, source, flags, data):
