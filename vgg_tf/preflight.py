@@ -17,7 +17,7 @@ _SHOWN = ("normalize", "block1", "block2", "block3", "block4", "block5", "fc1", 
 IMAGENET_IMAGES = 1_281_167
 LIBTPU_MISSING = (
     "--topology needs the packages jax and libtpu. Received: --topology {}, without one of the "
-    'packages. Install them: pip install "vgg_tf[preflight]" (or jax libtpu)'
+    'packages. Install them: pip install "vgg_tf[preflight]" (or "jax[tpu]")'
 )
 
 

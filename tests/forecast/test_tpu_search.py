@@ -143,4 +143,4 @@ def test_without_libtpu_the_error_says_what_to_install():
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ
     )
     assert result.returncode == 1
-    assert result.stderr.strip().endswith('pip install "vgg_tf[preflight]" (or jax libtpu)')
+    assert result.stderr.strip().endswith('pip install "vgg_tf[preflight]" (or "jax[tpu]")')

@@ -4,8 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from importlib import metadata
-from pathlib import Path
 
 import pytest
 
@@ -176,105 +174,12 @@ def test_the_error_of_a_missing_tpu_names_the_engines(answers):
     assert "No TPU found by JAX" in answers["jax"]["tpu"]
 
 
-@pytest.mark.parametrize(
-    ("place", "remedy"),
-    [
-        (
-            {},
-            "This machine has no TPU chip. Use a TPU machine of Kaggle, Colab or Cloud TPU, "
-            "or --strategy auto",
-        ),
-        ({"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, "Choose Settings, Accelerator, TPU v5e-8"),
-        (
-            {"COLAB_RELEASE_TAG": "release"},
-            "Choose Runtime, Change runtime type, v5e-1 TPU or v6e-1 TPU",
-        ),
-    ],
-)
-def test_without_a_tpu_the_remedy_is_that_of_kaggle_colab_or_the_machine(
-    monkeypatch, place, remedy
-):
-    for name, value in place.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(chips, "find_tpu_chips", lambda: (None, 0))
-    assert remedy in doctor.explain_missing("tpu", ("tensorflow", "jax"))
-
-
-def test_chips_that_no_framework_uses_are_named_with_what_to_install(monkeypatch):
-    monkeypatch.setattr(chips, "find_tpu_chips", lambda: ("v5e", 8))
-    message = doctor.explain_missing("tpu", ("tensorflow",))
-    assert "No TPU found by TensorFlow. The machine has 8 chips of TPU v5e" in message
-    assert 'pip install -U "jax[tpu]" keras tensorflow-cpu' in message
-
-
-def test_tpu_chips_are_distinguished_from_network_cards_of_google(tmp_path, monkeypatch):
-    # A Cloud machine with four v6e chips, one network card of the same vendor, and a disk.
-    numbers = [("0x1ae0", "0x006f")] * 4 + [("0x1ae0", "0x0042"), ("0x8086", "0x006f")]
-    for i, (vendor, device) in enumerate(numbers):
-        (tmp_path / str(i)).mkdir()
-        (tmp_path / str(i) / "vendor").write_text(f"{vendor}\n")
-        (tmp_path / str(i) / "device").write_text(f"{device}\n")
-    monkeypatch.setattr(chips, "PCI", Path(tmp_path))
-    assert chips.find_tpu_chips() == ("v6e", 4)
-
-
 def test_an_unknown_engine_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(
         ValueError, match=r"KERAS_BACKEND must be tensorflow or jax. Received: torch"
     ):
         devices.choose()
-
-
-@pytest.mark.parametrize(
-    ("versions", "chips", "remedy"),
-    [
-        (
-            {"tensorflow-tpu": "2.20.0", "libtpu": "0.0.52"},
-            8,
-            "aborts at import with libtpu 0.0.52",
-        ),
-        (
-            {"tensorflow-tpu": "2.20.0", "libtpu": "0.0.14", "jax": "0.7.2"},
-            8,
-            "cannot both own the TPU",
-        ),
-        ({"tensorflow-cpu": "2.20.0"}, 8, 'pip install -U "jax[tpu]"'),
-        ({"jax": "0.7.2", "libtpu": "0.0.21"}, 1, "pip install tensorflow-cpu"),
-        ({"jax": "0.7.2", "libtpu": "0.0.21", "tensorflow-cpu": "2.21.0"}, 1, "nothing to fix"),
-    ],
-)
-def test_the_doctor_knows_incompatible_packages(versions, chips, remedy):
-    assert any(remedy in line for line in doctor.list_remedies(versions, chips))
-
-
-@pytest.mark.parametrize(
-    ("plugin", "platforms"),
-    [("jax-cuda12-plugin", "cuda,cpu"), ("jax-cuda13-plugin", "cuda,cpu"), ("none", "cpu")],
-)
-def test_the_doctor_lets_jax_look_for_gpus_if_its_cuda_plugin_is_installed(
-    plugin, platforms, monkeypatch, capsys
-):
-    def version(name):
-        if name != plugin:
-            raise metadata.PackageNotFoundError(name)
-        return "0.10.2"
-
-    def run(words, env, **options):
-        asked.append(env["JAX_PLATFORMS"])
-        return subprocess.CompletedProcess(words, 0, "devices", "")
-
-    asked = []
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    for place, name, value in (
-        (metadata, "version", version),
-        (subprocess, "run", run),
-        (chips, "find_tpu_chips", lambda: (None, 0)),
-    ):
-        monkeypatch.setattr(place, name, value)
-    doctor.print_report()
-    assert asked == [platforms] * 2
-    assert "\nvgg_tf not installed\n" in capsys.readouterr().out
 
 
 def test_a_tpu_in_use_is_an_error_and_does_not_select_the_cpu(monkeypatch):

@@ -6,10 +6,21 @@ import platform
 import re
 from pathlib import Path
 
+# The driver's files of TPU chips, one a chip: vfio since v5e, accel before. notebooks/ looks at the
+# same files before the package is installed.
+TPU_FILES = ("dev/vfio/[0-9]*", "dev/accel[0-9]*")
+# Variables of TPU sessions: Kaggle's image, Cloud TPU and pods, Colab.
+_SESSIONS = (
+    "ISTPUVM",
+    "TPU_PROCESS_ADDRESSES",
+    "TPU_ACCELERATOR_TYPE",
+    "TPU_WORKER_HOSTNAMES",
+    "TPU_NAME",
+    "COLAB_TPU_ADDR",
+)
 # PCI device numbers of Google's TPU chips (jax/_src/hardware_utils.py). Google's network cards have
 # the same vendor.
 _VENDOR = "0x1ae0"
-PCI = Path("/sys/bus/pci/devices")
 TPU_CHIPS = {
     "0x0027": "v3",
     "0x005e": "v4",
@@ -28,19 +39,47 @@ _WIDEST = (
 GPUS = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # NVIDIA, WSL on Windows, AMD
 
 
-def find_tpu_chips():
+def find_tpu_chips(root="/"):
     """Return the version and the number of the TPU chips in this machine.
 
+    The files of the driver count, because a container may see the PCI devices of chips that it
+    cannot open. Other devices have vfio files as well, such as a GPU of a virtual machine. So no
+    file counts if the PCI devices are visible and none of them is a TPU.
+
+    Args:
+        root: Folder of `dev` and `sys`.
+
     Returns:
-        Tuple such as `("v5e", 8)`; `(None, 0)` without TPU chips.
+        Tuple such as `("v5e", 8)`; `(None, 0)` without TPU chips. The version is `unknown` if the
+        PCI devices are hidden.
     """
-    found = []
-    for device in PCI.glob("*"):
+    n = sum(len(list(Path(root).glob(pattern))) for pattern in TPU_FILES)
+    devices, versions = list(Path(root, "sys/bus/pci/devices").glob("*")), []
+    for device in devices:
         with contextlib.suppress(OSError):
             if (device / "vendor").read_text().strip() == _VENDOR:
-                found.append(TPU_CHIPS.get((device / "device").read_text().strip()))
-    chips = [version for version in found if version]
-    return (chips[0], len(chips)) if chips else (None, 0)
+                versions.append(TPU_CHIPS.get((device / "device").read_text().strip()))
+    version = next(filter(None, versions), None if devices else "unknown")
+    return (version, n) if n and version else (None, 0)
+
+
+def describe_lost_tpu(environment=os.environ, root="/"):
+    """Return one line for a TPU session without a TPU device; "" for other machines.
+
+    Args:
+        environment: Environment variables.
+        root: Folder of `dev` and `sys`.
+
+    Returns:
+        str.
+    """
+    name = next((name for name in _SESSIONS if environment.get(name)), None)
+    if name is None or find_tpu_chips(root)[1]:
+        return ""
+    return (
+        "A TPU session must have a TPU device, /dev/vfio/[0-9]* or /dev/accel[0-9]*. Received: "
+        f"{name}={environment[name]} without such a device. Restart the session with a TPU."
+    )
 
 
 def has_gpu_files():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from vgg_tf.runtime import engines, scopes
-from vgg_tf.runtime.chips import has_bfloat16
+from vgg_tf.runtime.chips import describe_lost_tpu, has_bfloat16
 from vgg_tf.runtime.doctor import explain_missing
 
 StrategyName = Literal["auto", "tpu", "gpu", "cpu"]
@@ -183,6 +183,8 @@ def choose(word="auto", precision="auto"):
                     why += "; set by KERAS_BACKEND"
                 elif engine == "jax" and kind != "cpu":
                     why += f"; TensorFlow sees no {kind}"
+                if i and (lost := describe_lost_tpu()):
+                    why += f". {lost}"
                 return _devices(kind, engine, found, precision, why)
         if (kind, word) == ("tpu", "auto") and engines.are_tpus_taken(names):
             raise ValueError(explain_missing("tpu", tuple(engines.NAMES)))
