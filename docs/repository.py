@@ -1,7 +1,7 @@
 """Write the address of the repository where it is shown: `python docs/repository.py`.
 
 It stands in the metadata of the package, in CITATION.cff and in mkdocs.yml. While there is no
-address, they have none.
+address, they have none. `python -m docs.notebooks` writes it into the notebooks.
 """
 
 import re

@@ -152,4 +152,7 @@ OTHERS = {
     "stages.main": stages_without_training,
     "trial.time_training": timing_without_time,
     "visualize.main": lambda _: visualize.main(["heat", "run", "pictures/red/1.png"]),
+    "visualize.mistakes": lambda _: visualize.mistakes("run", "pictures", "validation"),
+    "visualize.sheet": lambda _: visualize.sheet("pictures", n=4),
+    "visualize.views": lambda _: visualize.views("pictures/red/1.png", size=32, scale="32,40"),
 }
