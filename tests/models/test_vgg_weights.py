@@ -8,6 +8,7 @@ from vgg_tf.evaluation.checkpoint import open_checkpoint
 from vgg_tf.localization import session
 from vgg_tf.paper import presets
 from vgg_tf.paper.architectures import count_filters
+from vgg_tf.weights.normalization import read_statistics
 from vgg_tf.weights.writing import write_weights
 
 
@@ -19,16 +20,29 @@ def test_weights_set_the_number_of_classes_and_mean_and_std(tmp_path):
     np.testing.assert_array_equal(answer(model, images), answer(source, images))
 
 
-def test_mean_and_std_of_the_weights_override_given_ones_with_a_note(capsys):
+@pytest.mark.parametrize(
+    ("given", "mean", "std"),
+    [
+        ({}, (90, 100, 110), (4, 5, 6)),
+        ({"mean": (1, 2, 3)}, (1, 2, 3), (4, 5, 6)),
+        ({"std": (1, 2, 3)}, (90, 100, 110), (1, 2, 3)),
+        ({"mean": (1, 2, 3), "std": (9, 9, 9)}, (1, 2, 3), (9, 9, 9)),
+    ],
+)
+def test_given_mean_and_std_win_over_those_of_the_weights(given, mean, std):
+    source = scrambled(mean=(90, 100, 110), std=(4, 5, 6))
+    model = tiny(weights=source, input_shape=(64, 64, 3), **given)
+    expected = tiny(input_shape=(64, 64, 3), mean=mean, std=std)
+    expected.set_weights(source.get_weights())
+    images = noise(2, 64, 64, 3)
+    np.testing.assert_array_equal(answer(model, images), answer(expected, images))
+
+
+def test_the_mean_of_a_network_for_gray_images_is_that_of_the_argument():
     source = scrambled(mean=(90, 100, 110))
-    for given in ({"std": (1, 2, 3)}, {"mean": (1, 2, 3)}):
-        model = tiny(weights=source, input_shape=(64, 64, 3), **given)
-        assert (
-            "note     input mean (90, 100, 110), no std: from the source, before: mean ("
-            in capsys.readouterr().out
-        )
-        images = noise(2, 64, 64, 3)
-        np.testing.assert_array_equal(answer(model, images), answer(source, images))
+    assert read_statistics(tiny(weights=source, input_shape=(64, 64, 1)))[0] == (100,)
+    gray = tiny(weights=source, input_shape=(64, 64, 1), mean=(7,))
+    assert read_statistics(gray)[0] == (7,)
 
 
 def test_one_call_puts_new_classes_on_a_trained_trunk_and_reports_it(capsys):
