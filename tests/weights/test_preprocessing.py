@@ -232,6 +232,11 @@ def test_metadata_that_cannot_be_right_is_refused(key, value, match, tmp_path):
         read_weights(path)
 
 
+def test_a_mean_of_zero_is_stated_and_not_assumed():
+    weights = read_weights(scrambled("vgg11", mean=(0.0,) * 3))
+    assert (weights.mean, weights.std, weights.notes) == ((0,) * 3, None, ())
+
+
 def test_a_network_around_ours_keeps_both_preprocessings(tmp_path):
     ours = scrambled("vgg11", mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))
     inputs = keras.Input(ours.input_shape[1:])

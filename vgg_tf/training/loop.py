@@ -11,6 +11,7 @@ import numpy as np
 
 from vgg_tf.figures import charts
 from vgg_tf.training import moments, progress
+from vgg_tf.training.copy_ahead import CopyAhead
 from vgg_tf.training.model import drop_softmax, make_classification_task, make_optimizer
 
 DRAW_EVERY = 60  # seconds
@@ -190,8 +191,11 @@ def _train_epoch(scores, watch, batches):
     """
     rate = float(keras.ops.convert_to_numpy(scores.optimizer.learning_rate))
     start = time.perf_counter()
-    # shuffle=False: the order of the batches is fixed, and fit would warn.
-    values = scores.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[watch]).history
+    ahead = CopyAhead()
+    with ahead.active():
+        # shuffle=False: the order of the batches is fixed, and fit would warn.
+        options = {"verbose": 0, "shuffle": False, "callbacks": [ahead, watch]}
+        values = scores.fit(batches, epochs=1, **options).history
     seconds = time.perf_counter() - start
     # On JAX weights and averages now share their arrays, which the next step would donate.
     if watch.last_weights:
