@@ -12,19 +12,21 @@ from tests.making import ROOT, needs_jax
 from vgg_tf.training.copy_ahead import CopyAhead, lacks_copy_ahead
 
 # Three trainings on eight logical devices, with Keras' iterator and with ours: in the first two the
-# loss is read after each step, as many callbacks do, and the copy takes as long as a step.
+# loss is read after each step, as many callbacks do. Steps and copies sleep, so that the times do
+# not depend on what else runs here.
 WORKER = """
 import contextlib, json, time
 import jax, keras, numpy as np, tensorflow as tf
 from keras.src.backend.jax import trainer
 from vgg_tf.training.copy_ahead import CopyAhead
-BATCH, STEPS, SIDE = 64, 12, 48
+BATCH, STEPS, SIDE = 16, 10, 16
 keras.distribution.set_distribution(keras.distribution.DataParallel(
     devices=[f"cpu:{i}" for i in range(8)], auto_shard_dataset=False))
-copy, pause, events = trainer._distribute_data, 0.0, []
+PAUSE = 0.2  # seconds
+copy, events = trainer._distribute_data, []
 def slow_copy(data, layouts=None):
     events.append(("copy", sum(kind == "copy" for kind, _ in events)))
-    time.sleep(pause)
+    time.sleep(PAUSE)
     found = copy(data, layouts)
     live = sum(array.shape == (BATCH, SIDE, SIDE, 3) for array in jax.live_arrays())
     devices = len(found[0].sharding.device_set)
@@ -40,12 +42,18 @@ class Note(keras.callbacks.Callback):
 x = np.random.default_rng(0).normal(size=(STEPS * BATCH, SIDE, SIDE, 3)).astype("float32")
 data = tf.data.Dataset.from_tensor_slices((x, np.arange(STEPS * BATCH) % 4))
 data = data.batch(BATCH, drop_remainder=True)
+@jax.custom_jvp
+def nap(loss):
+    asleep = lambda value: (time.sleep(PAUSE), value)[1]
+    return jax.pure_callback(asleep, jax.ShapeDtypeStruct((), "float32"), loss)
+nap.defjvp(lambda primals, tangents: (nap(*primals), tangents[0]))
 def train(ahead, waits):
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Conv2D(16, 3, activation="relu", padding="same") for _ in range(2)]
     pool, last = keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(4)
     model = keras.Sequential([keras.Input((SIDE, SIDE, 3)), *layers, pool, last])
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    nats = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", lambda y, logits: nap(nats(y, logits)))
     model.fit(data.take(1), verbose=0, shuffle=False)
     events.clear()
     copies = CopyAhead()
@@ -58,8 +66,6 @@ def train(ahead, waits):
     return {"seconds": seconds, "early": sum(early), "live": max(n for n, _ in live),
             "devices": min(n for _, n in live), "left": trainer.JAXEpochIterator.
             _get_distributed_iterator.__qualname__}, model.get_weights()
-step, _ = train(False, True)
-pause = step["seconds"]
 found, weights = {"steps": STEPS}, {}
 for name, words in {"keras": (False, True), "ours": (True, True), "async": (True, False)}.items():
     found[name], weights[name] = train(*words)
@@ -92,8 +98,8 @@ def test_the_next_batch_is_copied_during_a_step_and_no_third_one():
         assert found[name]["devices"] == 8
         assert found[name]["left"].startswith("JAXEpochIterator.")
     assert found["keras"]["early"] == 0
-    # A copy as long as a step costs nothing: half of the time, and a fifth for a busy machine.
-    assert found["ours"]["seconds"] < 0.8 * found["keras"]["seconds"]
+    # A copy that takes as long as a step is hidden: half of the time, and some for a busy machine.
+    assert found["ours"]["seconds"] < 0.75 * found["keras"]["seconds"]
 
 
 def test_nothing_changes_without_a_distribution():
