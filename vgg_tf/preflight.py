@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from vgg_tf.forecast import bounds
+from vgg_tf.forecast.bounds_table import format_table
 from vgg_tf.forecast.tpu_search import search
 from vgg_tf.paper import presets, recipes
 from vgg_tf.paper.architectures import ARCHITECTURES, TORCHVISION_STD, find_architecture
@@ -187,7 +188,7 @@ def _topologies(flags, archs):
     if not has_jax_for_tpus():
         raise ModuleNotFoundError(LIBTPU_MISSING.format(flags.topology))
     rows = [search(flags, arch, name) for arch in archs for name in names]
-    print(f"\n{bounds.format_table(rows)}")
+    print(f"\n{format_table(rows)}")
     sys.exit(0 if all(row.asked.fits for row in rows) else 1)
 
 

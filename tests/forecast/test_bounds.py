@@ -11,9 +11,9 @@ from vgg_tf.forecast.bounds import (
     choose_next_batch,
     compute_whole_sides,
     estimate_largest_batch,
-    format_table,
     parse_topologies,
 )
+from vgg_tf.forecast.bounds_table import format_table
 from vgg_tf.forecast.host import Host
 from vgg_tf.paper.recipes import Recipe
 
