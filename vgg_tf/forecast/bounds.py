@@ -38,6 +38,15 @@ CHIPS = {
     "v5p": Chip(459, 2765),
     "v6e": Chip(918, 1640),
 }
+# JAX's name of a device, to its chip.
+KINDS = {
+    "TPU v3": "v3",
+    "TPU v4": "v4",
+    "TPU v5 lite": "v5e",
+    "TPU v5": "v5p",
+    "TPU v5p": "v5p",
+    "TPU v6 lite": "v6e",
+}
 # Topologies that libtpu compiles for in minutes, and their number of JAX devices. libtpu refuses
 # some others, and never finishes for some. All of them were tried with jax 0.10.2 and libtpu
 # 0.0.42.1, the pair of `pip install "jax[tpu]==0.10.2"`.
