@@ -114,7 +114,7 @@ def main(arguments=None):
     if flags.doctor:
         print_report()
     if flags.report:
-        from vgg_tf.forecast.report import make_report
+        from vgg_tf.forecast.machine_report import make_report
 
         sys.exit(0 if make_report(flags.out, arguments, "tiny" if flags.tiny else "full") else 1)
 

@@ -8,7 +8,8 @@ import time
 import traceback
 from pathlib import Path
 
-from vgg_tf.forecast.report_checks import CHECKS, SIZES, Bench
+from vgg_tf.forecast.machine_bench import SIZES, Bench
+from vgg_tf.forecast.machine_checks import CHECKS
 from vgg_tf.runs.results import describe_machine, find_commit
 from vgg_tf.runtime import files, quiet, scopes
 from vgg_tf.runtime.devices import choose
@@ -25,8 +26,8 @@ def make_report(out, words, size="full", checks=CHECKS):
     Args:
         out: Path of a folder, which is made.
         words: Words of the command line, for the report.
-        size: A key of `report_checks.SIZES`.
-        checks: Dict of the name of each check to a function of a `report_checks.Bench`. It returns
+        size: A key of `machine_bench.SIZES`.
+        checks: Dict of the name of each check to a function of a `machine_bench.Bench`. It returns
             facts, which JSON can store, a line, and whether they are good.
 
     Returns:

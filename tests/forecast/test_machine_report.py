@@ -28,13 +28,13 @@ def run(code, *words, devices=1):
 # Two checks that fail and one that does not, on the real devices.
 FAILING = """
 import sys
-from vgg_tf.forecast import report, report_checks
+from vgg_tf.forecast import machine_checks, machine_report
 def torn(bench):
     return {}["no such key"]
 def poor(bench):
     return {"difference": 0.5}, "differs by 0.5", False
-checks = {"torn": torn, "poor": poor, "devices": report_checks.check_devices}
-print(report.make_report(sys.argv[1], ["--report", "--tiny"], "tiny", checks))
+checks = {"torn": torn, "poor": poor, "devices": machine_checks.check_devices}
+print(machine_report.make_report(sys.argv[1], ["--report", "--tiny"], "tiny", checks))
 """
 
 
@@ -84,18 +84,17 @@ def test_the_whole_report_passes_on_four_devices_and_fills_a_row_of_the_page(tmp
 
 # The devices train with another learning rate than the CPU, then test with other weights.
 WRONG = """
-import json
 from dataclasses import replace
-from vgg_tf.forecast import report, report_checks
+from vgg_tf.forecast import machine_bench, machine_checks, machine_report
 import sys
-build = report_checks.Bench.build
+build = machine_bench.Bench.build
 def built(bench, recipe):
     import keras
     wrong = keras.distribution.distribution() is not None
     return build(bench, replace(recipe, learning_rate=0.02 if wrong else 0.01))
-report_checks.Bench.build = built
-checks = {"parity": report_checks.check_parity}
-print(report.make_report(sys.argv[1], [], "tiny", checks))
+machine_bench.Bench.build = built
+checks = {"parity": machine_checks.check_parity}
+print(machine_report.make_report(sys.argv[1], [], "tiny", checks))
 """
 
 
