@@ -6,6 +6,10 @@ spaces and may have wildcards:
     <!-- table results/tables/depth.json -->
     <!-- runs results/cifar10-vgg16/result.json results/cifar10-vgg16/evaluate-*.json -->
     <!-- short results/cifar10-vgg16/result.json -->
+    <!-- reports results/tpu-reports/*.json -->
+
+The last one takes the files of `python -m vgg_tf.preflight --report`. Until there is one, its table
+has one empty row.
 """
 
 import json
@@ -17,8 +21,8 @@ from pathlib import Path
 from vgg_tf.figures.markdown import make_markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
-MARKER = re.compile(r"<!-- (table|runs|short) (.+?) -->\n(.*?)<!-- end -->", re.DOTALL)
-START = re.compile(r"<!-- (?:table|runs|short)\b")
+MARKER = re.compile(r"<!-- (table|runs|short|reports) (.+?) -->\n(.*?)<!-- end -->", re.DOTALL)
+START = re.compile(r"<!-- (?:table|runs|short|reports)\b")
 WIDTH = 120
 NUMBER = (int, float)
 OPTIONAL_TEXT = (str, type(None))
@@ -57,6 +61,32 @@ RUN = {
     "note": OPTIONAL_TEXT,
 }
 ERROR = {"error": NUMBER, "low": OPTIONAL_NUMBER, "high": OPTIONAL_NUMBER}
+REPORT = {
+    "program": (str,),
+    "command": (str,),
+    "version": OPTIONAL_TEXT,
+    "commit": OPTIONAL_TEXT,
+    "date": (str,),
+    "machine": (str,),
+    "size": (str,),
+    "seconds": NUMBER,
+    "checks": (dict,),
+}
+# Heading of each column of a report, its check, and its text. A check that failed has no text.
+REPORT_CELLS = {
+    "images/s, VGG-16 at 224": ("step", lambda step: f"{step['images_per_second']:,.0f}"),
+    "share of the peak, %": (
+        "step",
+        lambda step: f"{100 * step['share_of_peak']:.1f}" if step["share_of_peak"] else "",
+    ),
+    "waiting for the input, %": ("input", lambda input: f"{100 * input['waiting']:.1f}"),
+    "GiB per device": (
+        "memory",
+        lambda memory: f"{memory['device_bytes'] / 2**30:.2f}" if memory["device_bytes"] else "",
+    ),
+    "loss, difference from the CPU": ("parity", lambda parity: f"{parity['loss_float32']:.1e}"),
+    "versions": ("versions", lambda found: f"jax {found['jax']}, libtpu {found['libtpu']}"),
+}
 RUN_HEADER = ["command", "top-1 error, %", "top-5 error, %", "n", "seconds", "images/s"]
 RUN_HEADER += ["machine", "date", "note"]
 
@@ -97,7 +127,7 @@ def fill_page(path, root=ROOT):
 
     def fill(match):
         try:
-            made = _MAKERS[match[1]](find_files(match[2], root), root)
+            made = _MAKERS[match[1]](find_files(match[2], root, match[1] == "reports"), root)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         return f"<!-- {match[1]} {match[2]} -->\n\n{made}\n\n<!-- end -->"
@@ -105,12 +135,13 @@ def fill_page(path, root=ROOT):
     return MARKER.sub(fill, text)
 
 
-def find_files(patterns, root=ROOT):
+def find_files(patterns, root=ROOT, may_lack=False):
     """List the files of a marker, in its order.
 
     Args:
         patterns: str, paths relative to `root`, with wildcards, separated by spaces.
         root: Folder of the repository.
+        may_lack: Whether a pattern may have no file.
 
     Returns:
         List of paths.
@@ -121,7 +152,7 @@ def find_files(patterns, root=ROOT):
     files = []
     for pattern in patterns.split():
         found = sorted(Path(root).glob(pattern))
-        if not found:
+        if not found and not may_lack:
             raise ValueError(
                 f"each path of a marker must be a file. Received: {pattern}, which is missing. "
                 "Correct the path or add the file."
@@ -295,6 +326,32 @@ def make_short(paths, root=ROOT):
     return make_markdown_table(["command", "top-1 error, % (95 %)", "n", "machine"], rows)
 
 
+def make_reports(paths, root=ROOT):
+    """Return one table of reports of machines, a row a file; without files, one empty row.
+
+    Args:
+        paths: Sequence of paths of JSON files.
+        root: Folder of the repository.
+
+    Returns:
+        str in Markdown.
+    """
+    header = ["machine", "date", "checks passed", *REPORT_CELLS]
+    rows = [] if paths else [["no TPU has been measured yet", *[""] * (len(header) - 1)]]
+    for path in paths:
+        report = _read(path, Path(path).relative_to(root), REPORT)
+        checks = report["checks"]
+        passed = sum(check["passed"] for check in checks.values())
+        cells = [
+            make(checks[name]) if checks.get(name, {}).get("passed") else "failed"
+            for name, make in REPORT_CELLS.values()
+        ]
+        trial = " (tiny)" if report["size"] == "tiny" else ""
+        row = [report["machine"] + trial, report["date"], f"{passed} of {len(checks)}"]
+        rows.append([*row, *cells])
+    return make_markdown_table(header, rows)
+
+
 def _format(cell):
     """Return the text of a cell."""
     return "" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell
@@ -309,7 +366,12 @@ def _format_error(error):
     return f"{100 * error['error']:.2f}{interval}"
 
 
-_MAKERS = {"table": make_tables, "runs": make_runs, "short": make_short}
+_MAKERS = {
+    "table": make_tables,
+    "runs": make_runs,
+    "short": make_short,
+    "reports": make_reports,
+}
 
 
 def main():

@@ -7,9 +7,10 @@ from typing import Annotated
 import tyro
 
 from vgg_tf.forecast import bounds
+from vgg_tf.forecast.bounds_table import format_table
 from vgg_tf.forecast.tpu_search import search
 from vgg_tf.paper import presets, recipes
-from vgg_tf.paper.architectures import TORCHVISION_STD, find_architecture
+from vgg_tf.paper.architectures import ARCHITECTURES, TORCHVISION_STD, find_architecture
 from vgg_tf.runtime import command_line, programs, quiet
 from vgg_tf.runtime.doctor import print_report
 
@@ -27,7 +28,7 @@ class Words:
 
     Attributes:
         arch: Architecture: vgg11, vgg11_lrn, vgg13, vgg16c, vgg16 or vgg19; with _bn for batch
-            normalization.
+            normalization. With --topology, all is the six of the paper's Table 1.
         recipe: Recipe that sets the defaults of the flags below: paper, paper384, paper-jitter,
             cifar or digits.
     """
@@ -43,9 +44,16 @@ class Flags(Words):
     Attributes:
         init: Send eight views of two photographs through the network with each initializer, and
             print the scale of the activations.
-        topology: Compile the training step of the recipe for these TPU chips, which need not be
-            attached: v3:2x2, v4:2x2x1, v5e:2x2, v5e:2x4 or v6e:2x2. Separate several with commas.
+        topology: Compile the steps of training and testing for these TPU chips, which need not be
+            attached: v3:2x2, v4:2x2x1, v5e:1x1, v5e:2x2, v5e:2x4, v5p:2x2x1, v6e:1x1, v6e:2x2 or
+            v6e:2x4. Separate several with commas.
         doctor: Print installed versions, the devices that each framework sees, and what to fix.
+        report: Check this machine within 15 minutes: versions, devices, five training steps
+            compared with the CPU, throughput of VGG-16, waiting for the input, memory, save and
+            resume, and a test. Write report.json into --out, and print ten lines to paste.
+        tiny: Let --report use tiny networks, which any CPU trains in a minute.
+        out: Folder of the compiled steps of --topology, so that the same command continues after an
+            interruption, and of the report.
         classes: Number of classes.
         images: Number of training images, for the estimate of hours. It has no effect
             with --steps-per-epoch. The default is that of ImageNet.
@@ -55,6 +63,9 @@ class Flags(Words):
     init: bool = False
     topology: str = ""
     doctor: bool = False
+    report: bool = False
+    tiny: bool = False
+    out: str = "preflight"
     classes: int = 1000
     images: int = IMAGENET_IMAGES
     numbers: Annotated[recipes.Recipe, tyro.conf.arg(name="")] = field(
@@ -76,13 +87,20 @@ def main(arguments=None):
     words, _ = tyro.cli(
         Words, args=plain, return_unknown_args=True, prog="python -m vgg_tf.preflight"
     )
-    find_architecture(words.arch)
-    default = Flags(numbers=presets.choose_recipe(words.recipe, words.arch))
+    table1 = [row.name for row in ARCHITECTURES.values() if not row.batch_norm]
+    archs = table1 if words.arch == "all" else [words.arch]
+    find_architecture(archs[0])
+    default = Flags(numbers=presets.choose_recipe(words.recipe, archs[0]))
     flags = command_line.parse_flags(Flags, arguments, "python -m vgg_tf.preflight", default)
-    if not (flags.init or flags.topology or flags.doctor):
+    if not (flags.init or flags.topology or flags.doctor or flags.report):
         sys.exit(
-            "At least one of --init, --topology and --doctor is needed. Received: "
+            "At least one of --init, --topology, --doctor and --report is needed. Received: "
             f"{' '.join(arguments) or 'no flags'}. Try --doctor."
+        )
+    if words.arch == "all" and not flags.topology:
+        raise ValueError(
+            "--arch all needs --topology. Received: --arch all. Give one of: "
+            f"{', '.join(ARCHITECTURES)}."
         )
     if flags.topology and flags.init:
         raise ValueError(
@@ -90,11 +108,15 @@ def main(arguments=None):
             f"--init --topology {flags.topology}. Give one of the two."
         )
     if flags.topology:
-        _topologies(flags)
+        _topologies(flags, archs)
     if flags.init:
         _init(flags)
     if flags.doctor:
         print_report()
+    if flags.report:
+        from vgg_tf.forecast.machine_report import make_report
+
+        sys.exit(0 if make_report(flags.out, arguments, "tiny" if flags.tiny else "full") else 1)
 
 
 def _init(flags):
@@ -158,13 +180,14 @@ def _init(flags):
     print("\n".join(f"{name:12}{row.source}" for name, row in INITIALIZERS.items()))
 
 
-def _topologies(flags):
-    """Compile the step for each topology, and print the results and a table.
+def _topologies(flags, archs):
+    """Compile the steps for each topology, and print the results and a table.
 
-    The exit code is 1 if the step of the flags does not fit on one of the topologies.
+    The exit code is 1 if the training step of the flags does not fit on one of the topologies.
 
     Args:
         flags: `Flags`.
+        archs: names of architectures.
 
     Raises:
         ModuleNotFoundError: JAX or libtpu is not installed.
@@ -174,8 +197,8 @@ def _topologies(flags):
     names = bounds.parse_topologies(flags.topology, flags.numbers.micro_batch_size)
     if not has_jax_for_tpus():
         raise ModuleNotFoundError(LIBTPU_MISSING.format(flags.topology))
-    rows = [search(flags, name) for name in names]
-    print(f"\n{bounds.format_table(rows)}")
+    rows = [search(flags, arch, name) for arch in archs for name in names]
+    print(f"\n{format_table(rows)}")
     sys.exit(0 if all(row.asked.fits for row in rows) else 1)
 
 

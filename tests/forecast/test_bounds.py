@@ -1,5 +1,6 @@
 """The search finds the largest batch in few compilations, and the table matches a calculation."""
 
+import numpy as np
 import pytest
 
 from tests.making import cells_of
@@ -8,10 +9,13 @@ from vgg_tf.forecast.bounds import (
     Bounds,
     Step,
     choose_next_batch,
+    compute_whole_sides,
     estimate_largest_batch,
-    format_table,
     parse_topologies,
 )
+from vgg_tf.forecast.bounds_table import format_table
+from vgg_tf.forecast.host import Host
+from vgg_tf.paper.recipes import Recipe
 
 
 def compiler(tried, jump_above=10**9):
@@ -102,46 +106,48 @@ def test_the_table_matches_a_calculation_by_hand():
     memory_bound = step(4, 1000, 7.5, 31.25, 91.8e12, 328e9)
     # Half the batch in 0.125 s at 61.5 TFLOP/s per core: 4,000 images/s.
     half = step(8, 500, 10, 15.5, 7.6875e12, 1e9)
+    # 2,000 crops in 0.1 s; 500 whole images in 0.05 s, or none where they do not fit.
+    crops = step(8, 2000, 1, 15.75, 19.7e12, 1e9)
+    dense = step(8, 500, 2, 15.75, 9.85e12, 1e9)
+    common = {"arch": "vgg16", "host": Host(300.0, 2)}
+
+    def bounds(name, asked, largest, crops=crops, dense=dense):
+        return Bounds(name, asked, largest, 10, 36_000_000, crops=crops, dense=dense, **common)
+
+    none = step(8, 500, 2000, 15.25)
     rows = [
-        Bounds("v5e:2x4", kaggle, step(8, 2560, 15.5, 15.75, 1.0, 1.0), 10, 36_000_000),
-        Bounds("v6e:2x2", memory_bound, memory_bound, 10, 36_000_000),
-        Bounds("v3:2x2", step(8, 1000, 20, 15.5), half, 10, 36_000_000),
-        Bounds("v4:2x2x1", step(8, 1000, 2000, 15.25), None, 10, 36_000_000),
+        bounds("v5e:2x4", kaggle, step(8, 2560, 15.5, 15.75, 1.0, 1.0)),
+        bounds("v6e:2x2", memory_bound, memory_bound, dense=none),
+        bounds("v3:2x2", step(8, 1000, 20, 15.5), half),
+        bounds("v4:2x2x1", step(8, 1000, 2000, 15.25), None),
     ]
     refused = "GiB for temporaries alone: does not fit"
     heading, *cells = cells_of(format_table(rows))
-    assert [name for name in heading if "bound, not measured" in name] == heading[6:]
-    assert "1,000" in heading[3]
-    assert "10 epochs" in heading[8]
-    assert "20 hours" in heading[9]
-    assert cells == [
-        [
-            "v5e:2x4",
-            "8",
-            "15.75",
-            "6.00 GiB: fits",
-            "2,560",
-            "157.6",
-            "100",
-            "10,000",
-            "10.0",
-            "0.50",
-        ],
-        ["v6e:2x2", "4", "31.25", "7.50 GiB: fits", "1,000", "367.2", "200", "5,000", "20.0", "-"],
-        [
-            "v3:2x2",
-            "8",
-            "15.50",
-            f"20.00 {refused}",
-            "500",
-            "123.0",
-            "125 for 500",
-            "4,000",
-            "25.0",
-            "-",
-        ],
-        ["v4:2x2x1", "8", "15.25", f"2000.00 {refused}", *["-"] * 6],
+    assert [i for i, name in enumerate(heading) if "bound, not measured" in name] == [
+        *(9, 10, 12, 13, 14, 15)
     ]
+    assert ("1,000" in heading[4], "500 images" in heading[6], "150 images/s" in heading[11]) == (
+        (True,) * 3
+    )
+    assert ("10 epochs" in heading[12], "20 hours" in heading[13]) == (True, True)
+    fits = ["1.00 GiB: fits", "2.00 GiB: fits"]
+    kaggle_row = "v5e:2x4|8|15.75|6.00 GiB: fits|2,560|157.6|100|10,000|67|10.0|0.50|20,000|10,000"
+    memory_row = "v6e:2x2|4|31.25|7.50 GiB: fits|1,000|367.2|200|5,000|34|20.0|-|93,198|-"
+    half_row = f"v3:2x2|8|15.50|20.00 {refused}|500|123.0|125 for 500|4,000|27|25.0|-|6,244|3,122"
+    none_row = f"v4:2x2x1|8|15.25|2000.00 {refused}|{'|'.join('-' * 9)}"
+    tests = [fits, [fits[0], f"2000.00 {refused}"], fits, fits]
+    expected = [line.split("|") for line in (kaggle_row, memory_row, half_row, none_row)]
+    assert cells == [
+        ["vgg16", *row[:4], *more, *row[4:]] for row, more in zip(expected, tests, strict=True)
+    ]
+
+
+def test_the_sides_of_a_whole_image_are_those_of_a_dense_test():
+    rescaling = pytest.importorskip("vgg_tf.images.rescaling")
+    for low in (224, 256, 384, 500):
+        found = compute_whole_sides(Recipe(test_scale=low))
+        image = rescaling.rescale(np.zeros((600, 800, 3), np.uint8), low, 32)
+        assert found == image.shape[:2], low
 
 
 def test_a_name_given_twice_is_compiled_once():

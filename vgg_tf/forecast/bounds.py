@@ -5,7 +5,8 @@ The times are bounds from published numbers of the chips. Nothing was measured o
 
 from dataclasses import dataclass
 
-from vgg_tf.figures.markdown import make_markdown_table
+from vgg_tf.forecast.host import Host
+from vgg_tf.paper.protocols import STRIDE
 
 GIB = 2**30
 # The free TPUs of Kaggle, and their hours per week, as Kaggle publishes them.
@@ -34,11 +35,34 @@ CHIPS = {
     "v3": Chip(61.5, 450),
     "v4": Chip(137.5, 614),
     "v5e": Chip(197, 819),
+    "v5p": Chip(459, 2765),
     "v6e": Chip(918, 1640),
 }
+# JAX's name of a device, to its chip.
+KINDS = {
+    "TPU v3": "v3",
+    "TPU v4": "v4",
+    "TPU v5 lite": "v5e",
+    "TPU v5": "v5p",
+    "TPU v5p": "v5p",
+    "TPU v6 lite": "v6e",
+}
 # Topologies that libtpu compiles for in minutes, and their number of JAX devices. libtpu refuses
-# some others, and never finishes for some.
-TOPOLOGIES = {"v3:2x2": 8, "v4:2x2x1": 8, "v5e:2x2": 4, "v5e:2x4": 8, "v6e:2x2": 4}
+# some others, and never finishes for some. All of them were tried with jax 0.10.2 and libtpu
+# 0.0.42.1, the pair of `pip install "jax[tpu]==0.10.2"`.
+TOPOLOGIES = {
+    "v3:2x2": 8,
+    "v4:2x2x1": 8,
+    "v5e:1x1": 1,
+    "v5e:2x2": 4,
+    "v5e:2x4": 8,
+    "v5p:2x2x1": 4,
+    "v6e:1x1": 1,
+    "v6e:2x2": 4,
+    "v6e:2x4": 8,
+}
+# vCPUs of the machines with these chips (cloud.google.com/tpu/docs/v5e).
+HOST_CPUS = {"v5e:1x1": 24, "v5e:2x2": 112, "v5e:2x4": 224}
 
 
 def parse_topologies(words, batch):
@@ -102,6 +126,32 @@ class Step:
         """The memory needed, in words."""
         return f"{self.needed / GIB:.2f} GiB" + ("" if self.flops else " for temporaries alone")
 
+    @property
+    def verdict(self):
+        """The memory needed, and whether a device has it, in words."""
+        return f"{self.need}: {'fits' if self.fits else 'does not fit'}"
+
+    def compute_times(self, chip):
+        """Return the seconds of the operations and of the memory traffic at a chip's limits."""
+        return self.flops / (chip.peak * 1e12), self.bytes / (chip.bandwidth * 1e9)
+
+    def compute_speed(self, chip):
+        """Return the upper bound of the throughput of all devices, images/s."""
+        return self.batch / max(self.compute_times(chip))
+
+
+def compute_whole_sides(recipe):
+    """Return height and width of a 4:3 image at the test scale, rounded as `rescale` does on JAX.
+
+    Args:
+        recipe: the `Recipe`.
+
+    Returns:
+        Tuple of two int, multiples of 32 pixels.
+    """
+    low = recipe.evaluation_scale
+    return tuple((side + STRIDE // 2) // STRIDE * STRIDE for side in (low, round(low * 4 / 3)))
+
 
 def estimate_largest_batch(first, second):
     """Return the batch that fills the memory, by linear extrapolation of two steps that fit.
@@ -160,6 +210,10 @@ class Bounds:
         largest: the `Step` of the largest compiled batch that fits; None if none fits.
         epochs: number of epochs of the training.
         images: number of training images in an epoch.
+        arch: name of the architecture.
+        crops: the `Step` of a test on center crops.
+        dense: the `Step` of a dense test, on whole images and their flips.
+        host: the `host.Host` of the training input.
     """
 
     topology: str
@@ -167,6 +221,10 @@ class Bounds:
     largest: Step | None
     epochs: int
     images: int
+    arch: str
+    crops: Step
+    dense: Step
+    host: Host
 
     @property
     def step(self):
@@ -179,24 +237,14 @@ class Bounds:
         return self.step.flops * self.step.devices / self.step.batch / 1e9
 
     @property
-    def compute(self):
-        """Seconds that a step's operations take at the chip's peak."""
-        return self.step.flops / (CHIPS[self.topology.split(":")[0]].peak * 1e12)
-
-    @property
-    def traffic(self):
-        """Seconds that a step's memory traffic takes at the chip's bandwidth."""
-        return self.step.bytes / (CHIPS[self.topology.split(":")[0]].bandwidth * 1e9)
-
-    @property
-    def floor(self):
-        """Lower bound of the seconds of a step."""
-        return max(self.compute, self.traffic)
+    def chip(self):
+        """The `Chip`."""
+        return CHIPS[self.topology.split(":")[0]]
 
     @property
     def speed(self):
-        """Upper bound of the throughput of all devices, images/s."""
-        return self.step.batch / self.floor
+        """Upper bound of the throughput of all devices in training, images/s."""
+        return self.step.compute_speed(self.chip)
 
     @property
     def hours(self):
@@ -207,44 +255,3 @@ class Bounds:
     def weeks(self):
         """Lower bound of the weeks of Kaggle's hours; None for TPUs that Kaggle does not offer."""
         return self.hours / KAGGLE_HOURS if self.topology == KAGGLE else None
-
-
-# Heading and cell of each column. Without a step that fits, the findings are dashes.
-_FACTS = {
-    "topology": lambda row: row.topology,
-    "devices": lambda row: f"{row.asked.devices}",
-    "GiB a device": lambda row: f"{row.asked.available / GIB:.2f}",
-    "needed a device at {batch:,} images a step": lambda row: (
-        f"{row.asked.need}: {'fits' if row.asked.fits else 'does not fit'}"
-    ),
-}
-_FINDINGS = {
-    "most images a step compiled that fit": lambda row: f"{row.largest.batch:,}",
-    "GFLOP an image, by XLA": lambda row: f"{row.gflop:.1f}",
-    "ms a step (bound, not measured)": lambda row: (
-        f"{1e3 * row.floor:.0f}" + ("" if row.asked.fits else f" for {row.step.batch:,}")
-    ),
-    "images/s (bound, not measured)": lambda row: f"{row.speed:,.0f}",
-    "hours of {epochs} epochs (bound, not measured)": lambda row: f"{row.hours:.1f}",
-    "weeks of Kaggle's {hours} hours (bound, not measured)": lambda row: (
-        "-" if row.weeks is None else f"{row.weeks:.2f}"
-    ),
-}
-
-
-def format_table(rows):
-    """Return a Markdown table with a line for each topology.
-
-    Args:
-        rows: list of `Bounds` of the same network, batch and epochs.
-
-    Returns:
-        str.
-    """
-    words = {"batch": rows[0].asked.batch, "epochs": rows[0].epochs, "hours": KAGGLE_HOURS}
-    header = [heading.format(**words) for heading in (*_FACTS, *_FINDINGS)]
-    cells = []
-    for row in rows:
-        found = [cell(row) if row.step else "-" for cell in _FINDINGS.values()]
-        cells.append([*(cell(row) for cell in _FACTS.values()), *found])
-    return make_markdown_table(header, cells)

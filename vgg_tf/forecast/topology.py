@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
-from vgg_tf.forecast.bounds import GIB, Step
+from vgg_tf.forecast.bounds import GIB, TOPOLOGIES, Step, compute_whole_sides
 from vgg_tf.runtime import quiet, scopes
 
 _JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
@@ -59,7 +59,9 @@ class Topology:
                     f"A topology needs Keras on JAX. Received: Keras on {engine}. Run "
                     "python -m vgg_tf.preflight --topology in a separate process."
                 )
-            found = topologies.get_topology_desc(platform="tpu", topology_name=name)
+            # A single chip: libtpu's machines have 2 x 2 chips unless it is told otherwise.
+            alone = {"chips_per_host_bounds": (1, 1, 1)} if TOPOLOGIES[name] == 1 else {}
+            found = topologies.get_topology_desc(platform="tpu", topology_name=name, **alone)
 
         from vgg_tf.training.class_balance import compute_class_weights
         from vgg_tf.training.model import build, compile_scores, drop_softmax, make_optimizer
@@ -90,69 +92,76 @@ class Topology:
         """Memory of a device in bytes, from XLA's error for a program that is too large."""
         import jax
 
-        everywhere = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
-        endless = jax.ShapeDtypeStruct((2**40,), "float32", sharding=everywhere)
+        endless = self._place((2**40,), "float32")
         try:
             jax.jit(lambda x: x + x[::-1]).lower(endless).compile()
         except jax.errors.JaxRuntimeError as error:
             return _out_of_memory(error)[1]
         raise AssertionError(f"libtpu compiled a program of 4 TiB for {self.devices} devices")
 
-    def compile(self, batch):
-        """Compile the step for `batch` images on all devices together.
+    def compile(self, batch, kind="train"):
+        """Compile a step for `batch` images on all devices together.
 
-        With `recipe.accumulate`, the step takes one part of a batch.
+        With `recipe.accumulate`, a training step takes one part of a batch.
 
         Args:
             batch: number of images.
+            kind: `train`; `crops` for the logits of center crops; or `dense` for the logits of
+                whole images of 4:3 and their flips.
 
         Returns:
             A `Step`.
         """
         import jax
 
-        spec = jax.sharding.PartitionSpec
-        replicated, shared = (
-            jax.sharding.NamedSharding(self.mesh, spec()),
-            jax.sharding.NamedSharding(self.mesh, spec("batch")),
-        )
-        scores, side = self.scores, self.recipe.size
-        state = tuple(
-            [jax.ShapeDtypeStruct(v.value.shape, v.value.dtype, sharding=replicated) for v in group]
-            for group in (
-                scores.trainable_variables,
-                scores.non_trainable_variables,
-                scores.optimizer.variables,
-                scores.metrics_variables,
-            )
-        )
-        data = (
-            jax.ShapeDtypeStruct((batch, side, side, 3), "uint8", sharding=shared),
-            jax.ShapeDtypeStruct((batch,), "int32", sharding=shared),
-        )
+        network, rows, sides = self.scores, batch, (self.recipe.size,) * 2
+        if kind == "dense":
+            network, rows, sides = self.dense, 2 * batch, compute_whole_sides(self.recipe)
+        groups = [network.trainable_variables, network.non_trainable_variables]
+        if kind == "train":
+            groups += [network.optimizer.variables, network.metrics_variables]
+        state = tuple([self._place(v.value.shape, v.value.dtype) for v in g] for g in groups)
+        images = self._place((rows, *sides, 3), "uint8", "batch")
+        if kind == "train":
+            data = (images, self._place((batch,), "int32", "batch"))
+            step = jax.jit(network.train_step, donate_argnums=0)
+        else:
+            data, step = images, jax.jit(lambda state, x: network.stateless_call(*state, x)[0])
         start = time.perf_counter()
-        lowered = jax.jit(scores.train_step, donate_argnums=0).lower(state, data)
+        return self._count(step.lower(state, data), batch, start)
+
+    @functools.cached_property
+    def dense(self):
+        """The network with its head as convolutions."""
+        from vgg_tf.models.conversion import convert_head
+
+        with scopes.set_precision("mixed_bfloat16"):
+            return convert_head(self.scores)
+
+    def _place(self, shape, dtype, *axes):
+        """Return an array without values, whole on each device or shared along `axes`."""
+        import jax
+
+        place = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(*axes))
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=place)
+
+    def _count(self, lowered, batch, start):
+        """Compile a lowered step, and return the `Step`."""
+        import jax
+
         try:
             compiled = lowered.compile()
         except jax.errors.JaxRuntimeError as error:
             needed = _out_of_memory(error)[0]
-            return Step(
-                self.devices, batch, needed, self.available, 0.0, 0.0, time.perf_counter() - start
-            )
+            seconds = time.perf_counter() - start
+            return Step(self.devices, batch, needed, self.available, 0.0, 0.0, seconds)
         seconds = time.perf_counter() - start
         memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
         # Outputs reuse the memory of the arguments that they replace.
         needed = memory.argument_size_in_bytes + memory.temp_size_in_bytes
         needed += memory.output_size_in_bytes - memory.alias_size_in_bytes
-        return Step(
-            self.devices,
-            batch,
-            needed,
-            self.available,
-            cost["flops"],
-            cost["bytes accessed"],
-            seconds,
-        )
+        counts = cost["flops"], cost["bytes accessed"], seconds
+        return Step(self.devices, batch, needed, self.available, *counts)
 
 
 def _out_of_memory(error):

@@ -12,7 +12,7 @@ from importlib import metadata
 
 from vgg_tf.runtime import chips, engines
 
-_PACKAGES = (
+PACKAGES = (
     "keras",
     "tensorflow",
     "tensorflow-cpu",
@@ -65,7 +65,7 @@ def print_report():
 
 def _read_packages():
     """Return the installed versions by package, and the versions of libtpu that JAX asks for."""
-    versions = {name: find_version(name) for name in _PACKAGES}
+    versions = {name: find_version(name) for name in PACKAGES}
     return versions, find_asked_libtpu(list_requirements("jax"))
 
 
