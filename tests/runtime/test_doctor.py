@@ -72,11 +72,6 @@ def test_a_tpu_session_without_a_device_is_one_line(tmp_path, environment, files
     assert named is None or f"Received: {named} without" in line
 
 
-def test_the_notebook_looks_at_the_same_files():
-    code = Path(ROOT, "notebooks/3_train_on_a_tpu.ipynb").read_text()
-    assert all(f'glob(\\"/{pattern}\\")' in code for pattern in chips.TPU_FILES)
-
-
 @pytest.mark.parametrize(
     ("requirements", "asked"),
     [

@@ -63,16 +63,17 @@ def find_tpu_chips(root="/"):
     return (version, n) if n and version else (None, 0)
 
 
-def describe_lost_tpu(environment=os.environ, root="/"):
+def describe_lost_tpu(environment=None, root="/"):
     """Return one line for a TPU session without a TPU device; "" for other machines.
 
     Args:
-        environment: Environment variables.
+        environment: Environment variables; None is those of this process.
         root: Folder of `dev` and `sys`.
 
     Returns:
         str.
     """
+    environment = os.environ if environment is None else environment
     name = next((name for name in _SESSIONS if environment.get(name)), None)
     if name is None or find_tpu_chips(root)[1]:
         return ""
