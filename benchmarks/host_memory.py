@@ -27,7 +27,7 @@ def main(arguments=None):
     parser.add_argument("--batches", type=int, default=6, help="batches to read")
     parser.add_argument("--size", type=int, default=224, help="side of the views, in pixels")
     flags = parser.parse_args(arguments)
-    # The pipeline counts these, and TensorFlow's pool is as large as told.
+    # The pipeline counts these, and TensorFlow's pool has this many threads.
     os.sched_getaffinity = lambda process: set(range(flags.threads))
 
     import tensorflow as tf

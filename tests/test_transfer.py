@@ -75,7 +75,7 @@ def test_the_caltech_protocol_writes_descriptors_recalls_and_figures(place, caps
         assert file["classes"][file["labels"][0]] == "blue"
         assert file["descriptors"].shape == (24, 32)
         np.testing.assert_allclose(np.linalg.norm(file["descriptors"], axis=1), 1, atol=1e-5)
-    assert {"confusion.png", "neighbours.png"} <= set(os.listdir("transfers/pictures"))
+    assert {"confusion.png", "neighbors.png"} <= set(os.listdir("transfers/pictures"))
 
 
 def test_the_voc_protocol_uses_all_objects_of_each_picture(place, uncompiled, monkeypatch, capsys):
@@ -104,7 +104,7 @@ def test_the_voc_protocol_uses_all_objects_of_each_picture(place, uncompiled, mo
 
 def test_protocol_none_writes_only_descriptors(place, uncompiled):
     assert run("--protocol", "none")["n"] == 24
-    assert "neighbours.png" not in os.listdir("transfers/pictures")
+    assert "neighbors.png" not in os.listdir("transfers/pictures")
 
 
 @pytest.mark.parametrize(

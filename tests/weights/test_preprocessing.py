@@ -176,23 +176,15 @@ def test_configurations_of_keras_2_are_read(steps, last, expected):
     assert (found.channels, found.guessed) == (expected[2], False)
 
 
+CIRCLE = [
+    {"class_name": "Identity", "name": name, "config": {}, "inbound_nodes": [[[other, 0, 0, {}]]]}
+    for name, other in (("a", "block1_conv1"), ("block1_conv1", "a"))
+]
 CONFIGS = {
     "no graph": {"class_name": "Mine", "config": {"depth": 16}},
     "no configuration": {},
     "a number": 3,
-    "a circle": {
-        "config": {
-            "layers": [
-                {
-                    "class_name": "Identity",
-                    "name": name,
-                    "config": {},
-                    "inbound_nodes": [[[other, 0, 0, {}]]],
-                }
-                for name, other in (("a", "block1_conv1"), ("block1_conv1", "a"))
-            ]
-        }
-    },
+    "a circle": {"config": {"layers": CIRCLE}},
 }
 
 

@@ -120,9 +120,9 @@ def _voc(rows, source, tested, flags, folder):
             name: {form: every[0][0][form][i] for form in means} for i, name in enumerate(classes)
         },
     }
-    told = ", ".join(f"{values.mean():.1f} % ({form})" for form, values in means.items())
+    scores = ", ".join(f"{values.mean():.1f} % ({form})" for form, values in means.items())
     return (
-        f"mean average precision {told} of {len(classes)} classes on {ask.sum():,} pictures, ",
+        f"mean average precision {scores} of {len(classes)} classes on {ask.sum():,} pictures, ",
         report,
     )
 

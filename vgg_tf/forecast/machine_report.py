@@ -75,7 +75,7 @@ def _run(check, bench):
     start = time.perf_counter()
     try:
         facts, line, passed = check(bench)
-    # Any error: the report must say what works besides. JSON keeps the traceback.
+    # Any error: the report must say what else works. JSON keeps the traceback.
     except Exception as error:
         words = " ".join(str(error).split())[:300]
         facts, passed = {"error": traceback.format_exc()}, False

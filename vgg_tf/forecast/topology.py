@@ -59,7 +59,7 @@ class Topology:
                     f"A topology needs Keras on JAX. Received: Keras on {engine}. Run "
                     "python -m vgg_tf.preflight --topology in a separate process."
                 )
-            # A single chip: libtpu's machines have 2 x 2 chips unless it is told otherwise.
+            # A single chip: libtpu's machines have 2 x 2 chips by default.
             alone = {"chips_per_host_bounds": (1, 1, 1)} if TOPOLOGIES[name] == 1 else {}
             found = topologies.get_topology_desc(platform="tpu", topology_name=name, **alone)
 

@@ -174,9 +174,9 @@ def run_transfer(flags):
     }
     words, found = PROTOCOLS[flags.protocol](rows, source, tested, flags, folder)
     if flags.protocol != "none":
-        neighbours = os.path.join(folder, "neighbours.png")
-        with programs.noting(neighbours):
-            draw_neighbors(rows, source.splits["train"], source.classes, neighbours)
+        drawn = os.path.join(folder, "neighbors.png")
+        with programs.noting(drawn):
+            draw_neighbors(rows, source.splits["train"], source.classes, drawn)
     files.write_json(os.path.join(folder, "report.json"), facts | found)
     images = source.splits["train"]
     return Description(

@@ -49,7 +49,7 @@ def read_weights(
 
     What `mean`, `std` and `channels` say of the input that the weights were trained with wins over
     the file. Without them it is read from the file. Where the file does not state it, `notes` of
-    the result tell what is assumed.
+    the result say what is assumed.
 
     Args:
         source: Keras model, or path of a run folder, a `.keras`, `.weights.h5`, `.h5` or
