@@ -3,7 +3,7 @@
 import pytest
 
 from tests.runtime.making_processes import SLURM
-from vgg_tf.runtime.processes import Hosts
+from vgg_tf.runtime.processes import Hosts, check_share
 
 POD = {"TPU_WORKER_HOSTNAMES": "10.0.0.2,10.0.0.3", "TPU_WORKER_ID": "1"}
 
@@ -58,3 +58,33 @@ def test_flags_that_do_not_fit_together_are_refused(flags):
         match=r"--coordinator HOST:PORT, --processes N \(2 or more\) and --process I \(0 to N",
     ):
         flags.complete({})
+
+
+@pytest.mark.parametrize(
+    ("environment", "received"),
+    [
+        ({"SLURM_PROCID": None}, "SLURM_PROCID must be a number from 0 to 1, .* Received: no vari"),
+        ({"SLURM_PROCID": "2"}, "SLURM_PROCID must be .* Received: 2"),
+        ({"SLURM_PROCID": "-1"}, "SLURM_PROCID must be .* Received: -1"),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "many"}, "SLURM_NTASKS must be .* Received: many"),
+    ],
+)
+def test_variables_of_slurm_that_are_missing_or_wrong_are_named(environment, received):
+    given = {name: value for name, value in (SLURM | environment).items() if value is not None}
+    with pytest.raises(ValueError, match=received) as error:
+        Hosts().complete(given)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("number", [None, "two", "2"])
+def test_a_wrong_number_of_a_machine_of_a_pod_is_named(number):
+    environment = POD | {"TPU_WORKER_ID": number}
+    given = {name: value for name, value in environment.items() if value is not None}
+    with pytest.raises(ValueError, match=r"TPU_WORKER_ID must be a number from 0 to 1, set for"):
+        Hosts().complete(given)
+
+
+def test_a_split_has_an_image_for_each_process():
+    check_share(2, "validation", 2)
+    with pytest.raises(ValueError, match=r"The test split must .* 2 processes. Received: 1 image"):
+        check_share(1, "test", 2)

@@ -113,3 +113,32 @@ def test_a_process_with_other_flags_ends_all_processes_with_a_reason(tmp_path):
         errors == "error: Process 1 must have the flags and data of the first process. Received: "
         "learning_rate 0.02 there, 0.123 here. Start all processes with the same command.\n"
     )
+
+
+# 15 s: three processes, one of which ends; the others would wait for minutes.
+@pytest.mark.slow
+def test_two_processes_of_one_number_are_named(tmp_path):
+    pytest.importorskip("jax")
+    common = [sys.executable, "-m", "tests.making", "vgg_tf.train", *WORDS, "--processes", "3"]
+    common += ["--coordinator", f"127.0.0.1:{free_port()}", "--out", "run"]
+    options = {"text": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    options |= {"cwd": tmp_path, "env": JAX | {"PYTHONPATH": ROOT}}
+    processes = [
+        subprocess.Popen([*common, "--process", str(number)], **options) for number in (0, 1, 1)
+    ]
+    try:
+        for _ in range(600):
+            ended = [process for process in processes if process.poll() is not None]
+            if ended:
+                break
+            time.sleep(0.1)
+        (one,) = ended
+        assert one.returncode == 1
+        assert one.stderr.read() == (
+            "error: two processes are number 1 of 3. Give each of them its own --process, from 0 "
+            "to 2, and start all of them again.\n"
+        )
+    finally:
+        for process in processes:
+            process.terminate()
+            process.communicate()

@@ -180,6 +180,7 @@ def run_evaluation(flags, words=None):
     lines = _plan_lines(networks, flags)
     together.join()
     devices = choose(flags.strategy, flags.precision)
+    processes.check_share(source.count_images(flags.split), flags.split, devices.processes)
     _agree(devices, networks, source, flags)
     print(devices.reason, *list_notes(source.notes, source.name), sep="\n  ")
 

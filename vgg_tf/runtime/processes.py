@@ -23,6 +23,8 @@ PORT = 8476  # port of the first process on a TPU pod, JAX's default there
 LOST = 76  # exit code of a child whose connection broke
 _PIPE = "VGG_TF_PARENT"  # file descriptor that closes for a child when its parent ends
 _CONNECTED = "vgg_tf: all processes are connected"  # printed by the child, read by the parent
+# JAX's message where a process registers with the number of another one.
+_TWICE = re.compile("newer incarnation|different incarnation")
 _TORN = re.compile(
     "gloo|coordination service|unavailable:|heartbeat|deadline_exceeded|connection (closed|reset)",
     re.IGNORECASE,
@@ -90,10 +92,11 @@ class Hosts:
     @staticmethod
     def _read(environment):
         """Return the processes of SLURM or a TPU pod; one process without either."""
-        if "SLURM_STEP_NODELIST" in environment and int(environment.get("SLURM_NTASKS", 1)) > 1:
-            # JAX reads the rest.
-            return Hosts("", int(environment["SLURM_NTASKS"]), int(environment["SLURM_PROCID"]))
-        if int(environment.get("MEGASCALE_NUM_SLICES", 1)) > 1:
+        if "SLURM_STEP_NODELIST" in environment:
+            n = _read_number(environment, "SLURM_NTASKS", "1")
+            if n > 1:  # JAX reads the rest
+                return Hosts("", n, _read_number(environment, "SLURM_PROCID", below=n))
+        if _read_number(environment, "MEGASCALE_NUM_SLICES", "1") > 1:
             raise ValueError(
                 "The processes of several TPU slices are not numbered. Received: "
                 f"MEGASCALE_NUM_SLICES={environment['MEGASCALE_NUM_SLICES']}. Give --coordinator, "
@@ -101,7 +104,8 @@ class Hosts:
             )
         machines = environment.get("TPU_WORKER_HOSTNAMES", "").split(",")
         if len(machines) > 1:
-            return Hosts(f"{machines[0]}:{PORT}", len(machines), int(environment["TPU_WORKER_ID"]))
+            process = _read_number(environment, "TPU_WORKER_ID", below=len(machines))
+            return Hosts(f"{machines[0]}:{PORT}", len(machines), process)
         return Hosts(processes=1)
 
     def join(self):
@@ -153,6 +157,36 @@ class Hosts:
             print(_CONNECTED, file=sys.stderr, flush=True)
 
 
+def _read_number(environment, name, default="", below=2**31):
+    """Return the number in an environment variable of SLURM or a TPU pod."""
+    text = environment.get(name, default)
+    if not (text.isascii() and text.isdigit() and int(text) < below):
+        raise ValueError(
+            f"{name} must be a number{f' from 0 to {below - 1}' * (below < 2**31)}, set for each "
+            f"process. Received: {text or 'no variable of this name'}. Start the processes with "
+            "srun or on all machines of the pod, or give --coordinator, --processes and --process."
+        )
+    return int(text)
+
+
+def check_share(images, split, processes):
+    """Raise if a process would get no image of a split, and the others would wait for it.
+
+    Args:
+        images: Number of images of the split.
+        split: Name of the split.
+        processes: Number of processes.
+
+    Raises:
+        ValueError: There are fewer images than processes.
+    """
+    if images < processes:
+        raise ValueError(
+            f"The {split} split must have an image for each of the {processes} processes. "
+            f"Received: {programs.count(images, 'image')}. Use fewer processes, or more images."
+        )
+
+
 def run(program, main):
     """Run `main()` as a program, as `programs.run` does.
 
@@ -190,6 +224,11 @@ def _watch(program, main):
     os.close(writing)
     who = f"process {hosts.process} of {hosts.processes}"
     lost = code == LOST or quiet.ended
+    if quiet.twice:
+        sys.exit(
+            f"error: two processes are number {hosts.process} of {hosts.processes}. Give each of "
+            f"them its own --process, from 0 to {hosts.processes - 1}, and start all of them again."
+        )
     if lost and not quiet.connected:
         sys.exit(
             f"error: {who} waited {START // 60} minutes for the other processes. Check their "
@@ -216,13 +255,15 @@ class _Quiet:
     Attributes:
         connected: Whether all processes have met.
         ended: Whether JAX has aborted because of another process.
+        twice: Whether another process has the same number.
     """
 
-    connected = ended = False
+    connected = ended = twice = False
 
     def __call__(self, line):
         self.connected = self.connected or _CONNECTED in line
         self.ended = self.ended or bool(_END.search(line))
+        self.twice = self.twice or bool(_TWICE.search(line))
         if not (self.ended or _CONNECTED in line or _NOISE.search(line)):
             sys.stderr.write(line)
             sys.stderr.flush()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from vgg_tf.paper import presets
 from vgg_tf.paper.architectures import HEAD_WIDTH
 from vgg_tf.runs import results, tracking
-from vgg_tf.runtime import programs, signals
+from vgg_tf.runtime import processes, programs, signals
 
 SMOKE_BATCHES = 2  # tested in a smoke run
 FEW_CLASSES, SMALL_CROP = 100, 128  # at most; a wider head than needed is noted. Crop in pixels
@@ -41,6 +41,8 @@ def train_and_test(run, collection, data, devices, weights, flags, words=None):
     plan = plan_steps(settings.recipe, images, devices.replicas, flags.smoke)
     say = print if run.writes else lambda line: None
     counts = {split: values["images"] for split, values in collection.splits.items()}
+    for split, n in counts.items():
+        processes.check_share(n, split, devices.processes)
     announce(settings, counts, collection, devices, say)
     per_class = collection.splits["train"]["per_class"]
     balance = describe_balance(settings.recipe.class_weights, per_class)
