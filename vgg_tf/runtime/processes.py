@@ -29,8 +29,7 @@ _TORN = re.compile(
     "gloo|coordination service|unavailable:|heartbeat|deadline_exceeded|connection (closed|reset)",
     re.IGNORECASE,
 )
-# Lines that JAX, Gloo and TensorFlow print in every run, and the first of those that they print
-# about a lost process.
+# Lines that JAX, Gloo and TensorFlow print in every run, and the first ones about a lost process.
 _NOISE = re.compile(r"^\[Gloo\]|absl::InitializeLog|oneDNN (custom operations|supports)")
 _END = re.compile("JAX distributed service detected fatal errors|coordination_service_agent")
 
