@@ -32,6 +32,22 @@ def set_environment():
     )
 
 
+def find_devices(name):
+    """Return the JAX devices of a topology. Call it inside `set_environment`.
+
+    Args:
+        name: one of `bounds.TOPOLOGIES`.
+
+    Returns:
+        List of devices.
+    """
+    from jax.experimental import topologies
+
+    # libtpu expects 2 x 2 chips in a host, unless a single chip is named as the whole host.
+    alone = {"chips_per_host_bounds": (1, 1, 1)} if TOPOLOGIES[name] == 1 else {}
+    return topologies.get_topology_desc(platform="tpu", topology_name=name, **alone).devices
+
+
 class Topology:
     """TPU devices that are not attached, and a network's training step on them."""
 
@@ -52,22 +68,19 @@ class Topology:
             import jax
             import keras
             import numpy as np
-            from jax.experimental import topologies
 
             if (engine := keras.config.backend()) != "jax":
                 raise ValueError(
                     f"A topology needs Keras on JAX. Received: Keras on {engine}. Run "
                     "python -m vgg_tf.preflight --topology in a separate process."
                 )
-            # A single chip: libtpu's machines have 2 x 2 chips unless it is told otherwise.
-            alone = {"chips_per_host_bounds": (1, 1, 1)} if TOPOLOGIES[name] == 1 else {}
-            found = topologies.get_topology_desc(platform="tpu", topology_name=name, **alone)
+            found = find_devices(name)
 
         from vgg_tf.training.class_balance import compute_class_weights
         from vgg_tf.training.model import build, compile_scores, drop_softmax, make_optimizer
 
         self.recipe = recipe
-        self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
+        self.mesh = jax.sharding.Mesh(np.array(found), ("batch",))
         unseen = SimpleNamespace(mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
         with scopes.set_precision("mixed_bfloat16"):
             model = build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)
