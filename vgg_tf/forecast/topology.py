@@ -22,6 +22,8 @@ _LIBTPU = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_ACCELERATOR_TYPE": "v5litepod-8",
     "TPU_WORKER_HOSTNAMES": "localhost",
+    # No chip is opened, so another process that compiles or trains does not matter.
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
 }
 
 
