@@ -126,12 +126,8 @@ def test_the_table_matches_a_calculation_by_hand():
     assert [i for i, name in enumerate(heading) if "bound, not measured" in name] == [
         *(9, 10, 12, 13, 14, 15)
     ]
-    assert (
-        "1,000" in heading[4],
-        heading[6].endswith("dense tests"),
-        "150 images/s" in heading[11],
-    ) == ((True,) * 3)
-    assert ("10 epochs" in heading[12], "20 hours" in heading[13]) == (True, True)
+    words = {4: "1,000", 6: "dense tests", 11: "150 images/s", 12: "10 epochs", 13: "20 hours"}
+    assert [i for i, word in words.items() if word not in heading[i]] == []
     fits = ["1.00 GiB: fits", "2.00 GiB: fits, 500 images"]
     kaggle_row = "v5e:2x4|8|15.75|6.00 GiB: fits|2,560|157.6|100|10,000|67|10.0|0.50|20,000|10,000"
     memory_row = "v6e:2x2|4|31.25|7.50 GiB: fits|1,000|367.2|200|5,000|34|20.0|-|93,198|-"
