@@ -31,6 +31,6 @@ def test_loop_overhead_measures_four_ways():
         cwd=ROOT,
     )
     assert result.returncode == 0, result.stderr
-    header, *rows = cells_of(result.stdout)
+    _, *rows = cells_of(result.stdout)
     assert len(rows) == 4
     assert all(float(ratio) > 0 for _, _, ratio in rows)

@@ -11,7 +11,7 @@ _FACTS = {
     "GiB a device": lambda row: f"{row.asked.available / GIB:.2f}",
     "needed a device at {batch:,} images a step": lambda row: row.asked.verdict,
     "the same for center crops": lambda row: row.crops.verdict,
-    "the same for dense tests, {dense:,} images": lambda row: row.dense.verdict,
+    "the same for dense tests": lambda row: f"{row.dense.verdict}, {row.dense.batch:,} images",
 }
 _FINDINGS = {
     "most images a step compiled that fit": lambda row: f"{row.largest.batch:,}",
@@ -47,7 +47,7 @@ def format_table(rows):
         str.
     """
     first = rows[0]
-    words = {"batch": first.asked.batch, "dense": first.dense.batch, "epochs": first.epochs}
+    words = {"batch": first.asked.batch, "epochs": first.epochs}
     words |= {"hours": KAGGLE_HOURS, "per_core": first.host.per_core}
     header = [heading.format(**words) for heading in (*_FACTS, *_FINDINGS)]
     cells = []

@@ -14,8 +14,8 @@ from vgg_tf.forecast.machine_bench import make_pixels, time_steps
 from vgg_tf.runtime import chips, doctor
 
 STEPS = 5  # of the comparison with the CPU
-# Largest relative differences from the CPU. float32 is computed with full products, and bfloat16
-# has 8 bits.
+# Largest relative differences from the CPU. float32 is computed with full products. bfloat16 has 8
+# bits: on a CPU the five losses of VGG-16 differed by 0.5 %.
 LOSS, WEIGHTS, LOSS_BFLOAT16, POSTERIOR, RESUMED = 1e-3, 2e-2, 5e-2, 1e-3, 1e-4
 
 
@@ -46,8 +46,9 @@ def check_parity(bench):
     import jax
     import numpy as np
 
-    recipe = replace(bench.size.small, dropout=0.0)
-    batch = 2 * bench.devices.replicas
+    # At 0.01 the loss of noise jumps, and bfloat16 differs by 40 % after five steps.
+    recipe = replace(bench.size.small, dropout=0.0, learning_rate=1e-3)
+    batch = 8 * bench.devices.replicas
     images, labels = make_pixels(recipe, STEPS * batch)
 
     def train(devices, start=None):

@@ -36,8 +36,11 @@ def make_report(out, words, size="full", checks=CHECKS):
     Raises:
         ValueError: There is no accelerator for the full size.
     """
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    # The CPU, too, with which the devices are compared.
+    both = {"JAX_PLATFORMS": f"{platforms},cpu"} if platforms and "cpu" not in platforms else {}
     with (
-        scopes.set_environment(KERAS_BACKEND="jax"),
+        scopes.set_environment(KERAS_BACKEND="jax", **both),
         tempfile.TemporaryDirectory() as folder,
     ):
         quiet.quiet_tensorflow()
@@ -51,7 +54,7 @@ def make_report(out, words, size="full", checks=CHECKS):
         start, bench, found = time.perf_counter(), Bench(devices, SIZES[size], folder), {}
         for i, (name, check) in enumerate(checks.items()):
             print(f"{i + 1}/{len(checks)} {name} ...", flush=True)
-            found[name] = _run(check, bench)
+            found[name] = run_check(check, bench)
         report = {
             "program": "vgg_tf.preflight",
             "command": shlex.join(["python", "-m", "vgg_tf.preflight", *map(str, words)]),
@@ -70,8 +73,16 @@ def make_report(out, words, size="full", checks=CHECKS):
     return all(result["passed"] for result in found.values())
 
 
-def _run(check, bench):
-    """Return the result of a check as a dict; an error is the line of a check that failed."""
+def run_check(check, bench):
+    """Return the result of a check; an error is the line of a check that failed.
+
+    Args:
+        check: As in `make_report`.
+        bench: A `machine_bench.Bench`.
+
+    Returns:
+        Dict of `passed`, `line`, `seconds` and the facts; after an error, its traceback as `error`.
+    """
     start = time.perf_counter()
     try:
         facts, line, passed = check(bench)

@@ -22,6 +22,8 @@ _LIBTPU = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_ACCELERATOR_TYPE": "v5litepod-8",
     "TPU_WORKER_HOSTNAMES": "localhost",
+    # No chip is opened, so another process that compiles or trains does not matter.
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
 }
 
 
@@ -30,6 +32,22 @@ def set_environment():
     return scopes.set_environment(
         **{name: os.environ.get(name, value) for name, value in _LIBTPU.items()} | _JAX
     )
+
+
+def find_devices(name):
+    """Return the JAX devices of a topology. Call it inside `set_environment`.
+
+    Args:
+        name: one of `bounds.TOPOLOGIES`.
+
+    Returns:
+        List of devices.
+    """
+    from jax.experimental import topologies
+
+    # libtpu expects 2 x 2 chips in a host, unless a single chip is named as the whole host.
+    alone = {"chips_per_host_bounds": (1, 1, 1)} if TOPOLOGIES[name] == 1 else {}
+    return topologies.get_topology_desc(platform="tpu", topology_name=name, **alone).devices
 
 
 class Topology:
@@ -52,22 +70,19 @@ class Topology:
             import jax
             import keras
             import numpy as np
-            from jax.experimental import topologies
 
             if (engine := keras.config.backend()) != "jax":
                 raise ValueError(
                     f"A topology needs Keras on JAX. Received: Keras on {engine}. Run "
                     "python -m vgg_tf.preflight --topology in a separate process."
                 )
-            # A single chip: libtpu's machines have 2 x 2 chips by default.
-            alone = {"chips_per_host_bounds": (1, 1, 1)} if TOPOLOGIES[name] == 1 else {}
-            found = topologies.get_topology_desc(platform="tpu", topology_name=name, **alone)
+            found = find_devices(name)
 
         from vgg_tf.training.class_balance import compute_class_weights
         from vgg_tf.training.model import build, compile_scores, drop_softmax, make_optimizer
 
         self.recipe = recipe
-        self.mesh = jax.sharding.Mesh(np.array(found.devices), ("batch",))
+        self.mesh = jax.sharding.Mesh(np.array(found), ("batch",))
         unseen = SimpleNamespace(mean_rgb=(0.0,) * 3, std_rgb=(1.0,) * 3)
         with scopes.set_precision("mixed_bfloat16"):
             model = build(arch, replace(recipe, initializer="zeros"), unseen, outputs=classes)

@@ -106,8 +106,8 @@ def find_asked_libtpu(requirements):
     """
     from packaging.requirements import Requirement
 
-    found = [Requirement(line) for line in requirements if line.startswith("libtpu")]
-    return str(found[0].specifier) if found else ""
+    found = map(Requirement, requirements)
+    return next((str(each.specifier) for each in found if each.name == "libtpu"), "")
 
 
 def ask_for_devices(engine, chips):
