@@ -136,12 +136,12 @@ def test_a_damaged_plan_or_result_is_reported(zoo, tmp_path):
     work = tmp_path / "out" / ".writing"
     work.mkdir(parents=True)
     (work / "plan.json").write_text("{")
-    with pytest.raises(ValueError, match=r"plan\.json is not valid JSON .*Delete .*\.writing"):
+    with pytest.raises(ValueError, match=r"plan\.json must be .* invalid JSON.*Delete .*\.writing"):
         quietly(zoo, tmp_path / "out", shards=3)
     (work / "plan.json").unlink()
     (work / "train-00000-of-00003.json").write_text("[]")
     (tmp_path / "out" / "train-00000-of-00003").touch()
-    with pytest.raises(ValueError, match=r"must hold a JSON object.*it writes the shard again"):
+    with pytest.raises(ValueError, match=r"it must be a JSON object.*it writes the shard again"):
         quietly(zoo, tmp_path / "out", shards=3)
     (work / "train-00000-of-00003.json").unlink()
     assert quietly(zoo, tmp_path / "out", shards=3).count_images("train") == 28

@@ -6,6 +6,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vgg_tf.paper.architectures import find_width
+from vgg_tf.paper.recipe_checks import LARGEST_SIDE
+from vgg_tf.runtime import schemas
+from vgg_tf.runtime.schemas import Fields, Many, Maybe, Number
+
+# What `writing.write_weights` stores in a file.
+METADATA = Fields(
+    {"mean": Many(Number(-1e6, 1e6, whole=False), 1000, 1)},
+    {
+        "std": Maybe(Many(Number(1e-6, 1e6, whole=False), 1000, 1)),
+        "classes": Maybe(schemas.CLASSES),
+        "map_sides": Maybe(Many(Number(1, LARGEST_SIDE), 2, 2)),
+        "test_scale": Maybe(Number(0, LARGEST_SIDE)),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -64,16 +78,10 @@ class Weights:
         return replace(self, notes=(*self.notes, *notes))
 
     def add_metadata(self, about):
-        """Return a copy of the weights with the metadata that `writing.write_weights` stores."""
+        """Return a copy of the weights with metadata that follows `METADATA`."""
         std, classes, sides = (
             about.get(key) and tuple(about[key]) for key in ("std", "classes", "map_sides")
         )
-        check_statistics(about["mean"], std, "The metadata")
-        if other := [name for name in classes or () if not isinstance(name, str)]:
-            raise ValueError(
-                f"The metadata must have class names of text. Received: {other[0]!r}. Write the "
-                "weights again."
-            )
         return replace(
             self,
             mean=tuple(about["mean"]),
