@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from vgg_tf.runtime import files, schemas
+from vgg_tf.runtime import array_files, files, schemas
 
 _CALLED, _REMEDY = "a complete .npz file of vgg_tf", "Delete it and run the command again."
 _RULES = {"names": ("U", 1), "weights": ("U", 0), "checksums": ("u", 1), "done": ("b", 1)}
@@ -51,7 +51,7 @@ class Store:
             if name.endswith(".npz") and name.split(".")[0] == self.name:
                 path = os.path.join(self.folder, name)
                 rules = _RULES | {self.what: ("f", 2)}
-                file = schemas.read_arrays(path, rules, _CALLED, _REMEDY)
+                file = array_files.read_arrays(path, rules, _CALLED, _REMEDY)
                 with schemas.naming(path, _CALLED, _REMEDY):
                     self._take(file)
 

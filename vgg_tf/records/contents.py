@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vgg_tf.records.framing import Record
-from vgg_tf.runtime import files, programs, remote, schemas
+from vgg_tf.runtime import array_files, files, programs, remote, schemas
 
 CONTENTS_FILE = "contents.npz"
 SIZE, TIME, DIGEST = 0, 1, 2  # columns of a table
@@ -275,7 +275,7 @@ class Contents:
             return None
         called = "a contents.npz of vgg_tf, with sizes and digests of images"
         remedy = "Delete it: pictures that were changed in place are then not found."
-        tables = schemas.read_arrays(path, {None: ("i", 2)}, called, remedy)
+        tables = array_files.read_arrays(path, {None: ("i", 2)}, called, remedy)
         with schemas.naming(path, called, remedy):
             for key, table in tables.items():
                 if table.dtype != np.int64 or table.shape[1] != len(NOTHING):

@@ -5,11 +5,8 @@ memory or time than a real one. A file may have fields that its schema does not 
 """
 
 import contextlib
-import io
 import json
 import reprlib
-import struct
-import zipfile
 from dataclasses import dataclass, field
 
 from vgg_tf.runtime import files
@@ -180,15 +177,19 @@ def parse(text, schema, path, called, remedy):
         DamagedFileError: The text is not JSON, or does not follow its schema.
     """
     with naming(path, called, remedy):
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"invalid JSON: {error}") from None
+        values = _load_json(text)
         schema.check(values, "")
     return values
 
 
-def read(path, schema, called, remedy):
+def _load_json(text):
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"invalid JSON: {error}") from None
+
+
+def read(path, schema, called, remedy, most=MOST_BYTES):
     """Read a JSON file of vgg_tf.
 
     Args:
@@ -196,6 +197,7 @@ def read(path, schema, called, remedy):
         schema: As for `parse`.
         called: As for `parse`.
         remedy: As for `parse`.
+        most: Largest size of the file, in bytes.
 
     Returns:
         dict.
@@ -204,9 +206,8 @@ def read(path, schema, called, remedy):
         DamagedFileError: The file is not JSON, or does not follow its schema.
         OSError: The file cannot be read.
     """
-    if (size := files.read_size(path)) > MOST_BYTES:
-        with naming(path, called, remedy):
-            raise ValueError(f"{size:,} bytes, more than {MOST_BYTES:,}")
+    with naming(path, called, remedy):
+        Number(0, most).check(files.read_size(path), "its size in bytes")
     return parse(files.read(path), schema, path, called, remedy)
 
 
@@ -230,65 +231,3 @@ def naming(path, called, remedy):
     except ValueError as error:
         said = " ".join(str(error).split()).rstrip(".")[:300]
         raise DamagedFileError(f"{path} must be {called}. Received: {said}. {remedy}") from None
-
-
-def read_arrays(path, rules, called, remedy):
-    """Read an uncompressed .npz file of vgg_tf. The checksum of each array is checked.
-
-    Args:
-        path: Path, local or remote.
-        rules: Dict from names to `(kinds, dimensions)`, such as `("f", 2)`; kinds are characters of
-            `numpy.dtype.kind`. The rule of the name None is that of all other names; without it,
-            others are not read.
-        called: As for `parse`.
-        remedy: As for `parse`.
-
-    Returns:
-        dict from names to arrays.
-
-    Raises:
-        DamagedFileError: The file is not complete, or an array is missing or follows no rule.
-        OSError: The file cannot be read.
-    """
-    import numpy as np
-
-    data, arrays = io.BytesIO(files.read(path)), {}
-    with naming(path, called, remedy), _naming_what_is_wrong():
-        with zipfile.ZipFile(data) as archive:
-            for member in archive.infolist():
-                name = member.filename.removesuffix(".npy")
-                if (rule := rules.get(name, rules.get(None))) is None:
-                    continue
-                # vgg_tf compresses none: a small file cannot become a large one.
-                if member.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError(f"{name} is compressed")
-                content = archive.read(member)  # whole: else the checksum is not checked
-                arrays[name] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-                kinds, dimensions = rule
-                if arrays[name].dtype.kind not in kinds or arrays[name].ndim != dimensions:
-                    shape = f"{arrays[name].dtype} {list(arrays[name].shape)}"
-                    raise ValueError(f"{name} is {shape}")
-        if missing := [name for name in rules if name is not None and name not in arrays]:
-            raise ValueError(f"no {missing[0]}")
-    return arrays
-
-
-@contextlib.contextmanager
-def _naming_what_is_wrong():
-    """Convert what zipfile and NumPy raise about changed bytes to a ValueError."""
-    try:
-        yield
-    except (
-        EOFError,
-        LookupError,
-        MemoryError,  # NumPy makes an array before it reads it
-        OSError,
-        OverflowError,
-        RuntimeError,
-        SyntaxError,
-        TypeError,
-        struct.error,
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-    ) as error:
-        raise ValueError(str(error) or type(error).__name__) from None
