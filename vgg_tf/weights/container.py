@@ -78,7 +78,21 @@ class Weights:
         return replace(self, notes=(*self.notes, *notes))
 
     def add_metadata(self, about):
-        """Return a copy of the weights with metadata that follows `METADATA`."""
+        """Return a copy of the weights with metadata that follows `METADATA`.
+
+        Args:
+            about: Dict of metadata.
+
+        Returns:
+            `Weights`.
+
+        Raises:
+            ValueError: Mean or std are of another number of channels than the first kernel.
+        """
+        first = self.layers.get("block1_conv1", {}).get("kernel")
+        channels = len(about["mean"]) if first is None else first.shape[-2]
+        if {len(about["mean"]), len(about.get("std") or about["mean"])} != {channels}:
+            raise ValueError(f"mean and std of other than {channels} channels")
         std, classes, sides = (
             about.get(key) and tuple(about[key]) for key in ("std", "classes", "map_sides")
         )

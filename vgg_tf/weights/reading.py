@@ -41,7 +41,7 @@ from vgg_tf.weights.stated_input import Channels
 if TYPE_CHECKING:
     import keras
 
-_COPY = "Copy or download the file again."
+_METADATA, _COPY = "those of write_weights", "Copy or download the file again."
 # Networks that are part of the package, by name. A file of that name is given as ./cifar10.
 SHIPPED = {"cifar10": Path(__file__).parent / "shipped" / "cifar10.safetensors"}
 
@@ -215,7 +215,7 @@ def _read_file(path):
 def _parse_metadata(text, path):
     """Return the metadata that `writing.write_weights` stored in a file, or an empty dict."""
     called = f"the metadata vgg_tf of {path}"
-    return schemas.parse(text, METADATA, called, "those of write_weights", _COPY) if text else {}
+    return schemas.parse(text, METADATA, called, _METADATA, _COPY) if text else {}
 
 
 def _add_metadata(weights, stored, path):
@@ -242,7 +242,8 @@ def _add_metadata(weights, stored, path):
         )
     if not about:
         return None
-    weights = weights.add_metadata(about)
+    with schemas.naming(f"the metadata vgg_tf of {path}", _METADATA, _COPY):
+        weights = weights.add_metadata(about)
     return weights, Preprocessing(weights.mean, weights.std)
 
 
