@@ -16,20 +16,22 @@ _FLAGS = {
 
 _WORD = Text(10_000)
 _SELECTION = Fields(
+    {"classes": schemas.CLASSES},
     {
-        "classes": schemas.CLASSES,
         "prefix": _WORD,
         "limit_per_class": Number(),
         "labels_from": Maybe(Number(0, 1)),
         "hold_out": Maybe(Number(0, 1, whole=False)),
+        "keys": _WORD,
+        "skip_bad": Flag(),
+        "hold_out_rule": Number(1, 100),
     },
-    {"keys": _WORD, "skip_bad": Flag(), "hold_out_rule": Number(1, 100)},
 )
 # `recipes.from_json` checks the recipe.
 SCHEMA = Fields(
     {
         **dict.fromkeys(("arch", "data", "fingerprint", "policy"), _WORD),
-        "recipe": Fields({}),
+        "recipe": schemas.OBJECT,
         "selection": _SELECTION,
     },
     dict.fromkeys(("inherit", "inherit_fingerprint", "inherit_layers", "task"), _WORD),

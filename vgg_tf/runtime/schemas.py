@@ -185,7 +185,7 @@ def parse(text, schema, path, called, remedy):
 def _load_json(text):
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"invalid JSON: {error}") from None
 
 

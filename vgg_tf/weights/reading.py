@@ -215,7 +215,7 @@ def _read_file(path):
 def _parse_metadata(text, path):
     """Return the metadata that `writing.write_weights` stored in a file, or an empty dict."""
     called = f"the metadata vgg_tf of {path}"
-    return schemas.parse(text, METADATA, called, _METADATA, _COPY) if text else {}
+    return schemas.parse(text, METADATA, called, _METADATA, _COPY) if text is not None else {}
 
 
 def _add_metadata(weights, stored, path):
