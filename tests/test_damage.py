@@ -3,6 +3,8 @@
 VGG_TF_DAMAGE=2000 tries that many kinds of damage of each file, in minutes.
 """
 
+import contextlib
+import io
 import json
 import os
 import time
@@ -111,6 +113,15 @@ def read_contents(folder):
     return {key: table.tolist() for key, table in Contents.read(folder).tables.items()}
 
 
+def read_report(folder):
+    """Return a report, and raise the note about a damaged one as an error."""
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        report = results.read_report(str(folder / "report.json"))
+    if report is None:
+        raise DamagedFileError(said.getvalue().removesuffix("\n"))
+    return report
+
+
 # Each kind: name of the file, how it is made, how it is read, and whether a checksum covers it.
 KINDS = {
     "dataset": ("dataset.json", copy("shards/dataset.json"), Collection.read, False),
@@ -118,7 +129,7 @@ KINDS = {
     "report": (
         "report.json",
         copy("run/report.json"),
-        lambda folder: results.read_report(str(folder / "report.json")),
+        read_report,
         False,
     ),
     "tested": (
@@ -198,8 +209,7 @@ def test_damage_to_a_file_is_one_line_or_changes_nothing(kind, tmp_path):
 
     try_one()
     print(f"{kind}: {len(refused)} damaged files, {sum(refused)} refused")
-    # Reports are passed over.
-    assert kind == "report" or sum(refused) > len(refused) / 20
+    assert sum(refused) > len(refused) / 20
 
 
 @pytest.mark.parametrize("key", ["mean", "std", "classes", "test_scale", "map_sides"])
@@ -239,9 +249,14 @@ def test_no_damage_to_a_state_file_is_restored(tmp_path):
     owner, path = Owner(), tmp_path / "last.safetensors"
     data = state_file.encode_state(STATE, owner.model, owner.optimizer)
     path.write_bytes(data)
-    for variable in [*owner.model.trainable_variables, *owner.optimizer.variables]:
-        variable.assign(variable + 1)
-    before = owner.read()
+    whole, restored = owner.read(), 0
+
+    def change():
+        for variable in [*owner.model.trainable_variables, *owner.optimizer.variables]:
+            variable.assign(0 * variable)
+
+    change()
+    changed = owner.read()
     random, flips = np.random.default_rng(0), 5000 if TIMES > 100 else 200
     half = random.integers(len(data), size=flips // 2)
     # All arrays are small: most of the file is its header.
@@ -249,8 +264,15 @@ def test_no_damage_to_a_state_file_is_restored(tmp_path):
         damage = bytearray(data)
         damage[at] ^= random.integers(1, 256)
         path.write_bytes(damage)
-        assert state_file.restore_state(str(path), owner.model, owner.optimizer) is None, at
-        assert owner.read() == before
+        found = state_file.restore_state(str(path), owner.model, owner.optimizer)
+        if found is None:
+            assert owner.read() == changed
+            continue
+        restored += 1  # the header ends in spaces, which may be any white space
+        assert (found, owner.read()) == (STATE, whole)
+        change()
+    print(f"state: {flips} changed files, {restored} restored without a difference")
+    assert restored < flips / 50
     path.write_bytes(data)
     assert state_file.restore_state(str(path), owner.model, owner.optimizer) == STATE
-    assert owner.read() != before
+    assert owner.read() == whole != changed

@@ -11,6 +11,7 @@ import numpy as np
 from vgg_tf.weights import keras_files
 
 CHECKSUM = "vgg_tf_checksum"  # next to the metadata `vgg_tf` of a file of weights
+_ALL = "crc32 of all"
 FORMS = (
     "a run folder, .keras, .weights.h5 and .h5 of Keras, .safetensors with the names of "
     "torchvision or timm, a preset folder of Keras Hub, or cifar10, which is part of vgg_tf"
@@ -63,7 +64,15 @@ def compute_checksum(texts, arrays):
     for name, array in sorted(arrays.items()):
         crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
         crc = zlib.crc32(np.ascontiguousarray(array).tobytes(), crc)
-    return f"crc32 of all {crc:08x}"
+    return f"{_ALL} {crc:08x}"
+
+
+def find_checksum(metadata):
+    """Return the checksum in metadata, even if its key or its start has changed; None without."""
+    found = (
+        value for key, value in metadata.items() if key == CHECKSUM or str(value).startswith(_ALL)
+    )
+    return next(found, None)
 
 
 def compute_weights_checksum(text, layers):

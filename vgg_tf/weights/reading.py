@@ -30,6 +30,7 @@ from vgg_tf.weights.file_checks import (
     FORMS,
     check_zip,
     compute_weights_checksum,
+    find_checksum,
     make_pickle_error,
     naming_damage,
 )
@@ -186,7 +187,7 @@ def _read_file(path):
         start = file.read(16)
     if start.startswith(b"\x89HDF"):
         with naming_damage(path), keras_files.open_hdf5(path, path) as file:
-            stored = {key: file.attrs.get(key) for key in ("vgg_tf", CHECKSUM)}
+            stored = {key: file.attrs[key] for key in ("vgg_tf", CHECKSUM) if key in file.attrs}
             arrays, config = keras_files.read_hdf5(file)
             weights = make_weights(arrays, str(path), "a .h5 file")
             return _add_metadata(weights, stored, path) or (
@@ -232,7 +233,7 @@ def _add_metadata(weights, stored, path):
     Raises:
         DamagedFileError: The metadata are damaged, or the checksum is another one.
     """
-    text, checksum = stored.get("vgg_tf"), stored.get(CHECKSUM)
+    text, checksum = stored.get("vgg_tf"), find_checksum(stored)
     about = _parse_metadata(text, path)
     found = checksum and compute_weights_checksum(text or "", weights.layers)
     if found != checksum:
