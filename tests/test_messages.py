@@ -11,10 +11,16 @@ PARTS = {
     "vgg_tf/records/annotations.py",
     "vgg_tf/records/collection.py",
     "vgg_tf/records/schema.py",
+    "vgg_tf/runs/curves.py",
+    "vgg_tf/runs/state_file.py",
+    "vgg_tf/runtime/array_files.py",
+    "vgg_tf/runtime/schemas.py",
     "vgg_tf/training/loop.py",
     "vgg_tf/weights/fitting.py",
     "vgg_tf/weights/pixel_layers.py",
+    "vgg_tf/weights/container.py",
     "vgg_tf/weights/preprocessing.py",
+    "vgg_tf/writing/job_files.py",
 }
 
 

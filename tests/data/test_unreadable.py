@@ -106,3 +106,18 @@ def test_files_that_a_file_system_refuses_are_reported(folder, tmp_path, kind):
 def test_other_errors_stay_unchanged(folder):
     with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), naming_the_unreadable(folder):
         raise tf.errors.InvalidArgumentError(None, None, "mine")
+
+
+@pytest.mark.parametrize("junk", [b"\xff\xfe\xfahello", b"\x0a\x05\x0a\x03\xff\xff\xff"])
+def test_a_record_that_is_no_example_is_named(shards, tmp_path, junk):
+    shutil.copytree(shards, tmp_path / "shards")
+    path = tmp_path / "shards" / "train-00001-of-00003"
+    records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    with tf.io.TFRecordWriter(str(path)) as writer:  # its checksum is right
+        for record in [*records[:2], junk, *records[3:]]:
+            writer.write(record)
+    with (
+        pytest.raises(ValueError, match=r"train-00001-of-00003, record 2: it is not a tf.train"),
+        naming_the_unreadable(str(path.parent)),
+    ):
+        list(load_dataset(str(path.parent), **PASS, epoch=0))

@@ -1,5 +1,6 @@
 """A killed run leaves complete shards, and the same command continues it."""
 
+import json
 import pickle
 import subprocess
 import sys
@@ -136,12 +137,25 @@ def test_a_damaged_plan_or_result_is_reported(zoo, tmp_path):
     work = tmp_path / "out" / ".writing"
     work.mkdir(parents=True)
     (work / "plan.json").write_text("{")
-    with pytest.raises(ValueError, match=r"plan\.json is not valid JSON .*Delete .*\.writing"):
+    with pytest.raises(ValueError, match=r"plan\.json must be .* invalid JSON.*Delete .*\.writing"):
         quietly(zoo, tmp_path / "out", shards=3)
     (work / "plan.json").unlink()
     (work / "train-00000-of-00003.json").write_text("[]")
     (tmp_path / "out" / "train-00000-of-00003").touch()
-    with pytest.raises(ValueError, match=r"must hold a JSON object.*it writes the shard again"):
+    with pytest.raises(ValueError, match=r"it must be a JSON object.*it writes the shard again"):
         quietly(zoo, tmp_path / "out", shards=3)
     (work / "train-00000-of-00003.json").unlink()
     assert quietly(zoo, tmp_path / "out", shards=3).count_images("train") == 28
+
+
+def test_a_plan_cannot_name_files_of_other_folders(zoo, tmp_path):
+    work = tmp_path / "out" / ".writing"
+    work.mkdir(parents=True)
+    victim = tmp_path / "victim-00000-of-00001"
+    victim.touch()
+    shards = {"../victim": 1}
+    plan = {"fingerprint": "0", "seed": 0, "shards": shards, "check": True, "bad_of": str(zoo)}
+    (work / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(ValueError, match=r"a key of shards must be one of train, .*\.\./victim"):
+        quietly(zoo, tmp_path / "out", shards=3)
+    assert victim.exists()

@@ -63,10 +63,6 @@ def without_mean(values):
     del values["mean_rgb"]
 
 
-def with_stranger(values):
-    values["stranger"] = 1
-
-
 def of_train(key, value):
     return lambda values: values["splits"]["train"].__setitem__(key, value)
 
@@ -79,7 +75,6 @@ def of_all(key, value):
     "change",
     [
         without_mean,
-        with_stranger,
         of_train("images", "5"),
         of_train("images", -1),
         of_train("boxes", None),
@@ -93,6 +88,15 @@ def of_all(key, value):
         of_all("mean_rgb", ["1", "2", "3"]),
         of_all("smaller_side", None),
         of_all("bytes_per_image", 0),
+        of_all("bytes_per_image", 10**12),
+        of_all("smaller_side", 10**9),
+        of_all("mean_rgb", [float("nan")] * 3),
+        of_all("covariance_rgb", [[-1, 0, 0], [0, 1, 0], [0, 0, 1]]),
+        of_all("seed", -1),
+        lambda values: (
+            values["splits"]["train"].pop("per_shard") or of_train("shards", 10**7)(values)
+        ),
+        lambda values: values["splits"].__setitem__("../away", values["splits"]["train"]),
     ],
 )
 def test_a_dataset_json_with_wrong_values_is_an_error(collection, tmp_path, change):
@@ -107,10 +111,18 @@ def test_a_dataset_json_with_wrong_values_is_an_error(collection, tmp_path, chan
         Collection.read(tmp_path)
 
 
+def test_a_dataset_json_of_a_later_version_may_have_more_fields(collection, tmp_path):
+    collection.write(tmp_path)
+    values = json.loads((tmp_path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(values | {"stranger": 1}))
+    assert Collection.read(tmp_path) == collection
+
+
 @pytest.mark.parametrize(
     "content",
     [
         b"",
+        b"[" * 100_000,
         b'{"name": "cut of',
         b"[]",
         b"{}",

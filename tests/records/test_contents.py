@@ -180,7 +180,9 @@ def test_damaged_notes_are_refused_with_the_file_and_the_remedy(noted, tmp_path,
         np.savez(path, **{"train pictures": values[damage]})
     else:
         path.write_bytes({"empty": b"", "text": b"hello", "cut": whole[: len(whole) // 2]}[damage])
-    with pytest.raises(ValueError, match=r"contents\.npz must hold .* Received: .* Delete it"):
+    with pytest.raises(
+        ValueError, match=r"contents\.npz must be a contents\.npz .* Received: .* Delete it"
+    ):
         Contents.read(str(tmp_path / "notes"))
 
 

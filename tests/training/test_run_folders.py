@@ -100,5 +100,7 @@ def test_the_error_names_a_folder_that_is_not_a_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="must be a run folder"):
         run_folder.read_run(tmp_path)
     (tmp_path / "recipe.json").write_text("{")
-    with pytest.raises(ValueError, match=r"recipe.json is not valid JSON .* Choose another --out"):
+    with pytest.raises(
+        ValueError, match=r"recipe.json must be .* invalid JSON.* Choose another --out"
+    ):
         run_folder.read_run(tmp_path)

@@ -171,7 +171,11 @@ def fill(folder, license):
     for name in ("mine.txt", "a[1].onnx", "b.onnx", "c/saved_model.pb", "c/.lock", "d/mine.txt"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("")
-    rows = [{"format": "onnx", "file": f"exports/{name}"} for name in ("a[1].onnx", "c")]
+    measured = {"bytes": 1, "ms_an_image": 1.0, "top1_agreement": 1.0}
+    measured |= {"log_posterior": 0.0, "posterior": 0.0}
+    rows = [
+        {"format": "onnx", "file": f"exports/{name}", **measured} for name in ("a[1].onnx", "c")
+    ]
     (folder / "export.json").write_text(json.dumps({"formats": rows}))
     return folder
 

@@ -207,12 +207,15 @@ def test_statistics_of_a_file_that_cannot_be_right_are_refused(scale, offset):
 @pytest.mark.parametrize(
     ("key", "value", "match"),
     [
-        ("mean", [float("nan"), 0, 0], "mean of finite numbers"),
-        ("mean", ["a", 0, 0], "mean of finite numbers"),
-        ("mean", 3, "mean of finite numbers"),
-        ("std", [0, 1, 1], "std of finite numbers, above 0"),
-        ("std", [-1, 1, 1], "std of finite numbers, above 0"),
-        ("classes", ["cat", 3], "class names of text"),
+        ("mean", [float("nan"), 0, 0], r"mean\[0\] must be a number .* not nan"),
+        ("mean", ["a", 0, 0], r"mean\[0\] must be a number .* not 'a'"),
+        ("mean", 3, "mean must be a list"),
+        ("std", [0, 1, 1], r"std\[0\] must be a number from 1e-06"),
+        ("std", [-1, 1, 1], r"std\[0\] must be a number from 1e-06"),
+        ("classes", ["cat", 3], r"classes\[1\] must be a text"),
+        ("test_scale", 10**9, "test_scale must be an integer from 0 to 8192"),
+        ("map_sides", [7, 0], r"map_sides\[1\] must be an integer from 1"),
+        ("mean", [1.0, 2.0, 4.0], "must have the checksum"),
     ],
 )
 def test_metadata_that_cannot_be_right_is_refused(key, value, match, tmp_path):

@@ -3,7 +3,7 @@
 Programs have these fields as flags, so NumPy is imported on use.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 HOLD_OUT = 0.1  # default share of train held out for validation
@@ -78,7 +78,9 @@ class Selection:
 
         Earlier versions stored no `hold_out_rule`, and had rule 1.
         """
-        return cls(**{"hold_out_rule": 1} | values | {"classes": tuple(values["classes"])})
+        names = {field.name for field in fields(cls)}
+        known = {name: value for name, value in values.items() if name in names}
+        return cls(**{"hold_out_rule": 1} | known | {"classes": tuple(values["classes"])})
 
     def takes(self, name):
         """Return whether the class of this name is selected."""

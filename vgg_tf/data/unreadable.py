@@ -10,7 +10,8 @@ from vgg_tf.records import framing, integrity
 from vgg_tf.runtime import programs
 
 # In this order: a bad image or label, a bad checksum, a missing file, fewer images than in
-# dataset.json, a file without permission, an unreachable file system (two), an error of the disk.
+# dataset.json, a file without permission, an unreachable file system (two), an error of the disk,
+# a record that is not an Example (TensorFlow's message quotes its bytes as if they were text).
 READ_ERRORS = (
     tf.errors.InvalidArgumentError,
     tf.errors.DataLossError,
@@ -20,6 +21,7 @@ READ_ERRORS = (
     tf.errors.UnauthenticatedError,
     tf.errors.UnavailableError,
     tf.errors.UnknownError,
+    UnicodeDecodeError,
 )
 
 

@@ -2,12 +2,13 @@
 
 import io
 import os
-import zipfile
 
 import numpy as np
 
-from vgg_tf.runtime import files
+from vgg_tf.runtime import array_files, files, schemas
 
+_CALLED, _REMEDY = "a complete .npz file of vgg_tf", "Delete it and run the command again."
+_RULES = {"names": ("U", 1), "weights": ("U", 0), "checksums": ("u", 1), "done": ("b", 1)}
 FOLDERS = {False: "posteriors", True: "descriptors"}
 
 
@@ -44,28 +45,27 @@ class Store:
         They are in one file, or in one file for each of several processes.
 
         Raises:
-            ValueError: a file is damaged.
+            schemas.DamagedFileError: a file is damaged.
         """
         for name in files.list_names(self.folder) if files.is_folder(self.folder) else ():
             if name.endswith(".npz") and name.split(".")[0] == self.name:
                 path = os.path.join(self.folder, name)
-                try:
-                    with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as file:
-                        if (
-                            file["weights"] == self.weights
-                            and file["names"].tolist() == self.images.names
-                        ):
-                            done = file["done"]
-                            self.rows[done], self.checksums[done] = (
-                                file[self.what][done],
-                                file["checksums"][done],
-                            )
-                            self.done |= done
-                except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-                    raise ValueError(
-                        f"{path} must be a complete .npz file. Received: {error}. Delete it and "
-                        "run the command again."
-                    ) from None
+                rules = _RULES | {self.what: ("f", 2)}
+                file = array_files.read_arrays(path, rules, _CALLED, _REMEDY)
+                with schemas.naming(path, _CALLED, _REMEDY):
+                    self._take(file)
+
+    def _take(self, file):
+        """Take the done rows of a file, if they are of these weights and images."""
+        if str(file["weights"]) != self.weights or file["names"].tolist() != self.images.names:
+            return
+        n = len(self.done)
+        for name, shape in ((self.what, self.rows.shape), ("done", (n,)), ("checksums", (n,))):
+            if file[name].shape != shape:
+                raise ValueError(f"{name} of shape {file[name].shape}, not {shape}")
+        done = file["done"]
+        self.rows[done], self.checksums[done] = file[self.what][done], file["checksums"][done]
+        self.done |= done
 
     def write(self, part):
         """Write all rows that are done.

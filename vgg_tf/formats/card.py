@@ -222,7 +222,7 @@ def _list_results(opened):
     for path in (run.path(results.NAME), *(f"{tests}/{name}/{results.NAME}" for name in names)):
         if not files.exists(path):
             continue
-        found = files.read_json(path, "Delete it.")
+        found = results.read_result(path)
         if found.get("top1"):
             errors = (_format_error(found.get(key)) for key in ("top1", "top5"))
             facts = (found.get("date"), found.get("machine"), found.get("note") or "")

@@ -13,6 +13,7 @@ import warnings
 
 import numpy as np
 
+from vgg_tf.formats.metadata import parse_metadata
 from vgg_tf.runtime import files
 
 NEEDED = (
@@ -97,7 +98,7 @@ def read(path):
 
         try:
             spec = ct.utils.load_spec(path)
-            about = files.parse_json(spec.description.metadata.userDefined["vgg_tf"], path)
+            about = parse_metadata(spec.description.metadata.userDefined["vgg_tf"], path)
             program = load(spec, spec.specificationVersion, os.path.join(path, WEIGHTS))
         except Exception as error:  # from several libraries, without a common base class
             raise ValueError(

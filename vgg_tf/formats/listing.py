@@ -1,14 +1,30 @@
 """export.json: the exported files of a folder, kept up over several exports."""
 
+import math
 import os
 
 from vgg_tf.figures.markdown import make_markdown_table
 from vgg_tf.formats.round_trip import AGREEING, LIMITS, SUFFIXES
-from vgg_tf.runtime import files, programs
+from vgg_tf.runtime import files, programs, schemas
+from vgg_tf.runtime.schemas import Fields, Many, Number, Text
 
 NAME = "export.json"
 # What identifies the network of a file. A later export may be of another one.
 OWN = ("name", "architecture", "height", "width", "scale", "weights")
+_MEASURED = Number(0, 1e12, whole=False)
+_ROW = Fields(
+    {
+        **dict.fromkeys(("format", "file"), Text()),
+        "bytes": Number(0, 2**50),
+        "ms_an_image": _MEASURED,
+        "top1_agreement": Number(0, 1, whole=False),
+        # Infinite if only one of the two probabilities is 0.
+        "log_posterior": Number(0, math.inf, whole=False),
+        "posterior": Number(0, 1, whole=False),
+    },
+    {"network": Fields({})},
+)
+_SCHEMA = Fields({"formats": Many(_ROW, 1000)}, {"left_out": Many(Text(), 1000)})
 _REMEDY = "Remove it, or choose another --out."
 
 
@@ -27,18 +43,7 @@ def read_report(folder):
     path = os.path.join(folder, NAME)
     if not files.exists(path):
         return {}
-    report = files.read_json(path, _REMEDY)
-    rows = report.get("formats")
-    if not isinstance(rows, list) or not all(_is_row(row) for row in rows):
-        raise ValueError(
-            f"{path} must be from python -m vgg_tf.export. Received: formats {str(rows)[:60]!r}. "
-            f"{_REMEDY}"
-        )
-    return report
-
-
-def _is_row(row):
-    return isinstance(row, dict) and all(isinstance(row.get(k), str) for k in ("format", "file"))
+    return schemas.read(path, _SCHEMA, "from python -m vgg_tf.export", _REMEDY)
 
 
 def update_report(folder, facts, rows, left):

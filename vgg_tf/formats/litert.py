@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 
+from vgg_tf.formats.metadata import parse_metadata
 from vgg_tf.formats.native_messages import hide_chatter
 from vgg_tf.runtime import files
 
@@ -128,7 +129,7 @@ def read(path):
         raise ModuleNotFoundError(NEEDED.format(error), name=error.name) from None
     try:
         with zipfile.ZipFile(path) as archive:
-            about = files.parse_json(archive.read("vgg_tf.json").decode(), path)
+            about = parse_metadata(archive.read("vgg_tf.json"), path)
         with hide_chatter():
             interpreter = Interpreter(path, num_threads=os.cpu_count())
             interpreter.allocate_tensors()

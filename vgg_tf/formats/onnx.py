@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from vgg_tf.formats.metadata import parse_metadata
 from vgg_tf.formats.native_messages import hide_chatter
 from vgg_tf.runtime import files
 
@@ -190,7 +191,7 @@ def read(path):
     try:
         with hide_chatter():
             session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        about = files.parse_json(session.get_modelmeta().custom_metadata_map["vgg_tf"], path)
+        about = parse_metadata(session.get_modelmeta().custom_metadata_map["vgg_tf"], path)
     except Exception as error:  # ONNX Runtime's exceptions have no common base class
         raise ValueError(
             f"{path} must be a complete ONNX file from vgg_tf. Received: "

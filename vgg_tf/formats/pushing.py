@@ -6,7 +6,7 @@ import os
 
 from vgg_tf.formats import listing
 from vgg_tf.formats.card import NAME, hide_folders
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, schemas
 from vgg_tf.weights import hub, hub_client, reading
 from vgg_tf.weights.writing import write_weights
 
@@ -27,7 +27,7 @@ def copy_network(opened, folder):
     """
     written = os.path.join(folder, listing.NAME)
     if files.exists(written):
-        files.write_json(written, hide_folders(files.read_json(written)))
+        files.write_json(written, hide_folders(listing.read_report(folder)))
     if not opened.run:
         source, path = reading.SHIPPED.get(opened.path), os.path.join(folder, FILE)
         if source:
@@ -40,7 +40,7 @@ def copy_network(opened, folder):
             continue
         data = files.read(opened.run.path(name))
         if name.endswith(".json"):
-            values = files.parse_json(data.decode(), name)
+            values = schemas.parse(data, schemas.OBJECT, name, "a JSON object", "Delete it.")
             data = json.dumps(hide_folders(values), indent=1).encode()
         files.write_whole(os.path.join(folder, name), data)
 

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from vgg_tf.formats.metadata import parse_metadata
 from vgg_tf.images import decoding, rescaling
 from vgg_tf.runtime import files
 
@@ -108,7 +109,7 @@ def read(path):
     """
     try:
         loaded = tf.saved_model.load(str(path))
-        about = files.parse_json(loaded.signatures["about"]()["about"].numpy().decode(), path)
+        about = parse_metadata(loaded.signatures["about"]()["about"].numpy(), path)
     except (OSError, KeyError, ValueError, tf.errors.OpError, AttributeError) as error:
         raise ValueError(
             f"{path} must be a complete SavedModel from vgg_tf. Received: "

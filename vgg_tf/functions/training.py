@@ -129,11 +129,12 @@ def run_training(flags, source, words=None):
         keep_contents(run, source)
         # The digits are written as shards too, so that they use the same code as other data.
         data = os.path.join(out, "shards") if flags.data == "digits" else source
-        if run.writes and not run.read_report():
+        report = run.read_report()
+        if run.writes and not report:
             _write_collection(run, source, flags, data)
         if run.writes:
             devices.wait("run folder")
-        if (report := run.read_report()) and run.writes:
+        if report and run.writes:
             print(f"{out} is done; delete it or choose another --out to train again")
             print(format_result(report))
         elif not report:

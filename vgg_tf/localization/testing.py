@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vgg_tf.paper.recipe_checks import LARGEST_SIDE
 from vgg_tf.runtime import programs, quiet
 from vgg_tf.runtime.devices import choose
 from vgg_tf.runtime.engines import settle
@@ -209,9 +210,9 @@ def parse_scales(words, localizer):
     if words == "one":
         return [localizer.test_scale]
     numbers = [int(word) if word.strip().isdigit() else 0 for word in words.split(",")]
-    if min(numbers) < localizer.crop:
+    if min(numbers) < localizer.crop or max(numbers) > LARGEST_SIDE:
         raise ValueError(
-            f"--scales must be pixels of at least the crop's {localizer.crop}, or one. Received: "
-            f"{words!r}. Try --scales {localizer.test_scale}."
+            f"--scales must be pixels from the crop's {localizer.crop} to {LARGEST_SIDE}, or one. "
+            f"Received: {words!r}. Try --scales {localizer.test_scale}."
         )
     return numbers

@@ -21,6 +21,8 @@ objects keep the size that they had in training; a larger Q would change it.
 from dataclasses import dataclass
 from typing import Literal
 
+from vgg_tf.paper.recipe_checks import LARGEST_SIDE
+
 GRID = 5
 PROTOCOLS = {
     "center": ("center",),
@@ -105,6 +107,11 @@ class Protocol:
         if self.name not in PROTOCOLS:
             raise ValueError(
                 f"Unknown protocol {self.name!r}. Expected one of: {', '.join(PROTOCOLS)}."
+            )
+        if max(self.scales, default=0) > LARGEST_SIDE:
+            raise ValueError(
+                f"Test scales must be at most {LARGEST_SIDE} pixels. Received: {self.scales}. Try "
+                f"{(max(self.crop, 256),)}."
             )
         if not self.scales or min(self.scales) < self.crop:
             raise ValueError(

@@ -3,6 +3,18 @@
 from dataclasses import fields
 from typing import Literal, get_args, get_origin
 
+LARGEST_SIDE = 8192  # pixels: the square of this side has 0.8 GB in float32
+# Larger numbers are slips or damage: they would take memory or time without end.
+_MOST = {
+    **dict.fromkeys(("epochs", "drops", "patience"), 10**6),
+    "steps_per_epoch": 10**9,
+    "batch_size": 10**6,
+    **dict.fromkeys(("size", "test_scale"), LARGEST_SIDE),
+    "width": 64,
+    "head_width": 10**6,
+    **dict.fromkeys(("learning_rate", "l2", "mixup", "cutmix", "clip_norm", "rgb_shift"), 1e6),
+}
+
 
 def check_values(recipe):
     """Raise a ValueError if a value of a recipe is out of range; the message names its flag.
@@ -63,6 +75,13 @@ def check_values(recipe):
         "head_width": (recipe.head_width >= 0, "0 or more"),
         "seed": (0 <= recipe.seed < 2**31, "from 0 to 2147483647"),
     }
+    checks |= {
+        name: (False, f"at most {most:g}")
+        for name, most in _MOST.items()
+        if checks[name][0] and getattr(recipe, name) > most
+    }
+    if checks["scale"][0] and high > LARGEST_SIDE:
+        checks["scale"] = False, f"at most {LARGEST_SIDE} pixels"
     for name, (good, expected) in checks.items():
         if not good:
             flag = "--" + name.replace("_", "-")

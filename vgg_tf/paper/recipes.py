@@ -173,9 +173,14 @@ def from_json(values):
         The `Recipe`.
 
     Raises:
-        ValueError: A value has the wrong type or is out of range; the message names it.
-        TypeError: A name is unknown.
+        ValueError: A name is unknown, or a value has the wrong type or is out of range; the message
+            names it.
     """
+    if unknown := sorted(set(values) - {field.name for field in fields(Recipe)}):
+        raise ValueError(
+            f"A recipe must have numbers of this version. Received: {', '.join(unknown)[:100]}. "
+            "Use the version of vgg_tf that wrote it."
+        )
     return Recipe(**read_values(values))
 
 

@@ -1,12 +1,10 @@
-"""`dataset.json`: classes, splits, color statistics and shard names of a folder of shards.
-
-NumPy is imported on use: `--help` of the programs does not need it.
-"""
+"""`dataset.json`: classes, splits, color statistics and shard names of a folder of shards."""
 
 import os
 from dataclasses import asdict, dataclass
 
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, schemas
+from vgg_tf.runtime.schemas import Fields, Many, Named, Number, Text
 
 COLLECTION_FILE = "dataset.json"
 RECIPE_FILE = "recipe.json"  # next to dataset.json in a run folder
@@ -118,59 +116,55 @@ class Collection:
             "Remove the file: the shards can be read without it. To write them again with one, "
             f"run python -m tfrecords_tools.write {folder} OUT."
         )
-        try:
-            values = files.read_json(path, "")
-            if labels_from := values.pop("labels_from"):
-                raise ValueError(f"labels_from must be 0, not {labels_from}")
-            values["covariance_rgb"] = tuple(tuple(row) for row in values["covariance_rgb"])
-            values |= {
-                key: tuple(values[key])
-                for key in ("classes", "mean_rgb", "notes", "texts")
-                if key in values
-            }
-            _check_values(values)
-            return cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = str(error).removeprefix(f"{path} ").rstrip(". ")
-            raise ValueError(
-                f"{path} must be a dataset.json of vgg_tf. Received: {reason}. {remedy}"
-            ) from error
+        called = "a dataset.json of vgg_tf"
+        values = schemas.read(path, _SCHEMA, called, remedy)
+        with schemas.naming(path, called, remedy):
+            _check_lengths(values)
+        values = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in _SCHEMA.select(values).items()
+            if key != "labels_from"
+        }
+        values["covariance_rgb"] = tuple(map(tuple, values["covariance_rgb"]))
+        return cls(**values)
 
 
-def _check_values(values):
-    """Raise a ValueError, KeyError or TypeError if the values of `dataset.json` are invalid."""
-    import numpy as np
+_COUNT, _TEXTS = Number(), Many(Text(), schemas.MOST_CLASSES)
+_GRAY = Number(-(255**2), 255**2, whole=False)
+_SPLIT = Fields(
+    {
+        "images": _COUNT,
+        "per_class": Many(_COUNT, schemas.MOST_CLASSES),
+        "boxes": _COUNT,
+        "shards": Number(0, schemas.MOST_SHARDS),
+    },
+    {"per_shard": Many(_COUNT, schemas.MOST_SHARDS)},
+)
+_SCHEMA = Fields(
+    {
+        "labels_from": Number(0, 0),
+        "name": Text(),
+        "fingerprint": Text(),
+        "classes": schemas.CLASSES,
+        "splits": Named(_SPLIT, Text(choices=("train", "validation", "test"))),
+        "mean_rgb": Many(Number(0, 255, whole=False), 3, 3),
+        "covariance_rgb": Many(Many(_GRAY, 3, 3), 3, 3),
+        "statistics_images": _COUNT,
+        "smaller_side": Number(0, 10**6, whole=False),
+        "bytes_per_image": Number(1, 2**31),
+    },
+    {"notes": _TEXTS, "texts": _TEXTS, "seed": Number(0, 2**63)},
+)
 
+
+def _check_lengths(values):
+    """Raise a ValueError if counts of `dataset.json` contradict each other."""
     for split, entry in values["splits"].items():
-        shards, n = entry["shards"], len(values["classes"])
-        counts = [
-            entry["images"],
-            entry["boxes"],
-            shards,
-            *entry["per_class"],
-            *entry.get("per_shard", ()),
-        ]
-        if not all(type(count) is int and count >= 0 for count in counts):
-            raise ValueError(f"counts of {split} must be integers from 0 on, not {counts}")
-        for key, m in (("per_class", n), ("per_shard", shards)):
-            if key in entry and len(entry[key]) != m:
-                raise ValueError(f"{key} of {split} must have {m} counts, not {len(entry[key])}")
-    if not all(
-        isinstance(name, str)
-        for key in ("classes", "notes", "texts")
-        for name in values.get(key, ())
-    ):
-        raise ValueError("classes, notes and texts must be strings")
-    if np.shape(values["mean_rgb"]) != (3,) or np.shape(values["covariance_rgb"]) != (3, 3):
-        raise ValueError("mean_rgb must have shape [3], and covariance_rgb shape [3, 3]")
-    if not np.isfinite(
-        np.array([*values["mean_rgb"], *np.ravel(values["covariance_rgb"]), values["smaller_side"]])
-    ).all():
-        raise ValueError("mean_rgb, covariance_rgb and smaller_side must be finite")
-    if type(values["bytes_per_image"]) is not int or values["bytes_per_image"] < 1:
-        raise ValueError(
-            f"bytes_per_image must be an integer from 1 on, not {values['bytes_per_image']!r}"
-        )
+        for key, n in (("per_class", len(values["classes"])), ("per_shard", entry["shards"])):
+            if key in entry and len(entry[key]) != n:
+                raise ValueError(f"{key} of {split} must have {n} counts, not {len(entry[key])}")
+    if min(values["covariance_rgb"][i][i] for i in range(3)) < 0:
+        raise ValueError("the variances in covariance_rgb must be 0 or more")
 
 
 def is_word(source):

@@ -11,8 +11,6 @@ import io
 import itertools
 import os
 import time
-import zipfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -20,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vgg_tf.records.framing import Record
-from vgg_tf.runtime import files, programs, remote
+from vgg_tf.runtime import array_files, files, programs, remote, schemas
 
 CONTENTS_FILE = "contents.npz"
 SIZE, TIME, DIGEST = 0, 1, 2  # columns of a table
@@ -275,20 +273,13 @@ class Contents:
         path = os.path.join(folder, CONTENTS_FILE)
         if not files.exists(path):
             return None
-        try:
-            with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as arrays:
-                tables = {key: arrays[key] for key in arrays.files}
-            if wrong := [
-                key
-                for key, table in tables.items()
-                if table.dtype != np.int64 or table.ndim != 2 or table.shape[1] != len(NOTHING)
-            ]:
-                raise ValueError(f"{wrong[0]!r} is not an int64 table of 3 columns")
-        except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"{path} must hold sizes and digests of images. Received: {error}. Delete it: "
-                "pictures that were changed in place are then not found."
-            ) from None
+        called = "a contents.npz of vgg_tf, with sizes and digests of images"
+        remedy = "Delete it: pictures that were changed in place are then not found."
+        tables = array_files.read_arrays(path, {None: ("i", 2)}, called, remedy)
+        with schemas.naming(path, called, remedy):
+            for key, table in tables.items():
+                if table.dtype != np.int64 or table.shape[1] != len(NOTHING):
+                    raise ValueError(f"{key!r} is not an int64 table of 3 columns")
         return cls(tables)
 
 

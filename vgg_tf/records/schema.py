@@ -124,7 +124,7 @@ def unpack(serialized, form=None):
 
     try:
         feature = tf.train.Example.FromString(serialized).features.feature
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):
         raise ValueError("it is not a tf.train.Example") from None
     form = form or (TFDS if TFDS.encoded in feature else SLIM)
 

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vgg_tf.runtime import chips, files
+from vgg_tf.runtime import chips, files, schemas
 from vgg_tf.runtime.doctor import find_version
+from vgg_tf.runtime.schemas import Fields, Maybe, Number, Text
 
 NAME = "result.json"
 KEYS = (
@@ -35,6 +36,69 @@ KEYS = (
     "seed",
     "note",
 )
+
+_WORD, _PERCENT = Text(), Number(0, 100, whole=False)
+_MEASURED = Number(0, 1e12, whole=False)
+# report.json of any run, then of one of box regression, of a tested one, and of an untested one.
+_REPORT = Fields(
+    {
+        "split": Maybe(_WORD),
+        "n": Number(),
+        "epochs": Number(),
+        "best_epoch": Number(),
+        "seconds": _MEASURED,
+    },
+    {"parameters": Number(0, 10**12), "mean_class_recall": Maybe(Number(0, 1, whole=False))},
+)
+_BOXES = Fields({"error": _PERCENT})
+_UNTESTED = Fields({"images_per_second": _MEASURED})
+_TESTED = Fields(_UNTESTED.needed | {"top1_error": _PERCENT, "top5_error": _PERCENT})
+_ERROR = Maybe(Fields(dict.fromkeys(("error", "low", "high"), Number(0, 1, whole=False))))
+_RESULT = Fields(
+    {**dict.fromkeys(("split", "protocol", "date", "machine"), Maybe(_WORD)), "n": Number()},
+    {"top1": _ERROR, "top5": _ERROR, "note": Maybe(_WORD)},
+)
+
+
+def read_report(path):
+    """Read the report.json of a run.
+
+    A damaged report must not block a finished run: it is passed over with a note on stderr.
+
+    Args:
+        path: Path of the file, local or remote.
+
+    Returns:
+        dict, or None if there is no report, or a damaged one.
+    """
+    if not files.exists(path):
+        return None
+    called = "the report of a run"
+    remedy = "It is passed over. The command that trained the run writes it again."
+    try:
+        report = schemas.read(path, _REPORT, called, remedy)
+        with schemas.naming(path, called, remedy):
+            more = _BOXES if "error" in report else _TESTED if report["split"] else _UNTESTED
+            more.check(report)
+    except schemas.DamagedFileError as error:
+        print(f"note: {error}", file=sys.stderr)
+        return None
+    return report
+
+
+def read_result(path):
+    """Read a `result.json`.
+
+    Args:
+        path: Path of the file, local or remote.
+
+    Returns:
+        dict with `KEYS`; old files have fewer.
+
+    Raises:
+        schemas.DamagedFileError: The file is damaged.
+    """
+    return schemas.read(path, _RESULT, "the result of a training run or a test", "Delete it.")
 
 
 def write_result(folder, command, devices, found, **facts):

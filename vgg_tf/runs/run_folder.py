@@ -26,10 +26,11 @@ import shutil
 from dataclasses import dataclass, field, replace
 
 from vgg_tf.records.collection import RECIPE_FILE, Collection
+from vgg_tf.runs import results
 from vgg_tf.runs.settings import Settings
 from vgg_tf.runs.state import State, list_variables
 from vgg_tf.runs.state_file import encode_state, restore_state
-from vgg_tf.runtime import files, locks, programs, remote
+from vgg_tf.runtime import files, locks, programs, remote, schemas
 from vgg_tf.runtime.temporary import remove_unfinished
 from vgg_tf.weights import file_checks
 
@@ -196,10 +197,8 @@ class Run:
             files.write_json(self.path("report.json"), report)
 
     def read_report(self):
-        """Return the result of the run, or None if the run has not ended."""
-        path = self.path("report.json")
-        remedy = "Delete it. The same command then tests the network again."
-        return files.read_json(path, remedy) if files.exists(path) else None
+        """Return the result of the run, or None if it has not ended or its report is damaged."""
+        return results.read_report(self.path("report.json"))
 
     def read_collection(self):
         """Return the `collection.Collection` of the images of the run."""
@@ -291,10 +290,7 @@ def read_run(folder):
             "python -m vgg_tf.train."
         )
     remedy = "Choose another --out, or delete the folder."
-    values = files.read_json(path, remedy)
-    try:
+    called = "a recipe.json with the settings of a run"
+    values = schemas.read(path, schemas.OBJECT, called, remedy)
+    with schemas.naming(path, called, remedy):
         return Run(str(folder), Settings.from_json(values))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} must hold the settings of a run. Received: {error!r}. {remedy}"
-        ) from error

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 
 from vgg_tf.data.selection import EVERYTHING, Selection
 from vgg_tf.paper import recipes
+from vgg_tf.runtime import schemas
+from vgg_tf.runtime.schemas import Fields, Flag, Maybe, Number, Text
 
 _FLAGS = {
     "arch": "--arch",
@@ -11,6 +13,29 @@ _FLAGS = {
     "inherit_layers": "--inherit-layers",
     "task": "the task",
 }
+
+_WORD = Text(10_000)
+_SELECTION = Fields(
+    {"classes": schemas.CLASSES},
+    {
+        "prefix": _WORD,
+        "limit_per_class": Number(),
+        "labels_from": Maybe(Number(0, 1)),
+        "hold_out": Maybe(Number(0, 1, whole=False)),
+        "keys": _WORD,
+        "skip_bad": Flag(),
+        "hold_out_rule": Number(1, 100),
+    },
+)
+# `recipes.from_json` checks the recipe.
+SCHEMA = Fields(
+    {
+        **dict.fromkeys(("arch", "data", "fingerprint", "policy"), _WORD),
+        "recipe": schemas.OBJECT,
+        "selection": _SELECTION,
+    },
+    dict.fromkeys(("inherit", "inherit_fingerprint", "inherit_layers", "task"), _WORD),
+)
 
 
 @dataclass(frozen=True)
@@ -53,12 +78,11 @@ class Settings:
 
     @classmethod
     def from_json(cls, values):
-        """Return the settings that `to_json` returned as `values`."""
-        recipe, selection = (
-            recipes.from_json(values["recipe"]),
-            Selection.from_json(values["selection"]),
-        )
-        return cls(**values | {"recipe": recipe, "selection": selection})
+        """Return the settings that `to_json` returned as `values`; a ValueError names bad ones."""
+        SCHEMA.check(values)
+        recipe = recipes.from_json(values["recipe"])
+        selection = Selection.from_json(values["selection"])
+        return cls(**SCHEMA.select(values) | {"recipe": recipe, "selection": selection})
 
     def differences(self, new):
         """Return the differences from the settings of a new run.

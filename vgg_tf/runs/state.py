@@ -1,7 +1,5 @@
-"""State of a run at the end of an epoch; names and checksum of its arrays."""
+"""State of a run at the end of an epoch, and names of its arrays."""
 
-import functools
-import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -82,9 +80,3 @@ def list_variables(model, optimizer, read=False):
     for owner, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
         for i, variable in enumerate(variables):
             yield f"{owner}/{i:04d}", np.asarray(variable.numpy()) if read else variable
-
-
-def compute_checksum(state, arrays):
-    """Return the checksum of a state in JSON and a dict of arrays, as text."""
-    parts = (state.encode(), *(array.tobytes() for _, array in sorted(arrays.items())))
-    return f"crc32 {functools.reduce(lambda crc, part: zlib.crc32(part, crc), parts, 0):08x}"

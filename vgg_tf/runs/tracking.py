@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from vgg_tf.runtime import files, remote
+from vgg_tf.runtime import files, remote, schemas
+from vgg_tf.runtime.schemas import Fields, Number, Text
 
 LOGS = {  # column of log.csv: name in Keras' logs
     "loss": "loss",
@@ -100,7 +101,12 @@ class _Tracker:
         self.note = f"{run.folder}/{name}/tracked.json"
         files.make_folder(f"{run.folder}/{name}")
         self.kept = (
-            files.read_json(self.note, f"Delete it. {name} then receives all epochs again.")
+            schemas.read(
+                self.note,
+                Fields({"id": Text(100), "epochs": Number()}),
+                "the note of a tracker",
+                f"Delete it. {name} then receives all epochs again.",
+            )
             if files.exists(self.note)
             else {"id": secrets.token_hex(8), "epochs": 0}
         )

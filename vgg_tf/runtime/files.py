@@ -173,7 +173,7 @@ def parse_json(text, name, remedy="Download it again, or delete it."):
     """
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{name} is not valid JSON ({error}). {remedy}") from None
     if not isinstance(value, dict):
         raise ValueError(f"{name} must hold a JSON object. Received: {text[:40]!r}. {remedy}")

@@ -6,6 +6,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vgg_tf.paper.architectures import find_width
+from vgg_tf.paper.recipe_checks import LARGEST_SIDE
+from vgg_tf.runtime import schemas
+from vgg_tf.runtime.schemas import Fields, Many, Maybe, Number
+
+# What `writing.write_weights` stores in a file.
+METADATA = Fields(
+    {"mean": Many(Number(-1e6, 1e6, whole=False), 1000, 1)},
+    {
+        "std": Maybe(Many(Number(1e-6, 1e6, whole=False), 1000, 1)),
+        "classes": Maybe(schemas.CLASSES),
+        "map_sides": Maybe(Many(Number(1, LARGEST_SIDE), 2, 2)),
+        "test_scale": Maybe(Number(0, LARGEST_SIDE)),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -64,16 +78,24 @@ class Weights:
         return replace(self, notes=(*self.notes, *notes))
 
     def add_metadata(self, about):
-        """Return a copy of the weights with the metadata that `writing.write_weights` stores."""
+        """Return a copy of the weights with metadata that follows `METADATA`.
+
+        Args:
+            about: Dict of metadata.
+
+        Returns:
+            `Weights`.
+
+        Raises:
+            ValueError: Mean or std are of another number of channels than the first kernel.
+        """
+        first = self.layers.get("block1_conv1", {}).get("kernel")
+        channels = len(about["mean"]) if first is None else first.shape[-2]
+        if {len(about["mean"]), len(about.get("std") or about["mean"])} != {channels}:
+            raise ValueError(f"mean and std of other than {channels} channels")
         std, classes, sides = (
             about.get(key) and tuple(about[key]) for key in ("std", "classes", "map_sides")
         )
-        check_statistics(about["mean"], std, "The metadata")
-        if other := [name for name in classes or () if not isinstance(name, str)]:
-            raise ValueError(
-                f"The metadata must have class names of text. Received: {other[0]!r}. Write the "
-                "weights again."
-            )
         return replace(
             self,
             mean=tuple(about["mean"]),

@@ -3,10 +3,15 @@
 import contextlib
 import json
 import zipfile
+import zlib
 from pathlib import Path
+
+import numpy as np
 
 from vgg_tf.weights import keras_files
 
+CHECKSUM = "vgg_tf_checksum"  # next to the metadata `vgg_tf` of a file of weights
+_ALL = "crc32 of all"
 FORMS = (
     "a run folder, .keras, .weights.h5 and .h5 of Keras, .safetensors with the names of "
     "torchvision or timm, a preset folder of Keras Hub, or cifar10, which is part of vgg_tf"
@@ -41,6 +46,39 @@ def naming_damage(path):
         raise ValueError(
             f"{path} is truncated or damaged. Received: {error}. Copy or download it again."
         ) from None
+
+
+def compute_checksum(texts, arrays):
+    """Return a checksum of texts and arrays, with the names, dtypes and shapes of the arrays.
+
+    Args:
+        texts: Sequence of str.
+        arrays: Dict from names to arrays.
+
+    Returns:
+        str.
+    """
+    crc = 0
+    for text in texts:
+        crc = zlib.crc32(f"{len(text)}:{text}".encode(), crc)
+    for name, array in sorted(arrays.items()):
+        crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
+        crc = zlib.crc32(np.ascontiguousarray(array).tobytes(), crc)
+    return f"{_ALL} {crc:08x}"
+
+
+def find_checksum(metadata):
+    """Return the checksum in metadata, even if its key or its start has changed; None without."""
+    found = (
+        value for key, value in metadata.items() if key == CHECKSUM or str(value).startswith(_ALL)
+    )
+    return next(found, None)
+
+
+def compute_weights_checksum(text, layers):
+    """Return the checksum of the metadata and the layers of `Weights`, as a file stores it."""
+    arrays = {f"{name}/{key}": a for name, values in layers.items() for key, a in values.items()}
+    return compute_checksum([text], arrays)
 
 
 def make_pickle_error(path):

@@ -22,10 +22,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vgg_tf.runtime import files, remote
+from vgg_tf.runtime import files, remote, schemas
 from vgg_tf.weights import hub, keras_files, presets, torchvision
-from vgg_tf.weights.container import Weights, convert_to_float32, note_unused
-from vgg_tf.weights.file_checks import FORMS, check_zip, make_pickle_error, naming_damage
+from vgg_tf.weights.container import METADATA, Weights, convert_to_float32, note_unused
+from vgg_tf.weights.file_checks import (
+    CHECKSUM,
+    FORMS,
+    check_zip,
+    compute_weights_checksum,
+    find_checksum,
+    make_pickle_error,
+    naming_damage,
+)
 from vgg_tf.weights.keras_layers import make_weights, read_model
 from vgg_tf.weights.normalization import settle_input
 from vgg_tf.weights.preprocessing import TORCHVISION, Preprocessing, find_preprocessing
@@ -34,6 +42,7 @@ from vgg_tf.weights.stated_input import Channels
 if TYPE_CHECKING:
     import keras
 
+_METADATA, _COPY = "those of write_weights", "Copy or download the file again."
 # Networks that are part of the package, by name. A file of that name is given as ./cifar10.
 SHIPPED = {"cifar10": Path(__file__).parent / "shipped" / "cifar10.safetensors"}
 
@@ -170,10 +179,7 @@ def _read_folder(path):
 def _read_classes(path):
     """Return the class names in the `dataset.json` of a run folder."""
     remedy = "Copy dataset.json again from the run, or delete it to read only the weights."
-    classes = files.read_json(path, remedy).get("classes")
-    if not isinstance(classes, list):
-        raise ValueError(f"{path} must have a list of classes. Received: {classes!r}. {remedy}")
-    return tuple(classes)
+    return tuple(schemas.read(path, schemas.CLASSES_OF, "a dataset.json", remedy)["classes"])
 
 
 def _read_file(path):
@@ -181,10 +187,13 @@ def _read_file(path):
         start = file.read(16)
     if start.startswith(b"\x89HDF"):
         with naming_damage(path), keras_files.open_hdf5(path, path) as file:
-            about = _parse_metadata(file.attrs.get("vgg_tf"), path)
+            stored = {key: file.attrs[key] for key in ("vgg_tf", CHECKSUM) if key in file.attrs}
             arrays, config = keras_files.read_hdf5(file)
             weights = make_weights(arrays, str(path), "a .h5 file")
-            return _add_metadata(weights, about) or (weights, find_preprocessing(config, arrays))
+            return _add_metadata(weights, stored, path) or (
+                weights,
+                find_preprocessing(config, arrays),
+            )
     if start.startswith(b"PK"):
         with naming_damage(path), zipfile.ZipFile(path) as archive:
             check_zip(archive, path)
@@ -196,8 +205,7 @@ def _read_file(path):
 
         with naming_damage(path), safe_open(path, framework="numpy") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            about = _parse_metadata((file.metadata() or {}).get("vgg_tf"), path)
-            return _read_state_dict(arrays, about, path)
+            return _read_state_dict(arrays, file.metadata() or {}, path)
     if start.startswith(b"\x80"):
         raise make_pickle_error(path)
     raise ValueError(
@@ -206,28 +214,49 @@ def _read_file(path):
 
 
 def _parse_metadata(text, path):
-    """Return the metadata that `writing.write_weights` stored in a file, or None."""
-    return text and files.parse_json(
-        text, f"the metadata vgg_tf of {path}", "Copy or download the file again."
-    )
+    """Return the metadata that `writing.write_weights` stored in a file, or an empty dict."""
+    called = f"the metadata vgg_tf of {path}"
+    return schemas.parse(text, METADATA, called, _METADATA, _COPY) if text is not None else {}
 
 
-def _add_metadata(weights, about):
-    """Return the `Weights` with metadata, and their `Preprocessing`; None without metadata."""
+def _add_metadata(weights, stored, path):
+    """Return the `Weights` with metadata, and their `Preprocessing`; None without metadata.
+
+    Args:
+        weights: `Weights` without metadata.
+        stored: Dict with the metadata and its checksum as texts. Old files have no checksum.
+        path: Path of the file.
+
+    Returns:
+        `(weights, preprocessing)`, or None.
+
+    Raises:
+        DamagedFileError: The metadata are damaged, or the checksum is another one.
+    """
+    text, checksum = stored.get("vgg_tf"), find_checksum(stored)
+    about = _parse_metadata(text, path)
+    found = checksum and compute_weights_checksum(text or "", weights.layers)
+    if found != checksum:
+        raise schemas.DamagedFileError(
+            f"{path} must have the checksum {checksum!r}, with which it was written. Received: "
+            f"{found!r}. {_COPY}"
+        )
     if not about:
         return None
-    weights = weights.add_metadata(about)
+    with schemas.naming(f"the metadata vgg_tf of {path}", _METADATA, _COPY):
+        weights = weights.add_metadata(about)
     return weights, Preprocessing(weights.mean, weights.std)
 
 
-def _read_state_dict(arrays, about, path):
+def _read_state_dict(arrays, stored, path):
     """Return the `Weights` of a state dict of torchvision or timm, and their `Preprocessing`."""
+    about = _parse_metadata(stored.get("vgg_tf"), path)
     try:
-        layers, others = torchvision.from_state_dict(arrays, (about or {}).get("map_sides"))
+        layers, others = torchvision.from_state_dict(arrays, about.get("map_sides"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}.") from None
     layers = {
         name: convert_to_float32(values, f"{path}: {name}") for name, values in layers.items()
     }
     weights = Weights(layers, "names of torchvision or timm", notes=note_unused(others))
-    return _add_metadata(weights, about) or (weights, TORCHVISION)
+    return _add_metadata(weights, stored, path) or (weights, TORCHVISION)

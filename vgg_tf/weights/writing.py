@@ -12,6 +12,8 @@ import numpy as np
 from vgg_tf.paper.architectures import ARCHITECTURES
 from vgg_tf.runtime import files, remote
 from vgg_tf.weights import torchvision
+from vgg_tf.weights.container import convert_to_float32
+from vgg_tf.weights.file_checks import CHECKSUM, compute_weights_checksum
 from vgg_tf.weights.keras_layers import read_model
 from vgg_tf.weights.normalization import settle_input
 
@@ -29,8 +31,8 @@ def write_weights(
     """Write the weights of a `build_vgg` network to a file.
 
     If it fails, an existing file is unchanged. `read_weights` returns the same weights. The mean
-    and std of the input are stored as metadata, for RGB 0..255. Networks of torchvision itself take
-    RGB 0..1.
+    and std of the input are stored as metadata, for RGB 0..255, and a checksum of all. Networks of
+    torchvision itself take RGB 0..1.
 
     Args:
         model: Network of `build_vgg`.
@@ -82,6 +84,7 @@ def write_weights(
         "map_sides": weights.map_sides,
     }
     about["test_scale"] = test_scale
+    text = json.dumps(about)
     with remote.naming(path):
         if torch:
             from safetensors.numpy import save
@@ -89,14 +92,19 @@ def write_weights(
             state = torchvision.to_state_dict(weights.layers, row, weights.map_sides)
             if dtype == "float16":
                 state = {name: _round_to_float16(array, name) for name, array in state.items()}
+            # The layers as they will be read: rounded, with the kernels of a head of dense layers.
+            layers, _ = torchvision.from_state_dict(state, weights.map_sides)
+            layers = {name: convert_to_float32(values, name) for name, values in layers.items()}
+            checksum = compute_weights_checksum(text, layers)
             files.write_whole(
-                path, save(state, metadata={"vgg_tf": json.dumps(about), "format": "pt"})
+                path, save(state, metadata={"vgg_tf": text, CHECKSUM: checksum, "format": "pt"})
             )
             return
         with files.writing(path) as temporary:
             model.save_weights(temporary)
             with h5py.File(temporary, "a") as file:
-                file.attrs["vgg_tf"] = json.dumps(about)
+                file.attrs["vgg_tf"] = text
+                file.attrs[CHECKSUM] = compute_weights_checksum(text, weights.layers)
 
 
 def _round_to_float16(array, name):

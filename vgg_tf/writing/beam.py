@@ -5,11 +5,10 @@ inputs of the workers are in the work folder, because workers can run on other m
 and the output must then be remote.
 """
 
-import os
-import pickle
 import shlex
 
 from vgg_tf.runtime import files
+from vgg_tf.writing.job_files import read_job, write_job
 from vgg_tf.writing.jobs import read_result
 
 MISSING = (
@@ -41,9 +40,7 @@ def make_runner(arguments):
     def write_shards(out, work, jobs, classes, texts, skip_bad, tick):
         common = [files.make_absolute(out), files.make_absolute(work)]
         for job in jobs:
-            files.write_whole(
-                _make_job_path(work, job.name), pickle.dumps((job, classes, texts, skip_bad))
-            )
+            write_job(work, job, classes, texts, skip_bad)
         try:
             with beam.Pipeline(options=options) as pipeline:
                 (
@@ -68,10 +65,6 @@ def write_one(name, out, work):
     """Write one shard on the machine of the worker."""
     from vgg_tf.writing.shard_writing import write_shards
 
-    job, classes, texts, skip_bad = pickle.loads(files.read(_make_job_path(work, name)))
+    job, classes, texts, skip_bad = read_job(work, name)
     for _ in write_shards(out, work, [job], classes, texts, skip_bad):
         pass
-
-
-def _make_job_path(work, name):
-    return os.path.join(work, f"{name}.job")

@@ -8,7 +8,8 @@ import os
 from dataclasses import dataclass
 
 from vgg_tf.records.splits import Split
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, schemas
+from vgg_tf.runtime.schemas import Fields, Flag, Many, Named, Number, Text
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,26 @@ class Result:
     left_out: bool = False
 
 
+_TEXTS = Many(Text(), 10**6)
+_SUM = Number(-1e18, 1e18, whole=False)
+_MEASURES = Fields(
+    {
+        "images": Number(),
+        "colour": Many(_SUM, 3, 3),
+        "square": Many(Many(_SUM, 3, 3), 3, 3),
+        "sides": Named(Number(), schemas.Digits(10**6)),
+        "bytes": Number(0, 2**62),
+    }
+)
+_NEEDED = {
+    "labels": Many(Number(0, schemas.MOST_CLASSES)),
+    "boxes": Number(),
+    "measures": _MEASURES,
+    "changed": _TEXTS,
+    "bad": _TEXTS,
+}
+
+
 def write_result(work, result):
     """Store the `Result` of a shard in the folder `work`."""
     files.write_json(_make_result_path(work, result.name), vars(result))
@@ -58,7 +79,11 @@ def read_result(work, name):
     """Return the stored `Result` of a shard, or None."""
     path = _make_result_path(work, name)
     remedy = "Delete the file and run the same command again: it writes the shard again."
-    return Result(**files.read_json(path, remedy)) if files.exists(path) else None
+    if not files.exists(path):
+        return None
+    schema = Fields({"name": Text(choices=(name,))} | _NEEDED, {"left_out": Flag()})
+    called = "the result of a shard"
+    return Result(**schema.select(schemas.read(path, schema, called, remedy)))
 
 
 def remove_result(work, name):

@@ -13,7 +13,8 @@ from vgg_tf.records.collection import COLLECTION_FILE, RECIPE_FILE, Collection, 
 from vgg_tf.records.contents import CONTENTS_FILE, Contents, format_changes
 from vgg_tf.records.framing import Record
 from vgg_tf.records.splits import SPLITS
-from vgg_tf.runtime import files
+from vgg_tf.runtime import files, schemas
+from vgg_tf.runtime.schemas import Fields, Flag, Maybe, Named, Number, Text
 from vgg_tf.writing.jobs import Job, remove_result
 
 SHARD_BYTES = 150e6  # shards of 100 to 200 MB read fast over a network
@@ -21,6 +22,16 @@ SHARD_BYTES = 150e6  # shards of 100 to 200 MB read fast over a network
 SMALL_SHARD_BYTES, FEW_SHARDS = 10e6, 8
 SAMPLE = 128  # images decoded for the color statistics with --no-check
 PLAN_FILE = "plan.json"
+# The names of splits are parts of the names of files that are removed.
+_SCHEMA = Fields(
+    {
+        "fingerprint": Text(),
+        "seed": Number(0, 2**63),
+        "shards": Named(Number(0, schemas.MOST_SHARDS), Text(choices=SPLITS)),
+        "check": Flag(),
+    },
+    {"bad_of": Maybe(Text())},
+)
 
 
 @dataclass(frozen=True)
@@ -209,8 +220,10 @@ def check_plan(out, work, plan, name):
     path = os.path.join(work, PLAN_FILE)
     remedy = f"Delete {work} and the shards in {out}, then run the same command again."
     wanted = asdict(plan)
-    there = files.read_json(path, remedy) if files.exists(path) else wanted
-    failed_source = there.pop("bad_of", None)
+    there, failed_source = wanted, None
+    if files.exists(path):
+        values = schemas.read(path, _SCHEMA, "a plan of shards", remedy)
+        there, failed_source = {key: values[key] for key in wanted}, values.get("bad_of")
     if there != wanted:
         if failed_source != name or there["fingerprint"] == plan.fingerprint:
             raise FileExistsError(
