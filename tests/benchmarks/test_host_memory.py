@@ -10,7 +10,7 @@ from tests.making import ROOT
 
 
 @pytest.mark.slow  # a process of its own, because the threads are those of a process
-def test_the_memory_of_the_input_is_measured_before_and_after_the_batches():
+def test_host_memory_is_measured_before_and_after_the_batches():
     words = "--threads 24 --batch 4 --batches 2 --size 32 --pause 0.1".split()
     command = [sys.executable, "benchmarks/host_memory.py", *words]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)

@@ -75,17 +75,22 @@ def check_values(recipe):
         "head_width": (recipe.head_width >= 0, "0 or more"),
         "seed": (0 <= recipe.seed < 2**31, "from 0 to 2147483647"),
     }
-    checks |= {
+    for name, (good, expected) in {**checks, **_check_bounds(recipe, checks)}.items():
+        if not good:
+            flag = "--" + name.replace("_", "-")
+            raise ValueError(f"{flag} must be {expected}. Received: {getattr(recipe, name)}.")
+
+
+def _check_bounds(recipe, checks):
+    """Return the checks, in the form of `checks`, of values that passed but are too large."""
+    found = {
         name: (False, f"at most {most:g}")
         for name, most in _MOST.items()
         if checks[name][0] and getattr(recipe, name) > most
     }
-    if checks["scale"][0] and high > LARGEST_SIDE:
-        checks["scale"] = False, f"at most {LARGEST_SIDE} pixels"
-    for name, (good, expected) in checks.items():
-        if not good:
-            flag = "--" + name.replace("_", "-")
-            raise ValueError(f"{flag} must be {expected}. Received: {getattr(recipe, name)}.")
+    if checks["scale"][0] and recipe.scale[1] > LARGEST_SIDE:
+        found["scale"] = False, f"at most {LARGEST_SIDE} pixels"
+    return found
 
 
 def _check_choices(recipe):
