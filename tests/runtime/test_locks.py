@@ -1,5 +1,8 @@
 """One writer holds a lock until it ends, and others are refused."""
 
+import errno
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -71,3 +74,40 @@ def test_remote_file_systems_have_no_locks(tmp_path):
     lock = f"ram://{tmp_path.name}/lock"
     with locks.hold_lock(lock, "busy"), locks.hold_lock(lock, "busy"):
         assert not tf.io.gfile.exists(lock)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_with_its_holder_is_the_lock_where_the_file_system_has_none(
+    tmp_path, monkeypatch, number
+):
+    def without_locks(file, how):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", without_locks)
+    lock, holder = str(tmp_path / "lock"), tmp_path / "lock.holder"
+    with locks.hold_lock(lock, "busy."):
+        assert f"process {os.getpid()} on " in holder.read_text()
+        with (
+            pytest.raises(BlockingIOError, match=r"^busy\. .* Received: .*lock\.holder of process"),
+            locks.hold_lock(lock, "busy."),
+        ):
+            pytest.fail("two writers at once")
+    assert not holder.exists()
+    holder.write_text("process 1 on elsewhere, 2026-01-01 00:00:00")  # left by a killed process
+    with (
+        pytest.raises(BlockingIOError, match=r"of process 1 on elsewhere.* delete this file"),
+        locks.hold_lock(lock, "busy."),
+    ):
+        pytest.fail("the holder is unknown")
+    holder.unlink()
+    with locks.hold_lock(lock, "busy."):
+        pass
+
+
+def test_another_error_of_a_lock_is_raised(tmp_path, monkeypatch):
+    def broken(file, how):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(fcntl, "flock", broken)
+    with pytest.raises(OSError, match="broken"), locks.hold_lock(str(tmp_path / "lock"), "busy"):
+        pytest.fail("not locked")
