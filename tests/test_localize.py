@@ -187,7 +187,7 @@ def test_invalid_flags_and_runs_are_refused(place, digits_run):
             ["predict", pcr, picture, "--label", "blue"],
             "Received: --label blue. Choose from: green, red",
         ),
-        (["evaluate", pcr, "--scales", "16,32"], "at least the crop's 32"),
+        (["evaluate", pcr, "--scales", "16,32"], "from the crop's 32 to 8192"),
         (["evaluate", pcr, "--data", "digits"], "must have the classes of .*pcr"),
         (["evaluate"], "At least one run is required"),
         (["train", "--data", "digits"], "--data and --inherit are required"),

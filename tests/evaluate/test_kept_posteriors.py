@@ -105,7 +105,7 @@ def test_a_truncated_file_of_probabilities_is_named(seen):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(
         ValueError,
-        match=r"posteriors/test-.*npz must be a complete .npz file\. Received: .* Delete it",
+        match=r"posteriors/test-.*npz must be a complete .npz file of vgg_tf\. .* Delete it",
     ):
         call("run", *FEW)
     path.write_bytes(b"")

@@ -12,7 +12,7 @@ _MOST = {
     **dict.fromkeys(("size", "test_scale"), LARGEST_SIDE),
     "width": 64,
     "head_width": 10**6,
-    **dict.fromkeys(("learning_rate", "l2", "mixup", "cutmix", "clip_norm", "rgb_shift"), 1e6),
+    **dict.fromkeys(("l2", "mixup", "cutmix", "clip_norm", "rgb_shift"), 1e6),
 }
 
 
