@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+import os
 import shutil
 
 import numpy as np
 import PIL.Image
 import pytest
 
-from tests.making import noise, save
+from tests.making import noise, program, save
 from vgg_tf import predict, write_weights
 from vgg_tf.data import opening
 from vgg_tf.images import decoding, rescaling
@@ -183,3 +184,14 @@ def test_a_long_and_narrow_picture_is_refused_before_it_is_rescaled(here, tmp_pa
         call("run", tmp_path / "long.bmp", "--scales", "32,256")
     said = caught.value.code
     assert said == f"error: 1 of 1 picture could not be read:\n  {expected.value}"
+
+
+@pytest.mark.slow  # 6 s: a process of its own, whose stream encodes ASCII alone
+def test_a_stream_that_cannot_encode_a_name_shows_its_codes(tmp_path):
+    save(tmp_path / "Gr\u00f6\u00dfe [1].png", PIL.Image.fromarray(noise(32, 32, 3)))
+    result = program(
+        *("vgg_tf.predict", "cifar10", tmp_path, "--top", "1", "--strategy", "cpu"),
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert r"Gr\xf6\xdfe [1].png" in result.stdout

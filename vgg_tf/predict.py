@@ -1,7 +1,5 @@
 """Classify pictures: `python -m vgg_tf.predict RUN PICTURE_OR_FOLDER_OR_GLOB ...`."""
 
-import csv
-import io
 import json
 import sys
 
@@ -37,15 +35,14 @@ def _as_text(found):
 
 
 def _as_csv(found):
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "rank", "class", "posterior", "error"])
+    from vgg_tf.figures.markdown import format_csv
+
+    rows = [["file", "rank", "class", "posterior", "error"]]
     for path, named in found.classes.items():
-        writer.writerows(
-            [path, i, name, f"{posterior:.6g}", ""] for i, (name, posterior) in enumerate(named, 1)
-        )
-    writer.writerows([path, "", "", "", problem] for path, problem in found.problems.items())
-    return text.getvalue()
+        for rank, (name, posterior) in enumerate(named, 1):
+            rows.append([path, rank, name, f"{posterior:.6g}", ""])
+    rows += [[path, "", "", "", problem] for path, problem in found.problems.items()]
+    return format_csv(rows)
 
 
 def _as_json(found):

@@ -245,3 +245,10 @@ def test_a_missing_dataset_without_a_network_is_one_line_within_20_seconds(tfds)
     assert time.monotonic() - start < 20
     assert "\n" not in str(error.value)
     assert retries == downloader.MAX_RETRIES
+
+
+@pytest.mark.parametrize("name", ["huggingface:mnist", "kaggle:me/cats"])
+def test_datasets_of_other_collections_are_refused_in_one_line(name):
+    with pytest.raises(ValueError, match=r"TensorFlow Datasets itself\. Received: \w+:") as error:
+        open_source(f"tfds:{name}")
+    assert "\n" not in str(error.value)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.making import cells_of
 from vgg_tf.figures import markdown
-from vgg_tf.figures.markdown import make_markdown_table
+from vgg_tf.figures.markdown import format_csv, make_markdown_table
 
 
 def test_numbers_in_strings_are_unchanged():
@@ -38,3 +38,11 @@ def test_a_table_without_rows_has_a_header():
 
 def test_the_example_of_the_docstring():
     assert doctest.testmod(markdown).failed == 0
+
+
+CELLS = {"=1+1": "'=1+1", "@x": "'@x", "+a": "'+a", "-1.5": "-1.5", "+3": "+3", "a=b": "a=b"}
+
+
+@pytest.mark.parametrize(("cell", "written"), CELLS.items())
+def test_a_text_like_a_formula_is_written_with_an_apostrophe(cell, written):
+    assert format_csv([["class", "n"], [cell, -2]]) == f"class,n\n{written},-2\n"

@@ -76,3 +76,12 @@ def test_a_saved_model_loads_with_the_same_outputs(tmp_path):
 def test_arguments_that_do_not_fit_raise_an_error(options, message):
     with pytest.raises(ValueError, match=message):
         tiny(**options)
+
+
+def test_channels_first_in_the_settings_of_keras_are_refused():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match=r"must be channels_last.*keras\.json"):
+            build_vgg("vgg11", input_shape=(32, 32, 3), width=1 / 16)
+    finally:
+        keras.config.set_image_data_format("channels_last")

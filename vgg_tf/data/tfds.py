@@ -66,6 +66,12 @@ def _make_builder(name):
     """
     if not name:
         raise ValueError(f"A name must follow tfds:. Received: {f'tfds:{name}'!r}. Try tfds:mnist.")
+    space, _, rest = name.partition(":")
+    if rest and not rest[0].isdigit() and rest[0] != "*":  # no version
+        raise ValueError(
+            f"tfds: must be followed by a dataset of TensorFlow Datasets itself. Received: {name}, "
+            f"of {space}. Download it, and give its folder."
+        )
     quiet.quiet_tensorflow()
     import tensorflow_datasets as tfds
 

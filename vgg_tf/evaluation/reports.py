@@ -4,7 +4,6 @@ The HTML page works offline.
 """
 
 import base64
-import csv
 import io
 import os
 from importlib import resources
@@ -14,6 +13,7 @@ import numpy as np
 from vgg_tf.evaluation import metrics, mistakes
 from vgg_tf.evaluation.class_names import describe_classes
 from vgg_tf.figures import charts
+from vgg_tf.figures.markdown import format_csv
 from vgg_tf.runtime import files, programs
 
 CURVES = 10  # maximum number of ROC curves; the classes with the smallest areas come first
@@ -41,12 +41,12 @@ def write_report(folder, title, facts, found, posteriors, images, classes, texts
     counts = metrics.count_confusion(labels, posteriors.argmax(1), len(classes))
     files.write_json(os.path.join(folder, "report.json"), facts | found)
     _write_text(
-        folder, "predictions.csv", _format_csv(_list_predictions(posteriors, images, classes))
+        folder, "predictions.csv", format_csv(_list_predictions(posteriors, images, classes))
     )
     _write_text(
         folder,
         "confusion.csv",
-        _format_csv(
+        format_csv(
             [
                 ["true \\ predicted", *classes],
                 *([name, *row] for name, row in zip(classes, counts.tolist(), strict=True)),
@@ -83,12 +83,6 @@ def _describe_classes(found, texts):
 
 def _write_text(folder, name, text):
     files.write_whole(os.path.join(folder, name), text.encode("utf-8", "surrogateescape"))
-
-
-def _format_csv(rows):
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def _list_predictions(posteriors, images, classes):

@@ -183,6 +183,11 @@ def _default_head_width(input_shape):
 
 
 def _check(include_top, input_shape, pooling, classifier_activation, dense, classes, mean, std):
+    if (form := keras.config.image_data_format()) != "channels_last":
+        raise ValueError(
+            f"image_data_format of Keras must be channels_last. Received: {form}. Change it "
+            "in ~/.keras/keras.json, or call keras.config.set_image_data_format."
+        )
     if len(input_shape) != 3 or not input_shape[2]:
         raise ValueError(
             "input_shape must be (height, width, channels), with 3 channels for RGB. Received: "

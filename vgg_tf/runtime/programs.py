@@ -33,8 +33,9 @@ def run(main):
         OSError: It does not name a file and is not from our modules.
     """
     # Line by line also into a file, which would otherwise lose its last lines at a kill.
+    # A stream that cannot encode a name shows the codes of its characters.
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         with Notice(0):  # outside a training, no work is lost by an immediate end
             main()
